@@ -1,0 +1,65 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The few calls of the docker command that the modules need."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any, NamedTuple
+
+
+class DockerError(Exception):
+    """The docker command is missing, hangs or does not reach its engine."""
+
+
+class Completed(NamedTuple):
+    """A finished docker command."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = None, merge: bool = False) -> Completed:
+    """Run C(docker ARGS); a non-zero exit code is the caller's to judge.
+
+    C(merge) puts both output streams into C(stdout), in the order of their lines.
+
+    Raises DockerError when the command cannot be run or takes longer than C(timeout_s) seconds.
+    """
+    try:
+        done = subprocess.run(
+            ["docker", *args],
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            timeout=timeout_s,
+            check=False,
+        )
+    except FileNotFoundError as exc:
+        raise DockerError("The docker command is not on this host's PATH. Run the role hgx.inference.docker first.") from exc
+    except subprocess.TimeoutExpired as exc:
+        raise DockerError(f"'docker {args[0]}' did not answer within {timeout_s:.0f} s. Is the engine healthy?") from exc
+    return Completed(
+        done.returncode,
+        done.stdout.decode("utf-8", errors="replace"),
+        (done.stderr or b"").decode("utf-8", errors="replace"),
+    )
+
+
+def inspect_container(name: str) -> dict[str, Any] | None:
+    """Return what C(docker inspect) says of the container C(name), or None if there is none.
+
+    Raises DockerError when the engine cannot be asked.
+    """
+    done = run_docker(["container", "inspect", name])
+    if done.rc == 0:
+        details: dict[str, Any] = json.loads(done.stdout)[0]
+        return details
+    if "no such container" in done.stderr.lower():
+        return None
+    raise DockerError(f"docker container inspect {name}: {done.stderr.strip()}")

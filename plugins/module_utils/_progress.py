@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module's half of progress: one line in a file that the action plugin reads and shows."""
+
+from __future__ import annotations
+
+import os
+import time
+
+UNWATCHED_LIMIT_S = 120.0
+
+
+class ControllerGone(Exception):
+    """Nobody has looked at the progress for a while: the play was interrupted or the connection is lost."""
+
+
+class ProgressFile:
+    """Keeps the newest progress line in a file.
+
+    The action plugin touches the file C(path + ".seen") at every look. With C(watched=True) a module learns from its age
+    that the controller is gone, so that it can stop what nobody waits for.
+    """
+
+    def __init__(self, path: str | None, interval_s: float = 5.0, watched: bool = False) -> None:
+        self._path = path
+        self._interval_s = interval_s
+        self._watched = watched
+        self._written_at = 0.0
+
+    def report(self, line: str, force: bool = False) -> None:
+        """Write C(line), at most once per interval unless C(force) is set.
+
+        Raises ControllerGone when watched and not looked at for 120 seconds.
+        """
+        if self._path is None:
+            return
+        if self._watched:
+            self._require_controller()
+        now = time.monotonic()
+        if not force and now - self._written_at < self._interval_s:
+            return
+        self._written_at = now
+        temporary = self._path + ".new"
+        with open(temporary, "w", encoding="utf-8") as stream:
+            stream.write(" ".join(line.split()) + "\n")
+        os.replace(temporary, self._path)
+
+    def _require_controller(self) -> None:
+        try:
+            unseen_s = time.time() - os.stat(f"{self._path}.seen").st_mtime
+        except OSError:
+            return
+        if unseen_s > UNWATCHED_LIMIT_S:
+            raise ControllerGone(f"Nobody has watched this task for {unseen_s:.0f} s; it was stopped.")

@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Render a mapping of options as a vLLM command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+
+
+class ArgsError(Exception):
+    """An option that cannot be rendered."""
+
+
+def render_args(options: Mapping[str, Any]) -> list[str]:
+    """Return the argument vector for C(options), in their order.
+
+    ``true`` gives ``--key`` and ``false`` ``--no-key``; ``null`` leaves the option out, so that a profile can remove it.
+    A mapping becomes compact JSON, a list several values. A dotted key (``compilation_config.level``) addresses a value
+    inside a JSON option, so it always takes a value, also a boolean one.
+
+    Raises ArgsError for a key or a value that has no rendering.
+    """
+    argv: list[str] = []
+    for key, value in options.items():
+        argv.extend(_render_option(key, value))
+    return argv
+
+
+def _render_option(key: str, value: Any) -> list[str]:
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        raise ArgsError(f"{key!r} is not the name of an option: write it without leading dashes, as in 'max-model-len'.")
+    if value is None:
+        return []
+    if isinstance(value, bool) and "." not in key:
+        return [f"--{key}" if value else f"--no-{key}"]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        if not value:
+            raise ArgsError(f"{key}: an empty list has no rendering; use null to leave the option out.")
+        return [f"--{key}", *(_render_value(key, item) for item in value)]
+    return [f"--{key}", _render_value(key, value)]
+
+
+def _render_value(key: str, value: Any) -> str:
+    if isinstance(value, Mapping):
+        return json.dumps(value, separators=(",", ":"))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise ArgsError(f"{key}: a value of type {type(value).__name__} has no rendering.")

@@ -1,0 +1,63 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file holds the documentation only: the action plugin of the same name does the work, on the controller.
+
+DOCUMENTATION = r"""
+module: load_recipe
+short_description: Load and validate a recipe
+version_added: 0.1.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Reads one recipe file on the controller, checks it against the schema and merges a profile into it.
+  - All problems of the file are reported at once, each with the path of its key and, for an unknown name, the nearest valid one.
+options:
+  recipe:
+    description:
+      - Name of a bundled recipe, such as V(kimi_k2_6_hgx_b200), or the path of a file that ends in C(.yml).
+    type: str
+    required: true
+  profile:
+    description: The profile to merge into the recipe.
+    type: str
+    default: published
+attributes:
+  check_mode:
+    description: Can run in check mode and return the same result.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing.
+  action:
+    description: Runs on the controller.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Load the published recipe
+  hgx.inference.load_recipe:
+    recipe: kimi_k2_6_hgx_b200
+  register: loaded
+
+- name: Load a recipe of your own for coding agents
+  hgx.inference.load_recipe:
+    recipe: recipes/my_model.yml
+    profile: agentic
+"""
+
+RETURN = r"""
+recipe:
+  description:
+    - The recipe with every default filled in and the profile merged. The profiles themselves are left out.
+    - RV(ignore:recipe.name) is the file's name without its ending, RV(ignore:recipe.profile) the profile.
+  returned: success
+  type: dict
+path:
+  description: The file that was read, on the controller.
+  returned: success
+  type: str
+  sample: recipes/kimi_k2_6_hgx_b200.yml
+"""

@@ -1,0 +1,120 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_ready)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_ready
+short_description: Wait until a vLLM server answers, or say why it does not
+version_added: 0.1.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Waits until the vLLM server in a container has answered a real chat completion; C(/health) alone is no proof.
+  - Fails as soon as the container has ended, with the lines of its log that name the cause.
+  - Shows while it waits how far the start is.
+options:
+  container:
+    description: Name of the server's container.
+    type: str
+    required: true
+  base_url:
+    description: Address of the server as seen from the target, without a path.
+    type: str
+    required: true
+  served_model_name:
+    description: The name under which the model is served.
+    type: str
+    required: true
+  api_key_file:
+    description: File on the target that holds the API key. A missing or empty file means that the server asks for none.
+    type: path
+  timeout:
+    description: How long the server may take to become ready, in seconds.
+    type: int
+    default: 3600
+  progress_file:
+    description: Where the module keeps one line saying how far it is. Set by the action plugin.
+    type: path
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+    details: Waits for nothing in check mode.
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing.
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Wait for the server
+  hgx.inference.vllm_ready:
+    container: vllm
+    base_url: http://127.0.0.1:8001
+    served_model_name: kimi-k2.6
+    timeout: 3600
+"""
+
+RETURN = r"""
+seconds:
+  description: How long the module waited, in seconds.
+  returned: success, and not in check mode
+  type: float
+  sample: 812.4
+completion:
+  description: The beginning of the server's answer to "Hello".
+  returned: success, and not in check mode
+  type: str
+  sample: The user greets me
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._docker_cli import DockerError
+from ..module_utils._progress import ControllerGone, ProgressFile
+from ..module_utils._vllm_server import NotReady, Server, wait_until_ready
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "container": {"type": "str", "required": True},
+            "base_url": {"type": "str", "required": True},
+            "served_model_name": {"type": "str", "required": True},
+            "api_key_file": {"type": "path", "no_log": False},
+            "timeout": {"type": "int", "default": 3600},
+            "progress_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    if module.check_mode:
+        module.exit_json(changed=False, msg=f"Would wait for {params['container']} to answer at {params['base_url']}.")
+    server = Server(params["container"], params["base_url"], params["served_model_name"], _read_key(params["api_key_file"]))
+    try:
+        ready = wait_until_ready(server, params["timeout"], ProgressFile(params["progress_file"], watched=True))
+    except (NotReady, DockerError, ControllerGone) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=False, **ready)
+
+
+def _read_key(path: str | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    main()

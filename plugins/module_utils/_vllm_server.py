@@ -50,29 +50,29 @@ def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -
     Raises NotReady with the cause as soon as the container has ended, the completion is refused, or C(timeout_s) is over.
     """
     started = time.monotonic()
-    words = "starting the process"
+    shown = ""
     while True:
-        state = _require_running(server)
+        _require_running(server)
         elapsed_s = time.monotonic() - started
         if _request(server, "/health", timeout_s=5).status == 200:
             progress.report(f"{elapsed_s:.0f} s, waiting for the first completion", force=True)
             completion = _complete(server)
             return {"seconds": round(time.monotonic() - started, 1), "completion": completion}
+        words = _vllm_log.phase(_log(server.container, tail=200))
         if elapsed_s > timeout_s:
             raise NotReady(_timeout_message(server, timeout_s, words))
-        words = _vllm_log.phase(_log(server.container, tail=200))
-        progress.report(f"{elapsed_s:.0f} s, {words} (container up since {state['StartedAt'][:19]})")
+        progress.report(f"{elapsed_s:.0f} s, {words}", force=words != shown)
+        shown = words
         time.sleep(POLL_INTERVAL_S)
 
 
-def _require_running(server: Server) -> dict[str, Any]:
+def _require_running(server: Server) -> None:
     details = inspect_container(server.container)
     if details is None:
         raise NotReady(f"There is no container {server.container}.")
     state: dict[str, Any] = details["State"]
     if not state["Running"]:
         raise NotReady(_exit_message(server.container, state))
-    return state
 
 
 def _exit_message(container: str, state: dict[str, Any]) -> str:

@@ -99,8 +99,9 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, msg=f"Would wait for {params['container']} to answer at {params['base_url']}.")
     server = Server(params["container"], params["base_url"], params["served_model_name"], _read_key(params["api_key_file"]))
+    progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
     try:
-        ready = wait_until_ready(server, params["timeout"], ProgressFile(params["progress_file"], watched=True))
+        ready = wait_until_ready(server, params["timeout"], progress)
     except (NotReady, DockerError, ControllerGone) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **ready)

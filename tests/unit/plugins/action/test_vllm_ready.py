@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module and action vllm_ready through the real ansible command, against a stand-in of the docker command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+STATE = {"Running": True, "Status": "running", "ExitCode": 0, "OOMKilled": False, "Error": ""}
+LOADING = "Loading safetensors checkpoint shards:  50% Completed | 32/64 [06:10<06:09, 11.5s/it]"
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    (tmp_path / "state").write_text(json.dumps([{"State": STATE}]))
+    script = f"#!/bin/sh\ncase $1 in logs) echo '{LOADING}' >&2;; *) cat '{tmp_path}/state';; esac\n"
+    (tmp_path / "docker").write_text(script)
+    (tmp_path / "docker").chmod(0o755)
+    return tmp_path
+
+
+def ready(engine: Path, *options: str) -> tuple[int, str]:
+    arguments = "container=vllm base_url=http://127.0.0.1:1 served_model_name=kimi timeout=1"
+    done = subprocess.run(
+        ["ansible", "localhost", "-m", "hgx.inference.vllm_ready", "-a", arguments, *options],
+        cwd=ROOT,
+        env={**os.environ, "PATH": f"{engine}:{os.environ['PATH']}", "ANSIBLE_ASYNC_DIR": str(engine / "async")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_progress_is_shown_and_nothing_is_left_behind(engine: Path) -> None:
+    rc, output = ready(engine)
+    assert rc != 0
+    assert "vllm_ready [localhost] 0 s, loading weights 32/64 (50 %)" in output
+    assert "is not ready after 1 s; it is loading weights 32/64 (50 %)" in output
+    assert list((engine / "async").iterdir()) == []
+
+
+def test_an_ended_container_fails_with_its_log(engine: Path) -> None:
+    (engine / "state").write_text(json.dumps([{"State": {**STATE, "Running": False, "Status": "exited", "ExitCode": 1}}]))
+    rc, output = ready(engine)
+    assert rc != 0
+    assert "state exited, exit code 1" in output
+
+
+def test_check_mode_waits_for_nothing(engine: Path) -> None:
+    rc, output = ready(engine, "--check")
+    assert rc == 0
+    assert "Would wait for vllm to answer at http://127.0.0.1:1." in output

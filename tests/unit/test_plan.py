@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What would be served, read off the plan for the Lambda inventory: the published command, token for token."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED = (
+    "python3 -m vllm.entrypoints.openai.api_server --model moonshotai/Kimi-K2.6 --served-model-name kimi-k2.6 --host 0.0.0.0 --port 8001"
+    " --tensor-parallel-size 8 --mm-encoder-tp-mode data --compilation_config.pass_config.fuse_allreduce_rms true"
+    " --tool-call-parser kimi_k2 --reasoning-parser kimi_k2 --enable-auto-tool-choice --trust-remote-code --kv-cache-dtype fp8"
+    " --no-enable-prefix-caching"
+    """ --speculative-config '{"method":"eagle3","model":"lightseekorg/kimi-k2.6-eagle3","num_speculative_tokens":3}'"""
+)
+
+
+def plan(*args: str) -> str:
+    """Return the text that the plan shows, with secrets set and no address of a node."""
+    environment = {name: value for name, value in os.environ.items() if name != "HGX_NODE"}
+    done = subprocess.run(
+        ["ansible-playbook", "playbooks/plan.yml", "-i", "inventories/lambda", *args],
+        cwd=ROOT,
+        env={**environment, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "VLLM_API_KEY": "s3cret-key", "HF_TOKEN": "s3cret-token"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "s3cret" not in done.stdout
+    tasks = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"]
+    return str(tasks[-1]["hosts"]["kimi"]["msg"])
+
+
+@pytest.fixture(scope="module")
+def published() -> str:
+    return plan()
+
+
+def command(text: str) -> list[str]:
+    return shlex.split(text[text.index("\ncommand\n") + len("\ncommand\n") :].replace("\n", " "))
+
+
+def test_the_command_is_the_published_one(published: str) -> None:
+    assert command(published) == shlex.split(PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "built from vllm/vllm-openai:cu130-nightly with transformers==4.57.6",
+        "container    vllm, GPUs: all, ipc: host",
+        "published    127.0.0.1:8001 -> 8001, with an API key",
+        "/home/ubuntu/.cache/huggingface:/root/.cache/huggingface:ro",
+        "VLLM_USE_V1=1",
+        "HF_HUB_OFFLINE=1",
+    ],
+)
+def test_the_rest_of_the_container(published: str, line: str) -> None:
+    assert line in published
+
+
+def test_a_profile_and_an_override() -> None:
+    settings = {
+        "recipe_profile": "agentic",
+        "vllm_engine_args_extra": {"kv-cache-dtype": None, "max-model-len": 131072},
+        "vllm_env_extra": {"SOME_API_KEY": "hidden"},
+    }
+    text = plan("-e", json.dumps(settings))
+    expected = PUBLISHED.replace("--no-enable-prefix-caching", "--enable-prefix-caching").replace(" --kv-cache-dtype fp8", "")
+    assert command(text) == [*shlex.split(expected), "--max-model-len", "131072"]
+    assert "SOME_API_KEY=********" in text
+    assert "hidden" not in text

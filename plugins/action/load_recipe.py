@@ -27,7 +27,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(
-            argument_spec={"recipe": {"type": "str", "required": True}, "profile": {"type": "str", "default": "published"}}
+            argument_spec={
+                "recipe": {"type": "str", "required": True},
+                "profile": {"type": "str", "default": "published"},
+            }
         )
         path = self._find(str(args["recipe"]))
         try:
@@ -53,4 +56,6 @@ class ActionModule(ActionBase):
             return bundled[recipe]
         near = difflib.get_close_matches(recipe, bundled, n=1)
         hint = f"Did you mean {near[0]!r}?" if near else f"Bundled are {', '.join(bundled)}."
-        raise AnsibleActionFail(f"There is no bundled recipe {recipe!r}. {hint} For a file of your own give a path ending in .yml.")
+        raise AnsibleActionFail(
+            f"There is no bundled recipe {recipe!r}. {hint} For a file of your own give a path ending in .yml."
+        )

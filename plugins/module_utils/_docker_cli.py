@@ -41,9 +41,13 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
             check=False,
         )
     except FileNotFoundError as exc:
-        raise DockerError("The docker command is not on this host's PATH. Run the role hgx.inference.docker first.") from exc
+        raise DockerError(
+            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
+        ) from exc
     except subprocess.TimeoutExpired as exc:
-        raise DockerError(f"'docker {args[0]}' did not answer within {timeout_s:.0f} s. Is the engine healthy?") from exc
+        raise DockerError(
+            f"'docker {args[0]}' did not answer within {timeout_s:.0f} s. Is the engine healthy?"
+        ) from exc
     return Completed(
         done.returncode,
         done.stdout.decode("utf-8", errors="replace"),

@@ -19,8 +19,8 @@ class ControllerGone(Exception):
 class ProgressFile:
     """Keeps the newest progress line in a file.
 
-    The action plugin touches the file C(path + ".seen") at every look. With C(watched=True) a module learns from its age
-    that the controller is gone, so that it can stop what nobody waits for.
+    The action plugin touches the file C(path + ".seen") at every look. With C(watched=True) a module learns from its
+    age that the controller is gone, so that it can stop what nobody waits for.
     """
 
     def __init__(self, path: str | None, interval_s: float = 5.0, watched: bool = False) -> None:

@@ -117,7 +117,9 @@ class Record(Node):
         if not isinstance(value, Mapping):
             problems.append(f"{path or 'The recipe'}: {_shown(value)} is not a mapping.")
             return value
-        problems.extend(f"{_join(path, key)}: {_unknown(str(key), self.fields)}" for key in value if key not in self.fields)
+        problems.extend(
+            f"{_join(path, key)}: {_unknown(str(key), self.fields)}" for key in value if key not in self.fields
+        )
         checked = {}
         for key, field in self.fields.items():
             if key not in value:
@@ -192,7 +194,9 @@ RECIPE = Record(
             driver_min=Field(Scalar("a version in quotes, such as '580'", str, pattern=r"\d+(\.\d+)*"), required=False),
             disk_free_gb=Field(_COUNT),
             price_usd_per_hour=Field(_NUMBER, required=False),
-            lambda_cloud=Field(Record(instance_type=Field(_TEXT), image_family=Field(_TEXT), ssh_user=Field(_TEXT)), required=False),
+            lambda_cloud=Field(
+                Record(instance_type=Field(_TEXT), image_family=Field(_TEXT), ssh_user=Field(_TEXT)), required=False
+            ),
         )
     ),
     models=Field(
@@ -210,7 +214,11 @@ RECIPE = Record(
             name=Field(_TEXT),
             tag=Field(_TEXT),
             digest=Field(Scalar("a digest 'sha256:...'", str, pattern=r"sha256:[0-9a-f]{64}"), required=False),
-            pip=Field(ListOf(Scalar("a pinned package such as 'name==1.2'", str, pattern=r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+"))),
+            pip=Field(
+                ListOf(
+                    Scalar("a pinned package such as 'name==1.2'", str, pattern=r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+")
+                )
+            ),
         )
     ),
     container=Field(
@@ -312,4 +320,5 @@ def _engine_contradictions(recipe: dict[str, Any]) -> Iterable[str]:
     speculative = args.get("speculative-config")
     draft = next((model["repo"] for model in recipe["models"] if model["role"] == "draft"), None)
     if isinstance(speculative, Mapping) and "model" in speculative and speculative["model"] != draft:
-        yield f"engine.args.speculative-config.model: {_shown(speculative['model'])} is not the draft of 'models', {_shown(draft)}."
+        found = _shown(speculative["model"])
+        yield f"engine.args.speculative-config.model: {found} is not the draft of 'models', {_shown(draft)}."

@@ -21,9 +21,9 @@ class ArgsError(Exception):
 def render_args(options: Mapping[str, Any]) -> list[str]:
     """Return the argument vector for C(options), in their order.
 
-    ``true`` gives ``--key`` and ``false`` ``--no-key``; ``null`` leaves the option out, so that a profile can remove it.
-    A mapping becomes compact JSON, a list several values. A dotted key (``compilation_config.level``) addresses a value
-    inside a JSON option, so it always takes a value, also a boolean one.
+    ``true`` gives ``--key`` and ``false`` ``--no-key``; ``null`` leaves the option out, so that a profile can remove
+    it. A mapping becomes compact JSON, a list several values. A dotted key (``compilation_config.level``) addresses a
+    value inside a JSON option, so it always takes a value, also a boolean one.
 
     Raises ArgsError for a key or a value that has no rendering.
     """
@@ -35,7 +35,9 @@ def render_args(options: Mapping[str, Any]) -> list[str]:
 
 def _render_option(key: str, value: Any) -> list[str]:
     if not isinstance(key, str) or not _KEY.fullmatch(key):
-        raise ArgsError(f"{key!r} is not the name of an option: write it without leading dashes, as in 'max-model-len'.")
+        raise ArgsError(
+            f"{key!r} is not the name of an option: write it without leading dashes, as in 'max-model-len'."
+        )
     if value is None:
         return []
     if isinstance(value, bool) and "." not in key:

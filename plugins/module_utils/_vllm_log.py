@@ -11,12 +11,19 @@ from collections.abc import Sequence
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 # (EngineCore pid=22) ERROR 11-23 20:29:10 [core.py:1510] text
-_PREFIX = re.compile(r"^(?:\((?P<process>[A-Za-z]+)[^)]*pid=\d+\) ?)?(?:(?P<level>INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:.]+ \[[^\]]+\] ?)?")
+_PREFIX = re.compile(
+    r"^(?:\((?P<process>[A-Za-z]+)[^)]*pid=\d+\) ?)?"
+    r"(?:(?:INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:.]+ \[[^\]]+\] ?)?"
+)
 _EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
 _LONGEST_LINE = 500
 _USAGE_ERROR = re.compile(r"^\S+: error: ")
 # What a parent process says when a child failed. It names no cause.
-_ECHO = ("See root cause above", "See stack trace for root cause", "initialization failed due to an exception in a background process")
+_ECHO = (
+    "See root cause above",
+    "See stack trace for root cause",
+    "initialization failed due to an exception in a background process",
+)
 # The process closest to the work knows best.
 _PROCESS_RANK = {"Worker": 0, "VllmWorker": 0, "EngineCore": 1, "APIServer": 2, None: 3}
 
@@ -26,7 +33,10 @@ _PHASES = (
     (re.compile(r"Resolved architecture: (\S+)"), "model architecture {0}"),
     (re.compile(r"Initializing a V1 LLM engine"), "starting the engine"),
     (re.compile(r"Starting to load model"), "loading weights"),
-    (re.compile(r"Loading safetensors checkpoint shards:\s*(\d+)% Completed \| (\d+/\d+)"), "loading weights {1} ({0} %)"),
+    (
+        re.compile(r"Loading safetensors checkpoint shards:\s*(\d+)% Completed \| (\d+/\d+)"),
+        "loading weights {1} ({0} %)",
+    ),
     (re.compile(r"Loading weights took ([\d.]+) seconds"), "weights loaded in {0} s"),
     (re.compile(r"Loading drafter model"), "loading the draft"),
     (re.compile(r"Dynamo bytecode transform|Compiling a graph|torch\.compile takes"), "compiling"),

@@ -47,7 +47,7 @@ def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -
 
     C(/health) alone is no proof: some servers become healthy and fail the first request.
 
-    Raises NotReady with the cause as soon as the container has ended, the completion is refused, or C(timeout_s) is over.
+    Raises NotReady with the cause once the container has ended or refused the completion, or after C(timeout_s).
     """
     started = time.monotonic()
     shown = ""
@@ -83,7 +83,8 @@ def _exit_message(container: str, state: dict[str, Any]) -> str:
         lines.append(state["Error"])
     quoted = "\n".join(f"  {line}" for line in lines) or "  (the log is empty)"
     return (
-        f"The server's container {container} is not running (state {state['Status']}, exit code {state['ExitCode']}). Its log says:\n{quoted}\n"
+        f"The server's container {container} is not running (state {state['Status']}, exit code {state['ExitCode']})."
+        f" Its log says:\n{quoted}\n"
         f"The whole log: docker logs {container}"
     )
 
@@ -91,8 +92,9 @@ def _exit_message(container: str, state: dict[str, Any]) -> str:
 def _timeout_message(server: Server, timeout_s: float, words: str) -> str:
     last = "\n".join(f"  {line}" for line in _log(server.container, tail=10))
     return (
-        f"The server in {server.container} is not ready after {timeout_s:.0f} s; it is {words}. Its newest lines:\n{last}\n"
-        f"If it is still making progress, run the play again: it goes on waiting and restarts nothing."
+        f"The server in {server.container} is not ready after {timeout_s:.0f} s; it is {words}."
+        f" Its newest lines:\n{last}\n"
+        "If it is still making progress, run the play again: it goes on waiting and restarts nothing."
     )
 
 
@@ -108,8 +110,8 @@ def _complete(server: Server) -> str:
         return str(choice.get("content") or choice.get("reasoning") or choice.get("reasoning_content") or "")
     _wait_for_exit(server)
     raise NotReady(
-        f"The server in {server.container} is healthy but does not answer a chat completion as {server.served_model_name!r}: "
-        f"{_http_words(answer)}\nThe whole log: docker logs {server.container}"
+        f"The server in {server.container} is healthy but does not answer a chat completion"
+        f" as {server.served_model_name!r}: {_http_words(answer)}\nThe whole log: docker logs {server.container}"
     )
 
 

@@ -98,7 +98,9 @@ def main() -> None:
     params = module.params
     if module.check_mode:
         module.exit_json(changed=False, msg=f"Would wait for {params['container']} to answer at {params['base_url']}.")
-    server = Server(params["container"], params["base_url"], params["served_model_name"], _read_key(params["api_key_file"]))
+    server = Server(
+        params["container"], params["base_url"], params["served_model_name"], _read_key(params["api_key_file"])
+    )
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
     try:
         ready = wait_until_ready(server, params["timeout"], progress)

@@ -81,6 +81,15 @@ class ProgressActionBase(ActionBase):
         status = "ansible.legacy.async_status"
         result = dict(self._execute_module(module_name=status, module_args=status_args, task_vars=task_vars))
         self._execute_module(module_name=status, module_args={**status_args, "mode": "cleanup"}, task_vars=task_vars)
-        for internal in ("ansible_job_id", "started", "finished", "results_file", "stdout", "stderr", "stdout_lines", "stderr_lines"):
+        for internal in (
+            "ansible_job_id",
+            "started",
+            "finished",
+            "results_file",
+            "stdout",
+            "stderr",
+            "stdout_lines",
+            "stderr_lines",
+        ):
             result.pop(internal, None)
         return result

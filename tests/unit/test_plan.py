@@ -16,10 +16,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (
-    "python3 -m vllm.entrypoints.openai.api_server --model moonshotai/Kimi-K2.6 --served-model-name kimi-k2.6 --host 0.0.0.0 --port 8001"
+    "python3 -m vllm.entrypoints.openai.api_server"
+    " --model moonshotai/Kimi-K2.6 --served-model-name kimi-k2.6 --host 0.0.0.0 --port 8001"
     " --tensor-parallel-size 8 --mm-encoder-tp-mode data --compilation_config.pass_config.fuse_allreduce_rms true"
-    " --tool-call-parser kimi_k2 --reasoning-parser kimi_k2 --enable-auto-tool-choice --trust-remote-code --kv-cache-dtype fp8"
-    " --no-enable-prefix-caching"
+    " --tool-call-parser kimi_k2 --reasoning-parser kimi_k2 --enable-auto-tool-choice"
+    " --trust-remote-code --kv-cache-dtype fp8 --no-enable-prefix-caching"
     """ --speculative-config '{"method":"eagle3","model":"lightseekorg/kimi-k2.6-eagle3","num_speculative_tokens":3}'"""
 )
 
@@ -30,7 +31,12 @@ def plan(*args: str) -> str:
     done = subprocess.run(
         ["ansible-playbook", "playbooks/plan.yml", "-i", "inventories/lambda", *args],
         cwd=ROOT,
-        env={**environment, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "VLLM_API_KEY": "s3cret-key", "HF_TOKEN": "s3cret-token"},
+        env={
+            **environment,
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "VLLM_API_KEY": "s3cret-key",
+            "HF_TOKEN": "s3cret-token",
+        },
         capture_output=True,
         text=True,
         check=True,
@@ -75,7 +81,9 @@ def test_a_profile_and_an_override() -> None:
         "vllm_env_extra": {"SOME_API_KEY": "hidden"},
     }
     text = plan("-e", json.dumps(settings))
-    expected = PUBLISHED.replace("--no-enable-prefix-caching", "--enable-prefix-caching").replace(" --kv-cache-dtype fp8", "")
+    expected = PUBLISHED.replace("--no-enable-prefix-caching", "--enable-prefix-caching").replace(
+        " --kv-cache-dtype fp8", ""
+    )
     assert command(text) == [*shlex.split(expected), "--max-model-len", "131072"]
     assert "SOME_API_KEY=********" in text
     assert "hidden" not in text

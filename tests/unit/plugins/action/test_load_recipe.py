@@ -44,7 +44,11 @@ def test_a_file_keeps_what_looks_like_a_template(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("recipe", "profile", "words"),
     [
-        ("kimi_k2_6_hgx_b20", "published", "There is no bundled recipe 'kimi_k2_6_hgx_b20'. Did you mean 'kimi_k2_6_hgx_b200'?"),
+        (
+            "kimi_k2_6_hgx_b20",
+            "published",
+            "There is no bundled recipe 'kimi_k2_6_hgx_b20'. Did you mean 'kimi_k2_6_hgx_b200'?",
+        ),
         ("kimi_k2_6_hgx_b200", "agentik", "recipe_profile: unknown name 'agentik'; did you mean 'agentic'?"),
         ("nowhere.yml", "published", "There is no recipe file"),
     ],

@@ -49,7 +49,9 @@ def test_progress_is_shown_and_nothing_is_left_behind(engine: Path) -> None:
 
 
 def test_an_ended_container_fails_with_its_log(engine: Path) -> None:
-    (engine / "state").write_text(json.dumps([{"State": {**STATE, "Running": False, "Status": "exited", "ExitCode": 1}}]))
+    (engine / "state").write_text(
+        json.dumps([{"State": {**STATE, "Running": False, "Status": "exited", "ExitCode": 1}}])
+    )
     rc, output = ready(engine)
     assert rc != 0
     assert "state exited, exit code 1" in output

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from ansible_collections.hgx.inference.plugins.module_utils._recipe import RecipeError, merge, resolve
 
 RECIPES = sorted((Path(__file__).parents[4] / "recipes").glob("*.yml"))
@@ -74,7 +75,11 @@ def test_a_profile_changes_only_what_it_names(data: dict[str, Any]) -> None:
 
 def test_the_mla_draft_comes_with_its_model_and_image(data: dict[str, Any]) -> None:
     recipe = resolve(data, "agentic_mla")
-    assert recipe["models"][1]["repo"] == recipe["engine"]["args"]["speculative-config"]["model"] == "lightseekorg/kimi-k2.6-eagle3-mla"
+    assert (
+        recipe["models"][1]["repo"]
+        == recipe["engine"]["args"]["speculative-config"]["model"]
+        == "lightseekorg/kimi-k2.6-eagle3-mla"
+    )
     assert recipe["engine"]["args"]["speculative-config"]["method"] == "eagle3"
     assert recipe["image"]["tag"] == "v0.20.2"
 
@@ -114,22 +119,43 @@ def drop(*path: str) -> Callable[[dict[str, Any]], None]:
         (put("hardware/driver_min", 580), "hardware.driver_min: 580 is not a version in quotes, such as '580'."),
         (put("engine/port", 0), "engine.port: 0 is not a port number."),
         (put("engine/env/VLLM_USE_V1", 1), "engine.env.VLLM_USE_V1: 1 is not a text (in quotes)."),
-        (put("image/pip/0", "transformers"), "image.pip[0]: 'transformers' is not a pinned package such as 'name==1.2'."),
+        (
+            put("image/pip/0", "transformers"),
+            "image.pip[0]: 'transformers' is not a pinned package such as 'name==1.2'.",
+        ),
         (put("image/digest", "latest"), "image.digest: 'latest' is not a digest 'sha256:...'."),
         (put("models/0/repo", "Kimi"), "models[0].repo: 'Kimi' is not a repository such as 'org/name'."),
         (put("models/1/role", "model"), "models: exactly one repository must have the role 'model'"),
         (put("models", []), "models: the list must not be empty."),
         (put("models", "moonshotai/Kimi-K2.6"), "models: 'moonshotai/Kimi-K2.6' is not a list."),
-        (put("published/output_throughputs", 1), "published.output_throughputs: unknown name 'output_throughputs'; did you mean 'output_throughput'?"),
-        (put("thresholds/0/metric", "steady_throughput"), "thresholds[0].metric: unknown name 'steady_throughput'; did you mean 'steady_output_throughput'?"),
+        (
+            put("published/output_throughputs", 1),
+            "published.output_throughputs: unknown name 'output_throughputs'; did you mean 'output_throughput'?",
+        ),
+        (
+            put("thresholds/0/metric", "steady_throughput"),
+            "thresholds[0].metric: unknown name 'steady_throughput'; did you mean 'steady_output_throughput'?",
+        ),
         (put("thresholds/0/op", "<"), "thresholds[0].op: unknown name '<'"),
-        (put("thresholds/0/tolerance", "ten"), "thresholds[0].tolerance: 'ten' is neither a share such as '10%' nor a number."),
+        (
+            put("thresholds/0/tolerance", "ten"),
+            "thresholds[0].tolerance: 'ten' is neither a share such as '10%' nor a number.",
+        ),
         (put("thresholds/1/sizes/0", "fulll"), "thresholds[1].sizes: unknown name 'fulll'; did you mean 'full'?"),
-        (put("thresholds/1/metric", "acceptance_length"), "thresholds[1].value: missing, and 'published' has no figure for 'acceptance_length'"),
+        (
+            put("thresholds/1/metric", "acceptance_length"),
+            "thresholds[1].value: missing, and 'published' has no figure for 'acceptance_length'",
+        ),
         (put("engine/args/--seed", 1), "engine.args.--seed: '--seed' is not the name of an option"),
         (put("engine/args/port", 8001), "engine.args.port: leave it out; it follows from engine.port."),
-        (put("engine/args/speculative-config/model", "other/draft"), "engine.args.speculative-config.model: 'other/draft' is not the draft"),
-        (put("profiles/agentic", {"engin": {}}), "profiles.agentic.engin: unknown name 'engin'; did you mean 'engine'?"),
+        (
+            put("engine/args/speculative-config/model", "other/draft"),
+            "engine.args.speculative-config.model: 'other/draft' is not the draft",
+        ),
+        (
+            put("profiles/agentic", {"engin": {}}),
+            "profiles.agentic.engin: unknown name 'engin'; did you mean 'engine'?",
+        ),
         (put("profiles/agentic", 1), "profiles.agentic: 1 is not a mapping."),
         (put("profiles", {}), "recipe_profile: unknown name 'published'; known are"),
     ],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.hgx.inference.plugins.module_utils._vllm_args import ArgsError, render_args
 
 
@@ -19,9 +20,18 @@ from ansible_collections.hgx.inference.plugins.module_utils._vllm_args import Ar
         ({"trust-remote-code": True}, ["--trust-remote-code"]),
         ({"enable-prefix-caching": False}, ["--no-enable-prefix-caching"]),
         ({"kv-cache-dtype": None}, []),
-        ({"max-model-len": 131072, "gpu-memory-utilization": 0.9}, ["--max-model-len", "131072", "--gpu-memory-utilization", "0.9"]),
-        ({"speculative-config": {"method": "eagle3", "n": 3, "x": True}}, ["--speculative-config", '{"method":"eagle3","n":3,"x":true}']),
-        ({"compilation_config.pass_config.fuse_allreduce_rms": True}, ["--compilation_config.pass_config.fuse_allreduce_rms", "true"]),
+        (
+            {"max-model-len": 131072, "gpu-memory-utilization": 0.9},
+            ["--max-model-len", "131072", "--gpu-memory-utilization", "0.9"],
+        ),
+        (
+            {"speculative-config": {"method": "eagle3", "n": 3, "x": True}},
+            ["--speculative-config", '{"method":"eagle3","n":3,"x":true}'],
+        ),
+        (
+            {"compilation_config.pass_config.fuse_allreduce_rms": True},
+            ["--compilation_config.pass_config.fuse_allreduce_rms", "true"],
+        ),
         ({"allowed-origins": ["a", "b"]}, ["--allowed-origins", "a", "b"]),
         ({"chat-template": "{{ not a template }}"}, ["--chat-template", "{{ not a template }}"]),
         ({"served-model-name": "two words"}, ["--served-model-name", "two words"]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.hgx.inference.plugins.module_utils import _vllm_log
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "vllm-logs"
@@ -25,11 +26,20 @@ def read(name: str) -> list[str]:
         ("fatal-bad-parser-name", "KeyError: 'invalid tool call parser: kimi_k9"),
         ("fatal-kv-cache-too-small", "ValueError: To serve at least one request with the model's max seq len (4096)"),
         ("fatal-max-model-len", "User-specified max_model_len (999999) is greater than the derived max_model_len"),
-        ("fatal-model-not-in-cache-offline", "LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder"),
+        (
+            "fatal-model-not-in-cache-offline",
+            "LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder",
+        ),
         ("fatal-port-taken-docker-publish", "Bind for 127.0.0.1:18902 failed: port is already allocated"),
         ("fatal-safetensors-truncated", "SafetensorError: Error while deserializing header: incomplete metadata"),
-        ("not-enough-memory", "ValueError: Available memory on node 0 (14.43/16.34 GiB) on startup is less than desired"),
-        ("spec-draft-unsupported-architecture", "Model architectures ['Eagle3DeepSeekMTPModel'] are not supported for now"),
+        (
+            "not-enough-memory",
+            "ValueError: Available memory on node 0 (14.43/16.34 GiB) on startup is less than desired",
+        ),
+        (
+            "spec-draft-unsupported-architecture",
+            "Model architectures ['Eagle3DeepSeekMTPModel'] are not supported for now",
+        ),
     ],
 )
 def test_cause(log: str, evidence: str) -> None:
@@ -52,8 +62,14 @@ def test_long_lines_are_cut() -> None:
     ("lines", "words"),
     [
         ([], "starting the process"),
-        (["(APIServer pid=1) INFO 11-23 19:59:25 [model.py:733] Resolved architecture: KimiK25"], "model architecture KimiK25"),
-        (["Loading safetensors checkpoint shards:  50% Completed | 32/64 [06:10<06:09, 11.5s/it]"], "loading weights 32/64 (50 %)"),
+        (
+            ["(APIServer pid=1) INFO 11-23 19:59:25 [model.py:733] Resolved architecture: KimiK25"],
+            "model architecture KimiK25",
+        ),
+        (
+            ["Loading safetensors checkpoint shards:  50% Completed | 32/64 [06:10<06:09, 11.5s/it]"],
+            "loading weights 32/64 (50 %)",
+        ),
         (["x [default_loader.py:501] Loading weights took 789.10 seconds", "unrelated"], "weights loaded in 789.10 s"),
     ],
 )

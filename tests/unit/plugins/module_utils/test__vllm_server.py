@@ -14,11 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.hgx.inference.plugins.module_utils import _vllm_server
 from ansible_collections.hgx.inference.plugins.module_utils._progress import ProgressFile
 from ansible_collections.hgx.inference.plugins.module_utils._vllm_server import NotReady, Server, wait_until_ready
 
-RUNNING = {"Running": True, "Status": "running", "ExitCode": 0, "OOMKilled": False, "Error": "", "StartedAt": "2026-11-23T10:00:00.5Z"}
+RUNNING = {
+    "Running": True,
+    "Status": "running",
+    "ExitCode": 0,
+    "OOMKilled": False,
+    "Error": "",
+    "StartedAt": "2026-11-23T10:00:00.5Z",
+}
 EXITED = {**RUNNING, "Running": False, "Status": "exited", "ExitCode": 2}
 KEY = "k3y {{ with braces }}"
 
@@ -31,7 +39,8 @@ class Engine:
         (folder / "docker").write_text(
             "#!/bin/sh\n"
             f"case $1 in logs) cat '{folder}/log';;\n"
-            f"container) [ -e '{folder}/state' ] || {{ echo 'Error: No such container: vllm' >&2; exit 1; }}; cat '{folder}/state';;\n"
+            f"container) [ -e '{folder}/state' ] || {{ echo 'Error: No such container: vllm' >&2; exit 1; }}\n"
+            f"cat '{folder}/state';;\n"
             "esac\n"
         )
         (folder / "docker").chmod(0o755)
@@ -93,9 +102,14 @@ def test_ready_means_that_a_completion_was_answered(engine: Engine, base_url: st
 
 @pytest.mark.parametrize(
     ("name", "key", "words"),
-    [("kimi-k2.6", None, "HTTP 401. Another program"), ("kimi-k9", KEY, "HTTP 404: .*The model kimi-k9 does not exist.")],
+    [
+        ("kimi-k2.6", None, "HTTP 401. Another program"),
+        ("kimi-k9", KEY, "HTTP 404: .*The model kimi-k9 does not exist."),
+    ],
 )
-def test_healthy_but_refusing(engine: Engine, base_url: str, monkeypatch: pytest.MonkeyPatch, name: str, key: str | None, words: str) -> None:
+def test_healthy_but_refusing(
+    engine: Engine, base_url: str, monkeypatch: pytest.MonkeyPatch, name: str, key: str | None, words: str
+) -> None:
     monkeypatch.setattr(_vllm_server.time, "sleep", lambda _seconds: None)
     engine.says(RUNNING)
     with pytest.raises(NotReady, match=words) as caught:
@@ -118,7 +132,14 @@ def test_killed_without_a_word(engine: Engine) -> None:
 
 
 def test_a_container_that_never_started_says_why(engine: Engine) -> None:
-    engine.says({**EXITED, "Status": "created", "ExitCode": 128, "Error": "Bind for 127.0.0.1:8001 failed: port is already allocated"})
+    engine.says(
+        {
+            **EXITED,
+            "Status": "created",
+            "ExitCode": 128,
+            "Error": "Bind for 127.0.0.1:8001 failed: port is already allocated",
+        }
+    )
     with pytest.raises(NotReady, match="port is already allocated"):
         wait("http://127.0.0.1:1")
 

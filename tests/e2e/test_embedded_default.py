@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The main job on this machine, with the real Docker and the real vLLM, as a newcomer runs it, and its failures.
+
+The tests build on each other, in their order: what one leaves serving the next one uses. At the end all is removed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SERVER = "hgx-demo-vllm"
+INVENTORY = ["-i", "inventories/local"]
+SECRETS = {"VLLM_API_KEY": "s3cret-endpoint-key", "HF_TOKEN": "hf_s3cretHubToken"}
+
+
+def run(*command: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command in the repository; both its streams are in stdout."""
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def changed(output: str) -> list[int]:
+    """Return the number of changes in each play recap."""
+    return [int(count) for count in re.findall(r"ok=\d+\s+changed=(\d+)", output)]
+
+
+def chat(output: str, environment: dict[str, str] | None = None) -> dict[str, str]:
+    """Run the curl line that a play has printed and return the answer's message."""
+    lines = output[output.rindex("curl -s ") :].split("\n")
+    line = lines[0].rstrip("\\ ") + " " + lines[1].strip()
+    done = run("bash", "-c", line, environment=environment)
+    message: dict[str, str] = json.loads(done.stdout)["choices"][0]["message"]
+    return message
+
+
+@pytest.fixture(scope="module")
+def first_demo() -> Iterator[str]:
+    done = run("make", "demo")
+    assert done.returncode == 0, done.stdout[-5000:]
+    yield done.stdout
+    run("make", "demo-down")
+
+
+def test_demo_ends_with_a_pass_and_a_line_that_works(first_demo: str) -> None:
+    assert "PASS: 2 of 2 thresholds met" in first_demo
+    message = chat(first_demo)
+    assert message["content"].startswith("Hello from a tiny Kimi-shaped model")
+    assert message["reasoning"] == "The user greets me, so I will answer briefly."
+
+
+def test_a_second_demo_changes_nothing(first_demo: str) -> None:
+    done = run("make", "demo")
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert changed(done.stdout) == [0, 0]
+
+
+def test_a_second_site_is_quick_and_changes_nothing(first_demo: str) -> None:
+    started = time.monotonic()
+    done = run("ansible-playbook", "site.yml", *INVENTORY)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert changed(done.stdout) == [0]
+    assert "PASS: 2 of 2 thresholds met" in done.stdout
+    assert time.monotonic() - started < 90
+
+
+def test_the_plan_of_a_serving_host_is_to_change_nothing(first_demo: str) -> None:
+    done = run("ansible-playbook", "site.yml", *INVENTORY, "--check", "--diff")
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert changed(done.stdout) == [0]
+
+
+def test_the_plan_names_what_would_restart(first_demo: str) -> None:
+    done = run(
+        "ansible-playbook", "site.yml", *INVENTORY, "--check", "--diff", "-e", '{"vllm_env_extra": {"SOME": "1"}}'
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert changed(done.stdout) == [1]
+    assert re.search(r"^\+ +- SOME=1$|^\+ +SOME: '1'$|^\+.*SOME", done.stdout, re.MULTILINE)
+
+
+def test_an_impossible_threshold_fails_and_says_how_far_off(first_demo: str, tmp_path: Path) -> None:
+    recipe = (ROOT / "recipes" / "tiny_kimi_cpu.yml").read_text(encoding="utf-8")
+    impossible = tmp_path / "impossible.yml"
+    impossible.write_text(recipe.replace("    value: 10\n", "    value: 1000000\n"), encoding="utf-8")
+    done = run("ansible-playbook", "playbooks/verify.yml", *INVENTORY, "-e", f"recipe_file={impossible}")
+    assert done.returncode != 0
+    assert re.search(r"FAIL: 1 of 2 thresholds missed", done.stdout)
+    assert re.search(r"fail +steady_output_throughput +\d+(\.\d+)? tok/s +>= 1000000 tok/s", done.stdout)
+
+
+def test_python_gets_the_verdict(first_demo: str) -> None:
+    done = run("python", "examples/runner.py", "--inventory", "inventories/local")
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "localhost: pass" in done.stdout
+
+
+def test_a_misspelt_flag_fails_at_once_with_the_servers_own_words(first_demo: str) -> None:
+    flag = '{"vllm_engine_args_extra": {"tensor-paralel-size": 1}}'
+    done = run("ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", flag)
+    ended = time.time()
+    assert done.returncode != 0
+    assert "error: unrecognized arguments: --tensor-paralel-size" in done.stdout
+    exited = run("docker", "inspect", "-f", "{{.State.FinishedAt}}", SERVER).stdout.strip()
+    exited_at = float(run("date", "-d", exited, "+%s.%N").stdout)
+    assert ended - exited_at < 60
+
+
+def test_secrets_stay_secret(first_demo: str) -> None:
+    """A server with a key, deployed with full verbosity: nothing but the file of mode 0600 holds the secrets."""
+    done = run("ansible-playbook", "site.yml", *INVENTORY, "-vvv", environment=SECRETS)
+    assert done.returncode == 0, done.stdout[-5000:]
+    status = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "http://127.0.0.1:8001/v1/models"]
+    assert run(*status).stdout == "401"
+    assert run(*status, "-H", f"Authorization: Bearer {SECRETS['VLLM_API_KEY']}").stdout == "200"
+    results = sorted((ROOT / ".cache/hgx/state/results").glob("2*.json"))
+    exposed = {
+        "the play's output": done.stdout,
+        "docker inspect": run("docker", "inspect", SERVER).stdout,
+        "the server's log": run("docker", "logs", SERVER).stdout,
+        "the process list": run("ps", "axww").stdout,
+        "the result": results[-1].read_text(encoding="utf-8"),
+    }
+    for place, text in exposed.items():
+        assert text, place
+        for secret in SECRETS.values():
+            assert secret not in text, place
+    key = ROOT / ".cache/hgx/state/vllm/secrets/vllm_api_key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    found = run("grep", "-rlF", "-e", SECRETS["VLLM_API_KEY"], "-e", SECRETS["HF_TOKEN"], ".cache/hgx/state").stdout
+    assert found.split() == [".cache/hgx/state/vllm/secrets/vllm_api_key"]
+
+
+def test_an_open_endpoint_is_refused(first_demo: str) -> None:
+    before = run("docker", "inspect", "-f", "{{.State.StartedAt}}", SERVER).stdout
+    done = run("ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", "vllm_bind_address=0.0.0.0")
+    assert done.returncode != 0
+    assert "but there is no API key" in done.stdout
+    assert run("docker", "inspect", "-f", "{{.State.StartedAt}}", SERVER).stdout == before

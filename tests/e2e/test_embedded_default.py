@@ -52,6 +52,10 @@ def chat(output: str, environment: dict[str, str] | None = None) -> dict[str, st
     return message
 
 
+def started_at() -> str:
+    return run("docker", "inspect", "-f", "{{.State.StartedAt}}", SERVER).stdout
+
+
 @pytest.fixture(scope="module")
 def first_demo() -> Iterator[str]:
     done = run("make", "demo")
@@ -113,9 +117,21 @@ def test_python_gets_the_verdict(first_demo: str) -> None:
     assert "localhost: pass" in done.stdout
 
 
-def test_a_misspelt_flag_fails_at_once_with_the_servers_own_words(first_demo: str) -> None:
-    flag = '{"vllm_engine_args_extra": {"tensor-paralel-size": 1}}'
-    done = run("ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", flag)
+FLAG = '{"vllm_engine_args_extra": {"tensor-paralel-size": 1}}'
+
+
+def test_a_running_server_is_not_stopped_for_a_misspelt_flag(first_demo: str) -> None:
+    before = started_at()
+    done = run("ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", FLAG)
+    assert done.returncode != 0
+    assert "unrecognized arguments: --tensor-paralel-size" in done.stdout
+    assert started_at() == before
+    assert chat(first_demo)["content"]
+
+
+def test_a_misspelt_flag_at_the_first_start_fails_with_the_servers_own_words(first_demo: str) -> None:
+    run("docker", "rm", "-f", SERVER)
+    done = run("ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", FLAG)
     ended = time.time()
     assert done.returncode != 0
     assert "error: unrecognized arguments: --tensor-paralel-size" in done.stdout
@@ -150,8 +166,8 @@ def test_secrets_stay_secret(first_demo: str) -> None:
 
 
 def test_an_open_endpoint_is_refused(first_demo: str) -> None:
-    before = run("docker", "inspect", "-f", "{{.State.StartedAt}}", SERVER).stdout
+    before = started_at()
     done = run("ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", "vllm_bind_address=0.0.0.0")
     assert done.returncode != 0
     assert "but there is no API key" in done.stdout
-    assert run("docker", "inspect", "-f", "{{.State.StartedAt}}", SERVER).stdout == before
+    assert started_at() == before

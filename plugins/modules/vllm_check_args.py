@@ -1,0 +1,113 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_check_args)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_check_args
+short_description: Have an image's own vLLM read a command line
+version_added: 0.1.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Runs the argument parser of the vLLM in an image on a server's arguments, in a container that is thrown away.
+  - Finds unknown options, wrong values and unknown names of parsers before a running server is stopped for them.
+  - Loads no model and starts no server. What only shows while a model is loaded is not found, such as too little memory.
+options:
+  image:
+    description: The image. It must be on the host.
+    type: str
+    required: true
+  args:
+    description: The server's arguments, without its command.
+    type: list
+    elements: str
+    required: true
+  gpus:
+    description:
+      - Whether the container sees the GPUs.
+      - Without them the vLLM of a CUDA image does not know for which device it parses.
+    type: bool
+    default: false
+  timeout:
+    description: How long the check may take, in seconds.
+    type: int
+    default: 180
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Check a command line before the server is replaced
+  hgx.inference.vllm_check_args:
+    image: vllm/vllm-openai:v0.20.2
+    args: [--model, moonshotai/Kimi-K2.6, --tensor-parallel-size, "8"]
+    gpus: true
+"""
+
+RETURN = r"""
+checked:
+  description:
+    - V(false) if this version of vLLM keeps its parser in an unknown place, so that nothing could be checked.
+    - A warning says so.
+  returned: success
+  type: bool
+"""
+
+import inspect
+import json
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _vllm_check_worker
+from ..module_utils._docker_cli import DockerError, run_docker
+
+BOOTSTRAP = "import json, sys; job = json.loads(sys.stdin.readline()); exec(job['source']); main(job)"
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "image": {"type": "str", "required": True},
+            "args": {"type": "list", "elements": "str", "required": True},
+            "gpus": {"type": "bool", "default": False},
+            "timeout": {"type": "int", "default": 180},
+        },
+        supports_check_mode=True,
+    )
+    image, args = module.params["image"], module.params["args"]
+    job = json.dumps({"source": inspect.getsource(_vllm_check_worker), "argv": args}) + "\n"
+    gpus = ["--gpus", "all"] if module.params["gpus"] else []
+    container = ["--rm", "--interactive", "--network", "none", "--env", "VLLM_LOGGING_LEVEL=ERROR", *gpus]
+    command = ["run", *container, "--entrypoint", "python3", image, "-c", BOOTSTRAP]
+    try:
+        done = run_docker(command, timeout_s=module.params["timeout"], stdin=job.encode())
+    except DockerError as exc:
+        module.fail_json(msg=str(exc))
+    try:
+        result = json.loads(done.stdout.strip().rpartition("\n")[2])
+    except ValueError:
+        module.fail_json(msg=f"The command line could not be checked with {image}: {done.stderr.strip()[-1000:]}")
+    if result.get("problems"):
+        problems = "\n".join("  " + problem.replace("\n", "\n  ") for problem in result["problems"])
+        module.fail_json(
+            msg=f"The vLLM of {image} refuses the command line, so nothing was stopped or started:\n{problems}"
+        )
+    if "unchecked" in result:
+        reason = result["unchecked"]
+        module.warn(f"The vLLM of {image} keeps its parser in an unknown place, nothing was checked: {reason}")
+    module.exit_json(changed=False, checked="unchecked" not in result)
+
+
+if __name__ == "__main__":
+    main()

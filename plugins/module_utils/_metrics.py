@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, hgx.inference contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The metrics a benchmark computes: all that a recipe's thresholds and published figures may name."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 HIGHER = "higher"
 LOWER = "lower"
@@ -19,7 +20,7 @@ class Metric(NamedTuple):
     """What a metric is. C(better) is None where neither direction is better."""
 
     unit: str
-    better: Optional[str]
+    better: str | None
     origin: str
     description: str
 
@@ -30,15 +31,24 @@ _LATENCIES = {
     "itl": "time between two streamed chunks; a chunk holds several tokens with speculative decoding",
     "e2el": "end-to-end latency of a request",
 }
-_STATISTICS = {"mean": "mean", "median": "median", "p90": "90th percentile", "p95": "95th percentile",
-               "p99": "99th percentile"}
+_STATISTICS = {
+    "mean": "mean",
+    "median": "median",
+    "p90": "90th percentile",
+    "p95": "95th percentile",
+    "p99": "99th percentile",
+}
 
 METRICS: dict[str, Metric] = {
     "output_throughput": Metric(
-        "tok/s", HIGHER, CLIENT, "Output tokens over the whole duration, ramp-up and drain included."),
+        "tok/s", HIGHER, CLIENT, "Output tokens over the whole duration, ramp-up and drain included."
+    ),
     "steady_output_throughput": Metric(
-        "tok/s", HIGHER, DETAIL,
-        "Output throughput without ramp-up and drain, by Little's law: concurrency x mean output / mean latency."),
+        "tok/s",
+        HIGHER,
+        DETAIL,
+        "Output throughput without ramp-up and drain, by Little's law: concurrency x mean output / mean latency.",
+    ),
     "total_token_throughput": Metric("tok/s", HIGHER, CLIENT, "Input and output tokens over the whole duration."),
     "request_throughput": Metric("req/s", HIGHER, CLIENT, "Completed requests over the whole duration."),
     **{
@@ -47,10 +57,12 @@ METRICS: dict[str, Metric] = {
         for statistic, words in _STATISTICS.items()
     },
     "warm_mean_ttft_ms": Metric(
-        "ms", LOWER, DETAIL, "Mean time to first token without the first wave, which all starts at once."),
+        "ms", LOWER, DETAIL, "Mean time to first token without the first wave, which all starts at once."
+    ),
     "tokens_per_chunk": Metric("tok", HIGHER, DETAIL, "Mean number of output tokens in a streamed chunk."),
     "acceptance_length": Metric(
-        "tok", HIGHER, SERVER, "Tokens per step of the model with speculative decoding; 1 if no draft is ever accepted."),
+        "tok", HIGHER, SERVER, "Tokens per step with speculative decoding; 1 if no draft is ever accepted."
+    ),
     "acceptance_rate": Metric("%", HIGHER, SERVER, "Share of the drafted tokens that the model accepted."),
     "mean_input_len": Metric("tok", None, DETAIL, "Mean input of a completed request, as the server counts it."),
     "mean_output_len": Metric("tok", None, DETAIL, "Mean output of a completed request, as the server counts it."),

@@ -6,16 +6,32 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import shlex
 import time
 from typing import Any
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-POLL_INTERVAL_S = 2.0
+# Many jobs have nothing to do and end at once: look soon, then less often.
+POLL_INTERVALS_S = (0.25, 0.5, 1.0, 2.0)
+# A job runs on without its connection, so a connection may be away for so long.
+LOST_CONNECTION_LIMIT_S = 300.0
 # What the module may take beyond its own limit, to clean up and to report.
 GRACE_S = 60
+# What core's wrapper adds to the module's own result.
+WRAPPER_KEYS = (
+    "ansible_job_id",
+    "started",
+    "finished",
+    "results_file",
+    "stdout",
+    "stderr",
+    "stdout_lines",
+    "stderr_lines",
+)
 
 
 class ProgressActionBase(ActionBase):
@@ -36,16 +52,26 @@ class ProgressActionBase(ActionBase):
         if self._task.check_mode:
             result.update(self._execute_module(module_args=args, task_vars=task_vars))
             return result
+        limit_s = self.time_limit_s(args) + GRACE_S
         async_dir = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
         progress_file = f"{async_dir}/hgx-{secrets.token_hex(8)}.progress"
-        job = self._start({**args, "progress_file": progress_file}, self.time_limit_s(args) + GRACE_S, task_vars)
+        job = self._start({**args, "progress_file": progress_file}, limit_s, task_vars)
         if "ansible_job_id" not in job:
             result.update(job)  # it never started: a bad interpreter, a full disk
             return result
+        results_file = f"{async_dir}/{job['ansible_job_id']}"
         host = str((task_vars or {}).get("inventory_hostname", "target"))
-        self._follow(host, progress_file, f"{async_dir}/{job['ansible_job_id']}", self.time_limit_s(args) + 2 * GRACE_S)
-        result.update(self._collect(job["ansible_job_id"], async_dir, task_vars))
-        self._low_level_execute_command(f"rm -f {progress_file} {progress_file}.new {progress_file}.seen")
+        self._follow(host, progress_file, results_file, limit_s + GRACE_S)
+        status_args = {"jid": job["ansible_job_id"], "_async_dir": async_dir}
+        result.update(
+            self._execute_module(
+                module_name="ansible.legacy.async_status", module_args=status_args, task_vars=task_vars
+            )
+        )
+        for key in WRAPPER_KEYS:
+            result.pop(key, None)
+        files = [progress_file, f"{progress_file}.new", f"{progress_file}.seen", results_file]
+        self._low_level_execute_command(shlex.join(["rm", "-f", *files]))
         return result
 
     def _start(self, args: dict[str, Any], limit_s: int, task_vars: dict[str, Any] | None) -> dict[str, Any]:
@@ -56,40 +82,35 @@ class ProgressActionBase(ActionBase):
             self._task.async_val = 0  # otherwise core would poll for the job, too
 
     def _follow(self, host: str, progress_file: str, results_file: str, limit_s: float) -> None:
-        # One cheap shell command per look; the results file says "unfinished" until the wrapper replaces it.
-        unfinished = shlex.quote(r'^\{"started": (true|1), "finished": (false|0)')
-        look = (
-            f"mkdir -p {shlex.quote(results_file.rpartition('/')[0])}; touch {progress_file}.seen;"
-            f" cat {progress_file} 2>/dev/null; grep -Eq {unfinished} {results_file} || echo finished"
-        )
+        """Show the progress until the job has ended, or for C(limit_s)."""
+        intervals = itertools.chain(POLL_INTERVALS_S, itertools.repeat(POLL_INTERVALS_S[-1]))
+        started = last_contact = time.monotonic()
         shown = ""
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
-            lines = str(self._low_level_execute_command(look).get("stdout", "")).split("\n")
-            lines = [line.strip() for line in lines if line.strip()]
-            finished = bool(lines) and lines[-1] == "finished"
-            progress = lines[0] if len(lines) > finished else ""
-            if progress and progress != shown:
-                shown = progress
-                self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {progress}")
-            if finished:
-                return
-            time.sleep(POLL_INTERVAL_S)
+        while time.monotonic() - started < limit_s:
+            try:
+                progress, finished = self._look(progress_file, results_file)
+            except AnsibleConnectionFailure:
+                if time.monotonic() - last_contact > LOST_CONNECTION_LIMIT_S:
+                    raise
+                self._connection.reset()
+            else:
+                last_contact = time.monotonic()
+                if progress and progress != shown:
+                    shown = progress
+                    self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {progress}")
+                if finished:
+                    return
+            time.sleep(next(intervals))
 
-    def _collect(self, job_id: str, async_dir: str, task_vars: dict[str, Any] | None) -> dict[str, Any]:
-        status_args = {"jid": job_id, "_async_dir": async_dir}
-        status = "ansible.legacy.async_status"
-        result = dict(self._execute_module(module_name=status, module_args=status_args, task_vars=task_vars))
-        self._execute_module(module_name=status, module_args={**status_args, "mode": "cleanup"}, task_vars=task_vars)
-        for internal in (
-            "ansible_job_id",
-            "started",
-            "finished",
-            "results_file",
-            "stdout",
-            "stderr",
-            "stdout_lines",
-            "stderr_lines",
-        ):
-            result.pop(internal, None)
-        return result
+    def _look(self, progress_file: str, results_file: str) -> tuple[str, bool]:
+        """Return the newest progress line and whether the job has ended; one cheap command instead of a module."""
+        progress, results = shlex.quote(progress_file), shlex.quote(results_file)
+        # The wrapper writes this at first, and replaces it by the module's result.
+        unfinished = shlex.quote(r'^\{"started": (true|1), "finished": (false|0)')
+        command = (
+            f"touch {progress}.seen; head -n 1 {progress} 2>/dev/null; grep -Eq {unfinished} {results} || echo finished"
+        )
+        lines = str(self._low_level_execute_command(command).get("stdout", "")).split("\n")
+        lines = [line.strip() for line in lines if line.strip()]
+        finished = bool(lines) and lines[-1] == "finished"
+        return (lines[0] if len(lines) > finished else ""), finished

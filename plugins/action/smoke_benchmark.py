@@ -1,0 +1,24 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action C(smoke_benchmark): shows the progress of the module of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils._benchmark_run import END_GRACE_S, WORKER_GRACE_S
+from ..plugin_utils._progress import ProgressActionBase
+
+DEFAULT_LIMIT_S = 3600
+
+
+class ActionModule(ProgressActionBase):
+    """Runs the module in the background and shows its progress."""
+
+    def time_limit_s(self, args: dict[str, Any]) -> int:
+        workload = args.get("workload")
+        limit_s = workload.get("time_limit_s", DEFAULT_LIMIT_S) if isinstance(workload, Mapping) else DEFAULT_LIMIT_S
+        return int(limit_s) + int(WORKER_GRACE_S) + END_GRACE_S

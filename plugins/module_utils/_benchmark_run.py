@@ -1,0 +1,216 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The host's side of a benchmark run: starts the worker in the container, follows it, and never leaves it behind."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import IO, Any, NamedTuple, cast
+
+from . import _benchmark_worker, _vllm_log
+from ._benchmark import Run
+from ._docker_cli import inspect_container, run_docker
+
+# Where the role vllm mounts the server's API key. It never leaves the container.
+KEY_FILE = "/run/secrets/vllm_api_key"
+# The worker needs this long to end a client that does not want to end.
+END_GRACE_S = 15
+# What the worker may take on top of the client's time limit: waiting for idleness, reading results.
+WORKER_GRACE_S = _benchmark_worker.IDLE_WAIT_S + 40
+
+_BOOTSTRAP = "import json, sys; job = json.loads(sys.stdin.readline()); exec(job['source']); main(job)"
+
+
+class RunError(Exception):
+    """A run that gave nothing to judge; the message says why, and what to do."""
+
+
+class Measured(NamedTuple):
+    """A finished run and the version of the server, as it states it."""
+
+    run: Run
+    server_version: str
+
+
+class Load(NamedTuple):
+    """What to run where. C(output_tokens) is what all measured requests produce together."""
+
+    container: str
+    argv: list[str]
+    base_url: str
+    time_limit_s: int
+    warmup_requests: int
+    requests: int
+    output_tokens: int
+
+
+def measure(load: Load, report: Callable[[str], None]) -> Measured:
+    """Run the client in the container and return what it measured; C(report) is given a line on progress now and then.
+
+    Raises RunError if nothing was measured. Whatever is raised, also by C(report): the client has been ended before.
+    """
+    progress = Progress(load)
+    last: dict[str, Any] = {}
+    with tempfile.TemporaryFile() as stderr:
+        with contextlib.closing(_events(load, stderr)) as events:
+            for event in events:
+                last = event
+                if event["event"] in ("started", "measuring", "progress"):
+                    report(progress.line(event))
+        if last.get("event") == "finished":
+            return _measured(last, progress)
+        stderr.seek(0)
+        noise = stderr.read().decode("utf-8", errors="replace").strip()
+    raise RunError(_why_nothing(load, last, progress, noise))
+
+
+class Progress:
+    """How far a run is, from the events of the worker."""
+
+    def __init__(self, load: Load) -> None:
+        self._load = load
+        self._measuring: dict[str, Any] | None = None
+        self._text = "the client is starting"
+        self.before: dict[str, float] = {}
+        self.server_version = ""
+
+    def line(self, event: dict[str, Any]) -> str:
+        """Take note of C(event) and return the progress in words."""
+        if event["event"] == "started":
+            self.before = event["counters"]
+            self.server_version = event["version"]
+        elif event["event"] == "measuring":
+            self._measuring = event
+        elif event["event"] == "progress":
+            measuring = self._measuring
+            self._text = self._measured_part(measuring, event) if measuring else self._warmup_part(event["counters"])
+        return self._text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def _warmup_part(self, counters: dict[str, float]) -> str:
+        done = counters.get("requests", 0) - self.before.get("requests", 0)
+        if counters["running"] + counters["waiting"] + done == 0:
+            return "the client is starting"
+        return f"warm-up, {done:.0f} of {self._load.warmup_requests} requests done"
+
+    def _measured_part(self, measuring: dict[str, Any], event: dict[str, Any]) -> str:
+        now, start = event["counters"], measuring["counters"]
+        seconds = event["seconds"] - measuring["seconds"]
+        done = now.get("requests", 0) - start.get("requests", 0)
+        tokens = now.get("output_tokens", 0) - start.get("output_tokens", 0)
+        text = f"{done:.0f} of {self._load.requests} requests done"
+        if tokens <= 0 or seconds <= 0:
+            return text
+        rate = tokens / seconds
+        left = max(self._load.output_tokens - tokens, 0) / rate
+        return f"{text}, {rate:.0f} tok/s, about {left:.0f} s left"
+
+
+def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
+    """Start the worker and yield its events; on leaving, for whatever reason, the worker and its client are ended."""
+    process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
+        ["docker", "exec", "-i", load.container, "python3", "-c", _BOOTSTRAP],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+    )
+    stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
+    # Should the engine hang, then the docker command is ended, and with it the loop below.
+    watchdog = threading.Timer(load.time_limit_s + WORKER_GRACE_S, process.kill)
+    watchdog.start()
+    job = {
+        "source": inspect.getsource(_benchmark_worker),
+        "argv": load.argv,
+        "base_url": load.base_url,
+        "time_limit_s": load.time_limit_s,
+        "key_file": KEY_FILE,
+    }
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(json.dumps(job).encode() + b"\n")
+            stdin.flush()
+        for line in stdout:
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+    finally:
+        watchdog.cancel()
+        with contextlib.suppress(BrokenPipeError):
+            stdin.close()
+        try:
+            process.wait(timeout=END_GRACE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        stdout.close()
+
+
+def _measured(event: dict[str, Any], progress: Progress) -> Measured:
+    client = event["result"]
+    if client is None:
+        ended = f"The client ended with exit code {event['rc']} and wrote no result. The last it said:"
+        raise RunError("\n".join([ended, *("  " + line for line in event["output"][-10:])]))
+    counters = {"before": progress.before, "measuring": event["measuring"], "after": event["counters"]}
+    return Measured(Run(client, counters), progress.server_version)
+
+
+def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: str) -> str:
+    event = last.get("event")
+    if event == "locked":
+        return f"Another benchmark runs in the container {load.container}. Wait for its end, then try again."
+    if event == "no_client":
+        return (
+            f"The container {load.container} has no command {load.argv[0]!r}, and only the client of the serving image"
+            " measures as that image's version does. Serve with an image of vLLM."
+        )
+    if event == "unreachable":
+        return (
+            f"The server does not answer at {load.base_url} inside the container {load.container}: {last['error']}."
+            " Is it ready, and is that its port?"
+        )
+    if event == "busy":
+        counters = last["counters"]
+        return (
+            f"The server is busy: {counters['running']:.0f} requests running, {counters['waiting']:.0f} waiting."
+            " Beside other traffic figures mean nothing. Keep other clients away, then try again."
+        )
+    if event == "time_limit":
+        return (
+            f"The run was ended at its time limit of {load.time_limit_s} s: {progress}. Choose a smaller size, or raise"
+            " time_limit_s of the workload."
+        )
+    state = _state_after_break(load.container)
+    if not state.get("Running"):
+        log = run_docker(["logs", "--tail", "2000", load.container])
+        lines = _vllm_log.cause((log.stdout + log.stderr).splitlines())
+        return "\n".join(
+            [
+                f"The container {load.container} stopped during the run (exit code {state.get('ExitCode', 'unknown')})"
+                f" at: {progress}. Its log says:",
+                *(f"  {line}" for line in lines or ["(nothing about a cause)"]),
+                f"The whole log: docker logs {load.container}",
+            ]
+        )
+    evidence = f" It said: {noise[-600:]}" if noise else ""
+    return f"The benchmark in the container {load.container} broke off: {progress}.{evidence}"
+
+
+def _state_after_break(container: str) -> dict[str, Any]:
+    """Return the state of the container, which the engine may take a moment to notice."""
+    state: dict[str, Any] = {}
+    for _attempt in range(10):
+        state = (inspect_container(container) or {}).get("State", {})
+        if not state.get("Running"):
+            break
+        time.sleep(0.5)
+    return state

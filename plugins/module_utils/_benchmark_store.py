@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The benchmark results of a host: one JSON file for each run, and a link C(latest.json) to the newest."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+SCHEMA = 1
+LATEST = "latest.json"
+
+
+class StoreError(Exception):
+    """A result that cannot be written."""
+
+
+def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: str) -> str:
+    """Write C(record) to a new file, atomically and readable by owner and group only, and return its path."""
+    path = os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}.json")
+    try:
+        _replace(path, json.dumps(record, indent=2) + "\n")
+        link = os.path.join(folder, f".{LATEST}.new")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)
+        os.symlink(os.path.basename(path), link)
+        os.replace(link, os.path.join(folder, LATEST))
+    except OSError as exc:
+        raise StoreError(f"The result cannot be written to {folder}: {exc.strerror}.") from exc
+    return path
+
+
+def newest(folder: str, fingerprint: str, now: datetime, max_age_s: int) -> tuple[str, dict[str, Any]] | None:
+    """Return path and content of the newest result with C(fingerprint) that is not too old, or None."""
+    oldest = f"{now - timedelta(seconds=max_age_s):%Y%m%dT%H%M%SZ}"
+    try:
+        names = sorted(os.listdir(folder), reverse=True)
+    except OSError:
+        return None
+    for name in names:
+        if not name[:1].isdigit() or not name.endswith(".json") or name < oldest:
+            continue
+        path = os.path.join(folder, name)
+        # A damaged file, or one of another version of this collection, is no result.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with open(path, encoding="utf-8") as stream:
+                record = json.load(stream)
+            if record["schema"] == SCHEMA and record["fingerprint"] == fingerprint:
+                return path, record
+    return None
+
+
+def _replace(path: str, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
+    try:
+        with open(handle, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), 0o640)
+            stream.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

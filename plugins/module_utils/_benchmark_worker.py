@@ -1,0 +1,252 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of a benchmark that runs inside the serving container, with that container's Python.
+
+Its source arrives through stdin, which then stays open and silent. When stdin ends, the host's side is gone, for
+whatever reason, and the client is ended, so that nothing keeps running in the container. Each line printed is an
+event, a JSON object.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+POLL_INTERVAL_S = 2.0
+# The last request of a readiness probe may still be under way.
+IDLE_WAIT_S = 20.0
+# The client prints this between its warm-up and the part that it measures.
+MEASURING_LINE = "Starting main benchmark run"
+
+COUNTERS = {
+    "running": "vllm:num_requests_running",
+    "waiting": "vllm:num_requests_waiting",
+    "requests": "vllm:request_success_total",
+    "output_tokens": "vllm:generation_tokens_total",
+    "drafts": "vllm:spec_decode_num_drafts_total",
+    "draft_tokens": "vllm:spec_decode_num_draft_tokens_total",
+    "accepted_tokens": "vllm:spec_decode_num_accepted_tokens_total",
+    "preemptions": "vllm:num_preemptions_total",
+    "prefix_cache_queries": "vllm:prefix_cache_queries_total",
+    "prefix_cache_hits": "vllm:prefix_cache_hits_total",
+}
+
+
+def main(job: dict[str, Any]) -> None:
+    """Run the client C(job["argv"]) against the server C(job["base_url"]) and print what happens.
+
+    It may take C(job["time_limit_s"]) seconds. If there is a file C(job["key_file"]), it holds the server's API key.
+    """
+    gone = threading.Event()
+    threading.Thread(target=_wait_for_end_of_input, args=(gone,), daemon=True).start()
+    with contextlib.ExitStack() as stack:
+        if not stack.enter_context(_only_one()):
+            return emit("locked")
+        if shutil.which(job["argv"][0]) is None:
+            return emit("no_client")
+        try:
+            before = wait_until_idle(job["base_url"])
+        except OSError as exc:
+            return emit("unreachable", error=str(exc))
+        if before["running"] + before["waiting"]:
+            return emit("busy", counters=before)
+        emit("started", counters=before, version=_version(job["base_url"]))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hgx-benchmark-"))
+        return _run(job, folder, _read_key(job["key_file"]), gone)
+
+
+def emit(event: str, **details: Any) -> None:
+    """Print one event."""
+    # One write: two threads print.
+    sys.stdout.write(json.dumps({"event": event, "seconds": time.monotonic(), **details}) + "\n")
+    sys.stdout.flush()
+
+
+def parse_counters(text: str) -> dict[str, float]:
+    """Return the figures of interest in the text of C(/metrics), summed over engines and labels."""
+    names = {sample: name for name, sample in COUNTERS.items()}
+    counters: dict[str, float] = {}
+    for line in text.splitlines():
+        sample, _space, value = line.rpartition(" ")
+        name = names.get(sample.partition("{")[0])
+        if name:
+            counters[name] = counters.get(name, 0.0) + float(value)
+    return counters
+
+
+def read_counters(base_url: str) -> dict[str, float]:
+    """Return the server's counters. Raises OSError when it does not answer or is no vLLM server."""
+    counters = parse_counters(_get(base_url + "/metrics"))
+    if "running" not in counters or "waiting" not in counters:
+        raise OSError(f"{base_url}/metrics shows no counters of a vLLM server")
+    return counters
+
+
+def wait_until_idle(base_url: str, limit_s: float = IDLE_WAIT_S) -> dict[str, float]:
+    """Return the counters as soon as no request is under way, or after C(limit_s) seconds."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        counters = read_counters(base_url)
+        if not counters["running"] + counters["waiting"] or time.monotonic() > deadline:
+            return counters
+        time.sleep(0.5)
+
+
+def condense(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the client's C(result) without texts and single tokens, which make up nearly all of its size.
+
+    The times between chunks are replaced by their number (C(chunks)) and by the latency (C(latencies), seconds) of each
+    request, the errors by the number of times that each occurred.
+    """
+    kept = {key: value for key, value in result.items() if key not in ("generated_texts", "itls", "errors")}
+    if "itls" in result:
+        kept["chunks"] = [len(gaps) for gaps in result["itls"]]
+        kept["latencies"] = [ttft + sum(gaps) for ttft, gaps in zip(result["ttfts"], result["itls"])]
+    # A traceback says in its last line what happened.
+    errors = (str(error).strip().splitlines()[-1].strip() for error in result.get("errors", ()) if str(error).strip())
+    kept["errors"] = dict(collections.Counter(errors))
+    return kept
+
+
+class Client:
+    """The running client; ends it on leaving the context."""
+
+    def __init__(self, job: dict[str, Any], folder: str, key: str) -> None:
+        self.measuring: dict[str, float] | None = None
+        self._base_url = job["base_url"]
+        self._result_file = os.path.join(folder, "result.json")
+        self._key = key
+        self._lines: collections.deque[str] = collections.deque(maxlen=30)
+        # A proxy must not stand between the client and the server. Unbuffered, lines come when they are printed.
+        environment = {**os.environ, "no_proxy": "*", "NO_PROXY": "*", "PYTHONUNBUFFERED": "1"}
+        if key:
+            environment["OPENAI_API_KEY"] = key
+        self.process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # there is no module here
+            [*job["argv"], "--result-dir", folder, "--result-filename", "result.json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read_lines, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_exc_info: object) -> None:
+        for signal_number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal_number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout=5)
+                return
+
+    def result(self) -> dict[str, Any] | None:
+        """Return what the client measured, or None if it wrote nothing that can be read."""
+        try:
+            with open(self._result_file, encoding="utf-8") as stream:
+                condensed = condense(json.load(stream))
+        except (OSError, ValueError):
+            return None
+        condensed["errors"] = {self._without_key(error): count for error, count in condensed["errors"].items()}
+        return condensed
+
+    def last_lines(self) -> list[str]:
+        """Return the end of what the client printed."""
+        self._reader.join(timeout=5)
+        return [self._without_key(line) for line in self._lines]
+
+    def _read_lines(self, stream: TextIO) -> None:
+        for line in stream:
+            self._lines.append(line.rstrip())
+            if MEASURING_LINE in line and self.measuring is None:
+                with contextlib.suppress(OSError):
+                    self.measuring = read_counters(self._base_url)
+                    emit("measuring", counters=self.measuring)
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+
+def _run(job: dict[str, Any], folder: str, key: str, gone: threading.Event) -> None:
+    deadline = time.monotonic() + job["time_limit_s"]
+    next_poll = 0.0
+    with Client(job, folder, key) as client:
+        while client.process.poll() is None:
+            if gone.wait(timeout=0.2):
+                return None
+            if time.monotonic() > deadline:
+                return emit("time_limit")
+            if time.monotonic() >= next_poll:
+                next_poll = time.monotonic() + POLL_INTERVAL_S
+                # A server that has died shows in the client's result; a slow answer is none of our business.
+                with contextlib.suppress(OSError):
+                    emit("progress", counters=read_counters(job["base_url"]))
+        after = None
+        with contextlib.suppress(OSError):
+            after = read_counters(job["base_url"])
+        return emit(
+            "finished",
+            rc=client.process.returncode,
+            result=client.result(),
+            output=client.last_lines(),
+            measuring=client.measuring,
+            counters=after,
+        )
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[bool]:
+    """Give True to the only benchmark in this container; the lock goes with the process that holds it."""
+    with open(os.path.join(tempfile.gettempdir(), "hgx-benchmark.lock"), "w", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
+
+
+def _wait_for_end_of_input(gone: threading.Event) -> None:
+    sys.stdin.read()
+    gone.set()
+
+
+def _read_key(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _version(base_url: str) -> str:
+    try:
+        return str(json.loads(_get(base_url + "/version"))["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _get(url: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=10) as response:
+        return str(response.read().decode("utf-8", errors="replace"))

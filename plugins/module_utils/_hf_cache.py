@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The standard Hugging Face cache on disk: where things lie, what of a snapshot is there, what is missing.
+
+Needs neither huggingface_hub nor the network. The layout is the one huggingface_hub 2.4 writes:
+
+    hub/models--ORG--NAME/refs/REVISION         the commit that a branch or tag was resolved to: the pin
+    hub/models--ORG--NAME/trees/COMMIT.json     every file of the commit, with its size and hashes
+    hub/models--ORG--NAME/blobs/HASH            content (sha256 of a large file, git's hash of a small one)
+    hub/models--ORG--NAME/blobs/HASH.*.incomplete
+    hub/models--ORG--NAME/snapshots/COMMIT/...  links into blobs
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_REPO = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{40,64}")
+_TREE_FORMAT = 1
+_PARTIAL_SUFFIX = ".incomplete"
+# The rate is an average over this time, so that the ETA follows the network and does not jump.
+_RATE_WINDOW_S = 30.0
+
+
+class CacheError(ValueError):
+    """A name that cannot be meant as it stands; the message says why."""
+
+
+@dataclass(frozen=True)
+class RepoFile:
+    """One file of a commit. C(sha256) is known for large (LFS) files only."""
+
+    path: str
+    size: int
+    blob: str
+    sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        # Both become paths on this disk, and they come from a server.
+        if os.path.isabs(self.path) or ".." in self.path.split("/") or not _HASH.fullmatch(self.blob):
+            raise CacheError(f"The endpoint lists a file that cannot be stored: {self.path!r}, hash {self.blob!r}.")
+
+
+@dataclass(frozen=True)
+class SnapshotState:
+    """What of a snapshot is on disk. Bytes count each blob once, however many files share it."""
+
+    files: int
+    bytes_total: int
+    bytes_present: int
+    missing: tuple[RepoFile, ...]
+    damaged: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing
+
+    @property
+    def bytes_missing(self) -> int:
+        return self.bytes_total - self.bytes_present
+
+
+class RepoCache:
+    """The part of a cache that belongs to one model repository."""
+
+    def __init__(self, cache_home: str, repo: str) -> None:
+        if not _REPO.fullmatch(repo):
+            raise CacheError(f"{repo!r} is not the name of a repository. Give it as ORGANISATION/NAME.")
+        folder = "models--" + repo.replace("/", "--")
+        self.hub = os.path.join(cache_home, "hub")
+        self.root = os.path.join(self.hub, folder)
+        self.blobs = os.path.join(self.root, "blobs")
+        self._locks = os.path.join(self.hub, ".locks", folder)
+
+    def snapshot(self, commit: str) -> str:
+        return os.path.join(self.root, "snapshots", commit)
+
+    def blob(self, name: str) -> str:
+        return os.path.join(self.blobs, name)
+
+    def blob_lock(self, name: str) -> str:
+        """Return the file that huggingface_hub locks while it downloads the blob."""
+        return os.path.join(self._locks, f"{name}.lock")
+
+    def kept_partial(self, name: str) -> str:
+        """Return our own name for an unfinished blob; the library leaves such a file alone."""
+        return self.blob(f"{name}.kept{_PARTIAL_SUFFIX}")
+
+    def pinned_commit(self, revision: str) -> str | None:
+        """Return the commit recorded for a branch or tag; a commit is its own pin."""
+        if COMMIT.fullmatch(revision):
+            return revision
+        try:
+            with open(self._ref(revision), encoding="utf-8") as stream:
+                commit = stream.read().strip()
+        except OSError:
+            return None
+        return commit if COMMIT.fullmatch(commit) else None
+
+    def pin(self, revision: str, commit: str) -> None:
+        """Record what a branch or tag was resolved to."""
+        if self.pinned_commit(revision) == commit:
+            return
+        ref = self._ref(revision)
+        os.makedirs(os.path.dirname(ref), exist_ok=True)
+        with open(f"{ref}.{os.getpid()}.new", "w", encoding="utf-8") as stream:
+            stream.write(commit)
+        os.replace(stream.name, ref)
+
+    def recorded_files(self, commit: str) -> list[RepoFile] | None:
+        """Return the files of a commit as the library recorded them, or None if it did not."""
+        try:
+            with open(os.path.join(self.root, "trees", f"{commit}.json"), encoding="utf-8") as stream:
+                return parse_tree(json.load(stream))
+        except (OSError, ValueError):
+            return None
+
+    def partials(self) -> dict[str, list[str]]:
+        """Return blob name -> paths of its unfinished downloads, the one with most bytes first."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        try:
+            with os.scandir(self.blobs) as entries:
+                for entry in entries:
+                    if entry.name.endswith(_PARTIAL_SUFFIX):
+                        size = _written_bytes(entry.path)
+                        found.setdefault(entry.name.split(".")[0], []).append((size, entry.path))
+        except OSError:
+            return {}
+        return {name: [path for _size, path in sorted(paths, reverse=True)] for name, paths in found.items()}
+
+    def state(self, commit: str, files: Iterable[RepoFile]) -> SnapshotState:
+        """Compare the disk with the files of a commit, by name and size."""
+        partials = self.partials()
+        sizes: dict[str, int] = {}
+        present: dict[str, int] = {}
+        missing: list[RepoFile] = []
+        damaged: set[str] = set()
+        count = 0
+        for file in files:
+            count += 1
+            sizes[file.blob] = file.size
+            link, blob = os.path.join(self.snapshot(commit), file.path), self.blob(file.blob)
+            link_size, blob_size = _size(link), _size(blob)
+            found = {link: link_size, blob: blob_size}
+            damaged.update(path for path, size in found.items() if size not in (None, file.size))
+            if link_size != file.size:
+                missing.append(file)
+            if file.size in (link_size, blob_size):
+                present[file.blob] = file.size
+            elif file.sha256 and file.blob in partials:
+                # Only a large file is resumed: the end is checked against its sha256.
+                present[file.blob] = min(_written_bytes(partials[file.blob][0]), file.size)
+        return SnapshotState(count, sum(sizes.values()), sum(present.values()), tuple(missing), tuple(sorted(damaged)))
+
+    def _ref(self, revision: str) -> str:
+        refs = os.path.join(self.root, "refs")
+        ref = os.path.normpath(os.path.join(refs, revision))
+        if not revision or not ref.startswith(refs + os.sep):
+            raise CacheError(f"{revision!r} is not a revision. Give a branch, a tag or a commit.")
+        return ref
+
+
+def parse_tree(tree: object) -> list[RepoFile] | None:
+    """Return the files of a C(trees/COMMIT.json), or None if it is of another format.
+
+    Shape: C({"format_version": 1, "files": {PATH: {"size", "blob_id", "lfs_sha256"?, "lfs_size"?}}}).
+    """
+    if not isinstance(tree, dict) or tree.get("format_version") != _TREE_FORMAT:
+        return None
+    try:
+        return [
+            RepoFile(
+                path=path,
+                size=int(entry.get("lfs_size") or entry["size"]),
+                blob=entry.get("lfs_sha256") or entry["blob_id"],
+                sha256=entry.get("lfs_sha256"),
+            )
+            for path, entry in tree["files"].items()
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def free_bytes(path: str) -> int:
+    """Return what an unprivileged user may still write below a path that need not exist yet."""
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    usage = os.statvfs(path)
+    return usage.f_bavail * usage.f_frsize
+
+
+def space_problem(path: str, missing: int, reserve: int, free: int) -> str | None:
+    """Return why C(missing) bytes may not be written, or None if they may."""
+    lack = missing + reserve - free
+    if not missing or lack <= 0:
+        return None
+    return (
+        f"The file system of {path} has {human_bytes(free)} free; {human_bytes(missing)} are to be fetched and "
+        f"{human_bytes(reserve)} are to stay free: {human_bytes(lack)} too little. Nothing was fetched. "
+        "Free space there, move the cache to a larger file system, or lower the reserve."
+    )
+
+
+def human_bytes(count: float) -> str:
+    """Return a number of bytes in decimal units, as the Hub shows them: V(595.2 GB)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 999.95:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} TB"
+
+
+def human_duration(seconds: float) -> str:
+    """Return a time to go by: V(45 s), V(31 min), V(2 h 05 min)."""
+    whole = int(seconds + 0.5)
+    if whole < 90:
+        return f"{whole} s"
+    minutes = (whole + 30) // 60
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class Meter:
+    """Turns "so many bytes at this time" into a line with percentage, rate and time to go."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def line(self, now: float, state: SnapshotState) -> str:
+        """Return the progress line. C(now) is any steady clock, in seconds."""
+        self._samples.append((now, state.bytes_present))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= _RATE_WINDOW_S:
+            self._samples.popleft()
+        since, before = self._samples[0]
+        percent = 100 * state.bytes_present // (state.bytes_total or 1)
+        pace = ""
+        if state.bytes_missing and now > since:
+            # A partial download that turns out useless is thrown away: the count can go down.
+            rate = max(0.0, (state.bytes_present - before) / (now - since))
+            pace = f", {human_bytes(rate)}/s"
+            if rate:
+                pace += f", {human_duration(state.bytes_missing / rate)} to go"
+        return (
+            f"{human_bytes(state.bytes_present)} of {human_bytes(state.bytes_total)} ({percent} %){pace}, "
+            f"{state.files - len(state.missing)} of {state.files} files"
+        )
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
+
+
+def _written_bytes(path: str) -> int:
+    """Return how much of a file was really written: some writers set its final size first."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return 0
+    return min(status.st_size, status.st_blocks * 512)

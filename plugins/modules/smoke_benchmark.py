@@ -1,0 +1,518 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(smoke_benchmark)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: smoke_benchmark
+short_description: Benchmark a served model and judge the figures
+version_added: 0.1.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Runs vLLM's own benchmark client inside the container that serves the model, so that client and server have the
+    same version.
+  - Checks first that the server is idle, and afterwards that all requests completed, with the lengths asked for and
+    with nobody else on the server. Otherwise the verdict is V(invalid), whatever the figures. The client's exit code
+    counts for nothing, because it is 0 also when every request has failed.
+  - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
+  - If the API key lies in the container at C(/run/secrets/vllm_api_key), the client reads it there.
+  - Whatever ends the module, also its loss of connection to the controller, ends the client in the container.
+options:
+  container:
+    description: Name of the running container that serves the model.
+    type: str
+    required: true
+  base_url:
+    description: Address of the server as seen from inside the container, without a path.
+    type: str
+    required: true
+  model:
+    description: Repository of the model, for the client's tokenizer.
+    type: str
+    required: true
+  served_model_name:
+    description: The name under which the model is served.
+    type: str
+    required: true
+  workload:
+    description: The load.
+    type: dict
+    required: true
+    suboptions:
+      backend:
+        description: The kind of endpoint, as the client names it.
+        type: str
+        default: openai-chat
+      endpoint:
+        description: Path of the endpoint.
+        type: str
+        default: /v1/chat/completions
+      dataset:
+        description: The data set. Lengths, other traffic and the prefix cache are only checked with V(random).
+        type: str
+        default: random
+      input_len:
+        description: Tokens of a prompt, without those of the chat template.
+        type: int
+        required: true
+      output_len:
+        description: Tokens of an answer.
+        type: int
+        required: true
+      max_concurrency:
+        description: How many requests are under way at the same time.
+        type: int
+        required: true
+      warmup_prompts:
+        description: Requests before the measured ones. One full wave needs as many as O(workload.max_concurrency).
+        type: int
+        default: 0
+      seed:
+        description: Seed of the random prompts.
+        type: int
+        default: 0
+      sizes:
+        description: Number of measured requests by name of the size.
+        type: dict
+        required: true
+      trust_remote_code:
+        description: Whether the client may run the tokenizer's own code.
+        type: bool
+        default: false
+      time_limit_s:
+        description: How long the client may run, in seconds.
+        type: int
+        default: 3600
+      args:
+        description: Further options of the client, as for the filter P(hgx.inference.vllm_cli_args#filter).
+        type: dict
+        default: {}
+  size:
+    description: The size to run, one of O(workload.sizes).
+    type: str
+    required: true
+  published:
+    description: Published figures by metric, to compare with. They stand for a missing O(thresholds[].value).
+    type: dict
+    default: {}
+  thresholds:
+    description:
+      - What the figures must reach. Without any threshold for the O(size) the verdict is V(warn), as nothing is proven.
+      - A metric for which there is no figure never passes.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      metric:
+        description: Name of the metric.
+        type: str
+        required: true
+      op:
+        description: How the figure must compare with O(thresholds[].value).
+        type: str
+        choices: [">=", "<=", "=="]
+        required: true
+      value:
+        description: The limit. By default the published figure.
+        type: float
+      tolerance:
+        description: A share such as V(10%), or a number in the metric's unit, by which the limit may be missed.
+        type: str
+      severity:
+        description: What a missed threshold leads to.
+        type: str
+        choices: [fail, warn]
+        default: fail
+      sizes:
+        description: The sizes for which the threshold applies. By default all.
+        type: list
+        elements: str
+      source:
+        description: Where the limit comes from, for the report.
+        type: str
+  results_dir:
+    description: Existing directory on the target for the results. C(latest.json) in it is a link to the newest.
+    type: path
+    required: true
+  metadata:
+    description: What else the result shall say about the deployment, such as recipe and profile.
+    type: dict
+    default: {}
+  reuse:
+    description:
+      - With V(if_same), a valid result of the same load on the same start of the same container is judged again,
+        against the current O(thresholds), and the server is not loaded.
+      - A result that misses a threshold of severity V(fail) is never reused, so that a failure rests on new figures.
+    type: str
+    choices: [never, if_same]
+    default: never
+  reuse_max_age_s:
+    description: How old a reused result may be, in seconds.
+    type: int
+    default: 86400
+  progress_file:
+    description: Where the module keeps one line saying how far it is. Set by the action plugin.
+    type: path
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+    details: Puts no load on the server in check mode, but says which load it would put, and for about how long.
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing. A benchmark is an observation, also where it adds a result file.
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Prove that the node reaches the published throughput
+  hgx.inference.smoke_benchmark:
+    container: vllm
+    base_url: http://127.0.0.1:8001
+    model: moonshotai/Kimi-K2.6
+    served_model_name: kimi-k2.6
+    workload:
+      input_len: 8192
+      output_len: 2048
+      max_concurrency: 32
+      warmup_prompts: 32
+      sizes: {smoke: 128, full: 512}
+      trust_remote_code: true
+    size: full
+    published:
+      output_throughput: 1408
+    thresholds:
+      - metric: output_throughput
+        op: ">="
+        tolerance: 5%
+        source: published
+    results_dir: /var/lib/hgx-inference/results
+
+- name: Judge the newest figures again, against other thresholds
+  hgx.inference.smoke_benchmark:
+    container: vllm
+    base_url: http://127.0.0.1:8001
+    model: moonshotai/Kimi-K2.6
+    served_model_name: kimi-k2.6
+    workload: "{{ recipe.benchmark }}"
+    size: smoke
+    thresholds:
+      - metric: mean_ttft_ms
+        op: "<="
+        value: 2000
+        severity: warn
+    results_dir: /var/lib/hgx-inference/results
+    reuse: if_same
+"""
+
+RETURN = r"""
+verdict:
+  description: The outcome, V(pass), V(warn), V(fail) or V(invalid).
+  returned: when the module ran out of check mode, or a result was reused
+  type: str
+  sample: pass
+summary:
+  description: The outcome in lines for people.
+  returned: always
+  type: list
+  elements: str
+  sample: ["PASS: 1 of 1 thresholds met (size full: 512 requests of 8192 + 2048 tokens, 32 at a time, 744.7 s)"]
+metrics:
+  description: Every metric that could be measured, by name.
+  returned: when something was measured
+  type: dict
+  sample: {output_throughput: 1408.2, mean_ttft_ms: 2264.5}
+steady_interval:
+  description: Half width of the 95 % interval of C(steady_output_throughput), in tokens per second.
+  returned: when something was measured
+  type: float
+  sample: 36.1
+checks:
+  description: Every check, conditions of validity first.
+  returned: when something was measured
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the metric or of the condition.
+      type: str
+    status:
+      description: V(pass), V(warn), V(fail) or V(invalid).
+      type: str
+    message:
+      description: The check in words.
+      type: str
+    measured:
+      description: The figure, or null if there is none. Like all below, only with a threshold.
+      type: float
+    unit:
+      description: Unit of the figure.
+      type: str
+    op:
+      description: As in O(thresholds[].op).
+      type: str
+    value:
+      description: The threshold's value, or the published figure in its place.
+      type: float
+    tolerance:
+      description: As in O(thresholds[].tolerance), or empty.
+      type: str
+    limit:
+      description: The worst figure that passes.
+      type: float
+    severity:
+      description: As in O(thresholds[].severity).
+      type: str
+    source:
+      description: As in O(thresholds[].source), or empty.
+      type: str
+    published:
+      description: The published figure, or null.
+      type: float
+    delta_percent:
+      description: By how many percent the figure lies above the published one, or null.
+      type: float
+hints:
+  description: What probably lies behind figures that are not good enough.
+  returned: when something was measured
+  type: list
+  elements: str
+  sample: ["Requests were preempted: the KV cache is too small for this concurrency."]
+result_path:
+  description: The result file on the target.
+  returned: when something was measured
+  type: str
+  sample: /var/lib/hgx-inference/results/20261123T201500Z-full.json
+reused:
+  description: Whether RV(result_path) is an earlier result, judged again.
+  returned: when something was measured
+  type: bool
+  sample: false
+"""
+
+import os
+from datetime import datetime, timezone
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _benchmark as benchmark
+from ..module_utils import _benchmark_store as store
+from ..module_utils._benchmark_run import Load, Measured, RunError, measure
+from ..module_utils._benchmark_summary import describe, hints, summary
+from ..module_utils._docker_cli import DockerError, inspect_container
+from ..module_utils._progress import ControllerGone, ProgressFile
+
+WORKLOAD_SPEC: dict[str, Any] = {
+    "backend": {"type": "str", "default": "openai-chat"},
+    "endpoint": {"type": "str", "default": "/v1/chat/completions"},
+    "dataset": {"type": "str", "default": "random"},
+    "input_len": {"type": "int", "required": True},
+    "output_len": {"type": "int", "required": True},
+    "max_concurrency": {"type": "int", "required": True},
+    "warmup_prompts": {"type": "int", "default": 0},
+    "seed": {"type": "int", "default": 0},
+    "sizes": {"type": "dict", "required": True},
+    "trust_remote_code": {"type": "bool", "default": False},
+    "time_limit_s": {"type": "int", "default": 3600},
+    "args": {"type": "dict", "default": {}},
+}
+
+THRESHOLD_SPEC: dict[str, Any] = {
+    "metric": {"type": "str", "required": True},
+    "op": {"type": "str", "choices": [">=", "<=", "=="], "required": True},
+    "value": {"type": "float"},
+    "tolerance": {"type": "str"},
+    "severity": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "sizes": {"type": "list", "elements": "str"},
+    "source": {"type": "str"},
+}
+
+
+class SmokeBenchmark:
+    """One benchmark of one container."""
+
+    def __init__(self, params: dict[str, Any], progress: ProgressFile) -> None:
+        self._params = params
+        self._progress = progress
+        self._workload: dict[str, Any] = params["workload"]
+        self._size: str = params["size"]
+        # Everything that can be wrong with the request is found before the server is loaded.
+        self._requests = benchmark.request_count(self._workload, self._size)
+        self._limits = benchmark.limits_for(
+            params["thresholds"], params["published"], self._workload["sizes"], self._size
+        )
+        self._argv = benchmark.client_argv(
+            self._workload, self._size, params["base_url"], params["model"], params["served_model_name"]
+        )
+
+    def plan(self) -> dict[str, Any]:
+        """Say what would run."""
+        seconds = benchmark.expected_seconds(self._workload, self._size, self._params["published"])
+        duration = f", about {seconds / 60:.0f} min at the published rate" if seconds else ""
+        lines = [f"Would benchmark {self._params['container']} ({describe(self._workload, self._size)}{duration})."]
+        try:
+            earlier = self.reusable()
+        except DockerError:  # a host whose engine is still to be installed
+            earlier = None
+        if earlier:
+            lines += [
+                "If the container stays as it is, an earlier result is judged again instead:",
+                *earlier["summary"],
+            ]
+        return {"summary": lines}
+
+    def reusable(self) -> dict[str, Any] | None:
+        """Judge the newest result of the same load on the same start of the container, if there is a good one."""
+        if self._params["reuse"] == "never":
+            return None
+        container = inspect_container(self._params["container"])
+        if container is None:
+            return None
+        found = store.newest(
+            self._params["results_dir"], self._fingerprint(container), _now(), self._params["reuse_max_age_s"]
+        )
+        if found is None:
+            return None
+        path, record = found
+        outcome = self._judge(benchmark.Run(record["client"], record["counters"]))
+        if outcome["verdict"] not in (benchmark.PASS, benchmark.WARN):
+            return None
+        outcome["summary"].append(f"  from the result of {record['finished_at']}, judged again")
+        return {**outcome, "result_path": path, "reused": True}
+
+    def run(self) -> dict[str, Any]:
+        """Load the server, judge the figures and store the result."""
+        container = self._running_container()
+        if not os.access(self._params["results_dir"], os.W_OK):
+            raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
+        load = Load(
+            container=self._params["container"],
+            argv=self._argv,
+            base_url=self._params["base_url"].rstrip("/"),
+            time_limit_s=self._workload["time_limit_s"],
+            warmup_requests=self._workload["warmup_prompts"],
+            requests=self._requests,
+            output_tokens=self._requests * self._workload["output_len"],
+        )
+        started_at = _now()
+        measured = measure(load, self._progress.report)
+        finished_at = _now()
+        outcome = self._judge(measured.run)
+        record = {
+            "schema": store.SCHEMA,
+            **outcome,
+            "size": self._size,
+            "workload": self._workload,
+            "published": self._params["published"],
+            "metadata": self._params["metadata"],
+            "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
+            "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
+            "environment": self._environment(container, measured),
+            "fingerprint": self._fingerprint(container),
+            "counters": measured.run.counters,
+            "client": measured.run.client,
+        }
+        path = store.save(self._params["results_dir"], record, finished_at, self._size)
+        return {**outcome, "result_path": path, "reused": False}
+
+    def _judge(self, run: benchmark.Run) -> dict[str, Any]:
+        published = self._params["published"]
+        metrics = benchmark.compute_metrics(run)
+        validity = benchmark.validity_checks(run, self._workload, self._size)
+        invalid = any(check.status == benchmark.INVALID for check in validity)
+        thresholds = [] if invalid else benchmark.threshold_checks(self._limits, metrics, published)
+        verdict = benchmark.verdict(validity, thresholds)
+        checks = [*validity, *thresholds]
+        interval = benchmark.steady_interval(run, metrics)
+        found_hints = hints(run, self._workload, checks, metrics)
+        lines = summary(verdict, self._workload, self._size, checks, metrics, published, interval)
+        return {
+            "verdict": verdict,
+            "summary": [*lines, *(f"  hint: {hint}" for hint in found_hints)],
+            "hints": found_hints,
+            "checks": [check.as_dict() for check in checks],
+            "metrics": metrics,
+            "steady_interval": interval,
+        }
+
+    def _running_container(self) -> dict[str, Any]:
+        name = self._params["container"]
+        container = inspect_container(name)
+        if container is None:
+            raise RunError(f"There is no container {name!r} on this host. Serve the model first, or correct the name.")
+        state = container["State"]
+        if not state["Running"]:
+            raise RunError(
+                f"The container {name} is not running (status {state['Status']}, exit code {state['ExitCode']})."
+                f" Its log says why: docker logs --tail 50 {name}"
+            )
+        return container
+
+    def _fingerprint(self, container: dict[str, Any]) -> str:
+        return benchmark.fingerprint(container["Id"], container["State"]["StartedAt"], self._argv)
+
+    def _environment(self, container: dict[str, Any], measured: Measured) -> dict[str, Any]:
+        # Not the container's variables: they may hold secrets.
+        return {
+            "container": self._params["container"],
+            "container_id": container["Id"],
+            "container_started_at": container["State"]["StartedAt"],
+            "image": container["Config"]["Image"],
+            "image_id": container["Image"],
+            "vllm_version": measured.server_version,
+            "server_argv": benchmark.without_secrets([container["Path"], *container["Args"]]),
+            "client_argv": self._argv,
+        }
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "container": {"type": "str", "required": True},
+            "base_url": {"type": "str", "required": True},
+            "model": {"type": "str", "required": True},
+            "served_model_name": {"type": "str", "required": True},
+            "workload": {"type": "dict", "required": True, "options": WORKLOAD_SPEC},
+            "size": {"type": "str", "required": True},
+            "published": {"type": "dict", "default": {}},
+            "thresholds": {"type": "list", "elements": "dict", "default": [], "options": THRESHOLD_SPEC},
+            "results_dir": {"type": "path", "required": True},
+            "metadata": {"type": "dict", "default": {}},
+            "reuse": {"type": "str", "choices": ["never", "if_same"], "default": "never"},
+            "reuse_max_age_s": {"type": "int", "default": 86400},
+            "progress_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        job = SmokeBenchmark(module.params, ProgressFile(module.params["progress_file"], watched=True))
+        if module.check_mode:
+            module.exit_json(changed=False, **job.plan())
+        outcome = job.reusable() or job.run()
+    except (benchmark.BenchmarkError, RunError, store.StoreError, DockerError, ControllerGone) as exc:
+        module.fail_json(msg=str(exc), verdict=benchmark.INVALID, summary=str(exc).splitlines())
+    if outcome["verdict"] in (benchmark.FAIL, benchmark.INVALID):
+        module.fail_json(msg="\n".join(outcome["summary"]), **outcome)
+    if outcome["verdict"] == benchmark.WARN:
+        module.warn(outcome["summary"][0])
+        for check in outcome["checks"]:
+            if check["status"] == benchmark.WARN:
+                module.warn(check["message"])
+    module.exit_json(changed=False, **outcome)
+
+
+if __name__ == "__main__":
+    main()

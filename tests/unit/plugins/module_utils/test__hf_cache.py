@@ -1,0 +1,272 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import (
+    CacheError,
+    Meter,
+    RepoCache,
+    RepoFile,
+    SnapshotState,
+    free_bytes,
+    human_bytes,
+    human_duration,
+    parse_tree,
+    space_problem,
+)
+
+COMMIT = "c" * 40
+SMALL = RepoFile("config.json", 5, "a" * 40)
+LARGE = RepoFile("sub/model.safetensors", 8192, "b" * 64, "b" * 64)
+FILES = [SMALL, LARGE]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> RepoCache:
+    return RepoCache(str(tmp_path), "org/name")
+
+
+def store(cache: RepoCache, file: RepoFile, size: int | None = None, link: bool = True) -> None:
+    """Put a file into the cache as the library does, or with another size."""
+    blob = Path(cache.blob(file.blob))
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    blob.write_bytes(b"x" * (file.size if size is None else size))
+    if link:
+        pointer = Path(cache.snapshot(COMMIT), file.path)
+        pointer.parent.mkdir(parents=True, exist_ok=True)
+        pointer.symlink_to(blob)
+
+
+def leave_partial(cache: RepoCache, file: RepoFile, size: int, name: str = "1a2b3c4d") -> None:
+    path = Path(cache.blob(f"{file.blob}.{name}.incomplete"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+
+
+def test_complete(cache: RepoCache) -> None:
+    for file in FILES:
+        store(cache, file)
+    state = cache.state(COMMIT, FILES)
+    assert state.complete
+    assert (state.files, state.bytes_total, state.bytes_missing) == (2, 8197, 0)
+
+
+def test_nothing_there(cache: RepoCache) -> None:
+    state = cache.state(COMMIT, FILES)
+    assert state.missing == (SMALL, LARGE)
+    assert state.bytes_missing == state.bytes_total == 8197
+
+
+def test_other_commit_shares_the_blob(cache: RepoCache) -> None:
+    store(cache, SMALL)
+    store(cache, LARGE, link=False)
+    state = cache.state(COMMIT, FILES)
+    assert state.missing == (LARGE,)
+    assert state.bytes_missing == 0
+
+
+def test_link_without_blob_is_missing(cache: RepoCache) -> None:
+    store(cache, LARGE)
+    Path(cache.blob(LARGE.blob)).unlink()
+    assert cache.state(COMMIT, [LARGE]).missing == (LARGE,)
+
+
+@pytest.mark.parametrize("size", [0, 8191, 8193])
+def test_wrong_size_is_damaged(cache: RepoCache, size: int) -> None:
+    store(cache, LARGE, size)
+    state = cache.state(COMMIT, [LARGE])
+    assert state.missing == (LARGE,)
+    assert state.bytes_missing == 8192
+    assert set(state.damaged) == {cache.blob(LARGE.blob), f"{cache.snapshot(COMMIT)}/{LARGE.path}"}
+
+
+def test_partial_of_a_large_file_counts(cache: RepoCache) -> None:
+    leave_partial(cache, LARGE, 1024, "1a2b3c4d")
+    leave_partial(cache, LARGE, 4096, "5e6f7a8b")
+    leave_partial(cache, SMALL, 4)
+    state = cache.state(COMMIT, FILES)
+    assert state.bytes_missing == 8192 - 4096 + SMALL.size
+    assert [Path(path).name.split(".")[1] for path in cache.partials()[LARGE.blob]] == ["5e6f7a8b", "1a2b3c4d"]
+
+
+def test_holes_do_not_count_as_fetched(cache: RepoCache) -> None:
+    leave_partial(cache, LARGE, 0)
+    with open(cache.partials()[LARGE.blob][0], "r+b") as stream:
+        stream.truncate(LARGE.size)
+    assert cache.state(COMMIT, [LARGE]).bytes_missing == 8192
+
+
+def test_shared_content_counts_once(cache: RepoCache) -> None:
+    twin = RepoFile("twin.safetensors", LARGE.size, LARGE.blob, LARGE.sha256)
+    state = cache.state(COMMIT, [LARGE, twin])
+    assert (state.files, state.bytes_total) == (2, 8192)
+
+
+def test_pin(cache: RepoCache) -> None:
+    assert cache.pinned_commit("main") is None
+    cache.pin("main", COMMIT)
+    cache.pin("refs/pr/1", "d" * 40)
+    assert cache.pinned_commit("main") == COMMIT
+    assert cache.pinned_commit("refs/pr/1") == "d" * 40
+    assert Path(cache.root, "refs", "main").read_text() == COMMIT
+
+
+def test_commit_is_its_own_pin(cache: RepoCache) -> None:
+    cache.pin(COMMIT, COMMIT)
+    assert cache.pinned_commit(COMMIT) == COMMIT
+    assert not Path(cache.root).exists()
+
+
+def test_broken_pin_is_no_pin(cache: RepoCache) -> None:
+    cache.pin("main", "not a commit")
+    assert cache.pinned_commit("main") is None
+
+
+@pytest.mark.parametrize("repo", ["", "a/b/c", "../x", "org/", "/name", "org/{{ name }}", "org/na me", "org/.."])
+def test_repository_names_that_are_none(repo: str) -> None:
+    with pytest.raises(CacheError, match="is not the name of a repository"):
+        RepoCache("/cache", repo)
+
+
+@pytest.mark.parametrize("revision", ["", "..", "../../elsewhere", "/etc/passwd", "."])
+def test_revisions_that_leave_the_cache(cache: RepoCache, revision: str) -> None:
+    with pytest.raises(CacheError, match="is not a revision"):
+        cache.pinned_commit(revision)
+
+
+@pytest.mark.parametrize(
+    ("path", "blob"), [("../../../etc/passwd", "a" * 40), ("/etc/passwd", "a" * 40), ("config.json", "../x"), ("x", "")]
+)
+def test_listed_names_that_leave_the_cache(path: str, blob: str) -> None:
+    with pytest.raises(CacheError, match="cannot be stored"):
+        RepoFile(path, 1, blob)
+
+
+def tree(**files: object) -> object:
+    return {"format_version": 1, "files": files}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [
+        (tree(a={"size": 3, "blob_id": "a" * 40}), [RepoFile("a", 3, "a" * 40)]),
+        (
+            tree(b={"size": 9, "blob_id": "a" * 40, "lfs_sha256": "b" * 64, "lfs_size": 9, "xet_hash": "c" * 64}),
+            [RepoFile("b", 9, "b" * 64, "b" * 64)],
+        ),
+        (tree(), []),
+        ({"format_version": 2, "files": {}}, None),
+        (tree(a={"size": 3}), None),
+        (tree(a={"size": None, "blob_id": "a" * 40}), None),
+        (tree(**{"../a": {"size": 3, "blob_id": "a" * 40}}), None),
+        ({"format_version": 1}, None),
+        ([], None),
+    ],
+)
+def test_parse_tree(recorded: object, expected: list[RepoFile] | None) -> None:
+    assert parse_tree(recorded) == expected
+
+
+@pytest.mark.parametrize(("text", "known"), [("{", False), (json.dumps(tree()), True)])
+def test_recorded_files(cache: RepoCache, text: str, known: bool) -> None:
+    record = Path(cache.root, "trees", f"{COMMIT}.json")
+    assert cache.recorded_files(COMMIT) is None
+    record.parent.mkdir(parents=True)
+    record.write_text(text)
+    assert (cache.recorded_files(COMMIT) is not None) is known
+
+
+def test_free_bytes_of_a_path_that_is_not_there(tmp_path: Path) -> None:
+    assert free_bytes(str(tmp_path / "not" / "there")) > 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "reserve", "free", "refused"),
+    [
+        (100, 10, 110, False),
+        (100, 10, 109, True),
+        (100, 0, 99, True),
+        (0, 10, 5, False),  # a complete cache on a full disk is fine
+    ],
+)
+def test_space(missing: int, reserve: int, free: int, refused: bool) -> None:
+    assert (space_problem("/cache", missing, reserve, free) is not None) is refused
+
+
+def test_space_message_has_the_figures() -> None:
+    message = space_problem("/cache", 595_200_000_000, 10_000_000_000, 500_000_000_000)
+    assert message is not None
+    for part in (
+        "/cache",
+        "500.0 GB free",
+        "595.2 GB are to be fetched",
+        "10.0 GB are to stay free",
+        "105.2 GB too little",
+    ):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_999, "1.0 MB"),
+        (595_203_948_573, "595.2 GB"),
+        (1_040_000_000_000, "1.04 TB"),
+    ],
+)
+def test_human_bytes(count: int, text: str) -> None:
+    assert human_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (89.4, "89 s"), (89.6, "2 min"), (1860, "31 min"), (5399, "1 h 30 min"), (7500, "2 h 05 min")],
+)
+def test_human_duration(seconds: float, text: str) -> None:
+    assert human_duration(seconds) == text
+
+
+def at(present: int, files: int = 0) -> SnapshotState:
+    missing = tuple(LARGE for _missing in range(10 - files))
+    return SnapshotState(files=10, bytes_total=1_000_000_000, bytes_present=present, missing=missing, damaged=())
+
+
+def test_meter_rate_and_time_to_go() -> None:
+    meter = Meter()
+    assert meter.line(0, at(0)) == "0 B of 1.0 GB (0 %), 0 of 10 files"
+    line = meter.line(10, at(200_000_000, files=2))
+    assert line == "200.0 MB of 1.0 GB (20 %), 20.0 MB/s, 40 s to go, 2 of 10 files"
+
+
+def test_meter_does_not_count_what_was_there_before() -> None:
+    meter = Meter()
+    meter.line(0, at(900_000_000))
+    meter.line(10, at(910_000_000))
+    assert "(92 %), 1.0 MB/s, 80 s to go" in meter.line(20, at(920_000_000))
+
+
+def test_meter_follows_the_last_half_minute() -> None:
+    meter = Meter()
+    for second in range(60):
+        meter.line(second, at(second * 10_000_000))
+    for second in range(60, 100):
+        line = meter.line(second, at(600_000_000 + (second - 60) * 1_000_000))
+    assert "1.0 MB/s" in line
+
+
+def test_meter_at_the_end_and_backwards() -> None:
+    meter = Meter()
+    meter.line(0, at(500_000_000))
+    assert "0 B/s" in meter.line(1, at(400_000_000))
+    assert meter.line(2, at(1_000_000_000, files=10)) == "1.0 GB of 1.0 GB (100 %), 10 of 10 files"

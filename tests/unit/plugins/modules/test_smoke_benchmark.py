@@ -1,0 +1,502 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module smoke_benchmark with its real worker, against stand-ins of docker, of the client and of the server."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hgx.inference.plugins.module_utils import _benchmark_run, _benchmark_worker
+from ansible_collections.hgx.inference.plugins.modules import smoke_benchmark
+
+ROOT = Path(__file__).parents[4]
+KEY = "sk-very-secret-key"
+NAME = "kimi {{ k2 }}"
+
+WORKLOAD: dict[str, Any] = {
+    "input_len": 64,
+    "output_len": 16,
+    "max_concurrency": 4,
+    "warmup_prompts": 4,
+    "sizes": {"quick": 2, "smoke": 8},
+    "trust_remote_code": True,
+    "time_limit_s": 30,
+    "args": {"temperature": 0},
+}
+
+# Behaves as the engine does: its exec has the container's environment, not the caller's, and no terminal.
+DOCKER = """\
+#!/bin/sh
+printf '%s\\n' "$*" >> '{folder}/docker.log'
+case "$1" in
+container)
+  cat '{folder}/inspect.json' 2>/dev/null && exit
+  echo 'Error: No such container: vllm' >&2; exit 1 ;;
+logs)
+  echo '(EngineCore pid=9) ERROR 11-23 10:00:00 [core.py:1] torch.OutOfMemoryError: CUDA out of memory.' >&2 ;;
+exec)
+  [ "$2 $3 $4 $5" = '-i vllm python3 -c' ] || exit 64
+  exec env -i PATH='{folder}/container' TMPDIR='{folder}/tmp' '{python}' -c "$6" ;;
+esac
+"""
+
+# Sends the requests that it is told to, and reports as the real client does: in a file, with exit code 0.
+CLIENT = """\
+#!{python}
+import json, os, sys, time, urllib.request
+arguments = sys.argv[3:]
+value = lambda name: arguments[arguments.index("--" + name) + 1]
+behaviour = open("{folder}/behaviour").read()
+open("{folder}/client.pid", "w").write(str(os.getpid()))
+print("Namespace(...)")
+if behaviour == "usage":
+    print("vllm: error: unrecognized arguments: --x")
+    sys.exit(2)
+if behaviour == "hang":
+    time.sleep(600)
+def ask():
+    headers = {{"Authorization": "Bearer " + os.environ.get("OPENAI_API_KEY", "none")}}
+    request = urllib.request.Request(value("base-url") + value("endpoint"), b"16", headers)
+    urllib.request.urlopen(request).read()
+count, output = int(value("num-prompts")), int(value("random-output-len"))
+if behaviour == "good":
+    for _ in range(int(value("num-warmups"))):
+        ask()
+    print("Starting main benchmark run...")
+    time.sleep(0.3)  # the real client looks at the server's counters here
+    for _ in range(count):
+        ask()
+done = count if behaviour == "good" else 0
+result = dict(
+    completed=done, failed=count - done, duration=2.0, max_concurrency=4, num_prompts=count,
+    total_input_tokens=76 * done, total_output_tokens=output * done,
+    output_throughput=output * done / 2.0, total_token_throughput=(76 + output) * done / 2.0,
+    input_lens=[76] * count, output_lens=[output if done else 0] * count,
+    ttfts=[0.1] * count, itls=[[0.1] * 4] * count, start_times=[float(i) for i in range(count)],
+    generated_texts=["text"] * count, errors=["" if done else "Traceback:\\n  Unauthorized"] * count,
+)
+with open(os.path.join(value("result-dir"), value("result-filename")), "w") as stream:
+    json.dump(result, stream)
+"""
+
+
+class Host:
+    """A host with a serving container, in a folder."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.results = folder / "results"
+        self.base_url = f"http://127.0.0.1:{port}"
+        for name in ("container", "tmp", "results", "bin"):
+            (folder / name).mkdir()
+        self._executable("bin/docker", DOCKER)
+        self._executable("container/vllm", CLIENT)
+        self.container()
+        self.client("good")
+
+    def _executable(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.write_text(text.format(folder=self.folder, python=sys.executable))
+        path.chmod(0o755)
+
+    def container(self, started_at: str = "2026-11-23T10:00:00Z", running: bool = True) -> None:
+        details = {
+            "Id": "c0ffee",
+            "Image": "sha256:abc",
+            "Path": "python3",
+            "Args": ["-m", "server", "--api-key", KEY],
+            "Config": {"Image": "vllm:1", "Env": [f"VLLM_API_KEY={KEY}"]},
+            "State": {
+                "Running": running,
+                "Status": "running" if running else "exited",
+                "ExitCode": 0 if running else 137,
+                "StartedAt": started_at,
+            },
+        }
+        (self.folder / "inspect.json").write_text(json.dumps([details]))
+
+    def client(self, behaviour: str) -> None:
+        (self.folder / "behaviour").write_text(behaviour)
+
+    def client_is_running(self) -> bool:
+        pid = int((self.folder / "client.pid").read_text())
+        try:
+            return "vllm" in Path(f"/proc/{pid}/cmdline").read_text()
+        except OSError:
+            return False
+
+    def arguments(self, **changes: Any) -> dict[str, Any]:
+        return {
+            "container": "vllm",
+            "base_url": self.base_url,
+            "model": "moonshotai/Kimi-K2.6",
+            "served_model_name": NAME,
+            "workload": WORKLOAD,
+            "size": "smoke",
+            "thresholds": [{"metric": "output_throughput", "op": ">=", "value": 60, "source": "{{ page }}"}],
+            "results_dir": str(self.results),
+            "metadata": {"recipe": "tiny", "title": "A {{ title }}"},
+            **changes,
+        }
+
+
+class Server(ThreadingHTTPServer):
+    """Counts as vLLM does."""
+
+    counters: dict[str, int]
+    keys: set[str]
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    class Handler(BaseHTTPRequestHandler):
+        server: Server
+
+        def do_GET(self) -> None:
+            counters = self.server.counters
+            lines = [
+                f'{sample}{{engine="0"}} {counters[name]}.0\n' for name, sample in _benchmark_worker.COUNTERS.items()
+            ]
+            self._send({"/metrics": "".join(lines), "/version": '{"version": "0.99"}'}[self.path])
+
+        def do_POST(self) -> None:
+            tokens = int(self.rfile.read(int(self.headers["Content-Length"])))
+            self.server.keys.add(self.headers["Authorization"])
+            for name, gain in (("requests", 1), ("output_tokens", tokens), ("drafts", 4), ("accepted_tokens", 12)):
+                self.server.counters[name] += gain
+            self._send("{}")
+
+        def _send(self, text: str) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    with Server(("127.0.0.1", 0), Handler) as instance:
+        instance.counters = dict.fromkeys(_benchmark_worker.COUNTERS, 0)
+        instance.keys = set()
+        threading.Thread(target=instance.serve_forever, daemon=True).start()
+        yield instance
+        instance.shutdown()
+
+
+@pytest.fixture
+def host(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Host:
+    host = Host(tmp_path, server.server_address[1])
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    monkeypatch.setattr(_benchmark_run, "KEY_FILE", str(tmp_path / "api_key"))
+    return host
+
+
+@pytest.fixture
+def run(host: Host, capsys: pytest.CaptureFixture[str]) -> Any:
+    def run_module(**changes: Any) -> dict[str, Any]:
+        with patch_module_args(host.arguments(**changes)), pytest.raises(SystemExit):
+            smoke_benchmark.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    return run_module
+
+
+def test_a_pass(run: Any, host: Host, server: Server) -> None:
+    result = run()
+    assert not result.get("failed")
+    assert (result["changed"], result["verdict"], result["reused"]) == (False, "pass", False)
+    assert result["metrics"]["steady_output_throughput"] == pytest.approx(4 * 16 / 0.5)
+    assert result["metrics"]["acceptance_length"] == 4
+    assert result["summary"][0].startswith("PASS: 1 of 1 thresholds met (size smoke: 8 requests of 64 + 16 tokens")
+    assert "{{ page }}" in result["summary"][1]
+    assert server.keys == {"Bearer none"}
+
+    path = Path(result["result_path"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert (host.results / "latest.json").resolve() == path
+    stored = json.loads(path.read_text())
+    assert stored["metadata"] == {"recipe": "tiny", "title": "A {{ title }}"}
+    assert stored["environment"]["vllm_version"] == "0.99"
+    assert stored["environment"]["client_argv"][-2:] == ["--temperature", "0"]
+    assert NAME in stored["environment"]["client_argv"]
+    assert stored["counters"]["measuring"]["requests"] == 4
+    assert stored["counters"]["after"]["requests"] == 12
+    assert "generated_texts" not in stored["client"]
+    assert os.listdir(host.folder / "tmp") == ["hgx-benchmark.lock"]
+
+
+def test_an_impossible_threshold(run: Any) -> None:
+    result = run(thresholds=[{"metric": "output_throughput", "op": ">=", "value": 1e6, "tolerance": "10%"}])
+    assert result["failed"]
+    assert result["verdict"] == "fail"
+    assert "output_throughput         64 tok/s   >= 900000 tok/s (1000000 - 10%)" in result["msg"]
+    assert Path(result["result_path"]).exists()
+    assert result["checks"][-1]["limit"] == 900000
+
+
+def test_a_warning_does_not_fail(run: Any) -> None:
+    result = run(thresholds=[{"metric": "output_throughput", "op": ">=", "value": 1e6, "severity": "warn"}])
+    assert not result.get("failed")
+    assert result["verdict"] == "warn"
+    warnings = json.dumps(result["warnings"])
+    assert "WARN: 1 of 1 thresholds missed" in warnings
+    assert "output_throughput is 64 tok/s; the limit is >= 1000000 tok/s" in warnings
+
+
+def test_exit_code_0_with_all_requests_failed(run: Any, host: Host) -> None:
+    host.client("fails")
+    result = run()
+    assert result["failed"]
+    assert result["verdict"] == "invalid"
+    assert "0 of 8 requests completed, 8 failed (8 x Unauthorized)" in result["msg"]
+    assert "hint: The server wants an API key" in result["msg"]
+    assert set(result["metrics"]) == {"completed", "failed", "duration_s"}
+
+
+def test_a_key_is_used_and_shows_nowhere(run: Any, host: Host, server: Server) -> None:
+    (host.folder / "api_key").write_text(KEY + "\n")
+    result = run()
+    assert result["verdict"] == "pass"
+    assert server.keys == {f"Bearer {KEY}"}
+    assert KEY not in json.dumps(result)
+    assert KEY not in Path(result["result_path"]).read_text()
+    assert KEY not in (host.folder / "docker.log").read_text()
+    assert json.loads(Path(result["result_path"]).read_text())["environment"]["server_argv"][-2:] == [
+        "--api-key",
+        "***",
+    ]
+
+
+class TestReuse:
+    def test_the_same_load_is_judged_again(self, run: Any, server: Server) -> None:
+        first = run()
+        asked = dict(server.counters)
+        wanted = [{"metric": "output_throughput", "op": "<=", "value": 64}]
+        second = run(reuse="if_same", thresholds=wanted)
+        assert server.counters == asked
+        assert (second["reused"], second["result_path"], second["verdict"]) == (True, first["result_path"], "pass")
+        assert second["checks"][-1]["op"] == "<="
+        assert "judged again" in second["summary"][-1]
+
+    def test_only_when_asked(self, run: Any) -> None:
+        run()
+        assert run(reuse="never")["reused"] is False
+
+    @pytest.mark.parametrize("changes", [{"size": "quick"}, {"workload": {**WORKLOAD, "seed": 1}}])
+    def test_another_load_is_run(self, run: Any, changes: dict[str, Any]) -> None:
+        run()
+        assert run(reuse="if_same", **changes)["reused"] is False
+
+    def test_a_restarted_container_is_measured(self, run: Any, host: Host) -> None:
+        run()
+        host.container(started_at="2026-11-23T11:00:00Z")
+        assert run(reuse="if_same")["reused"] is False
+
+    def test_an_old_result_is_not_used(self, run: Any) -> None:
+        run()
+        assert run(reuse="if_same", reuse_max_age_s=-1)["reused"] is False
+
+    def test_a_failure_rests_on_new_figures(self, run: Any, server: Server) -> None:
+        run()
+        asked = server.counters["requests"]
+        result = run(reuse="if_same", thresholds=[{"metric": "output_throughput", "op": ">=", "value": 1e6}])
+        assert result["failed"]
+        assert server.counters["requests"] == 2 * asked
+
+    def test_an_invalid_result_is_not_used(self, run: Any, host: Host) -> None:
+        host.client("fails")
+        run()
+        host.client("good")
+        result = run(reuse="if_same")
+        assert (result["verdict"], result["reused"]) == ("pass", False)
+
+
+class TestNothingMeasured:
+    def test_a_busy_server(self, run: Any, server: Server, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
+        server.counters.update(running=3, waiting=2)
+        shorter = "IDLE_WAIT_S = 20.0", "IDLE_WAIT_S = 0.1"
+        source = Path(_benchmark_worker.__file__).read_text()
+        monkeypatch.setattr(_benchmark_run.inspect, "getsource", lambda _module: source.replace(*shorter))
+        result = run()
+        assert result["failed"]
+        assert result["verdict"] == "invalid"
+        assert "busy: 3 requests running, 2 waiting" in result["msg"]
+        assert not (host.folder / "client.pid").exists()
+
+    def test_a_server_that_just_finishes(self, run: Any, server: Server) -> None:
+        server.counters["running"] = 1
+        threading.Timer(0.5, server.counters.update, kwargs={"running": 0}).start()
+        assert run()["verdict"] == "pass"
+
+    def test_other_traffic_during_the_run(self, run: Any, server: Server, host: Host) -> None:
+        # The container counts for a model that the client does not ask.
+        client = host.folder / "container" / "vllm"
+        client.write_text(client.read_text().replace('b"16"', 'b"17"'))
+        result = run()
+        assert result["verdict"] == "invalid"
+        assert "the server produced 204 tokens, the client received 192, warm-up included" in result["msg"]
+
+    def test_the_time_limit_ends_the_client(self, run: Any, host: Host) -> None:
+        host.client("hang")
+        result = run(workload={**WORKLOAD, "time_limit_s": 1})
+        assert "ended at its time limit of 1 s: the client is starting. Choose a smaller size" in result["msg"]
+        assert not host.client_is_running()
+        assert os.listdir(host.folder / "tmp") == ["hgx-benchmark.lock"]
+
+    def test_another_benchmark_in_the_container(self, run: Any, host: Host) -> None:
+        with open(host.folder / "tmp" / "hgx-benchmark.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            assert "Another benchmark runs in the container vllm" in run()["msg"]
+
+    def test_a_client_that_wants_other_options(self, run: Any, host: Host) -> None:
+        host.client("usage")
+        message = run()["msg"]
+        assert "exit code 2 and wrote no result" in message
+        assert "vllm: error: unrecognized arguments: --x" in message
+
+    def test_an_image_without_the_client(self, run: Any, host: Host) -> None:
+        (host.folder / "container" / "vllm").unlink()
+        assert "has no command 'vllm'" in run()["msg"]
+
+    def test_nothing_listens(self, run: Any) -> None:
+        message = run(base_url="http://127.0.0.1:1")["msg"]
+        assert "does not answer at http://127.0.0.1:1 inside the container vllm" in message
+        assert "refused" in message
+
+    def test_a_container_that_stops_during_the_run(self, run: Any, host: Host) -> None:
+        stopped = f"cp '{host.folder}/stopped.json' '{host.folder}/inspect.json'; exit 137 #"
+        host.container(running=False)
+        (host.folder / "inspect.json").rename(host.folder / "stopped.json")
+        host.container()
+        docker = host.folder / "bin" / "docker"
+        docker.write_text(docker.read_text().replace("[ ", f"{stopped} [ "))
+        message = run()["msg"]
+        assert "stopped during the run (exit code 137)" in message
+        assert "  torch.OutOfMemoryError: CUDA out of memory." in message
+
+    def test_a_container_that_is_stopped(self, run: Any, host: Host) -> None:
+        host.container(running=False)
+        assert "is not running (status exited, exit code 137)" in run()["msg"]
+
+    def test_no_container(self, run: Any, host: Host) -> None:
+        (host.folder / "inspect.json").unlink()
+        assert run()["msg"].startswith("There is no container 'vllm' on this host.")
+
+    def test_no_place_for_the_result(self, run: Any, host: Host) -> None:
+        assert "no directory to write to" in run(results_dir=str(host.folder / "none"))["msg"]
+        assert not (host.folder / "client.pid").exists()
+
+    def test_thresholds_that_cannot_be_judged(self, run: Any, host: Host) -> None:
+        wanted = [{"metric": "mean_tftt_ms", "op": "<=", "value": 1}, {"metric": "mean_ttft_ms", "op": "<="}]
+        message = run(thresholds=wanted)["msg"]
+        assert "thresholds[0]: there is no metric 'mean_tftt_ms'; did you mean 'mean_ttft_ms'?" in message
+        assert "thresholds[1]: no value" in message
+        assert not (host.folder / "docker.log").exists()
+
+
+class TestCheckMode:
+    def test_no_load(self, run: Any, server: Server) -> None:
+        result = run(_ansible_check_mode=True, published={"output_throughput": 1})
+        assert (result["changed"], result.get("verdict")) == (False, None)
+        assert result["summary"] == [
+            "Would benchmark vllm (size smoke: 8 requests of 64 + 16 tokens, 4 at a time,"
+            " about 4 min at the published rate)."
+        ]
+        assert not any(server.counters.values())
+
+    def test_an_earlier_result_is_named(self, run: Any) -> None:
+        run()
+        summary = run(_ansible_check_mode=True, reuse="if_same")["summary"]
+        assert summary[1:2] == ["If the container stays as it is, an earlier result is judged again instead:"]
+        assert summary[2].startswith("PASS")
+
+    def test_a_host_without_an_engine(self, run: Any, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", str(host.folder))
+        assert not run(_ansible_check_mode=True, reuse="if_same").get("failed")
+
+
+class TestInterruption:
+    def wait_for_client(self, host: Host) -> None:
+        deadline = time.monotonic() + 20
+        while not (host.folder / "client.pid").exists() or not host.client_is_running():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def test_a_killed_module_leaves_no_client(self, host: Host) -> None:
+        host.client("hang")
+        script = f"""
+            import json, sys
+            from ansible.module_utils.testing import patch_module_args
+            from ansible_collections.hgx.inference.plugins.modules import smoke_benchmark
+            with patch_module_args(json.loads({json.dumps(host.arguments())!r})):
+                smoke_benchmark.main()
+        """
+        environment = {**os.environ, "PYTHONPATH": str(ROOT / "collections")}
+        with subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], env=environment) as module:
+            self.wait_for_client(host)
+            module.send_signal(signal.SIGKILL)
+        deadline = time.monotonic() + 20
+        while host.client_is_running():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def test_a_lost_controller_ends_the_client(self, run: Any, host: Host) -> None:
+        host.client("hang")
+        (host.folder / "progress.seen").touch()
+        long_ago = time.time() - 1000
+        os.utime(host.folder / "progress.seen", (long_ago, long_ago))
+        assert "Nobody has watched this task" in run(progress_file=str(host.folder / "progress"))["msg"]
+        assert not (host.folder / "client.pid").exists() or not host.client_is_running()
+
+
+def test_progress_is_kept_in_the_file(run: Any, host: Host) -> None:
+    run(progress_file=str(host.folder / "progress"))
+    assert (host.folder / "progress").read_text() == "the client is starting\n"
+
+
+def test_progress_in_words() -> None:
+    load = _benchmark_run.Load("vllm", ["vllm"], "http://h", 60, warmup_requests=4, requests=8, output_tokens=128)
+    progress = _benchmark_run.Progress(load)
+    idle = {"running": 0, "waiting": 0, "requests": 10, "output_tokens": 1000}
+    events: list[tuple[dict[str, Any], str]] = [
+        ({"event": "started", "counters": idle, "version": "1"}, "the client is starting"),
+        ({"event": "progress", "counters": idle}, "the client is starting"),
+        ({"event": "progress", "counters": {**idle, "running": 4}}, "warm-up, 0 of 4 requests done"),
+        ({"event": "progress", "counters": {**idle, "requests": 12}}, "warm-up, 2 of 4 requests done"),
+        ({"event": "measuring", "seconds": 5.0, "counters": {**idle, "requests": 14, "output_tokens": 1064}}, ""),
+        (
+            {"event": "progress", "seconds": 7.0, "counters": {**idle, "requests": 14, "output_tokens": 1064}},
+            "0 of 8 requests done",
+        ),
+        (
+            {"event": "progress", "seconds": 9.0, "counters": {**idle, "requests": 16, "output_tokens": 1104}},
+            "2 of 8 requests done, 10 tok/s, about 9 s left",
+        ),
+    ]
+    for event, words in events:
+        assert progress.line(event) == words or event["event"] == "measuring"
+
+
+def test_the_name_of_a_result_is_its_time(run: Any) -> None:
+    path = Path(run()["result_path"])
+    written = datetime.strptime(path.name, "%Y%m%dT%H%M%SZ-smoke.json").replace(tzinfo=UTC)
+    assert abs((datetime.now(UTC) - written).total_seconds()) < 30

@@ -12,7 +12,8 @@ version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Reads one recipe file on the controller, checks it against the schema and merges a profile into it.
-  - All problems of the file are reported at once, each with the path of its key and, for an unknown name, the nearest valid one.
+  - All problems of the file are reported at once, each with the path of its key.
+  - For an unknown name the nearest valid one is named.
 options:
   recipe:
     description:

@@ -15,7 +15,7 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Runs the argument parser of the vLLM in an image on a server's arguments, in a container that is thrown away.
   - Finds unknown options, wrong values and unknown names of parsers before a running server is stopped for them.
-  - Loads no model and starts no server. What only shows while a model is loaded, such as too little memory, stays unseen.
+  - Loads no model and starts no server. What only shows while a model is loaded stays unseen, such as lack of memory.
 options:
   image:
     description: The image. It must be on the host.

@@ -31,7 +31,7 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
     Raises DockerError when the command cannot be run or takes longer than C(timeout_s) seconds.
     """
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
             ["docker", *args],
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,

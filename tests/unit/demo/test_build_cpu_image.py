@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image builder's decisions. That its image serves is shown by the demo itself."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hgx.inference.demo import build_cpu_image
+from ansible_collections.hgx.inference.demo.build_cpu_image import (
+    BuildError,
+    image_pip_conf,
+    local_path,
+    local_sources,
+    pip_settings,
+    step,
+)
+
+
+@pytest.fixture
+def logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(build_cpu_image, "LOGS", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("https://mirror.example/simple", None),
+        ("file:///srv/simple", Path("/srv/simple")),
+        ("/srv/wheels", Path("/srv/wheels")),
+        ("~/wheels", Path.home() / "wheels"),
+    ],
+)
+def test_local_path(source: str, expected: Path | None) -> None:
+    assert local_path(source) == expected
+
+
+def test_pip_settings_of_files_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(build_cpu_image.os.environ):
+        if name.startswith("PIP_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "pip").mkdir()
+    (tmp_path / "pip" / "pip.conf").write_text(
+        "[global]\nindex-url = https://user:p%40ss@mirror.example/simple\ntrusted-host = mirror.example\n"
+        "[install]\nextra-index-url =\n  https://a.example\n  https://b.example\n"
+    )
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "other.example")
+    monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "90")
+
+    settings = pip_settings()
+
+    assert settings["index-url"] == "https://user:p%40ss@mirror.example/simple"
+    assert settings["extra-index-url"] == "https://a.example https://b.example"
+    assert settings["trusted-host"] == "other.example"
+    assert settings["timeout"] == "90"
+
+
+def test_the_image_gets_only_sources_in_the_network() -> None:
+    conf = image_pip_conf(
+        {
+            "index-url": "https://mirror.example/simple",
+            "extra-index-url": "file:///srv/simple https://b.example",
+            "find-links": "/srv/wheels",
+            "trusted-host": "mirror.example",
+        }
+    )
+    assert conf.splitlines() == [
+        "[global]",
+        "cert = /etc/ssl/certs/ca-certificates.crt",
+        "index-url = https://mirror.example/simple",
+        "extra-index-url = https://b.example",
+        "trusted-host = mirror.example",
+    ]
+
+
+def test_the_build_sees_the_sources_on_this_disk(tmp_path: Path) -> None:
+    for name in ("wheels", "index/simple"):
+        (tmp_path / name).mkdir(parents=True)
+    settings = {
+        "find-links": f"{tmp_path}/wheels {tmp_path}/absent https://links.example",
+        "extra-index-url": f"file://{tmp_path}/index/simple",
+    }
+    assert local_sources(settings) == {tmp_path / "wheels", tmp_path / "index"}
+
+
+def test_a_step_says_how_long_it_took(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    step("Base system", [sys.executable, "-c", "print('made')"], "")
+    assert capsys.readouterr().out == "image | Base system: done in 0 s\n"
+    assert (logs / "base-system.log").read_text() == "made\n"
+
+
+def test_a_step_that_fails_shows_its_log_and_a_way_out(logs: Path) -> None:
+    with pytest.raises(BuildError) as failure:
+        step("torch", [sys.executable, "-c", "print('no space left'); raise SystemExit(3)"], "Make room.")
+    message = str(failure.value)
+    assert "torch failed (exit code 3)" in message
+    assert f"The end of {logs}/torch.log:\nno space left\nMake room." in message
+
+
+def test_a_step_shows_its_last_line_meanwhile(
+    logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build_cpu_image, "PROGRESS_S", 0.1)
+    step("pip", [sys.executable, "-c", "import time; print('Collecting x', flush=True); time.sleep(1)"], "")
+    assert "image | pip: 0 s, Collecting x" in capsys.readouterr().out

@@ -35,6 +35,10 @@ def test_shows_phases_and_the_progress_of_long_modules() -> None:
         {"event": "playbook_on_play_start", "event_data": {"play": "Cache the weights"}},
         {
             "event": "playbook_on_task_start",
+            "event_data": {"task": "Validating arguments", "task_action": "ansible.builtin.validate_argument_spec"},
+        },
+        {
+            "event": "playbook_on_task_start",
             "event_data": {"play": "Cache the weights", "role": "hgx.inference.hf_cache", "task": "Fetch | Download"},
         },
         {"event": "verbose", "stdout": "\x1b[0m  hf_snapshot [node1] 12.0 of 595.0 GB, 1.1 GB/s\x1b[0m\r\n"},

@@ -1,0 +1,113 @@
+# hgx.inference: `make` lists the targets. Each sets up what it needs, so every one works from a fresh clone.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+INVENTORY ?= inventories/lambda
+READY := .venv/.ready
+# Empty where root is to be had without a password.
+ASK_SUDO = $(shell [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo --ask-become-pass)
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+##@ Use
+demo: setup ## The whole product on this machine, no GPU: model, hub, vLLM, benchmark, verdict
+	@ansible-playbook demo/prepare.yml site.yml -i inventories/local $(ASK_SUDO)
+
+demo-down: setup ## Stop the demo; its image and weights stay
+	@ansible-playbook demo/teardown.yml -i inventories/local $(ASK_SUDO)
+
+plan: setup ## Print what INVENTORY would serve (image, mounts, environment, argv); touches no host
+	@ansible-playbook playbooks/plan.yml -i $(INVENTORY)
+
+##@ Develop
+setup: $(READY) ## Create .venv with the development tools
+
+# A Python counts only if it really runs: version managers leave commands on PATH that answer 127.
+# uv installs the pinned tools, because pip takes minutes for them.
+$(READY): requirements/dev.txt
+	@find_python() {
+	  local version candidate
+	  for version in 3.12 3.13 3.14 3.11; do
+	    for candidate in $(PYTHON) python$$version /usr/bin/python$$version \
+	        "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python3; do
+	      if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+	        type -P "$$candidate"
+	        return
+	      fi
+	    done
+	  done
+	  return 1
+	}
+	apt_install() {
+	  local sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo
+	  command -v apt-get >/dev/null || { echo >&2 "make setup: install $$*, then try again"; exit 1; }
+	  $$sudo apt-get update -qq
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y "$$@" >/dev/null
+	}
+	python=$$(find_python) || {
+	  apt_install python3 python3-venv
+	  python=$$(find_python) || { echo >&2 "make setup: no Python >= 3.11 here (or name one: make setup PYTHON=...)"; exit 1; }
+	}
+	"$$python" -c 'import ensurepip, venv' 2>/dev/null || apt_install "python$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+	if ! .venv/bin/python -c '' 2>/dev/null; then
+	  echo "make setup: .venv with $$("$$python" --version)"
+	  "$$python" -m venv --clear .venv
+	fi
+	grep '^uv==' requirements/dev.txt | .venv/bin/python -m pip install --quiet --disable-pip-version-check -r /dev/stdin
+	.venv/bin/uv pip sync --quiet --system-certs --python .venv/bin/python requirements/dev.txt
+	mkdir -p .cache  # as this user, before the demo needs it as root
+	touch $@
+
+requirements: setup ## Pin the newest tools in requirements/dev.txt
+	@uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements/dev.txt requirements/dev.in
+
+##@ Check
+check: setup ## Lint and quick unit tests at the same time, under 3 minutes
+	@$(MAKE) --jobs=2 --output-sync=target lint unit
+
+lint: setup ## ruff, mypy, yamllint, ansible-lint
+	@ruff check
+	ruff format --check
+	mypy
+	yamllint --strict .
+	ansible-lint --offline
+	antsibull-changelog lint
+
+unit: setup ## Unit tests, without the slow ones
+	@pytest -m 'not slow'
+
+sanity: dist ## ansible-test sanity on the built collection
+	@tests/sanity.sh dist/hgx-inference-*.tar.gz
+
+e2e: setup ## The site against this machine, with the real vLLM, and against things going wrong
+	@pytest tests/e2e
+
+molecule: setup ## The site on a container host with systemd, the real vLLM inside
+	@ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
+	export ANSIBLE_HOME=$(CURDIR)/.ansible ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/collections MOLECULE_GLOB='molecule/*/molecule.yml'
+	molecule test --all
+
+test: lint ## Everything, cheap things first
+	@pytest
+	$(MAKE) sanity dist molecule e2e
+
+dist: setup ## Build the collection artifact into dist/
+	@rm -f dist/*.tar.gz
+	ansible-galaxy collection build --output-path dist
+
+clean: ## Remove all that these targets made: demo, caches, results, environment
+	@if [ -e .cache/hgx ]; then
+	  $(MAKE) setup
+	  ansible-playbook demo/teardown.yml -i inventories/local -e demo_purge=true $(ASK_SUDO)
+	fi
+	rm -rf .ansible .cache .venv dist results
+
+.PHONY: help demo demo-down plan setup requirements check lint unit sanity e2e molecule test dist clean

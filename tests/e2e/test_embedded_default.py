@@ -101,6 +101,20 @@ def test_the_plan_names_what_would_restart(first_demo: str) -> None:
     assert re.search(r"^\+ +- SOME=1$|^\+ +SOME: '1'$|^\+.*SOME", done.stdout, re.MULTILINE)
 
 
+def test_the_installed_collection_works_without_the_checkout(first_demo: str, tmp_path: Path) -> None:
+    run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path))
+    (artifact,) = tmp_path.glob("*.tar.gz")
+    run("ansible-galaxy", "collection", "install", str(artifact), "--offline", "-p", str(tmp_path))
+    environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "PWD": str(tmp_path)}
+    del environment["ANSIBLE_CONFIG"]
+    command = ["ansible-playbook", "hgx.inference.site", "-i", str(ROOT / "inventories" / "local")]
+    site = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert site.returncode == 0, site.stdout[-5000:] + site.stderr
+    assert changed(site.stdout) == [0]
+    (result,) = (tmp_path / "results" / "localhost").glob("*.json")
+    assert json.loads(result.read_text(encoding="utf-8"))["verdict"] == "pass"
+
+
 def test_an_impossible_threshold_fails_and_says_how_far_off(first_demo: str, tmp_path: Path) -> None:
     recipe = (ROOT / "recipes" / "tiny_kimi_cpu.yml").read_text(encoding="utf-8")
     impossible = tmp_path / "impossible.yml"

@@ -87,3 +87,14 @@ def test_a_profile_and_an_override() -> None:
     assert command(text) == [*shlex.split(expected), "--max-model-len", "131072"]
     assert "SOME_API_KEY=********" in text
     assert "hidden" not in text
+
+
+@pytest.mark.parametrize(
+    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Start the server")]
+)
+def test_the_site_can_be_looked_at_without_any_secret(option: str, words: str) -> None:
+    environment = {name: os.environ[name] for name in ("PATH", "HOME")}
+    command = ["ansible-playbook", "site.yml", "-i", "inventories/lambda", option]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout

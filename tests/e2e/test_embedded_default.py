@@ -74,7 +74,7 @@ def test_demo_ends_with_a_pass_and_a_line_that_works(first_demo: str) -> None:
 def test_a_second_demo_changes_nothing(first_demo: str) -> None:
     done = run("make", "demo")
     assert done.returncode == 0, done.stdout[-5000:]
-    assert changed(done.stdout) == [0]
+    assert set(changed(done.stdout)) == {0}
 
 
 def test_a_second_site_is_quick_and_changes_nothing(first_demo: str) -> None:
@@ -104,13 +104,15 @@ def test_the_plan_names_what_would_restart(first_demo: str) -> None:
 def test_the_installed_collection_works_without_the_checkout(first_demo: str, tmp_path: Path) -> None:
     run("ansible-galaxy", "collection", "build", "--output-path", str(tmp_path))
     (artifact,) = tmp_path.glob("*.tar.gz")
-    run("ansible-galaxy", "collection", "install", str(artifact), "--offline", "-p", str(tmp_path))
     environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(tmp_path), "PWD": str(tmp_path)}
     del environment["ANSIBLE_CONFIG"]
-    command = ["ansible-playbook", "hgx.inference.site", "-i", str(ROOT / "inventories" / "local")]
-    site = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert site.returncode == 0, site.stdout[-5000:] + site.stderr
-    assert changed(site.stdout) == [0]
+    for command in (
+        ["ansible-galaxy", "collection", "install", str(artifact), "--offline", "-p", str(tmp_path)],
+        ["ansible-playbook", "hgx.inference.site", "-i", str(ROOT / "inventories" / "local")],
+    ):
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr
+    assert changed(done.stdout) == [0]
     (result,) = (tmp_path / "results" / "localhost").glob("*.json")
     assert json.loads(result.read_text(encoding="utf-8"))["verdict"] == "pass"
 

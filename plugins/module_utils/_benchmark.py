@@ -193,7 +193,7 @@ def limits_for(
     limits: list[Limit] = []
     known_sizes = list(sizes)
     for index, threshold in enumerate(thresholds):
-        found = list(_threshold_problems(threshold, published, known_sizes))
+        found = list(threshold_problems(threshold, published, known_sizes))
         problems.extend(f"thresholds[{index}]: {problem}" for problem in found)
         if found or size not in (threshold.get("sizes") or [size]):
             continue
@@ -217,9 +217,10 @@ def limits_for(
     return limits
 
 
-def _threshold_problems(
+def threshold_problems(
     threshold: Mapping[str, Any], published: Mapping[str, float], sizes: Sequence[str]
 ) -> Iterable[str]:
+    """Return why a threshold cannot be applied, in sentences."""
     metric = threshold["metric"]
     if metric not in METRICS:
         yield _unknown_metric(metric)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import subprocess
 import tempfile
@@ -18,7 +17,7 @@ from typing import IO, Any, NamedTuple, cast
 
 from . import _benchmark_worker, _vllm_log
 from ._benchmark import Run
-from ._docker_cli import inspect_container, run_docker
+from ._docker_cli import WORKER_PROGRAM, inspect_container, run_docker, worker_job
 
 # Where the role vllm mounts the server's API key. It never leaves the container.
 KEY_FILE = "/run/secrets/vllm_api_key"
@@ -26,8 +25,6 @@ KEY_FILE = "/run/secrets/vllm_api_key"
 END_GRACE_S = 15
 # What the worker may take on top of the client's time limit: waiting for idleness, reading results.
 WORKER_GRACE_S = _benchmark_worker.IDLE_WAIT_S + 40
-
-_BOOTSTRAP = "import json, sys; job = json.loads(sys.stdin.readline()); exec(job['source']); main(job)"
 
 
 class RunError(Exception):
@@ -120,7 +117,7 @@ class Progress:
 def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
     """Start the worker and yield its events; on leaving, for whatever reason, the worker and its client are ended."""
     process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
-        ["docker", "exec", "-i", load.container, "python3", "-c", _BOOTSTRAP],
+        ["docker", "exec", "-i", load.container, "python3", "-c", WORKER_PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -129,16 +126,12 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
     # Should the engine hang, then the docker command is ended, and with it the loop below.
     watchdog = threading.Timer(load.time_limit_s + WORKER_GRACE_S, process.kill)
     watchdog.start()
-    job = {
-        "source": inspect.getsource(_benchmark_worker),
-        "argv": load.argv,
-        "base_url": load.base_url,
-        "time_limit_s": load.time_limit_s,
-        "key_file": KEY_FILE,
-    }
+    job = worker_job(
+        _benchmark_worker, argv=load.argv, base_url=load.base_url, time_limit_s=load.time_limit_s, key_file=KEY_FILE
+    )
     try:
         with contextlib.suppress(BrokenPipeError):
-            stdin.write(json.dumps(job).encode() + b"\n")
+            stdin.write(job)
             stdin.flush()
         for line in stdout:
             with contextlib.suppress(ValueError):

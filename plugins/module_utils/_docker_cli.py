@@ -6,9 +6,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
+from types import ModuleType
 from typing import Any, NamedTuple
+
+# What Python in a container runs to become a worker: the worker's source comes with its job through stdin, so that the
+# container needs no file of ours.
+WORKER_PROGRAM = "import json, sys; job = json.loads(sys.stdin.readline()); exec(job['source']); main(job)"
 
 
 class DockerError(Exception):
@@ -53,6 +59,11 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
         done.stdout.decode("utf-8", errors="replace"),
         (done.stderr or b"").decode("utf-8", errors="replace"),
     )
+
+
+def worker_job(worker: ModuleType, **job: Any) -> bytes:
+    """Return what WORKER_PROGRAM reads from stdin to run C(main(job)) of the module C(worker)."""
+    return json.dumps({**job, "source": inspect.getsource(worker)}).encode() + b"\n"
 
 
 def inspect_container(name: str) -> dict[str, Any] | None:

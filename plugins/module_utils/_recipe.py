@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ._benchmark import threshold_problems
 from ._metrics import METRICS
 from ._vllm_args import ArgsError, render_args
 
@@ -20,7 +21,6 @@ _DERIVED_ARGS = {
     "port": "engine.port",
     "host": "the address that the role publishes",
 }
-_TOLERANCE = re.compile(r"\d+(\.\d+)?%")
 
 
 class RecipeError(Exception):
@@ -299,16 +299,10 @@ def _contradictions(recipe: dict[str, Any]) -> Iterable[str]:
             except ArgsError as exc:
                 yield f"{path}.{key}: {exc}"
     yield from _engine_contradictions(recipe)
+    sizes = list(recipe["benchmark"]["sizes"])
     for index, threshold in enumerate(recipe["thresholds"]):
-        path = f"thresholds[{index}]"
-        if threshold["value"] is None and threshold["metric"] not in recipe["published"]:
-            yield f"{path}.value: missing, and 'published' has no figure for {threshold['metric']!r} to take instead."
-        tolerance = threshold["tolerance"]
-        if isinstance(tolerance, str) and not _TOLERANCE.fullmatch(tolerance):
-            yield f"{path}.tolerance: {_shown(tolerance)} is neither a share such as '10%' nor a number."
-        for size in threshold["sizes"] or ():
-            if size not in recipe["benchmark"]["sizes"]:
-                yield f"{path}.sizes: {_unknown(size, recipe['benchmark']['sizes'])}"
+        for problem in threshold_problems(threshold, recipe["published"], sizes):
+            yield f"thresholds[{index}]: {problem}"
 
 
 def _engine_contradictions(recipe: dict[str, Any]) -> Iterable[str]:

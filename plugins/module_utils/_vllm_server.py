@@ -76,15 +76,16 @@ def _require_running(server: Server) -> None:
 
 
 def _exit_message(container: str, state: dict[str, Any]) -> str:
-    lines = _vllm_log.cause(_log(container))
-    if state.get("OOMKilled") or (state["ExitCode"] == 137 and not lines):
-        lines.append("Killed by the kernel or by a limit on the container's memory.")
+    # A killed server leaves no error line, and Docker does not always know that it was the lack of memory.
+    killed = state.get("OOMKilled") or state["ExitCode"] == 137
+    lines = _vllm_log.cause(_log(container), limit=3 if killed else 15)
     if state.get("Error"):
         lines.append(state["Error"])
     quoted = "\n".join(f"  {line}" for line in lines) or "  (the log is empty)"
+    reason = " It was killed: mostly by the kernel for lack of memory, see 'dmesg | grep -i oom', or by a person."
     return (
         f"The server's container {container} is not running (state {state['Status']}, exit code {state['ExitCode']})."
-        f" Its log says:\n{quoted}\n"
+        f"{reason if killed else ''} Its log says:\n{quoted}\n"
         f"The whole log: docker logs {container}"
     )
 

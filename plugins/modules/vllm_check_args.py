@@ -63,15 +63,12 @@ checked:
   type: bool
 """
 
-import inspect
 import json
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _vllm_check_worker
-from ..module_utils._docker_cli import DockerError, run_docker
-
-BOOTSTRAP = "import json, sys; job = json.loads(sys.stdin.readline()); exec(job['source']); main(job)"
+from ..module_utils._docker_cli import WORKER_PROGRAM, DockerError, run_docker, worker_job
 
 
 def main() -> None:
@@ -86,12 +83,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     image, args = module.params["image"], module.params["args"]
-    job = json.dumps({"source": inspect.getsource(_vllm_check_worker), "argv": args}) + "\n"
     gpus = ["--gpus", "all"] if module.params["gpus"] else []
     container = ["--rm", "--interactive", "--network", "none", "--env", "VLLM_LOGGING_LEVEL=ERROR", *gpus]
-    command = ["run", *container, "--entrypoint", "python3", image, "-c", BOOTSTRAP]
+    command = ["run", *container, "--entrypoint", "python3", image, "-c", WORKER_PROGRAM]
     try:
-        done = run_docker(command, timeout_s=module.params["timeout"], stdin=job.encode())
+        done = run_docker(command, timeout_s=module.params["timeout"], stdin=worker_job(_vllm_check_worker, argv=args))
     except DockerError as exc:
         module.fail_json(msg=str(exc))
     try:

@@ -139,12 +139,15 @@ def drop(*path: str) -> Callable[[dict[str, Any]], None]:
         (put("thresholds/0/op", "<"), "thresholds[0].op: unknown name '<'"),
         (
             put("thresholds/0/tolerance", "ten"),
-            "thresholds[0].tolerance: 'ten' is neither a share such as '10%' nor a number.",
+            "thresholds[0]: the tolerance 'ten' is neither a share such as 10% nor a number",
         ),
-        (put("thresholds/1/sizes/0", "fulll"), "thresholds[1].sizes: unknown name 'fulll'; did you mean 'full'?"),
+        (
+            put("thresholds/1/sizes/0", "fulll"),
+            "thresholds[1]: the workload has no size 'fulll'; it has quick,",
+        ),
         (
             put("thresholds/1/metric", "acceptance_length"),
-            "thresholds[1].value: missing, and 'published' has no figure for 'acceptance_length'",
+            "thresholds[1]: no value, and no figure of acceptance_length is published",
         ),
         (put("engine/args/--seed", 1), "engine.args.--seed: '--seed' is not the name of an option"),
         (put("engine/args/port", 8001), "engine.args.port: leave it out; it follows from engine.port."),

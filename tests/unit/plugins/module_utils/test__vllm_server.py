@@ -125,9 +125,10 @@ def test_an_ended_container_fails_at_once_with_its_log(engine: Engine) -> None:
     assert "  api_server.py: error: unrecognized arguments: --no-such-flag\n" in str(caught.value)
 
 
-def test_killed_without_a_word(engine: Engine) -> None:
-    engine.says({**EXITED, "ExitCode": 137})
-    with pytest.raises(NotReady, match="Killed by the kernel or by a limit"):
+@pytest.mark.parametrize("log", ["", "INFO 11-23 20:00:03 [loader.py:1] Loading weights\n"])
+def test_killed_without_a_word(engine: Engine, log: str) -> None:
+    engine.says({**EXITED, "ExitCode": 137}, log)
+    with pytest.raises(NotReady, match="It was killed: mostly by the kernel for lack of memory"):
         wait("http://127.0.0.1:1")
 
 

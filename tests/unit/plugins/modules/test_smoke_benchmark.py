@@ -335,7 +335,7 @@ class TestNothingMeasured:
         server.counters.update(running=3, waiting=2)
         shorter = "IDLE_WAIT_S = 20.0", "IDLE_WAIT_S = 0.1"
         source = Path(_benchmark_worker.__file__).read_text()
-        monkeypatch.setattr(_benchmark_run.inspect, "getsource", lambda _module: source.replace(*shorter))
+        monkeypatch.setattr("inspect.getsource", lambda _module: source.replace(*shorter))
         result = run()
         assert result["failed"]
         assert result["verdict"] == "invalid"

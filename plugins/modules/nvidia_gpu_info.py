@@ -1,0 +1,200 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(nvidia_gpu_info)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: nvidia_gpu_info
+short_description: Tell which NVIDIA GPUs, driver and fabric a host has, and in which state
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Asks C(nvidia-smi), the loaded kernel module and the PCI bus. Changes nothing.
+  - A host without a GPU, without a driver, or with a driver that does not work is an answer, not a failure.
+options:
+  timeout:
+    description: How long C(nvidia-smi) may take, in seconds. It hangs where a GPU does.
+    type: int
+    default: 60
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Look at the GPUs
+  hgx.inference.nvidia_gpu_info:
+  register: nvidia
+
+- name: Require that every GPU has joined the fabric
+  ansible.builtin.assert:
+    that: nvidia.gpus | map(attribute='fabric.state') | unique == ['Completed']
+"""
+
+RETURN = r"""
+installed:
+  description: Whether C(nvidia-smi) is on the host's PATH.
+  returned: always
+  type: bool
+driver_version:
+  description: Version of the driver's libraries, or V(null).
+  returned: always
+  type: str
+  sample: 580.95.05
+cuda_version:
+  description: The newest CUDA version that the driver supports, or V(null).
+  returned: always
+  type: str
+  sample: "13.0"
+loaded_module:
+  description: The kernel module in use, or V(null).
+  returned: always
+  type: dict
+  contains:
+    version:
+      description: Its version.
+      type: str
+      sample: 580.95.05
+    open:
+      description: Whether it is built from the open sources, which Blackwell GPUs need.
+      type: bool
+installed_module_version:
+  description: Version of the kernel module that is installed for the running kernel, or V(null).
+  returned: always
+  type: str
+  sample: 580.95.05
+problem:
+  description: Why C(nvidia-smi) is there but does not list GPUs, or V(null).
+  returned: always
+  type: dict
+  contains:
+    cause:
+      description: What is wrong.
+      type: str
+    evidence:
+      description: The words of C(nvidia-smi).
+      type: str
+    fix:
+      description: What to do.
+      type: str
+hardware:
+  description: What is on the PCI bus, whatever the driver says.
+  returned: always
+  type: dict
+  contains:
+    gpus:
+      description: PCI addresses of the NVIDIA GPUs.
+      type: list
+      elements: str
+      sample: ["0000:18:00.0"]
+    nvswitch:
+      description:
+        - V(pci) if there are NVSwitches that are PCI devices (up to HGX H200), V(nvlink5) if they are reached through
+          ConnectX bridges (HGX B200), V(none) if there are none, or if they belong to the host of this virtual machine.
+      type: str
+fabric_manager:
+  description: NVIDIA's Fabric Manager on this host.
+  returned: always
+  type: dict
+  contains:
+    version:
+      description: Its version, or V(null).
+      type: str
+      sample: 580.95.05
+    state:
+      description: V(absent) if it is not installed, else what systemd says of its service, such as V(active).
+      type: str
+gpus:
+  description: The GPUs that the driver lists. A property that a GPU or the driver does not have is V(null).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    index:
+      description: Its number.
+      type: int
+    name:
+      description: Its product name.
+      type: str
+      sample: NVIDIA B200
+    uuid:
+      description: Its identifier.
+      type: str
+    bus_id:
+      description: Its PCI address.
+      type: str
+      sample: "0000:18:00.0"
+    compute_cap:
+      description: Its compute capability.
+      type: str
+      sample: "10.0"
+    memory_total_mib:
+      description: Its memory, in MiB.
+      type: int
+      sample: 183359
+    memory_used_mib:
+      description: Memory in use, in MiB.
+      type: int
+    persistence:
+      description: Whether the driver keeps it initialised while nobody uses it.
+      type: bool
+    mig:
+      description: Multi-instance mode, RV(ignore:current) and RV(ignore:pending); V(Enabled), V(Disabled) or V(null).
+      type: dict
+    ecc:
+      description:
+        - RV(ignore:enabled); errors since the driver was loaded, RV(ignore:volatile_uncorrected) and
+          RV(ignore:volatile_corrected); errors of its lifetime, RV(ignore:aggregate_uncorrected).
+        - Whether rows of memory wait to be remapped, RV(ignore:remapped_rows_pending), or could not be,
+          RV(ignore:remapped_rows_failed).
+      type: dict
+    recovery_action:
+      description: What the driver says must be done to recover the GPU, such as V(Reboot), or V(null) for nothing.
+      type: str
+    clocks:
+      description:
+        - RV(ignore:sm_mhz), RV(ignore:sm_max_mhz) and RV(ignore:memory_mhz), in MHz.
+        - RV(ignore:event_reasons), why the clocks are not higher, such as V(gpu_idle) or V(hw_thermal_slowdown).
+      type: dict
+    power:
+      description: RV(ignore:draw_w), RV(ignore:limit_w) and RV(ignore:default_limit_w), in watts.
+      type: dict
+    temperature_c:
+      description: Its temperature, in degrees Celsius.
+      type: int
+    fabric:
+      description:
+        - Whether it has joined the NVLink fabric, RV(ignore:state) and RV(ignore:status).
+        - V(Completed) and V(Success) if so, both V(null) where there is no fabric.
+      type: dict
+    nvlink:
+      description: How many of its NVLinks are RV(ignore:active) and RV(ignore:inactive), or V(null) where it has none.
+      type: dict
+    processes:
+      description: Processes that use it, each with RV(ignore:pid), RV(ignore:name) and RV(ignore:memory_mib).
+      type: list
+      elements: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._nvidia_host import gpu_info
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec={"timeout": {"type": "int", "default": 60}}, supports_check_mode=True)
+    module.exit_json(changed=False, **gpu_info(module.params["timeout"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -192,7 +192,11 @@ RECIPE = Record(
             gpu_name=Field(_TEXT, required=False),
             gpu_count=Field(_COUNT0),
             driver_min=Field(Scalar("a version in quotes, such as '580'", str, pattern=r"\d+(\.\d+)*"), required=False),
-            disk_free_gb=Field(_COUNT),
+            gpu_memory_gib=Field(_NUMBER, required=False),
+            fabric=Field(_FLAG, required=False, default=False),
+            memory_gib=Field(_NUMBER),
+            shm_gib=Field(_NUMBER, required=False),
+            disk_gb=Field(Record(weights=Field(_NUMBER), image=Field(_NUMBER))),
             price_usd_per_hour=Field(_NUMBER, required=False),
             lambda_cloud=Field(
                 Record(instance_type=Field(_TEXT), image_family=Field(_TEXT), ssh_user=Field(_TEXT)), required=False

@@ -1,0 +1,268 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(preflight)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Tell everything that keeps a host from serving a model, before anything is touched
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Looks at the operating system, the GPUs, the driver and the fabric, disks and memory, the port, the clock, package
+    sources and the network, and compares with what is needed.
+  - Returns all unmet needs in one message, each with what was found and what to do. Changes nothing.
+options:
+  gpu_count:
+    description: How many GPUs are needed. With V(0) nothing about GPUs matters.
+    type: int
+    default: 0
+  gpu_name:
+    description: What the GPUs' product name must contain, such as V(B200).
+    type: str
+  gpu_memory_gib:
+    description: The memory that each GPU must have, in GiB.
+    type: float
+  driver_min:
+    description: The oldest driver that will do.
+    type: str
+  install_driver:
+    description: Whether the driver will be installed or mended, so that the one that is there does not matter.
+    type: bool
+    default: false
+  fabric:
+    description: Whether every GPU must have joined an NVLink fabric. A fabric that is there is checked anyway.
+    type: bool
+    default: false
+  memory_gib:
+    description: Main memory, in GiB.
+    type: float
+  shm_gib:
+    description: Free memory in C(/dev/shm), in GiB.
+    type: float
+  weights_gb:
+    description: Size of the models, in GB (10^9 bytes). What the cache holds already is taken off.
+    type: float
+  image_gb:
+    description: Size of the image once unpacked, in GB.
+    type: float
+  disk_reserve_gb:
+    description: What must stay free on each disk, in GB.
+    type: float
+    default: 0
+  models:
+    description: The models, to find out what the cache holds already.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      repo:
+        description: The repository.
+        type: str
+        required: true
+      revision:
+        description: Branch, tag or commit.
+        type: str
+        default: main
+  hf_home:
+    description: The folder of the Hugging Face cache.
+    type: path
+  hub:
+    description: Address of the hub that has the models. Asked only if something is missing in the cache.
+    type: str
+  image:
+    description: The image. Its registry is asked only if the image is not there.
+    type: str
+  container:
+    description: Name of our own server's container. Its port and its processes on the GPUs are no obstacle.
+    type: str
+    default: vllm
+  docker_data_root:
+    description: The folder that the engine will be given to store images. By default the one it has.
+    type: path
+  driver_repository:
+    description: Address of the repository that has NVIDIA's driver. Asked only if the driver will be installed.
+    type: str
+  toolkit_repository:
+    description: Address of the repository that has the container toolkit. Asked only if there is no toolkit.
+    type: str
+  port:
+    description: The port of the host that will be published.
+    type: int
+  bind_address:
+    description: The address on which it will be published.
+    type: str
+    default: 127.0.0.1
+  controller_time:
+    description: The controller's time, in seconds since 1970, to find out whether the host's clock is right.
+    type: float
+  warn:
+    description: Names of checks that only warn.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Look whether this host can serve the model
+  hgx.inference.preflight:
+    gpu_count: 8
+    gpu_name: B200
+    driver_min: "580"
+    fabric: true
+    weights_gb: 610
+    models:
+      - repo: moonshotai/Kimi-K2.6
+    hf_home: /home/ubuntu/.cache/huggingface
+    port: 8001
+    warn: [gpu_clocks, persistence]
+  register: preflight
+  failed_when: preflight.unmet | length > 0
+"""
+
+RETURN = r"""
+msg:
+  description: One line, and for every check in RV(unmet) what is needed, what was found and what to do.
+  returned: always
+  type: str
+unmet:
+  description: Names of the checks that found an unmet need, without those that only warn.
+  returned: always
+  type: list
+  elements: str
+checks:
+  description: The outcome of each check, in the order in which they are shown.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the check, as in O(warn).
+      type: str
+    status:
+      description: V(ok), V(fail), V(warn), or V(skip) where the check does not apply.
+      type: str
+    need:
+      description: What is needed.
+      type: str
+    found:
+      description: What was found.
+      type: str
+    fix:
+      description: What to do; empty if nothing.
+      type: str
+"""
+
+import difflib
+from dataclasses import fields
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._preflight import CHECKS, Finding, Needs, judge, render
+from ..module_utils._preflight_host import Places, look
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "gpu_count": {"type": "int", "default": 0},
+            "gpu_name": {"type": "str"},
+            "gpu_memory_gib": {"type": "float"},
+            "driver_min": {"type": "str"},
+            "install_driver": {"type": "bool", "default": False},
+            "fabric": {"type": "bool", "default": False},
+            "memory_gib": {"type": "float"},
+            "shm_gib": {"type": "float"},
+            "weights_gb": {"type": "float"},
+            "image_gb": {"type": "float"},
+            "disk_reserve_gb": {"type": "float", "default": 0},
+            "models": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "repo": {"type": "str", "required": True},
+                    "revision": {"type": "str", "default": "main"},
+                },
+            },
+            "hf_home": {"type": "path"},
+            "hub": {"type": "str"},
+            "image": {"type": "str"},
+            "container": {"type": "str", "default": "vllm"},
+            "docker_data_root": {"type": "path"},
+            "driver_repository": {"type": "str"},
+            "toolkit_repository": {"type": "str"},
+            "port": {"type": "int"},
+            "bind_address": {"type": "str", "default": "127.0.0.1"},
+            "controller_time": {"type": "float"},
+            "warn": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params: dict[str, Any] = {name: value for name, value in module.params.items() if value is not None}
+    for name in params["warn"]:
+        if name not in CHECKS:
+            near = difflib.get_close_matches(name, CHECKS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(CHECKS)}."
+            module.fail_json(msg=f"There is no check named {name!r}; {hint}")
+    needs = Needs(**{field.name: params[field.name] for field in fields(Needs) if field.name in params})
+    places = Places(
+        models=tuple((model["repo"], model["revision"]) for model in params["models"]),
+        **{
+            field.name: params[field.name]
+            for field in fields(Places)
+            if field.name in params and field.name != "models"
+        },
+    )
+    findings = judge(needs, look(needs, places))
+    _report(module, findings, params["warn"])
+
+
+def _report(module: AnsibleModule, findings: dict[str, Finding | None], only_warn: list[str]) -> None:
+    """Warn, and exit with the outcome."""
+    unmet = {name: finding for name, finding in findings.items() if finding and not finding.ok}
+    warned = {name: finding for name, finding in unmet.items() if name in only_warn}
+    failed = {name: finding for name, finding in unmet.items() if name not in only_warn}
+    checks = [
+        {
+            "name": name,
+            "status": _status(finding, name in only_warn),
+            "need": finding.need if finding else "",
+            "found": finding.found if finding else "",
+            "fix": finding.fix if finding and not finding.ok else "",
+        }
+        for name, finding in findings.items()
+    ]
+    for name, finding in warned.items():
+        module.warn(f"preflight {name}: needs {finding.need}; found {finding.found}. {finding.fix}")
+    done = sum(finding is not None for finding in findings.values())
+    text = f"{done - len(warned)} of {done} needs are met."
+    if failed:
+        text = f"{len(failed)} of {done} needs are not met; nothing was changed.\n{render(failed)}"
+    module.exit_json(changed=False, msg=text, unmet=list(failed), checks=checks)
+
+
+def _status(finding: Finding | None, only_warn: bool) -> str:
+    if finding is None:
+        return "skip"
+    if finding.ok:
+        return "ok"
+    return "warn" if only_warn else "fail"
+
+
+if __name__ == "__main__":
+    main()

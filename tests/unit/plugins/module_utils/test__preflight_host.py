@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking at this very machine: ports, disks, the network, and a cache, all made for the purpose."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils import _preflight_host
+from ansible_collections.hgx.inference.plugins.module_utils._preflight import Needs
+from ansible_collections.hgx.inference.plugins.module_utils._preflight_host import Engine, Places
+
+COMMIT = "a" * 40
+BLOB = "b" * 64
+OWN = {"Id": "c" * 64, "HostConfig": {"PortBindings": {"8001/tcp": [{"HostIp": "127.0.0.1", "HostPort": "PORT"}]}}}
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_a_port_is_held_by_a_process(listener: int) -> None:
+    holder = _preflight_host._port_holder(Needs(port=listener), None)
+    comm = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+    assert holder == f"{comm} (pid {os.getpid()})"
+
+
+def test_our_own_servers_port_is_free(listener: int) -> None:
+    container = json.loads(json.dumps(OWN).replace("PORT", str(listener)))
+    assert _preflight_host._port_holder(Needs(port=listener), container) is None
+    assert _preflight_host._port_holder(Needs(port=listener), OWN) is not None
+
+
+def test_a_free_port() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+    assert _preflight_host._port_holder(Needs(port=port), None) is None
+
+
+def test_an_address_that_this_machine_does_not_have() -> None:
+    holder = _preflight_host._port_holder(Needs(port=18001, bind_address="192.0.2.1"), None)
+    assert holder is not None
+    assert "assign" in holder
+
+
+def cached(home: Path, blob_bytes: int, record: bool) -> Needs:
+    """Write a cache with one model of 1,000,000 bytes, of which C(blob_bytes) are there."""
+    root = home / "hub" / "models--org--model"
+    for name in ("refs", "trees", "blobs", f"snapshots/{COMMIT}"):
+        (root / name).mkdir(parents=True)
+    (root / "refs" / "main").write_text(COMMIT)
+    if record:
+        entry = {"size": 1_000_000, "blob_id": "d" * 40, "lfs_sha256": BLOB, "lfs_size": 1_000_000}
+        record_text = json.dumps({"format_version": 1, "files": {"w.bin": entry}})
+        (root / "trees" / f"{COMMIT}.json").write_text(record_text)
+    if blob_bytes:
+        (root / "blobs" / BLOB).write_bytes(b"x" * blob_bytes)
+        (root / "snapshots" / COMMIT / "w.bin").symlink_to(f"../../blobs/{BLOB}")
+    return Needs(hf_home=str(home), weights_gb=0.001)
+
+
+PLACES = Places(models=(("org/model", "main"),), image="img:1", hub="http://hub.example")
+
+
+@pytest.mark.parametrize(("blob_bytes", "expected"), [(1_000_000, 0), (0, 1_000_000)])
+def test_missing_bytes_with_a_record(tmp_path: Path, blob_bytes: int, expected: int) -> None:
+    assert _preflight_host._weights_missing(cached(tmp_path, blob_bytes, record=True), PLACES) == expected
+
+
+@pytest.mark.parametrize(
+    ("blob_bytes", "low", "high"), [(1_000_000, 0, 0), (0, 1_000_000, 1_000_000), (400_000, 590_000, 1_000_000)]
+)
+def test_missing_bytes_without_a_record(tmp_path: Path, blob_bytes: int, low: int, high: int) -> None:
+    missing = _preflight_host._weights_missing(cached(tmp_path, blob_bytes, record=False), PLACES)
+    assert missing is not None
+    assert low <= missing <= high
+
+
+def test_nothing_is_known_of_a_cache_that_is_not_named() -> None:
+    assert _preflight_host._weights_missing(Needs(), PLACES) is None
+
+
+@pytest.mark.parametrize(
+    ("image", "url"),
+    [
+        ("vllm/vllm-openai:cu130-nightly", "https://registry-1.docker.io/v2/"),
+        ("ubuntu", "https://registry-1.docker.io/v2/"),
+        ("ghcr.example/a/b@sha256:0", "https://ghcr.example/v2/"),
+        ("localhost:5000/a", "https://localhost:5000/v2/"),
+    ],
+)
+def test_registry(image: str, url: str) -> None:
+    assert _preflight_host.registry_url(image) == url
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_response(int(self.path.strip("/")))
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as answers:
+        threading.Thread(target=answers.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{answers.server_port}"
+        answers.shutdown()
+
+
+def test_reachability(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    urls = [f"{server}/200", f"{server}/401", f"{server}/404", f"{server}/503", nobody, "nonsense://x"]
+    reached, unreachable = _preflight_host._reach(urls)
+    assert reached == tuple(urls[:3])
+    assert unreachable[urls[3]] == "status 503"
+    assert "refused" in unreachable[nobody].lower()
+    assert "unknown url type" in unreachable["nonsense://x"]
+    assert _preflight_host._reach([]) == ((), {})
+
+
+def wanted(needs: Needs, places: Places, monkeypatch: pytest.MonkeyPatch, **engine: bool) -> list[str]:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    state = Engine(engine.get("answers", True), "/var/lib/docker", None, engine.get("image_present", True))
+    return _preflight_host._wanted_urls(needs, places, state, 0)
+
+
+def test_only_what_will_be_needed_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = replace(PLACES, driver_repository="https://driver.example", toolkit_repository="https://ctk.example")
+    assert wanted(Needs(), places, monkeypatch) == []
+    assert wanted(Needs(), places, monkeypatch, image_present=False) == ["https://registry-1.docker.io/v2/"]
+    # Without a container toolkit NVIDIA's packages are needed, but only where there shall be GPUs.
+    assert wanted(Needs(gpu_count=8), places, monkeypatch) == ["https://ctk.example"]
+    install = Needs(gpu_count=8, install_driver=True)
+    assert wanted(install, places, monkeypatch) == ["https://driver.example", "https://ctk.example"]
+    assert _preflight_host._wanted_urls(Needs(), PLACES, Engine(True, "/", None, True), 5) == ["http://hub.example"]
+
+
+def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    volumes = _preflight_host._volumes()
+    volume = _preflight_host._volume_of(str(tmp_path / "not" / "yet"), volumes)
+    assert volume.folder == str(tmp_path / "not" / "yet")
+    assert os.path.ismount(volume.mount)
+    assert volume.free_bytes > 0
+
+
+def test_a_look_at_this_machine() -> None:
+    host = _preflight_host.look(Needs(hf_home="/"), Places(container="no-such-container", controller_time=0.0))
+    assert host.os_id
+    assert host.memory_bytes > 0
+    assert host.shm_bytes > 0
+    assert host.skew_s is not None
+    assert host.skew_s > 1_000_000
+    assert set(host.volumes) == {"weights", "images"}
+    assert host.own_pids == frozenset()

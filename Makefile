@@ -90,7 +90,7 @@ sanity: dist ## ansible-test sanity on the built collection
 e2e: setup ## The site against this machine, with the real vLLM, and against things going wrong
 	@pytest tests/e2e
 
-molecule: setup ## The site on a container host with systemd, the real vLLM inside
+molecule: setup ## The site and the roles on container hosts with systemd: the real vLLM, stubs of NVIDIA's packages
 	@ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
 	export ANSIBLE_HOME=$(CURDIR)/.ansible ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/collections MOLECULE_GLOB='molecule/*/molecule.yml'
 	molecule test --all

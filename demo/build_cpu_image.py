@@ -130,6 +130,16 @@ def apt_sources() -> Path:
     raise BuildError(f"None of {', '.join(places)} in /etc/apt names a package source.")
 
 
+def suite_sources(release: str) -> Path:
+    """The file with the apt sources of a suite: this machine's own, or the same servers' for another suite."""
+    sources, own = apt_sources(), suite()
+    if release == own:
+        return sources
+    translated = LOGS / f"{release}{sources.suffix}"
+    translated.write_text(re.sub(rf"\b{own}\b", release, sources.read_text()))
+    return translated
+
+
 def pip_settings() -> dict[str, str]:
     """What this machine's pip is told about package sources: by its configuration files and by its environment."""
     parser = configparser.ConfigParser(interpolation=None)
@@ -216,7 +226,7 @@ def build_base(base: str, release: str, pip_conf: str, inputs: str) -> None:
     hooks = [f"--customize-hook=upload {shlex.quote(path)} {target}" for path, target in uploads.items()]
     include = f"--include={','.join(PACKAGES)}"
     tar = LOGS / "base.tar"
-    mirror = apt_sources()
+    mirror = suite_sources(release)
     try:
         step(
             f"base system {release}",
@@ -270,17 +280,17 @@ def install_vllm(run: list[str]) -> None:
     step("clean-up and compile", [*run, "sh", "-c", FINISH], "vLLM was installed but does not start; see the log.")
 
 
-def build(image: str, force: bool, check: bool) -> None:
-    """Bring the base image and the image up to date, or only say what is to be done."""
+def build(image: str | None, release: str, force: bool, check: bool) -> None:
+    """Bring the base image and the image, if there is to be one, up to date, or only say what is to be done."""
     settings = pip_settings()
     pip_conf = image_pip_conf(settings)
-    release = suite()
     base = f"hgx-inference/base:{release}"
     base_inputs = digest(release, pip_conf, *PACKAGES, *LEFT_OUT)
     inputs = digest(base_inputs, VLLM, TORCH, FINISH, *DOCKERFILE)
-    stale = [name for name, wanted in ((base, base_inputs), (image, inputs)) if force or image_inputs(name) != wanted]
+    wanted = {base: base_inputs} | ({image: inputs} if image else {})
+    stale = [name for name, digest_ in wanted.items() if force or image_inputs(name) != digest_]
     if not stale:
-        say(f"{image} is up to date")
+        say(f"{image or base} is up to date")
         return
     if check:
         say(f"{' and '.join(stale)} to be built")
@@ -289,13 +299,13 @@ def build(image: str, force: bool, check: bool) -> None:
     check_machine()
     if base in stale:
         build_base(base, release, pip_conf, base_inputs)
-    if image in stale:
+    if image and image in stale:
         with build_container(base, settings) as run:
             install_vllm(run)
             changes = [f"--change={line}" for line in (*DOCKERFILE, f"LABEL {LABEL}={inputs}")]
             step("image", ["docker", "commit", *changes, CONTAINER, image], NO_ROOM)
-    size = int(output("docker", "image", "inspect", "--format", "{{.Size}}", image)) / 1e9
-    say(f"{image}: {size:.2f} GB, built in {time.monotonic() - started:.0f} s")
+    size = int(output("docker", "image", "inspect", "--format", "{{.Size}}", image or base)) / 1e9
+    say(f"{image or base}: {size:.2f} GB, built in {time.monotonic() - started:.0f} s")
 
 
 @contextlib.contextmanager
@@ -318,6 +328,7 @@ def as_root() -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Build the CPU image of vLLM without an image registry.")
     parser.add_argument("--image", default=IMAGE, help="name and tag of the result (default: %(default)s)")
+    parser.add_argument("--base", metavar="SUITE", help="only the base system, of this suite: trixie")
     parser.add_argument("--force", action="store_true", help="build even if the image is up to date")
     parser.add_argument("--check", action="store_true", help="say whether the image is to be built, and build nothing")
     args = parser.parse_args()
@@ -325,7 +336,7 @@ def main() -> int:
         LOGS.mkdir(parents=True, exist_ok=True)  # before it is root's, for others keep their caches beside it
         as_root()
         with only_one():
-            build(args.image, args.force, args.check)
+            build(None if args.base else args.image, args.base or suite(), args.force, args.check)
     except (BuildError, subprocess.CalledProcessError) as error:
         print(f"image | ERROR: {getattr(error, 'stderr', None) or error}", file=sys.stderr)
         return 1

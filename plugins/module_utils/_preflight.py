@@ -142,9 +142,8 @@ def _gpu_hardware(needs: Needs, host: Host) -> Finding | None:
         count >= needs.gpu_count,
         f"{needs.gpu_count} NVIDIA GPUs on the PCI bus",
         str(count),
-        "Rent a machine of the recipe's type, or choose a recipe for this one."
-        if count == 0
-        else "A GPU is gone from the bus: reboot once; if it stays away, give the machine back.",
+        "Rent a machine of the recipe's type, or choose a recipe for this one. "
+        "If this machine should have them, reboot once, then give it back.",
     )
 
 
@@ -185,9 +184,9 @@ def _gpu_count(needs: Needs, host: Host) -> Finding | None:
         return None
     count, on_bus = len(host.nvidia["gpus"]), len(host.nvidia["hardware"]["gpus"])
     return Finding(
-        count >= needs.gpu_count,
-        f"{needs.gpu_count} GPUs that the driver lists",
-        f"{count}, and {on_bus} on the PCI bus",
+        count >= on_bus,
+        f"all {on_bus} GPUs of the PCI bus listed by the driver",
+        str(count),
         "The driver has lost a GPU: see 'dmesg | grep -e NVRM -e Xid', reboot once, then give the machine back.",
     )
 
@@ -293,11 +292,10 @@ def _fabric(needs: Needs, host: Host) -> Finding | None:
     states = [(gpu["index"], gpu["fabric"]["state"], gpu["fabric"]["status"]) for gpu in host.nvidia["gpus"]]
     if not needs.fabric and all(state is None for _index, state, _status in states):
         return None
-    waiting = [
-        f"GPU {index}: {state or 'N/A'}, {status or 'N/A'}"
-        for index, state, status in states
-        if (state, status) != ("Completed", "Success")
-    ]
+    waiting: dict[str, list[str]] = {}
+    for index, state, status in states:
+        if (state, status) != ("Completed", "Success"):
+            waiting.setdefault(f"{state or 'N/A'}, {status or 'N/A'}", []).append(str(index))
     manager = host.nvidia["fabric_manager"]
     service = f"Fabric Manager {manager['version'] or ''} is {manager['state']}".replace("  ", " ")
     fix = "Wait a minute; then see 'journalctl -u nvidia-fabricmanager'."
@@ -315,7 +313,9 @@ def _fabric(needs: Needs, host: Host) -> Finding | None:
     return Finding(
         not waiting,
         "Completed, Success: every GPU has joined the NVLink fabric",
-        "; ".join(waiting) + f" ({service})" if waiting else f"all {len(states)} GPUs",
+        "; ".join(f"{what} on GPU {', '.join(gpus)}" for what, gpus in waiting.items()) + f" ({service})"
+        if waiting
+        else f"all {len(states)} GPUs",
         fix,
     )
 
@@ -447,10 +447,14 @@ def _clock(needs: Needs, host: Host) -> Finding | None:
 def _reachability(needs: Needs, host: Host) -> Finding | None:
     if not host.unreachable and not host.reached:
         return None
+    by_reason: dict[str, list[str]] = {}
+    for url, reason in host.unreachable.items():
+        by_reason.setdefault(reason, []).append(url)
     return Finding(
         not host.unreachable,
-        f"an answer from {', '.join(host.unreachable or host.reached)}",
-        "; ".join(f"{url}: {reason}" for url, reason in host.unreachable.items()) or "all answer",
+        "an answer from what will be downloaded from",
+        "; ".join(f"{reason}: {', '.join(urls)}" for reason, urls in by_reason.items())
+        or f"all answer: {', '.join(host.reached)}",
         "Open the network for them, set a proxy, or name a mirror (hf_cache_endpoint, registry mirrors, apt sources).",
     )
 

@@ -288,7 +288,9 @@ def registry_url(image: str) -> str:
     """Return the address at which the registry of an image answers."""
     first, slash, _rest = image.partition("/")
     named = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    return f"https://{first if named else 'registry-1.docker.io'}/v2/"
+    # As Docker does: a registry on the host itself needs no TLS.
+    scheme = "http" if named and first.startswith(("localhost", "127.")) else "https"
+    return f"{scheme}://{first if named else 'registry-1.docker.io'}/v2/"
 
 
 def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:

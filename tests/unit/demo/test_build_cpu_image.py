@@ -18,6 +18,7 @@ from ansible_collections.hgx.inference.demo.build_cpu_image import (
     local_sources,
     pip_settings,
     step,
+    suite_sources,
 )
 
 
@@ -109,3 +110,24 @@ def test_a_step_shows_its_last_line_meanwhile(
     monkeypatch.setattr(build_cpu_image, "PROGRESS_S", 0.1)
     step("pip", [sys.executable, "-c", "import time; print('Collecting x', flush=True); time.sleep(1)"], "")
     assert "image | pip: 0 s, Collecting x" in capsys.readouterr().out
+
+
+def test_another_suite_comes_from_the_same_servers(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = tmp_path / "debian.sources"
+    sources.write_text(
+        "Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm bookworm-updates\n\n"
+        "Types: deb\nURIs: http://mirror.example/debian-security\nSuites: bookworm-security\n"
+    )
+    monkeypatch.setattr(build_cpu_image, "apt_sources", lambda: sources)
+    monkeypatch.setattr(build_cpu_image, "suite", lambda: "bookworm")
+
+    assert suite_sources("bookworm") == sources
+    translated = suite_sources("trixie")
+    assert translated == logs / "trixie.sources"
+    assert translated.read_text() == sources.read_text().replace("bookworm", "trixie")
+
+
+def test_a_base_system_alone(logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(build_cpu_image, "image_inputs", lambda _image: "")
+    build_cpu_image.build(None, "trixie", force=False, check=True)
+    assert capsys.readouterr().out == "image | hgx-inference/base:trixie to be built\n"

@@ -102,7 +102,7 @@ def test_nothing_is_known_of_a_cache_that_is_not_named() -> None:
         ("vllm/vllm-openai:cu130-nightly", "https://registry-1.docker.io/v2/"),
         ("ubuntu", "https://registry-1.docker.io/v2/"),
         ("ghcr.example/a/b@sha256:0", "https://ghcr.example/v2/"),
-        ("localhost:5000/a", "https://localhost:5000/v2/"),
+        ("localhost:5000/a", "http://localhost:5000/v2/"),
     ],
 )
 def test_registry(image: str, url: str) -> None:

@@ -29,6 +29,7 @@ from ._preflight import Host, Needs, Volume
 
 PROGRAM_TIMEOUT_S = 10.0
 URL_TIMEOUT_S = 5.0
+_APT_LISTS = "/var/lib/apt/lists"
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # File systems that can be recommended for weights and images. A network's may hang when it is asked for its free space.
 _LOCAL = ("btrfs", "ext3", "ext4", "xfs", "zfs")
@@ -202,7 +203,8 @@ def _headers() -> bool | None:
     if os.path.isdir(f"/lib/modules/{release}/build"):
         return True
     policy = run(["apt-cache", "policy", f"linux-headers-{release}"], PROGRAM_TIMEOUT_S)
-    if policy.rc != 0:
+    # A fresh machine has no package lists yet, so nothing can be said.
+    if policy.rc != 0 or not glob.glob(f"{_APT_LISTS}/*_Packages*"):
         return None
     candidate = re.search(r"Candidate: (\S+)", policy.output)
     return candidate is not None and candidate.group(1) != "(none)"

@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils import _preflight_host
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia_host import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import Needs
 from ansible_collections.hgx.inference.plugins.module_utils._preflight_host import Engine, Places
 
@@ -156,6 +157,26 @@ def test_only_what_will_be_needed_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
     install = Needs(gpu_count=8, install_driver=True)
     assert wanted(install, places, monkeypatch) == ["https://driver.example", "https://ctk.example"]
     assert _preflight_host._wanted_urls(Needs(), PLACES, Engine(True, "/", None, True), 5) == ["http://hub.example"]
+
+
+@pytest.mark.parametrize(
+    ("lists", "policy", "expected"),
+    [
+        (False, "", None),  # no package lists yet
+        (True, "", False),
+        (True, "linux-headers-x:\n  Installed: (none)\n  Candidate: (none)\n", False),
+        (True, "linux-headers-x:\n  Installed: (none)\n  Candidate: 6.8.0\n", True),
+    ],
+)
+def test_kernel_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lists: bool, policy: str, expected: bool | None
+) -> None:
+    if lists:
+        (tmp_path / "mirror_dists_noble_main_Packages.lz4").touch()
+    monkeypatch.setattr(_preflight_host, "_APT_LISTS", str(tmp_path))
+    monkeypatch.setattr(_preflight_host.platform, "release", lambda: "no-such-kernel")
+    monkeypatch.setattr(_preflight_host, "run", lambda _argv, _timeout_s: Answer(0, policy))
+    assert _preflight_host._headers() is expected
 
 
 def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:

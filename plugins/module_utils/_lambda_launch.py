@@ -267,8 +267,9 @@ class Launcher:
         entry = self._account.journal.last(identity=str(identity), api=self._client.url)
         if entry is None or entry.get("event") not in PENDING:
             return None
-        left_s = float(entry.get("time", 0)) + SETTLE_S - self._clock.time()
-        if not 0 < left_s <= SETTLE_S:
+        # Of a time in the future, after the clock was set back, only so much is known: it may be a moment ago.
+        left_s = min(float(entry.get("time", 0)) + SETTLE_S - self._clock.time(), SETTLE_S)
+        if left_s <= 0:
             return None
         known = self._account.get(str(entry["id"])) if entry.get("id") else None
         if known is not None and known["status"] in records.GONE:

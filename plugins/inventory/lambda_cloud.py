@@ -223,7 +223,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         taken = {*static, *self.inventory.groups, *self.inventory.hosts}
         for instance, one, name in zip(shown, variables, host_names(shown, proposed, taken), strict=True):
             self.inventory.add_host(name)
-            self._set_variables(name, {**one, "ansible_host": self._address(instance)})
+            self._set_variables(name, plain({**one, "ansible_host": self._address(instance)}))
             if any(is_selected(instance, address) for address in static.values()):
                 self.inventory.add_child(group, name)
 
@@ -243,7 +243,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _set_variables(self, name: str, variables: dict[str, Any]) -> None:
         for key, value in variables.items():
-            self.inventory.set_variable(name, key, plain(value))
+            self.inventory.set_variable(name, key, value)
         strict, compose = self.get_option("strict"), self.get_option("compose")
         self._set_composite_vars(compose, variables, name, strict)
         # Only composed variables have to be looked up again; without any, this saves half of the time.

@@ -11,7 +11,8 @@ Faults are queued, in Python or through POST /_faults, and taken in order by the
     {"kind": "cut_before"} {"kind": "cut_after", "method": "POST", "path": "/instance-operations/launch"}
 
 cut_before closes the connection without having acted, cut_after once it has. lagging hides what the request launches
-from the list for a while. GET /_state tells the instances, terminated ones too, and the requests so far.
+from the list for a while. GET /_state tells the instances, terminated ones too, and the requests so far; POST /_stop
+ends the server.
 
 Standard library only, Python 3.9 or newer.
 """
@@ -469,7 +470,7 @@ class LambdaServer(ThreadingHTTPServer):
         launch = path == "/instance-operations/launch"
         for kind, interval_s in [("request", self.pace_s), *([("launch", 12 * self.pace_s)] if launch else [])]:
             now = time.monotonic()
-            if now - self._last.get(kind, -1e9) < interval_s * 0.98:
+            if now - self._last.get(kind, -1e9) < interval_s * 0.9:
                 self.refused_for_pace += 1
                 raise Refusal(429, "global/too-many-requests", "Rate limit exceeded.", "Slow down.")
             self._last[kind] = now
@@ -479,11 +480,14 @@ class LambdaServer(ThreadingHTTPServer):
         with self.lock:
             if path == "/_faults":
                 self.faults.append(Fault(**body))
+            elif path == "/_stop":
+                threading.Thread(target=self.shutdown).start()
             self.api.advance()
             return {
                 "instances": list(self.api.instances.values()),
                 "launches": self.api.launches,
                 "requests": self.requests,
+                "refused_for_pace": self.refused_for_pace,
             }
 
     def __enter__(self) -> LambdaServer:

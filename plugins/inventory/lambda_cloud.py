@@ -164,11 +164,15 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         static = self._static_hosts()
         key = self._text("api_key")
         instances = self._instances(path, cache, key) if key else []
-        self._add_instances(instances, static, group)
-        for name, address in static.items():
-            if not any(is_selected(instance, address) for instance in instances):
-                self.inventory.add_host(name, group)
-                self.inventory.set_variable(name, "ansible_host", plain(address))
+        further = {
+            name: address
+            for name, address in static.items()
+            if not any(is_selected(instance, address) for instance in instances)
+        }
+        for name, address in further.items():
+            self.inventory.add_host(name, group)
+            self.inventory.set_variable(name, "ansible_host", plain(address))
+        self._add_instances(instances, list(static.values()), {*further, *self.inventory.groups}, group)
         if not self.inventory.groups[group].get_hosts():
             if not key:
                 self.display.warning(NOTHING_SET)
@@ -210,21 +214,20 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._cache[cache_key] = instances
         return instances
 
-    def _add_instances(self, instances: list[Instance], static: dict[str, str], group: str) -> None:
+    def _add_instances(self, instances: list[Instance], selected: list[str], taken: set[str], group: str) -> None:
         names = ("regions", "types", "names", "statuses", "tags")
         filters = Filters(*[self.get_option(name) for name in names])
         shown = [
             instance
             for instance in instances
-            if filters.pass_(instance) or any(is_selected(instance, address) for address in static.values())
+            if filters.pass_(instance) or any(is_selected(instance, address) for address in selected)
         ]
         variables = [host_vars(instance) for instance in shown]
         proposed = [self._proposed_name(one) for one in variables]
-        taken = {*static, *self.inventory.groups, *self.inventory.hosts}
         for instance, one, name in zip(shown, variables, host_names(shown, proposed, taken), strict=True):
             self.inventory.add_host(name)
             self._set_variables(name, plain({**one, "ansible_host": self._address(instance)}))
-            if any(is_selected(instance, address) for address in static.values()):
+            if any(is_selected(instance, address) for address in selected):
                 self.inventory.add_child(group, name)
 
     def _proposed_name(self, variables: dict[str, Any]) -> str | None:

@@ -289,11 +289,15 @@ class Launcher:
         """
         rivals: list[Instance] = []
         for _left_s in poll(self._clock, RIVAL_S, self._account.every(1)):
-            rivals = [other for other in self._account.find(identity) if other["id"] != mine["id"]]
-            if not rivals:
-                return Launched(mine, own=True)
-            if precedence(mine) > min(map(precedence, rivals)):
+            found = self._account.find(identity)
+            rivals = [other for other in found if other["id"] != mine["id"]]
+            # A list that does not show this one yet may not show the others either.
+            if found and not rivals:
                 break
+            if rivals and precedence(mine) > min(map(precedence, rivals)):
+                break
+        if not rivals:
+            return Launched(mine, own=True)
         self._account.terminate(mine, "gives way to another launch of the same name")
         first = min(rivals, key=precedence)
         self._account.note("adopted", identity, id=first["id"])

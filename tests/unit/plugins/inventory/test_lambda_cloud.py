@@ -106,6 +106,17 @@ def test_an_instance_that_is_named_is_no_second_host(
     assert list(listing.hosts) == listing["inference"]["hosts"] == ["theirs"]
 
 
+def test_an_instance_may_bear_the_name_of_the_static_host(server: LambdaServer, ask: Callable[..., Listing]) -> None:
+    server.api.add(name="kimi")
+    listing = ask(LAMBDA_API_KEY=KEY, HGX_NODE="kimi")
+    assert listing.hosts["kimi"]["ansible_host"] == "198.18.0.1"
+    server.api.add(name="kimi")
+    listing = ask(None, "--flush-cache", LAMBDA_API_KEY=KEY, HGX_NODE="203.0.113.7")
+    assert listing["inference"]["hosts"] == ["kimi"]
+    assert listing.hosts["kimi"]["ansible_host"] == "203.0.113.7"
+    assert len(listing.hosts) == 3
+
+
 def test_with_neither_it_says_what_to_set(ask: Callable[..., Listing]) -> None:
     listing = ask()
     hint = "Set LAMBDA_API_KEY to use the nodes of your Lambda account, or HGX_NODE to the address of one node."

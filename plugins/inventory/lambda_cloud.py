@@ -145,8 +145,8 @@ from ..module_utils._lambda_records import Instance, parse_instance
 
 NOTHING_SET = "Set LAMBDA_API_KEY to use the nodes of your Lambda account, or HGX_NODE to the address of one node."
 NO_NODE = (
-    "Of the {count} instances in the Lambda account none is in the group {group}. Launch a node with "
-    "'ansible-playbook playbooks/provision.yml -i inventories/lambda', or set HGX_NODE to the name or address of one."
+    "No node: the Lambda account has {count} instances, and none is in the group {group}. Launch one with "
+    "'ansible-playbook playbooks/provision.yml -i inventories/lambda', or set HGX_NODE to the name or address of yours."
 )
 
 

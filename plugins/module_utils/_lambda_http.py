@@ -34,6 +34,7 @@ class HttpTransport:
                     timeout=timeout_s,
                     follow_redirects="none",
                     use_netrc=False,
+                    use_proxy=url.startswith("https:"),  # plain http stays on the loopback interface
                     http_agent="hgx.inference",
                 )
             except HTTPError as exc:

@@ -225,15 +225,18 @@ class Launcher:
     def _look_for(self, identity: Identity, token: str, id_: str | None, lost: str) -> Launched:
         """Return what a launch has made, once the API shows it. It is not sent again: that could buy a second one."""
         failure = ""
-        for _left_s in poll(self._clock, SETTLE_S, self._account.every(1)):
+        for left_s in poll(self._clock, SETTLE_S, self._account.every(1)):
             try:
                 self._account.report("launched, looking for the instance")
-                found = self._account.get(id_) if id_ else next(iter(self._account.find(identity)), None)
+                known = [self._account.get(id_)] if id_ else self._account.find(identity)
             except (LambdaError, ControllerGone) as exc:
                 failure = f" {exc}"
                 break
-            if found is not None:
-                return Launched(found, own=bool(id_) or found["tags"].get(records.LAUNCH) == token)
+            found = [instance for instance in known if instance is not None]
+            own = [instance for instance in found if id_ or instance["tags"].get(records.LAUNCH) == token]
+            # One of another run at the same time must not hide that ours may still appear.
+            if own or (found and left_s < SETTLE_S / 2):
+                return Launched((own or found)[0], own=bool(own))
         if id_:
             raise LambdaError(
                 f"Lambda has launched {id_} but does not show it.{failure} It may bill: run again, or look at the "

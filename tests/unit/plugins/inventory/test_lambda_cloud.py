@@ -132,7 +132,7 @@ def play(environment: dict[str, str], *args: str) -> tuple[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("key", "words"), [("", "Set LAMBDA_API_KEY to use"), (KEY, "Launch a node with 'ansible-playbook playbooks/prov")]
+    ("key", "words"), [("", "Set LAMBDA_API_KEY to use"), (KEY, "Launch one with 'ansible-playbook playbooks/prov")]
 )
 def test_a_play_without_a_node_fails(environment: dict[str, str], key: str, words: str) -> None:
     rc, output = play({**environment, "LAMBDA_API_KEY": key})

@@ -157,6 +157,25 @@ def test_a_connection_cut_after_the_launch_gives_one(server: LambdaServer, make:
     assert [entry["event"] for entry in journal(tmp_path)] == ["launching", "uncertain"]
 
 
+def test_a_lost_launch_is_not_taken_for_that_of_another_run(server: LambdaServer, make: Make) -> None:
+    server.faults = [Fault("cut_after", path=LAUNCH)]
+    other = [{"key": "hgx-launch", "value": "0000000000001-x"}]
+    manager = make()
+    post = manager._launcher._post_launch
+
+    def post_while_another_launches(body: dict[str, Any]) -> Any:
+        server.api.add(name="kimi", tags=other)
+        return post(body)
+
+    manager._launcher._post_launch = post_while_another_launches  # type: ignore[method-assign]
+    result = manager.present(KIMI, B200)
+    server.api.advance()
+    (instance,) = server.running()
+    assert instance["tags"] == other
+    assert result["instance"] is not None
+    assert result["instance"]["id"] == instance["id"]
+
+
 def test_a_launch_that_shows_up_late_gives_one(server: LambdaServer, make: Make) -> None:
     server.faults = [Fault("lagging", path=LAUNCH, seconds=0.03)]
     assert make().present(KIMI, B200)["changed"]

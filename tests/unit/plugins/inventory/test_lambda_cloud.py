@@ -74,7 +74,6 @@ def test_with_a_key(server: LambdaServer, ask: Callable[..., Listing]) -> None:
     listing = ask(LAMBDA_API_KEY=KEY)
     assert set(listing.hosts) == {"ours", "theirs"}
     assert listing["inference"]["hosts"] == ["ours"]
-    assert listing["lambda_region_us_east_1"]["hosts"] == ["ours", "theirs"]
     variables = listing.hosts["ours"]
     assert variables["ansible_host"] == "198.18.0.1"
     assert variables["ansible_user"] == "ubuntu"
@@ -168,12 +167,14 @@ connect_with: private
 strict: true
 compose: {half: lambda_gpus // 2}
 groups: {big: half == 4}
+keyed_groups: [{key: lambda_region, prefix: region}]
 """
     listing = ask(settings, LAMBDA_API_KEY=KEY)
     assert listing.hosts["east"]["ansible_host"] == "10.1.2.3"
     assert listing.hosts["east"]["half"] == 4
     assert "no private address" in listing.hosts["bare"]["ansible_host"]
     assert sorted(listing["big"]["hosts"]) == ["bare", "east"]
+    assert sorted(listing["region_us_east_1"]["hosts"]) == ["bare", "east"]
 
 
 def test_hostile_values_stay_data(
@@ -247,8 +248,9 @@ def test_two_hundred_instances_and_the_cache(server: LambdaServer, ask: Callable
     ask("", LAMBDA_API_KEY="")
     start_up = time.monotonic() - started
     assert server.count("GET", "/instances") == 1
+    # Beyond the API's second, and beyond what ansible-inventory takes to start.
     assert timings[0] < 1 + 3
-    assert timings[1] < start_up + 1
+    assert timings[1] - start_up < 1
     cached = [path for path in (tmp_path / ".cache").rglob("*") if path.is_file()]
     assert cached
     text = "".join(path.read_text() for path in cached)

@@ -10,7 +10,9 @@ from typing import Any
 
 from ..plugin_utils._progress import ProgressActionBase
 
-WAIT_S, CAPACITY_S = 1800, 0
+# The module's own defaults.
+WAIT_S = 1800
+CAPACITY_S = 0
 # What the requests take beside the waiting.
 MARGIN_S = 600
 

@@ -481,7 +481,7 @@ class LambdaServer(ThreadingHTTPServer):
             if path == "/_faults":
                 self.faults.append(Fault(**body))
             elif path == "/_stop":
-                threading.Thread(target=self.shutdown).start()
+                threading.Timer(0.3, self.shutdown).start()  # once this is answered
             self.api.advance()
             return {
                 "instances": list(self.api.instances.values()),

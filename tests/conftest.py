@@ -12,3 +12,5 @@ from pathlib import Path
 
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 os.environ["ANSIBLE_CONFIG"] = str(Path(__file__).parents[1] / "ansible.cfg")
+# No test may reach a real account, where it would cost real money.
+os.environ.pop("LAMBDA_API_KEY", None)

@@ -54,6 +54,8 @@ class ProgressActionBase(ActionBase):
             return result
         limit_s = self.time_limit_s(args) + GRACE_S
         async_dir = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
+        # The wrapper would expand it by HOME, which may be another folder than the user's own.
+        self._connection._shell.set_option("async_dir", async_dir)
         progress_file = f"{async_dir}/hgx-{secrets.token_hex(8)}.progress"
         job = self._start({**args, "progress_file": progress_file}, limit_s, task_vars)
         if "ansible_job_id" not in job:

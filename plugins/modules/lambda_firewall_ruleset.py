@@ -1,0 +1,157 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lambda_firewall_ruleset
+short_description: Have a firewall rule set at Lambda with exactly these rules
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Has a rule set of a region, found by its name, with exactly the rules given. An instance gets it at its launch,
+    see O(hgx.inference.lambda_instance#module:firewall_rulesets).
+  - A rule set that exists is never widened unless O(allow_widening) says so. It may serve other people's instances.
+  - Without any rule set Lambda lets in TCP port 22 and ICMP only.
+extends_documentation_fragment:
+  - hgx.inference.lambda_cloud
+options:
+  state:
+    description: Whether there shall be such a rule set. One that is used by instances is not removed.
+    type: str
+    choices: [present, absent]
+    default: present
+  name:
+    description: Name of the rule set.
+    type: str
+    required: true
+  region:
+    description: Region of the rule set. In V(us-south-1) Lambda does not apply firewall rules; the module warns.
+    type: str
+    required: true
+  rules:
+    description: All that is let in.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      protocol:
+        description: The protocol.
+        type: str
+        choices: [tcp, udp, icmp, all]
+        default: tcp
+      ports:
+        description: A port such as V(8001) or a range such as V(8001-8010); for V(tcp) and V(udp).
+        type: str
+      source_networks:
+        description: The networks that may come in, such as V(203.0.113.0/24).
+        type: list
+        elements: str
+        required: true
+      description:
+        description: A note on the rule.
+        type: str
+        default: ""
+  allow_widening:
+    description: Let an existing rule set admit more than it does now.
+    type: bool
+    default: false
+  allow_world:
+    description: Accept a rule for every address there is, V(0.0.0.0/0) or V(::/0).
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Can run in check mode and say what would be changed.
+    support: full
+  diff_mode:
+    description: Returns the rules before and after.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Let the office reach the API port
+  hgx.inference.lambda_firewall_ruleset:
+    name: kimi-api
+    region: us-east-1
+    rules:
+      - ports: "8001"
+        source_networks: [203.0.113.0/24]
+        description: office
+  delegate_to: localhost
+
+- name: Remove it
+  hgx.inference.lambda_firewall_ruleset:
+    name: kimi-api
+    region: us-east-1
+    state: absent
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or in check mode would be done.
+  returned: always
+  type: str
+  sample: Created the rule set kimi-api in us-east-1.
+id:
+  description: ID of the rule set. Empty where there is none, as in check mode before it is created.
+  returned: success
+  type: str
+  sample: c4d291f47f9d436fa39f58493ce3b50d
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._lambda_cloud import LambdaError
+from ..module_utils._lambda_firewall import PROTOCOLS, RulesetManager, wanted_rule
+from ..module_utils._lambda_options import OPTIONS, make_client
+from ..module_utils._lambda_records import OPEN_REGIONS
+
+
+def main() -> None:
+    rule_options = {
+        "protocol": {"type": "str", "choices": list(PROTOCOLS), "default": "tcp"},
+        "ports": {"type": "str"},
+        "source_networks": {"type": "list", "elements": "str", "required": True},
+        "description": {"type": "str", "default": ""},
+    }
+    module = AnsibleModule(
+        argument_spec={
+            **OPTIONS,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "name": {"type": "str", "required": True},
+            "region": {"type": "str", "required": True},
+            "rules": {"type": "list", "elements": "dict", "default": [], "options": rule_options},
+            "allow_widening": {"type": "bool", "default": False},
+            "allow_world": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    name, region = params["name"], params["region"]
+    if params["state"] == "present" and region in OPEN_REGIONS:
+        module.warn(
+            f"Lambda does not apply firewall rules in {region}: every port of an instance there is open to the "
+            "internet. Keep the server on 127.0.0.1 and use an SSH tunnel, or choose another region."
+        )
+    try:
+        rules = [
+            wanted_rule(rule["protocol"], network, rule["ports"], rule["description"])
+            for rule in params["rules"]
+            for network in rule["source_networks"]
+        ]
+        manager = RulesetManager(make_client(params), module.check_mode)
+        if params["state"] == "present":
+            result = manager.present(name, region, rules, params["allow_widening"], params["allow_world"])
+        else:
+            result = manager.absent(name, region)
+    except LambdaError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

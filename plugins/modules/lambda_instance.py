@@ -1,0 +1,267 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lambda_instance
+short_description: Launch, restart or release an instance at Lambda
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Has one instance in a state. It is found by O(id), O(name) or O(match_tags); a second one is never bought.
+  - A launch is never sent again before the module has looked whether the first one has made an instance. It is written
+    to a journal before it is sent. Of runs at the same time, also on different machines, one instance stays.
+  - Every instance that is launched bears the tags C(hgx-managed-by), C(hgx-launched-at) and C(hgx-launch), and with
+    O(owner) and O(lifetime_hours) C(hgx-owner) and C(hgx-expires-at). The expiry is a note for people and for
+    P(hgx.inference.lambda_node#role); Lambda itself does not act on it.
+  - An instance bills from the launch until it is terminated, whatever it does. There is no stopped state.
+extends_documentation_fragment:
+  - hgx.inference.lambda_cloud
+options:
+  state:
+    description:
+      - V(present) has one such instance, active and answering SSH.
+      - V(absent) has none, and waits until it is gone. Its local disks are wiped.
+      - V(restarted) restarts the one there is.
+    type: str
+    choices: [present, absent, restarted]
+    default: present
+  id:
+    description: ID of an instance that exists.
+    type: str
+  name:
+    description: Name of the instance, at most 64 characters.
+    type: str
+  match_tags:
+    description: Tags that the instance must have. One that is launched gets them.
+    type: dict
+    default: {}
+  instance_type:
+    description: What to launch, such as V(gpu_8x_b200_sxm6). An instance of another type is an error.
+    type: str
+  regions:
+    description: Regions to launch in, the preferred one first. Without any, every region with capacity will do.
+    type: list
+    elements: str
+    default: []
+  image_family:
+    description: Family of the image. Lambda's own default is another one, with much preinstalled.
+    type: str
+    default: gpu-base-24-04
+  image_id:
+    description: An exact image, instead of O(image_family).
+    type: str
+  ssh_key:
+    description: Name of the SSH key to log in with. Can be left out where the account has one key only.
+    type: str
+  file_systems:
+    description: Names of file systems to attach. They bind the launch to their region.
+    type: list
+    elements: str
+    default: []
+  firewall_rulesets:
+    description: Names of firewall rule sets of the region, see M(hgx.inference.lambda_firewall_ruleset).
+    type: list
+    elements: str
+    default: []
+  tags:
+    description:
+      - Further tags. On an instance that exists they are added or changed, others stay.
+      - The tag C(hgx-expires-at) given here moves the expiry, as C(2026-11-25T14:00:00Z).
+    type: dict
+    default: {}
+  owner:
+    description: Who answers for the bill; a tag of a new instance.
+    type: str
+  lifetime_hours:
+    description: Hours until a new instance is expired; a tag of it.
+    type: float
+  hostname:
+    description: Host name of a new instance.
+    type: str
+  user_data:
+    description: Configuration for cloud-init of a new instance.
+    type: str
+  max_price_per_hour:
+    description: USD an hour. A type that costs more is not launched.
+    type: float
+  capacity_timeout:
+    description: Seconds to wait for a free node where there is none.
+    type: int
+    default: 0
+  wait_timeout:
+    description: Seconds until the instance must be active and answer SSH, or be gone.
+    type: int
+    default: 1800
+  ssh_port:
+    description: Port on which SSH must answer; V(0) does not wait for it.
+    type: int
+    default: 22
+  terminate_on_failure:
+    description: Terminate what this very task has launched if it does not get ready. What was there before stays.
+    type: bool
+    default: false
+  force:
+    description: Also release or restart an instance that this collection did not launch.
+    type: bool
+    default: false
+  progress_file:
+    description: Where the module keeps one line saying how far it is. Set by the action plugin.
+    type: path
+attributes:
+  check_mode:
+    description: Can run in check mode. Looks up prices and capacity, and buys nothing.
+    support: full
+  diff_mode:
+    description: Returns what would be or was launched, tagged or released.
+    support: full
+  action:
+    description: Shows the progress while it waits.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have one node for at most 4 hours and 60 USD an hour
+  hgx.inference.lambda_instance:
+    name: kimi
+    instance_type: gpu_8x_b200_sxm6
+    regions: [us-east-1, us-west-1]
+    max_price_per_hour: 60
+    owner: eve@example.com
+    lifetime_hours: 4
+    capacity_timeout: 3600
+  delegate_to: localhost
+  register: node
+
+- name: Keep it two hours longer
+  hgx.inference.lambda_instance:
+    name: kimi
+    tags:
+      hgx-expires-at: "{{ now(utc=true).timestamp() | int | add(7200) | strftime('%Y-%m-%dT%H:%M:%SZ') }}"
+  delegate_to: localhost
+
+- name: Release it
+  hgx.inference.lambda_instance:
+    name: kimi
+    state: absent
+  delegate_to: localhost
+
+- name: Release one by its ID that was launched by hand
+  hgx.inference.lambda_instance:
+    id: 0920582c7ff041399e34823a0be62549
+    state: absent
+    force: true
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+msg:
+  description: What was done, or in check mode would be done, with the price.
+  returned: always
+  type: str
+  sample: "Launched kimi (0920582c7ff041399e34823a0be62549, gpu_8x_b200_sxm6 in us-east-1) for 45.92 USD an hour."
+instance:
+  description:
+    - The instance. Its fields are the host variables of P(hgx.inference.lambda_cloud#inventory), without prefix.
+    - Empty where there is none, as in check mode before a launch.
+  returned: success
+  type: dict
+  sample:
+    id: 0920582c7ff041399e34823a0be62549
+    name: kimi
+    status: active
+    ip: 203.0.113.7
+    region: us-east-1
+    type: gpu_8x_b200_sxm6
+    price_usd_per_hour: 45.92
+    launched_at: "2026-11-25T10:00:00Z"
+    expires_at: "2026-11-25T14:00:00Z"
+price_usd_per_hour:
+  description: Price of the instance or, in check mode before a launch, of its type.
+  returned: success
+  type: float
+  sample: 45.92
+journal:
+  description: The file on the controller in which each launch and release is written, before it is asked for.
+  returned: success
+  type: str
+  sample: /home/eve/.local/state/hgx-inference/lambda/journal.jsonl
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._lambda_account import Account, Identity
+from ..module_utils._lambda_cloud import LambdaError
+from ..module_utils._lambda_instance import Limits, Manager
+from ..module_utils._lambda_launch import Wanted
+from ..module_utils._lambda_options import OPTIONS, make_client, state_dir
+from ..module_utils._progress import ControllerGone, ProgressFile
+
+
+def wanted(params: dict[str, Any]) -> Wanted:
+    """Return what to launch if need be."""
+    given = {name: params[name] for name in Wanted.__dataclass_fields__ if name in params}
+    return Wanted(**{**given, "type": params["instance_type"], "tags": texts(params["tags"])})
+
+
+def texts(tags: dict[str, Any]) -> dict[str, str]:
+    return {str(key): str(value) for key, value in tags.items()}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **OPTIONS,
+            "state": {"type": "str", "choices": ["present", "absent", "restarted"], "default": "present"},
+            "id": {"type": "str"},
+            "name": {"type": "str"},
+            "match_tags": {"type": "dict", "default": {}},
+            "instance_type": {"type": "str"},
+            "regions": {"type": "list", "elements": "str", "default": []},
+            "image_family": {"type": "str", "default": "gpu-base-24-04"},
+            "image_id": {"type": "str"},
+            "ssh_key": {"type": "str", "no_log": False},
+            "file_systems": {"type": "list", "elements": "str", "default": []},
+            "firewall_rulesets": {"type": "list", "elements": "str", "default": []},
+            "tags": {"type": "dict", "default": {}},
+            "owner": {"type": "str"},
+            "lifetime_hours": {"type": "float"},
+            "hostname": {"type": "str"},
+            "user_data": {"type": "str", "no_log": True},
+            "max_price_per_hour": {"type": "float"},
+            "capacity_timeout": {"type": "int", "default": 0},
+            "wait_timeout": {"type": "int", "default": 1800},
+            "ssh_port": {"type": "int", "default": 22},
+            "terminate_on_failure": {"type": "bool", "default": False},
+            "force": {"type": "bool", "default": False},
+            "progress_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    identity = Identity(params["id"] or None, params["name"] or None, texts(params["match_tags"]))
+    if not str(identity):
+        module.fail_json(msg="Say which instance is meant: give name, id or match_tags.")
+    limits = Limits(params["wait_timeout"], params["capacity_timeout"], params["ssh_port"])
+    progress = ProgressFile(params["progress_file"], watched=True)
+    try:
+        account = Account(make_client(params), state_dir(params), progress.report)
+        manager = Manager(account, limits, module.check_mode, params["terminate_on_failure"])
+        if params["state"] == "present":
+            result = manager.present(identity, wanted(params))
+        elif params["state"] == "absent":
+            result = manager.absent(identity, params["force"])
+        else:
+            result = manager.restarted(identity, params["force"])
+    except (LambdaError, ControllerGone, OSError) as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(**result, journal=account.journal.path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lambda_instance_info
+short_description: Look at the instances of a Lambda account, their age and what they cost
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Lists the instances that run, with price, age and cost so far. Age and cost are known of those that
+    M(hgx.inference.lambda_instance) has launched, for the API does not tell when an instance was launched.
+  - On request also tells what an instance type costs and where one is free.
+extends_documentation_fragment:
+  - hgx.inference.lambda_cloud
+options:
+  id:
+    description: Only the instance with this ID.
+    type: str
+  name:
+    description: Only instances with this name.
+    type: str
+  match_tags:
+    description: Only instances with these tags.
+    type: dict
+    default: {}
+  expired:
+    description: Only instances whose expiry has passed, or with V(false) only those it has not passed of.
+    type: bool
+  instance_type:
+    description: Tell also what this type costs and where it is free, as RV(offer).
+    type: str
+attributes:
+  check_mode:
+    description: Can run in check mode and return the same result.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Look at what I pay for
+  hgx.inference.lambda_instance_info:
+    match_tags:
+      hgx-owner: eve@example.com
+  delegate_to: localhost
+  register: nodes
+
+- name: Show the cost so far
+  ansible.builtin.debug:
+    msg: "{{ nodes.instances | map(attribute='cost_usd') | select | sum }} USD"
+
+- name: Ask what a node costs and where one is free
+  hgx.inference.lambda_instance_info:
+    instance_type: gpu_8x_b200_sxm6
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+instances:
+  description:
+    - The instances. Their fields are the host variables of P(hgx.inference.lambda_cloud#inventory), without prefix, and
+      C(age_hours), C(cost_usd) and C(expired). Both numbers are empty where the launch time is unknown.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - id: 0920582c7ff041399e34823a0be62549
+      name: kimi
+      status: active
+      ip: 203.0.113.7
+      price_usd_per_hour: 45.92
+      age_hours: 1.5
+      cost_usd: 68.88
+      expired: false
+offer:
+  description: The type that O(instance_type) names, its price in USD an hour, and the regions with a free one.
+  returned: with O(instance_type)
+  type: dict
+  sample:
+    name: gpu_8x_b200_sxm6
+    description: 8x B200
+    price_usd_per_hour: 45.92
+    regions: [us-east-1]
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _lambda_records as records
+from ..module_utils._lambda_account import Account, Identity
+from ..module_utils._lambda_cloud import LambdaError
+from ..module_utils._lambda_options import OPTIONS, make_client, state_dir
+
+
+def with_cost(instance: records.Instance, now: float) -> dict[str, Any]:
+    return {
+        **instance,
+        "age_hours": records.age_hours(instance, now),
+        "cost_usd": records.cost_usd(instance, now),
+        "expired": records.is_expired(instance, now),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **OPTIONS,
+            "id": {"type": "str"},
+            "name": {"type": "str"},
+            "match_tags": {"type": "dict", "default": {}},
+            "expired": {"type": "bool"},
+            "instance_type": {"type": "str"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    tags = {str(key): str(value) for key, value in params["match_tags"].items()}
+    result: dict[str, Any] = {}
+    try:
+        account = Account(make_client(params), state_dir(params))
+        found = account.find(Identity(params["id"], params["name"], tags))
+        if params["instance_type"]:
+            types = account.client.get("/instance-types")
+            result["offer"] = records.parse_offer(types, params["instance_type"])._asdict()
+    except LambdaError as exc:
+        module.fail_json(msg=str(exc))
+    told = [with_cost(instance, account.clock.time()) for instance in found]
+    wanted = [instance for instance in told if params["expired"] in (None, instance["expired"])]
+    module.exit_json(changed=False, instances=wanted, **result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules for Lambda with their real main(), against the loopback API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hgx.inference.plugins.modules import (
+    lambda_firewall_ruleset,
+    lambda_instance,
+    lambda_instance_info,
+)
+from ansible_collections.hgx.inference.tests.support.lambda_api_server import (
+    KEY,
+    Fault,
+    Greeter,
+    LambdaApi,
+    LambdaServer,
+)
+
+Run = Callable[..., dict[str, Any]]
+NODE = {"name": "kimi", "instance_type": "gpu_8x_b200_sxm6"}
+SECRET_DATA = "#cloud-config s3cret-user-data"
+
+
+@pytest.fixture
+def server() -> Iterator[LambdaServer]:
+    with LambdaServer(LambdaApi()) as server:
+        yield server
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with Greeter() as greeter:
+        yield greeter.port
+
+
+@pytest.fixture
+def run(
+    server: LambdaServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    monkeypatch.setenv("LAMBDA_API_KEY", KEY)
+    monkeypatch.setenv("LAMBDA_API_URL", server.url)
+    monkeypatch.setenv("LAMBDA_API_INTERVAL", "0.001")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+    def run(module: ModuleType, check: bool = False, **arguments: Any) -> dict[str, Any]:
+        with patch_module_args({**arguments, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+            module.main()
+        output = capsys.readouterr().out
+        assert KEY not in output
+        assert SECRET_DATA not in output
+        result: dict[str, Any] = json.loads(output)
+        assert "Traceback" not in str(result.get("msg"))
+        return result
+
+    return run
+
+
+def test_life_of_an_instance(server: LambdaServer, run: Run, port: int, tmp_path: Path) -> None:
+    settings = {**NODE, "ssh_port": port, "user_data": SECRET_DATA, "tags": {"team": 7}, "lifetime_hours": 2}
+    assert run(lambda_instance, check=True, **settings)["price_usd_per_hour"] == 45.92
+    result = run(lambda_instance, **settings)
+    assert result["changed"], result
+    assert result["instance"]["tags"]["team"] == "7"
+    assert result["journal"] == str(tmp_path / "hgx-inference" / "lambda" / "journal.jsonl")
+    assert KEY not in Path(result["journal"]).read_text()
+    assert not run(lambda_instance, **settings)["changed"]
+    info = run(lambda_instance_info, name="kimi")
+    assert [one["id"] for one in info["instances"]] == [result["instance"]["id"]]
+    assert info["instances"][0]["cost_usd"] == 0
+    assert run(lambda_instance, name="kimi", state="restarted", ssh_port=port)["changed"]
+    assert run(lambda_instance, name="kimi", state="absent")["changed"]
+    assert not run(lambda_instance, name="kimi", state="absent")["changed"]
+    assert server.running() == []
+
+
+def test_a_node_without_ssh(run: Run) -> None:
+    assert run(lambda_instance, **NODE, ssh_port=0)["changed"]
+
+
+def test_a_node_that_does_not_answer(server: LambdaServer, run: Run) -> None:
+    message = run(lambda_instance, **NODE, ssh_port=1, wait_timeout=0, terminate_on_failure=True)["msg"]
+    assert "an answer on port 1 of 127.0.0.1" in message
+    assert "was terminated, as terminate_on_failure asks" in message
+    assert server.running() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "Say which instance is meant"),
+        ({**NODE, "api_key": ""}, "There is no Lambda API key"),
+        ({**NODE, "api_key": "wrong-key"}, "global/invalid-api-key (401)"),
+        ({**NODE, "api_url": "http://cloud.lambda.ai"}, "over https only"),
+        ({**NODE, "api_url": "http://127.0.0.1:1", "api_timeout": 1}, "no answer (ConnectionRefusedError"),
+        ({**NODE, "max_price_per_hour": 40}, "more than max_price_per_hour (40.00)"),
+        ({**NODE, "state_dir": "/proc/nowhere"}, "/proc/nowhere"),
+    ],
+)
+def test_refusals(server: LambdaServer, run: Run, arguments: dict[str, Any], words: str) -> None:
+    result = run(lambda_instance, **arguments)
+    assert result["failed"]
+    assert words in result["msg"]
+    assert server.api.launches == 0
+
+
+def test_info(server: LambdaServer, run: Run) -> None:
+    tags = {"hgx-expires-at": "2026-01-01T00:00:00Z", "hgx-launched-at": "2026-01-01T00:00:00Z", "team": "a"}
+    id_ = server.api.add(name="old", tags=[{"key": key, "value": value} for key, value in tags.items()])["id"]
+    server.api.add(name="new")
+    server.api.add(name="gone", status="terminated")
+    every = run(lambda_instance_info)["instances"]
+    assert [(one["name"], one["expired"]) for one in every] == [("old", True), ("new", False)]
+    assert every[0]["cost_usd"] > 45.92 > every[0]["price_usd_per_hour"] - 1
+    assert every[1]["age_hours"] is None
+    for choice in ({"expired": True}, {"id": id_}, {"name": "old"}, {"match_tags": {"team": "a"}}):
+        assert [one["name"] for one in run(lambda_instance_info, **choice)["instances"]] == ["old"], choice
+    offer = run(lambda_instance_info, instance_type="gpu_1x_a10")["offer"]
+    assert offer == {
+        "name": "gpu_1x_a10",
+        "description": "1x A10",
+        "price_usd_per_hour": 1.29,
+        "regions": ["us-east-1", "us-west-1"],
+    }
+    server.faults = [Fault("status", status=403)]
+    assert "The key may not do this" in run(lambda_instance_info)["msg"]
+
+
+def test_firewall(server: LambdaServer, run: Run) -> None:
+    place = {"name": "api", "region": "us-east-1"}
+    rules = [{"ports": "8001", "source_networks": ["203.0.113.0/24", "198.51.100.7/32"]}]
+    assert run(lambda_firewall_ruleset, check=True, **place, rules=rules)["changed"]
+    result = run(lambda_firewall_ruleset, **place, rules=rules)
+    assert result["changed"]
+    assert result["diff"]["after"]["rules"] == ["tcp 8001 from 203.0.113.0/24", "tcp 8001 from 198.51.100.7/32"]
+    assert list(server.api.rulesets) == [result["id"]]
+    assert not run(lambda_firewall_ruleset, **place, rules=rules)["changed"]
+    wider = [*rules, {"ports": "22", "source_networks": ["192.0.2.0/24"]}]
+    assert "allow_widening" in run(lambda_firewall_ruleset, **place, rules=wider)["msg"]
+    world = [{"ports": "8001", "source_networks": ["0.0.0.0/0"]}]
+    assert "allow_world" in run(lambda_firewall_ruleset, **place, rules=world)["msg"]
+    assert run(lambda_firewall_ruleset, **place, state="absent")["changed"]
+
+
+def test_firewall_warns_where_lambda_applies_none(run: Run) -> None:
+    result = run(lambda_firewall_ruleset, name="api", region="us-south-1")
+    assert "does not apply firewall rules in us-south-1" in str(result["warnings"])

@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From an API key to a node and back through the real ansible-playbook, against the loopback API."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hgx.inference.tests.support.lambda_api_server import (
+    KEY,
+    Fault,
+    Greeter,
+    LambdaApi,
+    LambdaServer,
+)
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+LAUNCH = "/instance-operations/launch"
+Play = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def server() -> Iterator[LambdaServer]:
+    with LambdaServer(LambdaApi(boot_s=0.5, terminate_s=0.5)) as server:
+        yield server
+
+
+@pytest.fixture
+def play(server: LambdaServer, tmp_path: Path) -> Iterator[Play]:
+    with Greeter() as greeter:
+
+        def play(playbook: str, *args: str, home: str = "home", **more: str) -> tuple[int, str]:
+            (tmp_path / home).mkdir(exist_ok=True)
+            environment = {**os.environ, "HOME": str(tmp_path / home), "LAMBDA_API_URL": server.url}
+            environment.update({"LAMBDA_API_KEY": KEY, "LAMBDA_API_INTERVAL": "0.05", "HGX_OWNER": "eve", **more})
+            environment.pop("XDG_STATE_HOME", None)
+            command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "inventories/lambda"]
+            command += ["-e", f"lambda_node_ssh_port={greeter.port}", *args]
+            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+            assert KEY not in done.stdout + done.stderr
+            return done.returncode, done.stdout + done.stderr
+
+        yield play
+
+
+def changed(output: str) -> list[int]:
+    return [int(count) for count in re.findall(r"changed=(\d+)", output)]
+
+
+def exposed(folder: Path) -> list[Path]:
+    """Return the files that hold the key."""
+    return [path for path in folder.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+
+
+def test_from_a_key_to_a_node_and_back(server: LambdaServer, play: Play, tmp_path: Path) -> None:
+    rc, output = play("provision", "--check", "--diff")
+    assert rc == 0, output
+    assert "Would launch a gpu_8x_b200_sxm6" in output
+    assert "367.36 USD until it expires" in output
+    assert server.api.launches == 0
+    for run in range(3):
+        rc, output = play("provision", "-vvv")
+        assert rc == 0, output
+        assert changed(output) == [0 if run else 1]
+    assert "kimi" in output and "45.92 USD an hour" in output
+    assert server.api.launches == 1
+    rc, output = play("release_node", "-e", "lambda_node_release_expired=true")
+    assert rc == 0 and "No node is expired" in output
+    rc, output = play("release_node", "-vvv")
+    assert rc == 0, output
+    assert "Terminated kimi" in output and "It has cost about" in output
+    assert server.running() == []
+    rc, output = play("release_node")
+    assert rc == 0 and changed(output) == [0]
+    assert exposed(tmp_path) == []
+
+
+@pytest.mark.parametrize("homes", [["one", "one"], ["one", "another"]], ids=["of one user", "of two users"])
+def test_two_provisions_at_once(server: LambdaServer, play: Play, homes: list[str]) -> None:
+    with ThreadPoolExecutor() as pool:
+        outputs = list(pool.map(lambda home: play("provision", home=home), homes))
+    assert [rc for rc, _output in outputs] == [0, 0], outputs
+    assert len(server.running()) == 1
+
+
+def test_a_connection_cut_right_after_the_launch(server: LambdaServer, play: Play) -> None:
+    server.faults = [Fault("cut_after", path=LAUNCH)]
+    rc, output = play("provision")
+    assert rc == 0, output
+    rc, output = play("provision")
+    assert rc == 0 and changed(output) == [0]
+    assert server.api.launches == len(server.running()) == 1
+
+
+def test_lambdas_own_pace_is_kept(server: LambdaServer, play: Play) -> None:
+    server.pace_s = 0.2
+    rc, output = play("provision", LAMBDA_API_INTERVAL="0.25")
+    assert rc == 0, output
+    rc, output = play("release_node", LAMBDA_API_INTERVAL="0.25")
+    assert rc == 0, output
+    assert server.refused_for_pace == 0
+
+
+def test_a_storm_ends_in_a_clear_error(server: LambdaServer, play: Play) -> None:
+    rc, output = play("provision")
+    assert rc == 0
+    server.faults = [Fault("status", status=429, times=10**6)]
+    started = time.monotonic()
+    rc, output = play("release_node")
+    assert rc != 0
+    assert time.monotonic() - started < 130
+    assert "Other programs use the same key" in output
+
+
+def test_a_full_account_and_a_dear_type(server: LambdaServer, play: Play) -> None:
+    server.api.capacity["gpu_8x_b200_sxm6"] = []
+    rc, output = play("provision")
+    assert rc != 0
+    assert "no free gpu_8x_b200_sxm6 anywhere. Nothing was launched." in " ".join(output.split())
+    rc, output = play("provision", "-e", "lambda_node_max_price_per_hour=40")
+    assert rc != 0
+    assert "more than max_price_per_hour (40.00)" in " ".join(output.split())
+
+
+def test_the_port_is_opened_to_named_networks(server: LambdaServer, play: Play) -> None:
+    networks = '{"lambda_node_api_networks": ["203.0.113.0/24"]}'
+    rc, output = play("provision", "-e", networks)
+    assert rc != 0
+    assert "name exactly one in lambda_node_regions" in " ".join(output.split())
+    region = '{"lambda_node_regions": ["us-west-1"]}'
+    for expected in (2, 0):
+        rc, output = play("provision", "-e", networks, "-e", region)
+        assert rc == 0, output
+        assert changed(output) == [expected]
+    (ruleset,) = server.api.rulesets.values()
+    assert server.running()[0]["firewall_rulesets"] == [{"id": ruleset["id"]}]
+    assert ruleset["rules"][0]["source_network"] == "203.0.113.0/24"
+
+
+def test_what_was_launched_by_hand_is_left_alone(server: LambdaServer, play: Play) -> None:
+    id_ = server.api.add(name="kimi")["id"]
+    rc, output = play("release_node")
+    assert rc != 0
+    assert "was not launched by this collection" in " ".join(output.split())
+    rc, output = play("release_node", "-e", f"lambda_node_id={id_}", "-e", "lambda_node_force=true")
+    assert rc == 0, output
+    assert server.running() == []
+
+
+def test_expired_nodes_are_released_and_others_are_not(server: LambdaServer, play: Play) -> None:
+    for name, year in (("old", 2020), ("new", 2099)):
+        tags = {"hgx-managed-by": "hgx.inference", "hgx-expires-at": f"{year}-01-01T00:00:00Z"}
+        server.api.add(name=name, tags=[{"key": key, "value": value} for key, value in tags.items()])
+    rc, output = play("release_node", "-e", "lambda_node_release_expired=true")
+    assert rc == 0, output
+    assert [one["name"] for one in server.running()] == ["new"]

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Judge whether the GPUs have joined the NVLink fabric.
+
+Until then CUDA fails with error 802, whatever the services say of themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+_HEALTHY = ("Completed", "Success")
+
+# What the Fabric Manager or its start script logs: (words, cause, fix).
+_LOGGED = (
+    (
+        r"don't match with driver version",
+        "The Fabric Manager is of another version than the loaded kernel module.",
+        "Install exactly the module's version, or reboot if the module is the one that lags behind",
+    ),
+    (
+        r'"?ib_umad"? has not been loaded',
+        "The kernel module ib_umad is not loaded, through which the NVLink 5 switches are reached.",
+        "Load it (modprobe ib_umad) and have it loaded at boot (/etc/modules-load.d)",
+    ),
+    (
+        r"NVIDIA NVLink Subnet Manager|nvlsm\b.*(not exist|not found|No such file)",
+        "The subnet manager nvlsm is missing, which NVLink 5 needs.",
+        "Install the package nvlsm",
+    ),
+    (
+        r"NV_WARN_NOTHING_TO_DO",
+        "The Fabric Manager found no NVSwitch.",
+        "On NVLink 5 machines load mlx5_ib and ib_umad and install nvlsm; else see 'dmesg | grep -e nvswitch -e NVRM'",
+    ),
+)
+
+
+class Verdict(NamedTuple):
+    """How the fabric stands: C(state) is V(complete), V(waiting), or V(stuck) if waiting will not help."""
+
+    state: str
+    reason: str
+    fix: str = ""
+
+
+def judge_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt") -> Verdict:
+    """Return how the fabric of a host stands, from what the module nvidia_gpu_info returns.
+
+    C(log) are the last lines of the Fabric Manager, which may name the cause; C(mode) is the mode of the role
+    nvidia_driver.
+    """
+    if info["problem"] or not info["gpus"]:
+        problem = info["problem"] or {"cause": "no GPU is listed", "evidence": "", "fix": ""}
+        return Verdict("stuck", f"nvidia-smi does not answer: {problem['cause']}.", problem["fix"])
+    needed = info["hardware"]["nvswitch"] != "none"
+    fabrics = [(gpu["fabric"]["state"] or "N/A", gpu["fabric"]["status"] or "N/A") for gpu in info["gpus"]]
+    accepted = [_HEALTHY] if needed else [_HEALTHY, ("N/A", "N/A")]
+    incomplete = [fabric for fabric in fabrics if fabric not in accepted]
+    if not incomplete:
+        return Verdict("complete", f"Fabric: {', '.join(sorted(set(map(_shown, fabrics))))} on {len(fabrics)} GPUs.")
+    what = (
+        f"{len(incomplete)} of {len(fabrics)} GPUs have not joined the NVLink fabric "
+        f"({', '.join(sorted(set(map(_shown, incomplete))))})."
+    )
+    if any(state == "Completed" for state, _status in incomplete):
+        return Verdict("stuck", what, "Joining has failed: reboot the host, then report it to the provider.")
+    cause, fix = _cause(info, needed, log)
+    if cause and mode == "adopt" and needed:
+        fix += ", or set nvidia_driver_mode: install, and the role sees to it"
+    return Verdict("stuck" if cause else "waiting", f"{what} {cause}".strip(), fix + "." if fix else "")
+
+
+def _shown(fabric: tuple[str, str]) -> str:
+    state, status = fabric
+    return state if status == "N/A" else f"{state}/{status}"
+
+
+def _cause(info: Mapping[str, Any], needed: bool, log: str) -> tuple[str, str]:
+    """Return why the fabric does not come up and what to do; the cause is empty as long as it may still come."""
+    manager, driver = info["fabric_manager"], info["driver_version"]
+    if not needed:
+        return "", "The switches belong to the host of this virtual machine: restart it once, then ask the provider"
+    if manager["state"] == "absent":
+        return "This machine has NVSwitches, but no Fabric Manager.", f"Install the Fabric Manager {driver}"
+    if manager["version"] and manager["version"] != driver:
+        return (
+            f"The Fabric Manager is {manager['version']}, the driver {driver}; they must be equal.",
+            f"Install the Fabric Manager {driver}",
+        )
+    logged = next(((cause, fix) for words, cause, fix in _LOGGED if re.search(words, log, re.IGNORECASE)), None)
+    if logged and manager["state"] != "active":
+        return logged
+    if manager["state"] == "failed":
+        return "The Fabric Manager has failed.", "See 'journalctl -u nvidia-fabricmanager'"
+    return "", f"The Fabric Manager is {manager['state']}: see 'journalctl -u nvidia-fabricmanager'"

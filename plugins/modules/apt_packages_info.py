@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(apt_packages_info)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: apt_packages_info
+short_description: Tell which packages are installed, held or half installed, and which versions apt offers
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Asks C(dpkg-query) and C(apt-cache). Changes nothing and does not refresh the package lists.
+options:
+  installed:
+    description: Names of packages, or shell patterns, whose state is asked for.
+    type: list
+    elements: str
+    default: []
+  available:
+    description: Names of packages whose versions in the repositories are asked for.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing.
+"""
+
+EXAMPLES = r"""
+- name: Look at the driver's packages
+  hgx.inference.apt_packages_info:
+    installed: ["*nvidia*"]
+    available: [nvidia-driver-580-open, nvidia-fabricmanager]
+"""
+
+RETURN = r"""
+installed:
+  description: The installed packages, by name.
+  returned: success
+  type: dict
+  sample: {nvidia-utils-580: {version: 580.95.05-0ubuntu1, upstream: 580.95.05, held: true}}
+available:
+  description: The versions of each package, the newest first. A package that no repository has is not there.
+  returned: success
+  type: dict
+  sample: {nvidia-fabricmanager: [580.126.20-1, 580.95.05-1]}
+unfinished:
+  description: Packages, of all, that dpkg has unpacked or configured by half.
+  returned: success
+  type: list
+  elements: str
+interrupted:
+  description: Whether dpkg was interrupted, so that C(dpkg --configure -a) must run before anything is installed.
+  returned: success
+  type: bool
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._apt_packages import SHOW_FORMAT, parse_dpkg_query, parse_madison
+
+_JOURNAL = "/var/lib/dpkg/updates"
+
+
+def main() -> None:
+    """Run the module."""
+    names = {"type": "list", "elements": "str", "default": []}
+    module = AnsibleModule(argument_spec={"installed": names, "available": names}, supports_check_mode=True)
+    _rc, table, _error = module.run_command(["dpkg-query", "--show", f"--showformat={SHOW_FORMAT}"], check_rc=True)
+    installed, unfinished = parse_dpkg_query(table, module.params["installed"])
+    versions = ""
+    if module.params["available"]:
+        _rc, versions, _error = module.run_command(["apt-cache", "madison", *module.params["available"]])
+    # What dpkg was about to do when it was killed lies in numbered files.
+    journal = any(name.isdigit() for name in os.listdir(_JOURNAL)) if os.path.isdir(_JOURNAL) else False
+    module.exit_json(
+        changed=False,
+        installed=installed,
+        available=parse_madison(versions),
+        unfinished=unfinished,
+        interrupted=bool(unfinished) or journal,
+    )
+
+
+if __name__ == "__main__":
+    main()

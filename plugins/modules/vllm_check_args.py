@@ -32,6 +32,12 @@ options:
       - Without them the vLLM of a CUDA image does not know for which device it parses.
     type: bool
     default: false
+  gpu_request:
+    description: How it asks for them. V(runtime) is C(--gpus all), V(cdi) is C(--device nvidia.com/gpu=all).
+    type: str
+    choices: [runtime, cdi]
+    default: runtime
+    version_added: 0.2.0
   timeout:
     description: How long the check may take, in seconds.
     type: int
@@ -69,6 +75,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _vllm_check_worker
 from ..module_utils._docker_cli import WORKER_PROGRAM, DockerError, run_docker, worker_job
+from ..module_utils._gpu_request import REQUESTS
 
 
 def main() -> None:
@@ -78,12 +85,13 @@ def main() -> None:
             "image": {"type": "str", "required": True},
             "args": {"type": "list", "elements": "str", "required": True},
             "gpus": {"type": "bool", "default": False},
+            "gpu_request": {"type": "str", "choices": list(REQUESTS), "default": "runtime"},
             "timeout": {"type": "int", "default": 180},
         },
         supports_check_mode=True,
     )
     image, args = module.params["image"], module.params["args"]
-    gpus = ["--gpus", "all"] if module.params["gpus"] else []
+    gpus = REQUESTS[module.params["gpu_request"]] if module.params["gpus"] else []
     container = ["--rm", "--interactive", "--network", "none", "--env", "VLLM_LOGGING_LEVEL=ERROR", *gpus]
     command = ["run", *container, "--entrypoint", "python3", image, "-c", WORKER_PROGRAM]
     try:

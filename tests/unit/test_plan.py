@@ -79,12 +79,14 @@ def test_a_profile_and_an_override() -> None:
         "recipe_profile": "agentic",
         "vllm_engine_args_extra": {"kv-cache-dtype": None, "max-model-len": 131072},
         "vllm_env_extra": {"SOME_API_KEY": "hidden"},
+        "vllm_gpu_request": "cdi",
     }
     text = plan("-e", json.dumps(settings))
     expected = PUBLISHED.replace("--no-enable-prefix-caching", "--enable-prefix-caching").replace(
         " --kv-cache-dtype fp8", ""
     )
     assert command(text) == [*shlex.split(expected), "--max-model-len", "131072"]
+    assert "GPUs: all by CDI, ipc: host" in text
     assert "SOME_API_KEY=********" in text
     assert "hidden" not in text
 

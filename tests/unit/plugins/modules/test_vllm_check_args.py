@@ -115,9 +115,10 @@ def test_an_unknown_layout_is_said_and_not_taken_for_a_mistake(tmp_path: Path) -
     assert "nothing was checked" in json.dumps(result["warnings"])
 
 
-def test_gpus(tmp_path: Path) -> None:
-    _result, words = check(tmp_path, "new", ["--model", "x"], gpus=True)
-    assert words[words.index("--gpus") + 1] == "all"
+@pytest.mark.parametrize(("gpu_request", "words"), [("runtime", "--gpus all"), ("cdi", "--device nvidia.com/gpu=all")])
+def test_gpus(tmp_path: Path, gpu_request: str, words: str) -> None:
+    _result, asked = check(tmp_path, "new", ["--model", "x"], gpus=True, gpu_request=gpu_request)
+    assert f" {words} " in " ".join(asked)
 
 
 def test_a_container_that_does_not_start(

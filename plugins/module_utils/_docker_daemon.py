@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The settings of a Docker engine, daemon.json: merge them, and decide how a running engine takes them over."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# What an engine takes over from the file without a restart: Daemon.Reload in moby, the same in 20.10 and 29. It reads
+# 'features' again too, but looks at 'cdi' and 'containerd-snapshotter' only when it starts.
+RELOADED = frozenset(
+    {
+        "authorization-plugins",
+        "debug",
+        "default-cgroupns-mode",
+        "default-ipc-mode",
+        "default-runtime",
+        "default-shm-size",
+        "insecure-registries",
+        "labels",
+        "live-restore",
+        "max-concurrent-downloads",
+        "max-concurrent-uploads",
+        "max-download-attempts",
+        "network-diagnostic-port",
+        "registry-mirrors",
+        "runtimes",
+        "shutdown-timeout",
+    }
+)
+# The log drivers that rotate their files by themselves.
+_ROTATING = ("json-file", "local")
+_UNCHANGED = "Nothing was changed: mend the file, or move it away to begin with an empty one, and run again."
+
+
+class DaemonConfigError(Exception):
+    """The settings cannot be read, or the engine does not take them."""
+
+
+def parse(text: str, path: str) -> dict[str, Any]:
+    """Return the settings in C(text), the content of the file C(path). An empty file has none.
+
+    Raises DaemonConfigError, with the position, for anything but a JSON object.
+    """
+    if not text.strip():
+        return {}
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as exc:
+        line = text.split("\n")[exc.lineno - 1].rstrip()
+        raise DaemonConfigError(
+            f"{path} is not valid JSON: line {exc.lineno}, column {exc.colno}: {exc.msg}\n  {line}\n"
+            f"  {' ' * (exc.colno - 1)}^\nNo engine starts with it. {_UNCHANGED}"
+        ) from exc
+    if not isinstance(config, dict):
+        raise DaemonConfigError(
+            f"{path} holds a JSON {type(config).__name__} where the engine wants an object in braces. {_UNCHANGED}"
+        )
+    return config
+
+
+def merge(current: Mapping[str, Any], wanted: Mapping[str, Any], log_driver: str = "json-file") -> dict[str, Any]:
+    """Return C(current) with C(wanted) laid over it: mappings are merged, all else is replaced, no key is taken out.
+
+    Log options belong to a log driver. Where C(wanted) names another driver than C(current), the options of the old one
+    go; where it names none and the engine's driver does not rotate files, its own options stay as they are.
+    C(log_driver) is the engine's driver where no file names one.
+    """
+    driver = current.get("log-driver", log_driver)
+    if wanted.get("log-driver", driver) != driver:
+        current = {key: value for key, value in current.items() if key != "log-opts"}
+    elif "log-driver" not in wanted and driver not in _ROTATING:
+        wanted = {key: value for key, value in wanted.items() if key != "log-opts"}
+    return _merge(current, wanted)
+
+
+def _merge(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(current)
+    for key, value in wanted.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping):
+            merged[key] = _merge(below if isinstance(below, Mapping) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return the dotted names of the settings that differ. JSON's C(1) and C(true) differ."""
+    found: list[str] = []
+    for key in dict.fromkeys([*before, *after]):
+        old, new = before.get(key), after.get(key)
+        nested = all(isinstance(value, Mapping) for value in (old, new) if value is not None)
+        # A runtime is one setting: half of it means nothing.
+        if nested and prefix != "runtimes.":
+            found += changed_keys(old or {}, new or {}, f"{prefix}{key}.")
+        elif _canonical(old) != _canonical(new):
+            found.append(f"{prefix}{key}")
+    return found
+
+
+def unapplied_keys(config: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
+    """Return the dotted names of settings in C(config) that the running engine has not taken over.
+
+    Of what C(docker info) shows, these are the ones whose spelling there is certain.
+    """
+    shown = {"live-restore": "LiveRestoreEnabled", "default-runtime": "DefaultRuntime"}
+    found = [key for key, name in shown.items() if key in config and name in info and config[key] != info[name]]
+    if isinstance(info.get("Runtimes"), Mapping):
+        found += [f"runtimes.{name}" for name in config.get("runtimes", {}) if name not in info["Runtimes"]]
+    if config.get("features", {}).get("cdi") is True and engine_major(info) >= 25 and not info.get("CDISpecDirs"):
+        found.append("features.cdi")
+    return found
+
+
+def engine_major(info: Mapping[str, Any]) -> int:
+    """Return the engine's major version, or 0 if it is unknown."""
+    match = re.match(r"\d+", str(info.get("ServerVersion", "")))
+    return int(match.group()) if match else 0
+
+
+def restart_keys(keys: Iterable[str]) -> list[str]:
+    """Return those of the dotted names that an engine reads only when it starts."""
+    return [key for key in keys if key.partition(".")[0] not in RELOADED]
+
+
+def refuse_restart(path: str, keys: Sequence[str], reason: str, containers: Sequence[str], survive: bool) -> str:
+    """Return why nothing is done: a restart is needed, is not allowed, and containers run. C(survive): live-restore."""
+    what = " and ".join(filter(None, [", ".join(keys) and f"changing {', '.join(keys)} in {path}", reason]))
+    fate = "keep running, as live-restore is on, but nobody watches them meanwhile" if survive else "stop"
+    leave = " Or leave these settings out of docker_daemon_config." if keys else ""
+    return (
+        f"The Docker engine must be restarted for {what}, and containers run: {', '.join(containers)}."
+        f" Nothing was changed. With docker_restart_ok: true the engine is restarted; its containers {fate}.{leave}"
+        " Or stop the containers first."
+    )
+
+
+def render(config: Mapping[str, Any], text: str) -> str:
+    """Return C(config) as JSON in the style of C(text), its old form: same indentation, same lists on one line."""
+    if text.strip() and "\n" not in text.strip():
+        return json.dumps(config, ensure_ascii=False) + ("\n" if text.endswith("\n") else "")
+    match = re.search(r"^\s*\{\s*\n([ \t]+)", text)
+    rendered = _render(config, match.group(1) if match else "  ", "", text)
+    return rendered + ("" if text.strip() and not text.endswith("\n") else "\n")
+
+
+def _render(value: Any, indent: str, margin: str, text: str) -> str:
+    one_line = json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, (Mapping, list)) or not value or (margin and one_line in text):
+        return one_line
+    inner = margin + indent
+    if isinstance(value, Mapping):
+        items = [
+            f"{json.dumps(key, ensure_ascii=False)}: {_render(item, indent, inner, text)}"
+            for key, item in value.items()
+        ]
+    else:
+        items = [_render(item, indent, inner, text) for item in value]
+    left, right = "{}" if isinstance(value, Mapping) else "[]"
+    body = ",\n".join(inner + item for item in items)
+    return f"{left}\n{body}\n{margin}{right}"
+
+
+def same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether both mean the same to the engine."""
+    return _canonical(before) == _canonical(after)
+
+
+def without_passwords(text: str) -> str:
+    """Return C(text) without the passwords of addresses, such as those of proxies."""
+    return re.sub(r"://[^/@\s\"]+@", "://********@", text)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

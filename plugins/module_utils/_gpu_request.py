@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a container asks for the GPUs, and why it did not get them. Nothing here runs a program."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+# What is put between "docker run" and the image.
+REQUESTS = {"runtime": ["--gpus", "all"], "cdi": ["--device", "nvidia.com/gpu=all"]}
+
+_LONGEST_LINE = 400
+_GPU = re.compile(r"^GPU \d+: (.*?)(?: \(UUID: .*\))?$", re.MULTILINE)
+_WRITE_SPEC = "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml."
+_DRIVER = "The role hgx.inference.nvidia_driver says more, and so does nvidia-smi on the host."
+
+
+class Trial(NamedTuple):
+    """A container that was to list the host's GPUs, and what there is to know about the host."""
+
+    request: str
+    rc: int
+    output: str
+    gpus: int  # how many the host has
+    hook: bool = True  # NVIDIA's hook, which --gpus needs, is installed
+    engine_major: int = 26
+    no_cgroups: bool = False  # set in the toolkit's config.toml
+
+
+class Problem(NamedTuple):
+    """Why containers do not get the GPUs.
+
+    C(remedy) is what a program can do about it: V(install) the toolkit, make the V(runtime) known to the engine,
+    V(restart) the engine, switch V(cdi) on in it, renew the V(spec) of CDI, or nothing, if empty.
+    """
+
+    cause: str
+    evidence: str
+    fix: str
+    remedy: str = ""
+
+
+def gpu_names(output: str) -> list[str]:
+    """Return the names of the GPUs that C(nvidia-smi -L) lists."""
+    return _GPU.findall(output)
+
+
+def diagnose(trial: Trial) -> Problem | None:
+    """Return why the container did not list all GPUs of the host, or None if it did."""
+    if trial.rc == 0:
+        return _count(trial)
+    for pattern, explain in _KNOWN:
+        match = re.search(pattern, trial.output, re.IGNORECASE)
+        if match:
+            return explain(trial, _line(trial.output, match.start()))
+    lines = trial.output.strip().splitlines() or ["(it said nothing)"]
+    return Problem(
+        f"The container failed with code {trial.rc} for a reason that is not known here",
+        _shorten(lines[-1]),
+        "Try it by hand: docker run --rm " + " ".join(REQUESTS[trial.request]) + " --entrypoint nvidia-smi IMAGE -L.",
+    )
+
+
+def last_line(output: str) -> str:
+    """Return the last line that says something."""
+    return _shorten((output.strip().splitlines() or ["(it said nothing)"])[-1])
+
+
+def _count(trial: Trial) -> Problem | None:
+    names = gpu_names(trial.output)
+    if names and len(names) >= trial.gpus:
+        return None
+    fix = "Compare 'nvidia-smi -L' on the host. A GPU that the host lost itself needs a reboot."
+    if trial.request == "cdi":
+        fix = f"If the CDI specification was written when there were other GPUs, renew it: {_WRITE_SPEC}"
+    return Problem(
+        f"A container sees {len(names)} of the host's {trial.gpus} GPUs",
+        ", ".join(names) or last_line(trial.output),
+        fix,
+        "spec" if trial.request == "cdi" else "",
+    )
+
+
+def _no_device_driver(trial: Trial, line: str) -> Problem:
+    if trial.request == "cdi":
+        return _no_cdi(trial, line)
+    if not trial.hook:
+        return Problem(
+            "The NVIDIA container toolkit is not installed",
+            line,
+            "Install the package nvidia-container-toolkit, then restart the engine.",
+            "install",
+        )
+    return Problem(
+        "The engine was started before the NVIDIA container toolkit was installed, and looks for it only then",
+        line,
+        "Restart the engine: systemctl restart docker.",
+        "restart",
+    )
+
+
+def _no_cdi(trial: Trial, line: str) -> Problem:
+    if trial.engine_major < 25:
+        return Problem(
+            f"The engine, version {trial.engine_major}, knows no CDI",
+            line,
+            "Use the request 'runtime' (--gpus), or an engine of version 25 or newer.",
+        )
+    return Problem(
+        "CDI is switched off in the engine",
+        line,
+        'Set "features": {"cdi": true} in /etc/docker/daemon.json and restart the engine.',
+        "cdi",
+    )
+
+
+def _no_nvml(trial: Trial, line: str) -> Problem:
+    if trial.no_cgroups and trial.request == "runtime":
+        return Problem(
+            "The toolkit is told to leave cgroups alone (no-cgroups = true), so containers may not open the GPUs",
+            line,
+            "Set no-cgroups = false in /etc/nvidia-container-runtime/config.toml; true is for rootless engines only.",
+        )
+    return Problem(
+        "The container may not open the GPUs: its cgroup does not list them",
+        line,
+        "'systemctl daemon-reload' does that to running containers: start them anew. If a new container has it too,"
+        " compare the cgroup drivers of engine and systemd (docker info), and update the toolkit.",
+    )
+
+
+def _fixed(cause: str, fix: str, remedy: str = "") -> Callable[[Trial, str], Problem]:
+    """Return what explains a line that always means the same."""
+    return lambda _trial, line: Problem(cause, line, fix, remedy)
+
+
+# What engine, runtimes and toolkit say, the most specific first.
+_KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
+    (r"could not select device driver", _no_device_driver),
+    # An engine before 25 takes the name for a path.
+    (r'error gathering device information while adding custom device "nvidia\.com/', _no_cdi),
+    (
+        r"(unknown or invalid runtime name|Unknown runtime specified):? nvidia",
+        _fixed(
+            "The engine does not know the runtime nvidia: it has not read daemon.json since that was configured",
+            "Reload the engine: systemctl reload docker.",
+            "runtime",
+        ),
+    ),
+    (
+        r'nvidia-container-runtime(-hook)?[\\"]*: (executable file not found|no such file or directory)',
+        _fixed(
+            "daemon.json names the runtime nvidia, or the engine its hook, but the program is not there",
+            "Install the package nvidia-container-toolkit, or correct the path below 'runtimes'.",
+            "install",
+        ),
+    ),
+    (
+        r"invoking the NVIDIA Container Runtime Hook directly",
+        _fixed(
+            "The toolkit is set to CDI, which does not serve --gpus",
+            'Request the GPUs by CDI (nvidia_container_toolkit_mode: cdi), or set mode = "auto" below'
+            " [nvidia-container-runtime] in /etc/nvidia-container-runtime/config.toml.",
+        ),
+    ),
+    (
+        r"unresolvable CDI devices",
+        _fixed(
+            "There is no CDI specification that names the GPUs",
+            f"Write one: {_WRITE_SPEC}",
+            "spec",
+        ),
+    ),
+    (
+        r"driver/library version mismatch",
+        _fixed("The loaded kernel module and the driver's libraries are of different versions", f"Reboot. {_DRIVER}"),
+    ),
+    (
+        r"driver not loaded|couldn't communicate with the NVIDIA driver|libnvidia-ml\.so\.1: cannot open",
+        _fixed("The NVIDIA driver is not loaded, or not installed", _DRIVER),
+    ),
+    (
+        r"unsatisfied condition: ",
+        _fixed("The driver is too old for the image", "Update the driver, or use an image for an older CUDA."),
+    ),
+    (r"Failed to initialize NVML: (Unknown Error|Insufficient Permissions)", _no_nvml),
+    (
+        r'CDI device injection failed|error mounting "[^"]*(nvidia|libcuda)[^"]*".*no such file or directory',
+        _fixed(
+            "The CDI specification is out of date: it names files of another driver version",
+            f"Renew it: {_WRITE_SPEC}",
+            "spec",
+        ),
+    ),
+    (
+        r'exec: "nvidia-smi": executable file not found',
+        _fixed(
+            "The toolkit put nothing of the driver into the container",
+            "Look at 'nvidia-container-cli list' on the host; the image must not set NVIDIA_VISIBLE_DEVICES=void.",
+        ),
+    ),
+    (r"No devices were found", _fixed("The container sees none of the GPUs", _DRIVER)),
+)
+
+
+def _line(text: str, position: int) -> str:
+    """Return the line of the text that holds the position, with what matters in its middle if it is long."""
+    start = text.rfind("\n", 0, position) + 1
+    end = text.find("\n", position)
+    line = text[start : end if end >= 0 else len(text)].strip()
+    offset = max(0, position - start - _LONGEST_LINE // 2)
+    return ("... " if offset else "") + _shorten(line[offset:])
+
+
+def _shorten(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..."

@@ -1,0 +1,253 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(docker_daemon_config)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_daemon_config
+short_description: Merge settings into a Docker engine's daemon.json and have the engine use them
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Lays settings over those in the file. Other settings stay, as do the order of the keys and the indentation.
+  - A file that means the same already is not touched.
+  - The installed engine checks the new file before it replaces the old one, of which a backup is kept.
+  - Settings that a running engine can take over are reloaded, which harms no container. Others take a restart, which is
+    refused, before anything is written, while containers run and O(restart_ok) does not allow it.
+  - If the engine does not take the new file, the old one comes back, and the module fails with the engine's words.
+  - Never reloads systemd, which can take GPUs away from running containers.
+options:
+  config:
+    description:
+      - The settings. Mappings are merged with those in the file, anything else replaces what is there.
+      - Log options without a log driver are left out where the file names a driver that does not rotate files.
+    type: dict
+    default: {}
+  path:
+    description: The file. An engine that runs with C(--config-file) decides itself.
+    type: path
+    default: /etc/docker/daemon.json
+  restart_ok:
+    description: Whether the engine may be restarted while containers run.
+    type: bool
+    default: false
+  restart_reason:
+    description: If set, the engine is restarted whatever its settings. The words complete "must be restarted for".
+    type: str
+    default: ""
+  timeout:
+    description: How long a restarted engine may take to answer, in seconds.
+    type: int
+    default: 120
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: full
+    details: Passwords in addresses are left out.
+"""
+
+EXAMPLES = r"""
+- name: Rotate logs
+  hgx.inference.docker_daemon_config:
+    config:
+      log-opts: {max-size: 100m, max-file: "5"}
+
+- name: Make NVIDIA's runtime known, which takes a reload
+  hgx.inference.docker_daemon_config:
+    config:
+      runtimes:
+        nvidia: {path: nvidia-container-runtime, args: []}
+
+- name: Move the engine's data, containers or not
+  hgx.inference.docker_daemon_config:
+    config: {data-root: /data/docker}
+    restart_ok: true
+"""
+
+RETURN = r"""
+action:
+  description: What the engine needed to use the settings. In check mode, what it would need.
+  returned: success
+  type: str
+  choices: [none, reload, restart]
+settings:
+  description: Dotted names of the settings that were changed, or that the running engine had not taken over yet.
+  returned: success
+  type: list
+  elements: str
+  sample: [log-opts.max-size, runtimes.nvidia]
+path:
+  description: The file.
+  returned: success
+  type: str
+  sample: /etc/docker/daemon.json
+backup_file:
+  description: The copy of the old file.
+  returned: when a file was replaced
+  type: str
+  sample: /etc/docker/daemon.json.4711.2026-11-25@14:02:11~
+"""
+
+import os
+import tempfile
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _docker_daemon, _docker_engine
+from ..module_utils._docker_cli import DockerError
+from ..module_utils._docker_daemon import DaemonConfigError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "config": {"type": "dict", "default": {}},
+            "path": {"type": "path", "default": "/etc/docker/daemon.json"},
+            "restart_ok": {"type": "bool", "default": False},
+            "restart_reason": {"type": "str", "default": ""},
+            "timeout": {"type": "int", "default": 120},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        module.exit_json(**DaemonConfig(module).ensure())
+    except (DaemonConfigError, DockerError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+
+
+class DaemonConfig:
+    """The settings on disk and the engine that uses them."""
+
+    def __init__(self, module: AnsibleModule) -> None:
+        self.module = module
+        self.params: dict[str, Any] = module.params
+        # In a plan for a bare host there is neither an engine nor its client.
+        self.info = _docker_engine.info() if module.get_bin_path("docker") else None
+        self.process = _docker_engine.process() if self.info else None
+        argv = self.process.argv if self.process else []
+        self.path = os.path.realpath(_docker_engine.config_file(argv, self.params["path"]))
+        self.text = _read(self.path)
+
+    def ensure(self) -> dict[str, Any]:
+        """Bring file and engine to what is wanted, and return the module's result."""
+        before = _docker_daemon.parse(self.text or "", self.path)
+        driver = (self.info or {}).get("LoggingDriver", "json-file")
+        after = _docker_daemon.merge(before, self.params["config"], driver)
+        keys = _docker_daemon.changed_keys(before, after)
+        rewrite = not _docker_daemon.same(before, after)
+        if self.info:
+            unapplied = _docker_daemon.unapplied_keys(self.params["config"], self.info)
+            keys += [key for key in unapplied if key not in keys]
+        action = self._action(keys)
+        result: dict[str, Any] = {"changed": rewrite or action != "none", "action": action, "settings": keys}
+        result["path"] = self.path
+        if rewrite:
+            new = _docker_daemon.render(after, self.text or "")
+            result["diff"] = self._diff(new)
+        if not self.module.check_mode:
+            if rewrite:
+                result.update(self._replace(new))
+            self._apply(action, result.get("backup_file"), rewrite)
+            self._tell_what_stays_behind(keys)
+        return result
+
+    def _action(self, keys: list[str]) -> str:
+        """Return what the engine needs. Raises DaemonConfigError if it needs what it may not or cannot have."""
+        reason = self.params["restart_reason"]
+        if self.info is None or not (keys or reason):
+            return "none"
+        if self.process is None:
+            raise DaemonConfigError(
+                f"An engine answers, but {_docker_engine.PID_FILE} does not lead to it, so it cannot be made to use"
+                f" {self.path}. Nothing was changed: make the changes there by hand, and restart the engine."
+            )
+        restart = _docker_daemon.restart_keys(keys)
+        if not (restart or reason):
+            return "reload"
+        running = _docker_engine.containers()
+        if running and not self.params["restart_ok"]:
+            survive = bool(self.info.get("LiveRestoreEnabled"))
+            raise DaemonConfigError(_docker_daemon.refuse_restart(self.path, restart, reason, running, survive))
+        return "restart"
+
+    def _replace(self, text: str) -> dict[str, str]:
+        """Write the file once the engine has found nothing wrong with it, and return the name of the old one's copy."""
+        os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.module.tmpdir)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        problem = _docker_engine.validate(temporary, self.process.argv if self.process else [])
+        if problem:
+            raise DaemonConfigError(f"The engine refuses the settings for {self.path}, which is unchanged: {problem}")
+        copies = {} if self.text is None else {"backup_file": self.module.backup_local(self.path)}
+        os.chmod(temporary, 0o644)
+        self.module.atomic_move(temporary, self.path)
+        return copies
+
+    def _apply(self, action: str, backup: str | None, rewritten: bool) -> None:
+        """Have the engine use the file. Raises DockerError if it does not; then the old file is back."""
+        try:
+            self._signal(action)
+        except DockerError as exc:
+            if not rewritten:
+                raise
+            if backup:
+                self.module.atomic_move(backup, self.path)
+            else:
+                os.unlink(self.path)
+            self._go_back(action, f"{exc}\nThe old {self.path} is back,")
+
+    def _go_back(self, action: str, words: str) -> None:
+        """Have the engine use the old file, which is in its place again, and raise DockerError."""
+        try:
+            if action == "restart":
+                self._signal(action)
+        except DockerError as exc:
+            raise DockerError(f"{words} but the engine does not start with it either: {exc}") from exc
+        raise DockerError(f"{words} and the engine runs with it.")
+
+    def _signal(self, action: str) -> None:
+        if self.process and action == "reload":
+            _docker_engine.reload(self.process)
+        elif self.process and action == "restart":
+            _docker_engine.restart(self.process, self.params["timeout"])
+
+    def _tell_what_stays_behind(self, keys: list[str]) -> None:
+        info = self.info or {}
+        if "data-root" in keys and (info.get("Images") or info.get("Containers")):
+            self.module.warn(
+                f"{info['Images']} images and {info['Containers']} containers stay behind in {info['DockerRootDir']}:"
+                " the engine does not move its data. Delete that folder when nothing in it is needed any more."
+            )
+
+    def _diff(self, new: str) -> dict[str, str]:
+        return {
+            "before": _docker_daemon.without_passwords(self.text or ""),
+            "after": _docker_daemon.without_passwords(new),
+            "before_header": self.path,
+            "after_header": self.path,
+        }
+
+
+def _read(path: str) -> str | None:
+    """Return the content of the file, or None if there is none. Raises DaemonConfigError if it is not text."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as exc:
+        raise DaemonConfigError(f"{path} is not text in UTF-8: {exc}. Nothing was changed: mend the file.") from exc
+
+
+if __name__ == "__main__":
+    main()

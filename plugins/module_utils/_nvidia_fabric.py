@@ -48,18 +48,18 @@ class Verdict(NamedTuple):
     fix: str = ""
 
 
-def judge_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt") -> Verdict:
+def judge_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt", required: bool = False) -> Verdict:
     """Return how the fabric of a host stands, from what the module nvidia_gpu_info returns.
 
     C(log) are the last lines of the Fabric Manager, which may name the cause; C(mode) is the mode of the role
-    nvidia_driver.
+    nvidia_driver. C(required) is for a machine that must have a fabric, even if its switches belong to somebody else.
     """
     if info["problem"] or not info["gpus"]:
         problem = info["problem"] or {"cause": "no GPU is listed", "evidence": "", "fix": ""}
         return Verdict("stuck", f"nvidia-smi does not answer: {problem['cause']}.", problem["fix"])
     needed = info["hardware"]["nvswitch"] != "none"
     fabrics = [(gpu["fabric"]["state"] or "N/A", gpu["fabric"]["status"] or "N/A") for gpu in info["gpus"]]
-    accepted = [_HEALTHY] if needed else [_HEALTHY, ("N/A", "N/A")]
+    accepted = [_HEALTHY] if needed or required else [_HEALTHY, ("N/A", "N/A")]
     incomplete = [fabric for fabric in fabrics if fabric not in accepted]
     if not incomplete:
         return Verdict("complete", f"Fabric: {', '.join(sorted(set(map(_shown, fabrics))))} on {len(fabrics)} GPUs.")

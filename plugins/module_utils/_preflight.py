@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ._nvidia_fabric import judge_fabric
+from ._nvidia_packages import version_key
 from ._nvidia_smi import SLOWDOWNS
 
 PLATFORMS = {"ubuntu": ("24.04",), "debian": ("12", "13")}
@@ -159,7 +161,7 @@ def _driver(needs: Needs, host: Host) -> Finding | None:
     if problem:
         found = f"{version or 'unknown'}: {problem['cause']} ({problem['evidence']})"
         return Finding(False, need, found, problem["fix"])
-    if needs.driver_min and older(version or "0", needs.driver_min):
+    if version_key(version or "") < version_key(needs.driver_min):
         return Finding(False, need, str(version), _ADOPT_FIX)
     return Finding(True, need, str(version))
 
@@ -287,36 +289,17 @@ def _persistence(needs: Needs, host: Host) -> Finding | None:
 
 def _fabric(needs: Needs, host: Host) -> Finding | None:
     """Without the fabric CUDA fails with error 802, whatever the services say."""
-    if not _answers(needs, host):
+    # A driver that will be installed brings the Fabric Manager in order, and its role waits for the fabric.
+    if not _answers(needs, host) or needs.install_driver:
         return None
-    states = [(gpu["index"], gpu["fabric"]["state"], gpu["fabric"]["status"]) for gpu in host.nvidia["gpus"]]
-    if not needs.fabric and all(state is None for _index, state, _status in states):
+    if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in host.nvidia["gpus"]):
         return None
-    waiting: dict[str, list[str]] = {}
-    for index, state, status in states:
-        if (state, status) != ("Completed", "Success"):
-            waiting.setdefault(f"{state or 'N/A'}, {status or 'N/A'}", []).append(str(index))
-    manager = host.nvidia["fabric_manager"]
-    service = f"Fabric Manager {manager['version'] or ''} is {manager['state']}".replace("  ", " ")
-    fix = "Wait a minute; then see 'journalctl -u nvidia-fabricmanager'."
-    if manager["version"] and manager["version"] != host.nvidia["driver_version"]:
-        fix = (
-            f"Fabric Manager {manager['version']} does not fit the driver {host.nvidia['driver_version']}. "
-            + _ADOPT_FIX
-        )
-    elif manager["state"] == "absent" and host.nvidia["hardware"]["nvswitch"] == "none":
-        fix = (
-            "The switches belong to the host of this virtual machine: restart it once, then report it to the provider."
-        )
-    elif manager["state"] == "absent":
-        fix = "This machine has NVSwitches and needs a Fabric Manager. " + _ADOPT_FIX
+    verdict = judge_fabric(host.nvidia, required=needs.fabric)
     return Finding(
-        not waiting,
-        "Completed, Success: every GPU has joined the NVLink fabric",
-        "; ".join(f"{what} on GPU {', '.join(gpus)}" for what, gpus in waiting.items()) + f" ({service})"
-        if waiting
-        else f"all {len(states)} GPUs",
-        fix,
+        verdict.state == "complete",
+        "every GPU joined to the NVLink fabric: Completed, Success",
+        verdict.reason,
+        verdict.fix,
     )
 
 
@@ -509,15 +492,6 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
 def _answers(needs: Needs, host: Host) -> bool:
     """Whether there are GPUs needed and a driver that lists some."""
     return bool(needs.gpu_count and host.nvidia["gpus"])
-
-
-def older(version: str, floor: str) -> bool:
-    """Return whether a version such as V(570.124.06) is below a floor such as V(580)."""
-    return _numbers(version) < _numbers(floor)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def render(findings: dict[str, Finding], width: int = 110) -> str:

@@ -11,6 +11,8 @@ Needs neither huggingface_hub nor the network. The layout is the one huggingface
     hub/models--ORG--NAME/blobs/HASH            content (sha256 of a large file, git's hash of a small one)
     hub/models--ORG--NAME/blobs/HASH.*.incomplete
     hub/models--ORG--NAME/snapshots/COMMIT/...  links into blobs
+
+To it comes, in a folder of our own beside hub, what no other program needs to know: what was hashed, the lock.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -27,6 +30,7 @@ _REPO = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 _TREE_FORMAT = 1
 _PARTIAL_SUFFIX = ".incomplete"
+_ASIDE_SUFFIX = ".corrupt"
 # The rate is an average over this time, so that the ETA follows the network and does not jump.
 _RATE_WINDOW_S = 30.0
 
@@ -37,12 +41,12 @@ class CacheError(ValueError):
 
 @dataclass(frozen=True)
 class RepoFile:
-    """One file of a commit. C(sha256) is known for large (LFS) files only."""
+    """One file of a commit. C(blob) is the hash of its content; C(xet) says that the Hub stores it in chunks."""
 
     path: str
     size: int
     blob: str
-    sha256: str | None = None
+    xet: bool = False
 
     def __post_init__(self) -> None:
         # Both become paths on this disk, and they come from a server.
@@ -76,8 +80,11 @@ class RepoCache:
         if not _REPO.fullmatch(repo):
             raise CacheError(f"{repo!r} is not the name of a repository. Give it as ORGANISATION/NAME.")
         folder = "models--" + repo.replace("/", "--")
+        self.repo = repo
+        self.folder = folder
         self.hub = os.path.join(cache_home, "hub")
         self.root = os.path.join(self.hub, folder)
+        self.memory = os.path.join(own_folder(cache_home), "verified", f"{folder}.json")
         self.blobs = os.path.join(self.root, "blobs")
         self._locks = os.path.join(self.hub, ".locks", folder)
 
@@ -92,8 +99,39 @@ class RepoCache:
         return os.path.join(self._locks, f"{name}.lock")
 
     def kept_partial(self, name: str) -> str:
-        """Return our own name for an unfinished blob; the library leaves such a file alone."""
+        """Return our own name for an unfinished blob, which is written from front to back."""
         return self.blob(f"{name}.kept{_PARTIAL_SUFFIX}")
+
+    def saved_partial(self, name: str) -> str:
+        """Return the second name under which we keep what the library would throw away; it may have holes."""
+        return self.blob(f"{name}.saved{_PARTIAL_SUFFIX}")
+
+    def aside(self, name: str) -> str:
+        """Return where a blob with a wrong hash waits until a good one is there."""
+        return self.blob(f"{name}{_ASIDE_SUFFIX}")
+
+    def content(self, commit: str, file: RepoFile) -> str:
+        """Return where the content of a file lies: its blob, or the snapshot itself where links are not possible."""
+        blob = self.blob(file.blob)
+        return blob if os.path.exists(blob) else os.path.join(self.snapshot(commit), file.path)
+
+    def link(self, commit: str, file: RepoFile) -> None:
+        """Let the snapshot show the blob."""
+        link = os.path.join(self.snapshot(commit), file.path)
+        target = os.path.relpath(self.blob(file.blob), os.path.dirname(link))
+        if os.path.islink(link) and os.readlink(link) == target:
+            return
+        os.makedirs(os.path.dirname(link), exist_ok=True)
+        temporary = f"{link}.{os.getpid()}.new"
+        os.symlink(target, temporary)
+        os.replace(temporary, link)
+
+    def set_aside(self, commit: str, file: RepoFile) -> str:
+        """Take a corrupt file out of the cache, and return where it is now."""
+        os.replace(self.content(commit, file), self.aside(file.blob))
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.snapshot(commit), file.path))
+        return self.aside(file.blob)
 
     def pinned_commit(self, revision: str) -> str | None:
         """Return the commit recorded for a branch or tag; a commit is its own pin."""
@@ -110,19 +148,22 @@ class RepoCache:
         """Record what a branch or tag was resolved to."""
         if self.pinned_commit(revision) == commit:
             return
-        ref = self._ref(revision)
-        os.makedirs(os.path.dirname(ref), exist_ok=True)
-        with open(f"{ref}.{os.getpid()}.new", "w", encoding="utf-8") as stream:
-            stream.write(commit)
-        os.replace(stream.name, ref)
+        write_text(self._ref(revision), commit)
+
+    def tree(self, commit: str) -> str:
+        return os.path.join(self.root, "trees", f"{commit}.json")
 
     def recorded_files(self, commit: str) -> list[RepoFile] | None:
-        """Return the files of a commit as the library recorded them, or None if it did not."""
+        """Return the files of a commit as they were recorded, by the library or by us, or None if they were not."""
         try:
-            with open(os.path.join(self.root, "trees", f"{commit}.json"), encoding="utf-8") as stream:
+            with open(self.tree(commit), encoding="utf-8") as stream:
                 return parse_tree(json.load(stream))
         except (OSError, ValueError):
             return None
+
+    def record(self, commit: str, tree: object) -> None:
+        """Record the files of a commit for every Hugging Face program; for the shape see C(parse_tree)."""
+        write_text(self.tree(commit), json.dumps(tree, indent=1))
 
     def partials(self) -> dict[str, list[str]]:
         """Return blob name -> paths of its unfinished downloads, the one with most bytes first."""
@@ -131,11 +172,52 @@ class RepoCache:
             with os.scandir(self.blobs) as entries:
                 for entry in entries:
                     if entry.name.endswith(_PARTIAL_SUFFIX):
-                        size = _written_bytes(entry.path)
+                        size = written_bytes(entry.path)
                         found.setdefault(entry.name.split(".")[0], []).append((size, entry.path))
         except OSError:
             return {}
         return {name: [path for _size, path in sorted(paths, reverse=True)] for name, paths in found.items()}
+
+    def claim_partial(self, file: RepoFile) -> str:
+        """Make the unfinished blob with most bytes ours, remove the others, and return its name.
+
+        Only for who holds the blob's lock.
+        """
+        kept = self.kept_partial(file.blob)
+        claimed = False
+        for path in self.partials().get(file.blob, []):
+            size = os.stat(path).st_size
+            # A file with holes was not written from front to back.
+            if not claimed and size <= file.size and size <= written_bytes(path):
+                os.replace(path, kept)
+                claimed = True
+            elif not (claimed and path == kept):
+                os.unlink(path)
+        return kept
+
+    def save_partials(self) -> None:
+        """Give every unfinished download of the library a second name: it removes its own when it fails."""
+        for blob, paths in self.partials().items():
+            saved = self.saved_partial(blob)
+            if paths[0] in (saved, self.kept_partial(blob)):
+                continue
+            # A disk without hard links only loses the safety net; a file may vanish between two looks.
+            with suppress(OSError):
+                if os.path.exists(saved):
+                    if os.path.samefile(paths[0], saved):
+                        continue
+                    os.unlink(saved)  # it has fewer bytes
+                os.link(paths[0], saved)
+
+    def drop_leftovers(self) -> None:
+        """Remove what a finished blob has left: our names of its unfinished file, and the corrupt one set aside."""
+        with suppress(FileNotFoundError):
+            for name in os.listdir(self.blobs):
+                blob, _dot, rest = name.partition(".")
+                ours = rest in ("corrupt", "kept.incomplete", "saved.incomplete")
+                if ours and os.path.exists(self.blob(blob)):
+                    with suppress(FileNotFoundError):
+                        os.unlink(self.blob(name))
 
     def state(self, commit: str, files: Iterable[RepoFile]) -> SnapshotState:
         """Compare the disk with the files of a commit, by name and size."""
@@ -156,9 +238,8 @@ class RepoCache:
                 missing.append(file)
             if file.size in (link_size, blob_size):
                 present[file.blob] = file.size
-            elif file.sha256 and file.blob in partials:
-                # Only a large file is resumed: the end is checked against its sha256.
-                present[file.blob] = min(_written_bytes(partials[file.blob][0]), file.size)
+            elif file.blob in partials:
+                present[file.blob] = min(written_bytes(partials[file.blob][0]), file.size)
         return SnapshotState(count, sum(sizes.values()), sum(present.values()), tuple(missing), tuple(sorted(damaged)))
 
     def _ref(self, revision: str) -> str:
@@ -172,7 +253,7 @@ class RepoCache:
 def parse_tree(tree: object) -> list[RepoFile] | None:
     """Return the files of a C(trees/COMMIT.json), or None if it is of another format.
 
-    Shape: C({"format_version": 1, "files": {PATH: {"size", "blob_id", "lfs_sha256"?, "lfs_size"?}}}).
+    Shape: C({"format_version": 1, "files": {PATH: {"size", "blob_id", "lfs_sha256"?, "lfs_size"?, "xet_hash"?}}}).
     """
     if not isinstance(tree, dict) or tree.get("format_version") != _TREE_FORMAT:
         return None
@@ -182,7 +263,7 @@ def parse_tree(tree: object) -> list[RepoFile] | None:
                 path=path,
                 size=int(entry.get("lfs_size") or entry["size"]),
                 blob=entry.get("lfs_sha256") or entry["blob_id"],
-                sha256=entry.get("lfs_sha256"),
+                xet=bool(entry.get("xet_hash")),
             )
             for path, entry in tree["files"].items()
         ]
@@ -205,7 +286,7 @@ def space_problem(path: str, missing: int, reserve: int, free: int) -> str | Non
         return None
     return (
         f"The file system of {path} has {human_bytes(free)} free; {human_bytes(missing)} are to be fetched and "
-        f"{human_bytes(reserve)} are to stay free: {human_bytes(lack)} too little. Nothing was fetched. "
+        f"{human_bytes(reserve)} are to stay free: {human_bytes(lack)} too little. "
         "Free space there, move the cache to a larger file system, or lower the reserve."
     )
 
@@ -234,24 +315,34 @@ class Meter:
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
 
-    def line(self, now: float, state: SnapshotState) -> str:
-        """Return the progress line. C(now) is any steady clock, in seconds."""
-        self._samples.append((now, state.bytes_present))
+    def line(self, now: float, done: int, total: int) -> str:
+        """Return how far it is, in bytes. C(now) is any steady clock, in seconds."""
+        self._samples.append((now, done))
         while len(self._samples) > 2 and now - self._samples[1][0] >= _RATE_WINDOW_S:
             self._samples.popleft()
         since, before = self._samples[0]
-        percent = 100 * state.bytes_present // (state.bytes_total or 1)
         pace = ""
-        if state.bytes_missing and now > since:
+        if done < total and now > since:
             # A partial download that turns out useless is thrown away: the count can go down.
-            rate = max(0.0, (state.bytes_present - before) / (now - since))
+            rate = max(0.0, (done - before) / (now - since))
             pace = f", {human_bytes(rate)}/s"
             if rate:
-                pace += f", {human_duration(state.bytes_missing / rate)} to go"
-        return (
-            f"{human_bytes(state.bytes_present)} of {human_bytes(state.bytes_total)} ({percent} %){pace}, "
-            f"{state.files - len(state.missing)} of {state.files} files"
-        )
+                pace += f", {human_duration((total - done) / rate)} to go"
+        return f"{human_bytes(done)} of {human_bytes(total)} ({100 * done // (total or 1)} %){pace}"
+
+
+def own_folder(cache_home: str) -> str:
+    """Return the folder, beside C(hub), of what only this collection needs."""
+    return os.path.join(cache_home, "hgx-inference")
+
+
+def write_text(path: str, text: str) -> None:
+    """Replace a file in one step; nobody sees half of it."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.{os.getpid()}.new"
+    with open(temporary, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(temporary, path)
 
 
 def _size(path: str) -> int | None:
@@ -261,10 +352,12 @@ def _size(path: str) -> int | None:
         return None
 
 
-def _written_bytes(path: str) -> int:
-    """Return how much of a file was really written: some writers set its final size first."""
+def written_bytes(path: str) -> int:
+    """Return how much of an unfinished file was really written: some writers set its final size first."""
     try:
         status = os.stat(path)
     except OSError:
         return 0
+    if path.endswith(f".kept{_PARTIAL_SUFFIX}"):
+        return status.st_size  # and on a compressing file system its blocks would tell less
     return min(status.st_size, status.st_blocks * 512)

@@ -2,315 +2,392 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bring one snapshot into the Hugging Face cache: the edge that talks to the Hub, through huggingface_hub.
+"""Bring snapshots into the Hugging Face cache: look, plan, transfer, verify, record.
 
-The library is imported when it is first needed: a complete cache is answered for without it.
+A complete cache whose files were found good before is answered for without huggingface_hub and without the network.
 """
 
 from __future__ import annotations
 
-import hashlib
+import fcntl
+import importlib.util
 import os
-import threading
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._hf_cache import (
     COMMIT,
-    CacheError,
     Meter,
     RepoCache,
     RepoFile,
     SnapshotState,
     free_bytes,
     human_bytes,
+    own_folder,
+    parse_tree,
     space_problem,
 )
-from ._hf_errors import explain
+from ._hf_errors import explain_os_error
+from ._hf_fetch import Fetcher, FetchError
+from ._hf_hub import Hub, HubError
+from ._hf_peer import FAILED, FETCHING, READY, Offer, Peer
+from ._hf_prune import Waste, find_waste
+from ._hf_verify import Check, Memory, find_corrupt
+from ._hf_worker import Job
 from ._progress import ProgressFile
 
-_ANSWER_TIMEOUT_S = 30.0
-_LOCK_TIMEOUT_S = 0.5
-_WATCH_INTERVAL_S = 0.5
-_READ_BYTES = 16 * 1024 * 1024
+# After the last of them a request is given up: half a minute of a hub that is down.
+RETRY_WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
+_LOCK_INTERVAL_S = 0.5
 
 
-class HubError(Exception):
-    """The snapshot cannot be had; the message says why and what to do."""
+@dataclass(frozen=True)
+class Model:
+    """A repository at a revision; C(commit) is given where others have resolved it already."""
+
+    repo: str
+    revision: str = "main"
+    commit: str | None = None
 
 
 @dataclass(frozen=True)
 class Request:
     """What the user asks for."""
 
-    repo: str
-    revision: str
+    models: tuple[Model, ...]
     cache_home: str
-    endpoint: str
-    token: str | None
-    max_workers: int
-    reserve_bytes: int
-    update: bool
+    endpoint: str = "https://huggingface.co"
+    token: str | None = None
+    max_workers: int = 8
+    reserve_bytes: int = 0
+    update: bool = False
+    verify: bool = False
+    xet: bool = True
+    stall_s: float = 60.0
+    peer: str | None = None
+    offer: bool = False
+    prune: bool = False
+    keep: frozenset[str] = frozenset()
+    umask: int = 0o022
 
 
-def ensure_snapshot(request: Request, check_mode: bool, progress: ProgressFile) -> dict[str, Any]:
-    """Complete the snapshot, or in check mode say what that would take, and return the module's result.
+@dataclass(frozen=True)
+class Plan:
+    """One snapshot that is wanted. C(pin) is what is recorded for the revision, C(before) what was on the disk."""
+
+    model: Model
+    cache: RepoCache
+    pin: str | None
+    commit: str
+    files: list[RepoFile]
+    tree: object
+    before: SnapshotState
+
+    @property
+    def asked(self) -> str:
+        if self.commit == self.model.revision:
+            return self.commit
+        return f"{self.commit} (recorded for {self.model.revision!r}; update resolves that again)"
+
+    def state(self) -> SnapshotState:
+        return self.cache.state(self.commit, self.files)
+
+
+def ensure_snapshots(request: Request, check_mode: bool, progress: ProgressFile) -> dict[str, Any]:
+    """Complete and verify the snapshots, or in check mode say what that would take, and return the module's result.
 
     Raises HubError or CacheError, and ImportError where huggingface_hub is needed and missing.
     """
-    cache = RepoCache(request.cache_home, request.repo)
-    pin = cache.pinned_commit(request.revision)
-    if pin and not request.update:
-        recorded = cache.recorded_files(pin)
-        if recorded is not None:
-            state = cache.state(pin, recorded)
-            if state.complete:
-                return _result(request, cache, pin, pin, state, state)
-
-    hub = _Hub(request, cache)
-    asked = request.revision if request.update or not pin else pin
-    with hub.explained_errors(asked):
-        commit, files = hub.list_files(asked)
-        before = after = cache.state(commit, files)
-        problem = space_problem(cache.hub, before.bytes_missing, request.reserve_bytes, free_bytes(cache.hub))
-        if problem:
-            raise HubError(f"{request.repo}: {problem}")
+    run = _Run(request, progress)
+    try:
+        plans = [run.plan(model) for model in request.models]
+        run.require_space(plans)
         if not check_mode:
-            if not pin:
+            os.umask(request.umask)
+            with run.offered(plans):
+                if any(run.has_work(plan) for plan in plans):
+                    with _lock(request.cache_home, progress) as lock:
+                        plans = run.carry_out(plans, lock)
+    except OSError as exc:
+        raise HubError(explain_os_error(exc, request.cache_home)) from exc
+    return run.result(plans, check_mode)
+
+
+class _Run:
+    """One run of the module."""
+
+    def __init__(self, request: Request, progress: ProgressFile) -> None:
+        self._request = request
+        self._progress = progress
+        self._hub = Hub(request.cache_home, request.endpoint, request.token, RETRY_WAITS_S)
+        self._peer = Peer(request.peer, request.stall_s) if request.peer else None
+        self._memories: dict[str, Memory] = {}
+        self._offer: Offer | None = None
+        self._corrupt: list[str] = []
+        self._wanted = set(request.keep)
+        self._freed = 0
+        self.notes: list[str] = []
+
+    def plan(self, model: Model) -> Plan:
+        """Say what is wanted and what of it is there. Asks the hub only for what is not recorded."""
+        cache = RepoCache(self._request.cache_home, model.repo)
+        pin = cache.pinned_commit(model.revision)
+        commit = model.commit or pin
+        if not commit or (self._request.update and not model.commit and not COMMIT.fullmatch(model.revision)):
+            commit = self._hub.resolve(model.repo, model.revision)
+        files, tree = cache.recorded_files(commit), None
+        if files is None:
+            tree = (self._peer and self._peer.tree(cache, commit)) or self._hub.tree(model.repo, commit)
+            files = parse_tree(tree)
+            if files is None:
+                raise HubError(f"{model.repo}: {self._request.endpoint} lists files of {commit} that cannot be stored.")
+        self._wanted.add(commit)
+        return Plan(model, cache, pin, commit, files, tree, cache.state(commit, files))
+
+    def has_work(self, plan: Plan) -> bool:
+        complete = plan.before.complete and plan.pin == plan.commit
+        return not complete or bool(self._doubtful(plan) or self._waste(plan).paths)
+
+    def require_space(self, plans: Sequence[Plan]) -> None:
+        """Refuse what does not fit, all repositories together."""
+        hub = plans[0].cache.hub
+        missing = sum(plan.before.bytes_missing for plan in plans)
+        problem = space_problem(hub, missing, self._request.reserve_bytes, free_bytes(hub))
+        if problem:
+            raise HubError(f"{_names(plans)}: {problem}")
+
+    @contextmanager
+    def offered(self, plans: Sequence[Plan]) -> Iterator[None]:
+        """Tell peers what this cache is about to have, and how that ended."""
+        if not self._request.offer:
+            yield
+            return
+        self._offer = Offer(self._request.cache_home, [plan.commit for plan in plans])
+        self._offer.tell(READY if all(plan.before.complete for plan in plans) else FETCHING, 0)
+        end = FAILED
+        try:
+            yield
+            end = READY
+        finally:
+            self._offer.tell(end, 0)
+
+    def carry_out(self, plans: Sequence[Plan], lock: int) -> list[Plan]:
+        """Do what is to be done, and return the plans with what was there before the transfer."""
+        for plan in plans:
+            if plan.tree:
+                plan.cache.record(plan.commit, plan.tree)
+            if not plan.cache.pinned_commit(plan.model.revision):
                 # Recorded before the first byte, so that a second attempt goes on with the same commit.
-                cache.pin(request.revision, commit)
-            if before.missing or cache.recorded_files(commit) is None:
-                hub.fetch(commit, files, before, progress)
-            after = cache.state(commit, files)
-            if not after.complete:
-                raise HubError(
-                    f"{request.repo}: after the download {len(after.missing)} of {after.files} files are missing or of "
-                    f"another size than {request.endpoint} lists, such as {after.missing[0].path}. Run again; "
-                    "if it stays so, the endpoint does not serve what it lists."
-                )
+                plan.cache.pin(plan.model.revision, plan.commit)
+            for path in plan.state().damaged:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+        self._verify(plans)
+        plans = [replace(plan, before=plan.state()) for plan in plans]
+        if not all(plan.before.complete for plan in plans):
+            self.require_space(plans)
+            self._transfer(plans, lock)
+            self._verify(plans)
+        for plan in plans:
+            self._require_complete(plan)
+            plan.cache.drop_leftovers()
             # A recorded revision moves only now, when what it points to is complete.
-            cache.pin(request.revision, commit)
-    return _result(request, cache, pin, commit, before, after)
+            plan.cache.pin(plan.model.revision, plan.commit)
+        for plan in plans:
+            waste = self._waste(plan)
+            waste.remove()
+            self._freed += waste.size
+        return plans
+
+    def _doubtful(self, plan: Plan) -> list[Check]:
+        """Return what is there and has to be hashed."""
+        missing = {file.blob for file in plan.state().missing}
+        here = {file.blob: file for file in plan.files if file.blob not in missing}
+        checks = [Check(plan.cache, plan.commit, file) for file in here.values()]
+        memory = self._memory(plan.cache)
+        return [check for check in checks if not memory.knows(check.file.blob, check.path)]
+
+    def _memory(self, cache: RepoCache) -> Memory:
+        if cache.repo not in self._memories:
+            self._memories[cache.repo] = Memory(cache.memory, trusted=not self._request.verify)
+        return self._memories[cache.repo]
+
+    def _waste(self, plan: Plan) -> Waste:
+        if not self._request.prune:
+            return Waste()
+        return find_waste(plan.cache, self._wanted)
+
+    def _verify(self, plans: Sequence[Plan]) -> None:
+        """Hash what is not known to be good; what is corrupt is named and set aside."""
+        checks = [check for plan in plans for check in self._doubtful(plan)]
+        meter, total = Meter(), sum(check.file.size for check in checks)
+
+        def seen(count: int) -> None:
+            line = meter.line(time.monotonic(), count, total)
+            self._report(f"{_names(plans)}: checking hashes, {line}")
+
+        def good(check: Check) -> None:
+            self._memory(check.cache).remember(check.file.blob, check.path)
+
+        for check, found in find_corrupt(checks, good, seen):
+            aside = check.cache.set_aside(check.commit, check.file)
+            self._corrupt.append(f"{check.cache.repo}/{check.file.path}")
+            self.notes.append(
+                f"{check.file.path} of {check.cache.repo} was corrupt: its hash is {found} instead of "
+                f"{check.file.blob}. It was set aside as {aside}"
+            )
+        self._save_memories()
+
+    def _transfer(self, plans: Sequence[Plan], lock: int) -> None:
+        if importlib.util.find_spec("huggingface_hub") is None:
+            raise ImportError("huggingface_hub")
+        request = self._request
+        caches = {plan.cache.repo: plan.cache for plan in plans}
+        meter, total = Meter(), sum(plan.before.bytes_total for plan in plans)
+
+        def look() -> int:
+            states = [plan.state() for plan in plans]
+            for plan in plans:
+                plan.cache.save_partials()
+            present = sum(state.bytes_present for state in states)
+            files = sum(state.files for state in states)
+            done = files - sum(len(state.missing) for state in states)
+            line = meter.line(time.monotonic(), present, total)
+            self._report(f"{_names(plans)}: {line}, {done} of {files} files", force=done == files)
+            if self._offer:
+                self._offer.tell(FETCHING, present)
+            return present
+
+        def stored(repo: str, blob: str) -> None:
+            self._memory(caches[repo]).remember(blob, caches[repo].blob(blob))
+
+        job = Job(
+            cache_home=request.cache_home,
+            endpoint=request.endpoint,
+            token=request.token,
+            snapshots=[(plan.cache.repo, plan.commit, plan.asked) for plan in plans],
+            max_workers=request.max_workers,
+            xet=request.xet,
+            peer=request.peer,
+            patience_s=request.stall_s,
+            retry_waits_s=list(RETRY_WAITS_S),
+            umask=request.umask,
+        )
+        fetcher = Fetcher(job, request.stall_s, lock, look, stored, self.notes.append)
+        try:
+            fetcher.run()
+        except FetchError as exc:
+            raise HubError(self._with_evidence(plans, exc)) from exc
+        finally:
+            self._save_memories()
+
+    def _with_evidence(self, plans: Sequence[Plan], error: FetchError) -> str:
+        message = str(error)
+        if error.full:
+            hub = plans[0].cache.hub
+            missing = sum(plan.state().bytes_missing for plan in plans)
+            message += " " + (space_problem(hub, missing, self._request.reserve_bytes, free_bytes(hub)) or "")
+        return " ".join([*(f"{note}." for note in self.notes), message])
+
+    def _require_complete(self, plan: Plan) -> None:
+        state, doubtful = plan.state(), self._doubtful(plan)
+        bad = state.missing or tuple(check.file for check in doubtful)
+        if bad:
+            raise HubError(
+                f"{plan.cache.repo}: after the download {len(bad)} of {state.files} files are missing, or have another "
+                f"size or hash than {self._request.endpoint} lists, such as {bad[0].path}. Run again; if it stays so, "
+                "the endpoint does not serve what it lists, or this disk damages what is written."
+            )
+
+    def _report(self, line: str, force: bool = False) -> None:
+        with suppress(OSError):
+            self._progress.report(line, force=force)
+
+    def _save_memories(self) -> None:
+        for memory in self._memories.values():
+            memory.save()
+
+    def result(self, plans: Sequence[Plan], check_mode: bool) -> dict[str, Any]:
+        """Return what the module returns; C(before) in the plans is what was there before the transfer."""
+        waste = [self._waste(plan) for plan in plans] if check_mode else []
+        freed = sum(part.size for part in waste) or self._freed
+        snapshots = [_snapshot_result(plan, plan.state()) for plan in plans]
+        sentences = [_sentence(plan, plan.state()) for plan in plans]
+        if freed:
+            sentences.append(f"{'would free' if check_mode else 'freed'} {human_bytes(freed)} of other revisions")
+        return {
+            "changed": any(plan.pin != plan.commit or not plan.before.complete for plan in plans) or freed > 0,
+            "msg": "; ".join(sentences),
+            "snapshots": snapshots,
+            "bytes_total": sum(snapshot["bytes_total"] for snapshot in snapshots),
+            "bytes_fetched": sum(snapshot["bytes_fetched"] for snapshot in snapshots),
+            "bytes_missing": sum(snapshot["bytes_missing"] for snapshot in snapshots),
+            "bytes_freed": freed,
+            "corrupt": self._corrupt,
+            "notes": self.notes,
+            "diff": {
+                "before": {
+                    plan.cache.repo: {
+                        "commit": plan.pin,
+                        "files_missing": len(plan.before.missing),
+                        "bytes_missing": plan.before.bytes_missing,
+                    }
+                    for plan in plans
+                },
+                "after": {
+                    plan.cache.repo: {"commit": plan.commit, "files_missing": 0, "bytes_missing": 0} for plan in plans
+                },
+            },
+        }
 
 
-def _result(
-    request: Request, cache: RepoCache, pin: str | None, commit: str, before: SnapshotState, after: SnapshotState
-) -> dict[str, Any]:
-    fetched = before.bytes_missing - after.bytes_missing
+def _snapshot_result(plan: Plan, after: SnapshotState) -> dict[str, Any]:
+    return {
+        "repo": plan.cache.repo,
+        "revision": plan.model.revision,
+        "commit": plan.commit,
+        "path": plan.cache.snapshot(plan.commit),
+        "files": after.files,
+        "bytes_total": after.bytes_total,
+        "bytes_fetched": plan.before.bytes_missing - after.bytes_missing,
+        "bytes_missing": after.bytes_missing,
+    }
+
+
+def _sentence(plan: Plan, after: SnapshotState) -> str:
+    before = plan.before
     if before.complete:
         summary = f"complete: {before.files} files, {human_bytes(before.bytes_total)}"
     else:
         verb = "fetched" if after.complete else "would fetch"
         summary = f"{verb} {human_bytes(before.bytes_missing)} in {len(before.missing)} of {before.files} files"
-    return {
-        "changed": pin != commit or not before.complete,
-        "msg": f"{request.repo} at {commit[:12]}: {summary}",
-        "repo": request.repo,
-        "revision": request.revision,
-        "commit": commit,
-        "path": cache.snapshot(commit),
-        "files": after.files,
-        "bytes_total": after.bytes_total,
-        "bytes_fetched": fetched,
-        "bytes_missing": after.bytes_missing,
-        "diff": {
-            "before": {"commit": pin, "files_missing": len(before.missing), "bytes_missing": before.bytes_missing},
-            "after": {"commit": commit, "files_missing": 0, "bytes_missing": 0},
-        },
-    }
+    return f"{plan.cache.repo} at {plan.commit[:12]}: {summary}"
 
 
-class _Hub:
-    """One repository at one endpoint."""
-
-    def __init__(self, request: Request, cache: RepoCache) -> None:
-        # The library reads these once, at its import.
-        for offline in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-            os.environ.pop(offline, None)
-        os.environ.update(
-            HF_HOME=request.cache_home,
-            HF_ENDPOINT=request.endpoint,
-            HF_HUB_DISABLE_PROGRESS_BARS="1",
-            HF_HUB_DISABLE_TELEMETRY="1",
-            # Blobs stay in their repository's folder, the layout that every version reads.
-            HF_HUB_DISABLE_SHARED_BLOBS="1",
-        )
-        os.environ.setdefault("HF_XET_HIGH_PERFORMANCE", "1")
-        from huggingface_hub import HfApi
-
-        self._request = request
-        self._cache = cache
-        self._api = HfApi(endpoint=request.endpoint, token=request.token)
-
-    def list_files(self, revision: str) -> tuple[str, list[RepoFile]]:
-        """Ask the endpoint for the commit of a revision and its files."""
-        info = self._api.model_info(
-            self._request.repo, revision=revision, files_metadata=True, timeout=_ANSWER_TIMEOUT_S
-        )
-        commit = info.sha or ""
-        if not COMMIT.fullmatch(commit):
-            raise HubError(f"{self._request.repo}: {self._request.endpoint} names no commit. Is it a Hugging Face hub?")
-        files = [
-            RepoFile(
-                path=sibling.rfilename,
-                size=(sibling.lfs.size if sibling.lfs else sibling.size) or 0,
-                blob=(sibling.lfs.sha256 if sibling.lfs else sibling.blob_id) or "",
-                sha256=sibling.lfs.sha256 if sibling.lfs else None,
-            )
-            for sibling in info.siblings or []
-        ]
-        return commit, files
-
-    def fetch(self, commit: str, files: Iterable[RepoFile], state: SnapshotState, progress: ProgressFile) -> None:
-        """Download what is missing: first the rest of files that an earlier run left unfinished, then the others."""
-        from huggingface_hub import snapshot_download
-
-        for path in state.damaged:
-            # The library takes a file that exists for a good one.
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-        with _Watcher(self._cache, commit, list(files), progress, self._request.repo):
-            partials = self._cache.partials()
-            unfinished = [file for file in state.missing if file.blob in partials]
-            pool = ThreadPoolExecutor(self._request.max_workers)
-            try:
-                list(pool.map(lambda file: self._finish_blob(commit, file), unfinished))
-            finally:
-                pool.shutdown(cancel_futures=True)
-            snapshot_download(
-                self._request.repo,
-                revision=commit,
-                cache_dir=self._cache.hub,
-                endpoint=self._request.endpoint,
-                token=self._request.token,
-                max_workers=self._request.max_workers,
-            )
-
-    def _finish_blob(self, commit: str, file: RepoFile) -> None:
-        """Fetch the rest of an unfinished blob, where the library would begin again.
-
-        A partial file that is of no use is removed; the library then fetches the blob as if there were none.
-        """
-        from filelock import Timeout
-        from huggingface_hub import hf_hub_url
-        from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import WeakFileLock, build_hf_headers
-
-        lock = self._cache.blob_lock(file.blob)
-        os.makedirs(os.path.dirname(lock), exist_ok=True)
-        try:
-            with WeakFileLock(lock, timeout=_LOCK_TIMEOUT_S):
-                if os.path.exists(self._cache.blob(file.blob)):
-                    return
-                best, *others = self._cache.partials()[file.blob]
-                for path in others if file.sha256 else [best, *others]:
-                    os.unlink(path)
-                if not file.sha256:
-                    return
-                kept = self._cache.kept_partial(file.blob)
-                os.replace(best, kept)
-                status = os.stat(kept)
-                # A file with holes was not written from front to back.
-                if status.st_size <= file.size and status.st_size <= status.st_blocks * 512:
-                    with open(kept, "r+b") as stream:
-                        stream.seek(status.st_size)
-                        http_get(
-                            hf_hub_url(self._request.repo, file.path, revision=commit, endpoint=self._request.endpoint),
-                            stream,
-                            resume_size=status.st_size,
-                            headers=build_hf_headers(token=self._request.token),
-                            expected_size=file.size,
-                        )
-                    if _sha256(kept) == file.sha256:
-                        os.replace(kept, self._cache.blob(file.blob))
-                        return
-                os.unlink(kept)
-        except (FileNotFoundError, KeyError, Timeout):
-            return  # another run is at it, or has just done it; the library waits for that one
-
-    @contextmanager
-    def explained_errors(self, asked: str) -> Iterator[None]:
-        """Turn whatever the library raises into a HubError that says what to do."""
-        from huggingface_hub import get_token
-
-        try:
-            yield
-        except (HubError, CacheError):
-            raise
-        except Exception as exc:
-            request = self._request
-            has_token = bool(request.token or get_token())
-            if asked != request.revision:
-                asked += f" (recorded for {request.revision!r}; update resolves that again)"
-            reason = explain(exc, request.repo, asked, request.endpoint, has_token, self._cache.hub)
-            raise HubError(f"{request.repo}: {reason}") from exc
+def _names(plans: Sequence[Plan]) -> str:
+    return ", ".join(plan.cache.repo for plan in plans)
 
 
-class _Watcher:
-    """While files are fetched: reports progress by what is on disk, and keeps what an error would throw away.
-
-    The library removes the unfinished file of a failed download. A second name for the same file keeps its bytes.
-    """
-
-    def __init__(
-        self, cache: RepoCache, commit: str, files: list[RepoFile], progress: ProgressFile, title: str
-    ) -> None:
-        self._cache = cache
-        self._commit = commit
-        self._files = files
-        self._large = {file.blob for file in files if file.sha256}
-        self._progress = progress
-        self._title = title
-        self._meter = Meter()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._report(force=True)
-        for blob, paths in self._cache.partials().items():
-            if os.path.exists(self._cache.blob(blob)) and self._cache.kept_partial(blob) in paths:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._cache.kept_partial(blob))
-
-    def _watch(self) -> None:
-        while not self._stop.is_set():
-            self._keep_partials()
-            self._report()
-            self._stop.wait(_WATCH_INTERVAL_S)
-
-    def _report(self, force: bool = False) -> None:
-        state = self._cache.state(self._commit, self._files)
-        with suppress(OSError):
-            self._progress.report(f"{self._title}: {self._meter.line(time.monotonic(), state)}", force=force)
-
-    def _keep_partials(self) -> None:
-        for blob, paths in self._cache.partials().items():
-            kept = self._cache.kept_partial(blob)
-            if blob not in self._large or paths[0] == kept:
-                continue
-            # A disk without hard links only loses the safety net; a file may vanish between two looks.
-            with suppress(OSError):
-                if os.path.exists(kept):
-                    if os.path.samefile(paths[0], kept):
-                        continue
-                    os.unlink(kept)  # it has fewer bytes
-                os.link(paths[0], kept)
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as stream:
+@contextmanager
+def _lock(cache_home: str, progress: ProgressFile) -> Iterator[int]:
+    """Let only one run at a time fill the cache; the second waits. The process that transfers holds the lock, too."""
+    path = os.path.join(own_folder(cache_home), "lock")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
         while True:
-            block = stream.read(_READ_BYTES)
-            if not block:
-                return digest.hexdigest()
-            digest.update(block)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                with suppress(OSError):
+                    progress.report(f"waiting for another run that is filling {cache_home}")
+                time.sleep(_LOCK_INTERVAL_S)
+            except OSError:
+                break  # a network file system without locks; the library's own do the rest
+        yield lock
+    finally:
+        os.close(lock)

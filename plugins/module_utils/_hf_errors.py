@@ -19,9 +19,7 @@ def explain(error: BaseException, repo: str, revision: str, endpoint: str, has_t
     import httpx2
     from huggingface_hub import errors
 
-    # The library hides why a download failed behind "not found in the local cache".
-    while isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__:
-        error = error.__cause__
+    error = _root(error)
     page = f"{endpoint}/{repo}"
     if isinstance(error, errors.GatedRepoError):
         who = "the account of the token" if has_token else "an account, and give its token"
@@ -35,15 +33,53 @@ def explain(error: BaseException, repo: str, revision: str, endpoint: str, has_t
             f"{endpoint} cannot be reached ({type(error).__name__}: {error}). "
             f"Check the endpoint, and this host's network, name resolution and proxy. {_KEPT}"
         )
+    return explain_os_error(error, cache)
+
+
+def explain_os_error(error: BaseException, cache: str) -> str:
+    """Return cause and remedy of what went wrong on this machine. C(cache) is the folder that was written to."""
     if isinstance(error, PermissionError):
         return (
             f"user id {os.geteuid()} may not write {error.filename or cache}. "
             "Run as the owner of the cache, or give the cache to this user."
         )
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = human_bytes(free_bytes(cache))
-        return f"the disk is full ({error}); {free} are free at {cache}. Make room; the next run says how much. {_KEPT}"
+    if is_full(error):
+        return f"the disk is full ({error}); {human_bytes(free_bytes(cache))} are free at {cache}. {_KEPT}"
     return f"{type(error).__name__}: {error}. {_KEPT}"
+
+
+def is_full(error: BaseException) -> bool:
+    """Return whether there is no space left. Xet gives the reason as text only."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return "os error 28" in str(error) or "os error 122" in str(error)
+
+
+def is_final(error: BaseException) -> bool:
+    """Return whether another try would meet the same error."""
+    import httpx2
+
+    error = _root(error)
+    status = status_of(error)
+    if status is not None:
+        return 400 <= status < 500 and status not in (408, 425, 429)
+    return isinstance(error, (PermissionError, httpx2.InvalidURL, httpx2.UnsupportedProtocol))
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status with which a request was refused."""
+    from huggingface_hub import errors
+
+    return error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return why a download failed; the library hides it behind "not found in the local cache"."""
+    from huggingface_hub import errors
+
+    while isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__:
+        error = error.__cause__
+    return error
 
 
 def explain_status(status: int, endpoint: str, page: str, has_token: bool) -> str:

@@ -7,26 +7,40 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: hf_snapshot
-short_description: Bring a model repository into the Hugging Face cache
+short_description: Bring model repositories into the Hugging Face cache
 version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Fills the standard Hugging Face cache with all files of one repository at one revision.
+  - Fills the standard Hugging Face cache with all files of some repositories, each at one revision.
   - A branch or tag is resolved to a commit once. The commit is recorded in the cache (C(refs/REVISION)) and used
     from then on, until O(update) asks to resolve it again.
-  - A cache that is complete by the sizes recorded in it is answered for in milliseconds and without the network.
+  - The hash of every file is checked when it has come, and of those that another program has fetched. What was found
+    good is remembered. A complete cache of files known to be good is answered for in milliseconds, without the network.
   - An interrupted download goes on where it stopped, also within a large file.
+  - A second run on the same cache waits for the first one.
 requirements:
   - huggingface_hub 2.4 and hf-xet, in the Python that runs the module (role P(hgx.inference.hf_cache#role) provides it)
 options:
-  repo:
-    description: The model repository, as V(ORGANISATION/NAME).
-    type: str
+  models:
+    description: What to fetch.
+    type: list
+    elements: dict
     required: true
-  revision:
-    description: Branch, tag or commit.
-    type: str
-    default: main
+    suboptions:
+      repo:
+        description: The model repository, as V(ORGANISATION/NAME).
+        type: str
+        required: true
+      revision:
+        description: Branch, tag or commit.
+        type: str
+        default: main
+  commits:
+    description:
+      - Repository to commit, where others have resolved the revision already, such as another node of a cluster.
+      - By default the revision is looked up.
+    type: dict
+    default: {}
   cache_home:
     description:
       - The folder that Hugging Face programs know as E(HF_HOME). The cache is its folder C(hub).
@@ -41,20 +55,61 @@ options:
       - An access token, for private and gated repositories.
       - Without it the module uses the login, if any, that is stored in O(cache_home).
     type: str
+  xet:
+    description:
+      - Whether to fetch files by Xet, the Hub's own storage protocol, where it offers that.
+      - If Xet fails, or stalls twice, the rest comes by plain HTTP.
+    type: bool
+    default: true
   max_workers:
-    description: How many files are fetched at the same time.
+    description: How many files are fetched at the same time, of all repositories together.
     type: int
     default: 8
+  stall_timeout:
+    description:
+      - Seconds without a new byte after which the transfer is started again.
+      - After three times in a row in vain the module fails.
+    type: float
+    default: 60
   disk_reserve_gb:
     description:
       - Gigabytes (10^9 bytes) that must stay free on the file system of O(cache_home).
-      - If what is missing does not fit, the module fails before the first byte.
+      - If what is missing of all repositories does not fit, the module fails before the first byte.
     type: float
     default: 10
   update:
     description:
-      - Resolve O(revision) again, even if its commit is recorded.
+      - Resolve the revisions again, even if their commits are recorded.
       - The record moves only when the new snapshot is complete.
+    type: bool
+    default: false
+  verify:
+    description: Hash every file, also those that were found good before and have not been written to since.
+    type: bool
+    default: false
+  prune:
+    description:
+      - Remove all other revisions of the repositories in O(models) from the cache, with what belongs to them only.
+      - Repositories that are not in O(models) are left alone.
+    type: bool
+    default: false
+  keep_commits:
+    description: Commits that O(prune) leaves.
+    type: list
+    elements: str
+    default: []
+  mode:
+    description:
+      - The mode of new folders in the cache, in octal notation. New files get it without the right to execute.
+    type: str
+    default: "0755"
+  peer:
+    description:
+      - The address of another node that serves its own cache folder (C(hub) and C(hgx-inference)) over HTTP.
+      - Files come from there as soon as it has them, and from O(endpoint) if it will not have them.
+    type: str
+  offer:
+    description: Keep C(hgx-inference/offer.json) in O(cache_home), which tells peers what this cache is about to have.
     type: bool
     default: false
   progress_file:
@@ -62,29 +117,34 @@ options:
     type: path
 attributes:
   check_mode:
-    description: Can run in check mode and say what would be fetched. Asks the endpoint where the cache is not complete.
+    description:
+      - Can run in check mode and say what would be fetched. Asks the endpoint where a revision is not recorded.
+      - Hashes are not checked then.
     support: full
   diff_mode:
-    description: Returns the recorded commit and what is missing, before and after.
+    description: Returns the recorded commits and what is missing, before and after.
     support: full
   action:
-    description: Shows the progress of the download while it runs.
+    description: Shows the progress of the download while it runs, a line every 10 seconds.
     support: full
 """
 
 EXAMPLES = r"""
-- name: Fetch a model
+- name: Fetch a model and its draft
   hgx.inference.hf_snapshot:
-    repo: moonshotai/Kimi-K2.6
+    models:
+      - repo: moonshotai/Kimi-K2.6
+      - repo: lightseekorg/kimi-k2.6-eagle3
     cache_home: /var/lib/huggingface
   vars:
     ansible_python_interpreter: /opt/hgx-inference/hf-venv/bin/python
-  register: model
+  register: weights
 
 - name: Move a gated model to the newest commit of a branch, and leave 100 GB free
   hgx.inference.hf_snapshot:
-    repo: example/gated-model
-    revision: main
+    models:
+      - repo: example/gated-model
+        revision: main
     update: true
     token: "{{ vault_hf_token }}"
     cache_home: /home/ubuntu/.cache/huggingface
@@ -94,11 +154,23 @@ EXAMPLES = r"""
   become: true
   become_user: ubuntu
 
-- name: Fetch one commit from a mirror
+- name: Fetch one commit from a mirror, by plain HTTP, and remove all others
   hgx.inference.hf_snapshot:
-    repo: moonshotai/Kimi-K2.6
-    revision: 0123456789abcdef0123456789abcdef01234567
+    models:
+      - repo: moonshotai/Kimi-K2.6
+        revision: 0123456789abcdef0123456789abcdef01234567
     endpoint: http://mirror.internal:8080
+    xet: false
+    prune: true
+    cache_home: /var/lib/huggingface
+  vars:
+    ansible_python_interpreter: /opt/hgx-inference/hf-venv/bin/python
+
+- name: Hash 600 GB again
+  hgx.inference.hf_snapshot:
+    models:
+      - repo: moonshotai/Kimi-K2.6
+    verify: true
     cache_home: /var/lib/huggingface
   vars:
     ansible_python_interpreter: /opt/hgx-inference/hf-venv/bin/python
@@ -106,50 +178,80 @@ EXAMPLES = r"""
 
 RETURN = r"""
 msg:
-  description: What was done, or in check mode would be done, in one sentence.
+  description: What was done, or in check mode would be done, in one line.
   returned: always
   type: str
   sample: "moonshotai/Kimi-K2.6 at 0123456789ab: fetched 595.2 GB in 96 of 96 files"
-repo:
-  description: The repository.
+snapshots:
+  description: The snapshots, in the order of O(models).
   returned: success
-  type: str
-  sample: moonshotai/Kimi-K2.6
-revision:
-  description: The revision that was asked for.
-  returned: success
-  type: str
-  sample: main
-commit:
-  description: The commit that the revision stands for.
-  returned: success
-  type: str
-  sample: 0123456789abcdef0123456789abcdef01234567
-path:
-  description: The folder of the snapshot.
-  returned: success
-  type: str
-  sample: /var/lib/huggingface/hub/models--moonshotai--Kimi-K2.6/snapshots/0123456789abcdef0123456789abcdef01234567
-files:
-  description: Number of files in the snapshot.
-  returned: success
-  type: int
-  sample: 96
+  type: list
+  elements: dict
+  contains:
+    repo:
+      description: The repository.
+      type: str
+      sample: moonshotai/Kimi-K2.6
+    revision:
+      description: The revision that was asked for.
+      type: str
+      sample: main
+    commit:
+      description: The commit that the revision stands for.
+      type: str
+      sample: 0123456789abcdef0123456789abcdef01234567
+    path:
+      description: The folder of the snapshot.
+      type: str
+      sample: /var/lib/huggingface/hub/models--a--b/snapshots/0123456789abcdef0123456789abcdef01234567
+    files:
+      description: Number of files in the snapshot.
+      type: int
+      sample: 96
+    bytes_total:
+      description: Size of the snapshot, in bytes. Content that several files share counts once.
+      type: int
+      sample: 595203948573
+    bytes_fetched:
+      description: Bytes that were fetched. Bytes of files that an earlier run left unfinished are not among them.
+      type: int
+      sample: 595203948573
+    bytes_missing:
+      description: Bytes that are still to be fetched. Not zero in check mode only.
+      type: int
+      sample: 0
 bytes_total:
-  description: Size of the snapshot, in bytes. Content that several files share counts once.
+  description: The sum of all snapshots, in bytes.
   returned: success
   type: int
-  sample: 595203948573
+  sample: 601203948573
 bytes_fetched:
-  description: Bytes that were fetched. Bytes of files that an earlier run left unfinished are not among them.
+  description: The sum of all snapshots, in bytes.
   returned: success
   type: int
-  sample: 595203948573
+  sample: 601203948573
 bytes_missing:
-  description: Bytes that are still to be fetched. Not zero in check mode only.
+  description: The sum of all snapshots, in bytes.
   returned: success
   type: int
   sample: 0
+bytes_freed:
+  description: Bytes that O(prune) has freed, or in check mode would free.
+  returned: success
+  type: int
+  sample: 0
+corrupt:
+  description: Files that were found corrupt in the cache and were fetched again.
+  returned: success
+  type: list
+  elements: str
+  sample: [moonshotai/Kimi-K2.6/model-00001-of-00064.safetensors]
+notes:
+  description: What did not go as planned and was mended.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Xet: no byte came for 60 s after 12.3 GB; went on by Xet"]
 duration:
   description: Time that the module took, in seconds.
   returned: success
@@ -157,50 +259,87 @@ duration:
   sample: 1894.2
 """
 
+import re
 import time
 import traceback
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._hf_cache import CacheError
-from ..module_utils._hf_download import HubError, Request, ensure_snapshot
+from ..module_utils._hf_download import Model, Request, ensure_snapshots
+from ..module_utils._hf_hub import HubError
 from ..module_utils._progress import ProgressFile
+
+PROGRESS_INTERVAL_S = 10.0
+
+ARGUMENTS = {
+    "models": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "repo": {"type": "str", "required": True},
+            "revision": {"type": "str", "default": "main"},
+        },
+    },
+    "commits": {"type": "dict", "default": {}},
+    "cache_home": {"type": "path", "required": True},
+    "endpoint": {"type": "str", "default": "https://huggingface.co"},
+    "token": {"type": "str", "no_log": True},
+    "xet": {"type": "bool", "default": True},
+    "max_workers": {"type": "int", "default": 8},
+    "stall_timeout": {"type": "float", "default": 60},
+    "disk_reserve_gb": {"type": "float", "default": 10},
+    "update": {"type": "bool", "default": False},
+    "verify": {"type": "bool", "default": False},
+    "prune": {"type": "bool", "default": False},
+    "keep_commits": {"type": "list", "elements": "str", "default": [], "no_log": False},
+    "mode": {"type": "str", "default": "0755"},
+    "peer": {"type": "str"},
+    "offer": {"type": "bool", "default": False},
+    "progress_file": {"type": "path"},
+}
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "repo": {"type": "str", "required": True},
-            "revision": {"type": "str", "default": "main"},
-            "cache_home": {"type": "path", "required": True},
-            "endpoint": {"type": "str", "default": "https://huggingface.co"},
-            "token": {"type": "str", "no_log": True},
-            "max_workers": {"type": "int", "default": 8},
-            "disk_reserve_gb": {"type": "float", "default": 10},
-            "update": {"type": "bool", "default": False},
-            "progress_file": {"type": "path"},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     started = time.monotonic()
-    params = module.params
-    request = Request(
-        repo=params["repo"],
-        revision=params["revision"],
+    try:
+        progress = ProgressFile(module.params["progress_file"], PROGRESS_INTERVAL_S)
+        result = ensure_snapshots(request_from(module.params), module.check_mode, progress)
+    except ImportError:
+        module.fail_json(msg=missing_required_lib("huggingface_hub"), exception=traceback.format_exc())
+    except (CacheError, HubError) as exc:
+        module.fail_json(msg=str(exc))
+    for note in result["notes"]:
+        module.warn(note)
+    module.exit_json(**result, duration=round(time.monotonic() - started, 3))
+
+
+def request_from(params: dict[str, Any]) -> Request:
+    """Return what the options of the module ask for."""
+    if not params["models"]:
+        raise CacheError("models is empty; name at least one repository.")
+    if not re.fullmatch("[0-7]{3,4}", params["mode"]):
+        raise CacheError(f"mode is {params['mode']!r}; give it in octal notation and quoted, such as '0755'.")
+    return Request(
+        models=tuple(Model(**model, commit=params["commits"].get(model["repo"])) for model in params["models"]),
         cache_home=params["cache_home"],
         endpoint=params["endpoint"].rstrip("/"),
         token=(params["token"] or "").strip() or None,
         max_workers=max(1, params["max_workers"]),
         reserve_bytes=int(params["disk_reserve_gb"] * 1e9),
         update=params["update"],
+        verify=params["verify"],
+        xet=params["xet"],
+        stall_s=params["stall_timeout"],
+        peer=params["peer"] or None,
+        offer=params["offer"],
+        prune=params["prune"],
+        keep=frozenset(params["keep_commits"]),
+        umask=0o777 & ~int(params["mode"], 8),
     )
-    try:
-        result = ensure_snapshot(request, module.check_mode, ProgressFile(params["progress_file"]))
-    except ImportError:
-        module.fail_json(msg=missing_required_lib("huggingface_hub"), exception=traceback.format_exc())
-    except (CacheError, HubError) as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(**result, duration=round(time.monotonic() - started, 3))
 
 
 if __name__ == "__main__":

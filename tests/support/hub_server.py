@@ -6,8 +6,20 @@
 
 ROOT/ORGANISATION/NAME is the repository ORGANISATION/NAME. Its only branch is main, its only commit the hash of its
 content: the same files have the same commit everywhere, and changed files are a new one. Served is what huggingface_hub
-asks for when it downloads: model information, the file tree, and files with ranges. Where the repository is given a
-token, every request for it must carry that token.
+asks for when it downloads: model information, the file tree, and files with ranges, on demand behind a redirect as from
+the Hub's content network. Where the repository is given a token, every request for it must carry that token.
+/stats says how many bytes of each file were sent.
+
+It can go wrong on demand: --fault KIND[:files=PATTERN][:after=BYTES][:times=N], where KIND is
+
+    429, 503, ...  the status that is answered
+    cut            the connection ends after so many bytes
+    stall          nothing more comes after so many bytes
+    damage         the byte after so many is wrong
+    missing        a file that is listed is not there (404)
+    moved          main stands for a commit that is not served
+
+Requests that are not for a file have the name "api" for the pattern.
 
 Standard library only, Python 3.9 or newer.
 """
@@ -15,12 +27,15 @@ Standard library only, Python 3.9 or newer.
 from __future__ import annotations
 
 import argparse
+import collections
+import fnmatch
 import hashlib
 import json
 import re
 import sys
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +46,8 @@ BRANCH = "main"
 LFS_SUFFIXES = (".safetensors", ".bin", ".gguf", ".model", ".pt", ".onnx")
 TREE_PAGE = 1000  # entries, also the greatest limit a client may ask for
 CHUNK = 1 << 20
+FAULTS = ("cut", "stall", "damage", "missing", "moved")
+STALL_S = 600.0
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -84,6 +101,25 @@ def git_blob(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
 
 
+@dataclass
+class Fault:
+    """What goes wrong, for which files, after how many bytes of an answer, and how many times (-1: always)."""
+
+    kind: str
+    files: str = "*"
+    after: int = 0
+    times: int = -1
+    code: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Fault:
+        kind, *settings = text.split(":")
+        given = dict(setting.partition("=")[::2] for setting in settings)
+        if kind not in FAULTS and not kind.isdigit():
+            raise ValueError(f"{kind} is no fault; there are {', '.join(FAULTS)} and the statuses")
+        return cls(kind, given.get("files", "*"), int(given.get("after", 0)), int(given.get("times", -1)))
+
+
 class Hub:
     """The repositories below a folder."""
 
@@ -93,14 +129,14 @@ class Hub:
         self._lock = threading.Lock()
         self._known: dict[Path, tuple[tuple[int, int], RepoFile]] = {}
 
-    def repo(self, name: str, authorization: str | None = None) -> Repo:
+    def repo(self, name: str, authorization: str | None = None, trusted: bool = False) -> Repo:
         """A repository as it is now; HubError where it does not exist or the token does not open it."""
         folder = (self.root / name).resolve()
         if name.count("/") != 1 or folder.parent.parent != self.root or not folder.is_dir():
             # The real Hub does not tell a stranger whether a repository exists either.
             raise HubError(HTTPStatus.UNAUTHORIZED, "RepoNotFound", f"Repository {name} not found")
         token = self.tokens.get(name)
-        if token is not None and authorization != f"Bearer {token}":
+        if token is not None and not trusted and authorization != f"Bearer {token}":
             status = HTTPStatus.FORBIDDEN if authorization else HTTPStatus.UNAUTHORIZED
             raise HubError(status, "GatedRepo", f"Access to model {name} is restricted")
         with self._lock:
@@ -161,8 +197,8 @@ def model_info(repo: Repo, with_blobs: bool) -> dict[str, Any]:
     }
 
 
-def tree(repo: Repo, folder: str, recursive: bool) -> list[dict[str, Any]]:
-    """The entries of /api/models/REPO/tree/REVISION[/FOLDER], sorted by path."""
+def tree(repo: Repo, folder: str, recursive: bool, xet: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """The entries of /api/models/REPO/tree/REVISION[/FOLDER], sorted by path. C(xet) is path -> hash in a Xet store."""
     prefix = f"{folder}/" if folder else ""
     entries: dict[str, dict[str, Any]] = {}
     for file in repo.files.values():
@@ -182,6 +218,8 @@ def tree(repo: Repo, folder: str, recursive: bool) -> list[dict[str, Any]]:
             if file.is_lfs:
                 pointer_size = len(file.lfs_pointer)
                 entries[file.path]["lfs"] = {"oid": file.sha256, "size": file.size, "pointerSize": pointer_size}
+            if xet and file.path in xet:
+                entries[file.path]["xetHash"] = xet[file.path]
     if folder and not entries:
         raise HubError(HTTPStatus.NOT_FOUND, "EntryNotFound", f"{folder} does not exist on {BRANCH}", repo.commit)
     return [entries[path] for path in sorted(entries)]
@@ -201,7 +239,7 @@ def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 class HubHandler(BaseHTTPRequestHandler):
-    """Routes requests. A test that wants a faulty hub overrides send_file."""
+    """Routes requests."""
 
     protocol_version = "HTTP/1.1"
     server_version = "hgx-hub"
@@ -217,15 +255,27 @@ class HubHandler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         parts = [unquote(part) for part in url.path.strip("/").split("/")]
         query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+        self.server.note_request(self.command, self.path, self.headers.get("Range"))
         try:
             if parts == ["health"]:
                 self._send_json({"status": "ok"})
+            elif parts == ["stats"]:
+                self._send_json(self.server.sent)
             elif parts[:2] == ["api", "models"] and len(parts) >= 4:
                 self._answer_api("/".join(parts[2:4]), parts[4:], query)
             elif len(parts) >= 5 and parts[2] == "resolve":
                 repo = self._repo("/".join(parts[:2]))
                 check_revision(repo, parts[3])
-                self.send_file(repo, find_file(repo, "/".join(parts[4:])))
+                file = find_file(repo, "/".join(parts[4:]))
+                self._refuse_by_fault(file.path)
+                if self.server.redirect and file.is_lfs:
+                    self._redirect(repo, file)
+                else:
+                    self.send_file(repo, file)
+            elif len(parts) >= 4 and parts[0] == "lfs":
+                # As from the content network: who has the address needs no token.
+                repo = self.server.hub.repo("/".join(parts[1:3]), trusted=True)
+                self.send_file(repo, find_file(repo, "/".join(parts[3:])))
             else:
                 raise HubError(HTTPStatus.NOT_FOUND, "NotFound", f"No such page: {url.path}")
         except HubError as error:
@@ -234,14 +284,34 @@ class HubHandler(BaseHTTPRequestHandler):
     def _repo(self, name: str) -> Repo:
         return self.server.hub.repo(name, self.headers.get("Authorization"))
 
+    def _refuse_by_fault(self, name: str) -> None:
+        if self.server.fault(name, "missing"):
+            raise HubError(HTTPStatus.NOT_FOUND, "EntryNotFound", f"Entry not found: {name}")
+        fault = self.server.fault(name, *(str(status.value) for status in HTTPStatus))
+        if fault:
+            raise HubError(HTTPStatus(int(fault.kind)), fault.code, "going wrong on demand")
+
+    def _redirect(self, repo: Repo, file: RepoFile) -> None:
+        location = f"http://{self.headers['Host']}/lfs/{repo.name}/{quote(file.path)}"
+        headers = {"Location": location, "X-Repo-Commit": repo.commit, "Content-Length": "0"}
+        headers.update({"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(file.size)})
+        self._start(HTTPStatus.FOUND, headers)
+
     def _answer_api(self, name: str, rest: list[str], query: dict[str, str]) -> None:
         repo = self._repo(name)
-        if not rest or (rest[0] == "revision" and len(rest) == 2):
+        self._refuse_by_fault("api")
+        if rest[:2] == ["revision", BRANCH] and self.server.fault("api", "moved"):
+            self._send_json(model_info(replace(repo, commit="f" * 40), False))
+        elif not rest or (rest[0] == "revision" and len(rest) == 2):
             check_revision(repo, rest[1] if rest else BRANCH)
             self._send_json(model_info(repo, query.get("blobs", "").lower() in ("true", "1")))
         elif rest[0] == "tree" and len(rest) >= 2:
             check_revision(repo, rest[1])
-            self._send_tree(tree(repo, "/".join(rest[2:]), query.get("recursive", "").lower() in ("true", "1")), query)
+            recursive = query.get("recursive", "").lower() in ("true", "1")
+            self._send_tree(tree(repo, "/".join(rest[2:]), recursive, self.server.xet), query)
+        elif rest[0] == "xet-read-token" and self.server.xet_store:
+            headers = {"X-Xet-Cas-Url": self.server.xet_store, "X-Xet-Access-Token": "xet"}
+            self._send_json({}, {**headers, "X-Xet-Token-Expiration": str(int(time.time()) + 3600)})
         else:
             raise HubError(HTTPStatus.NOT_FOUND, "NotFound", f"No such page: {self.path}")
 
@@ -295,16 +365,27 @@ class HubHandler(BaseHTTPRequestHandler):
             self.send_bytes(file, first, last)
 
     def send_bytes(self, file: RepoFile, first: int, last: int) -> None:
+        stall, cut, damage = (self.server.fault(file.path, kind) for kind in ("stall", "cut", "damage"))
+        broken = stall or cut
+        end = min(last + 1, first + broken.after) if broken else last + 1
+        position = first
         with file.source.open("rb") as stream:
-            stream.seek(first)
-            left = last - first + 1
-            while left > 0:
-                chunk = stream.read(min(CHUNK, left))
-                if not chunk:
+            while position < end:
+                count = min(CHUNK, end - position)
+                if damage and position <= damage.after < position + count:
+                    stream.seek(position)
+                    block = bytearray(stream.read(count))
+                    block[damage.after - position] ^= 1
+                    self.wfile.write(block)
+                elif self.connection.sendfile(stream, position, count) < count:
                     self.close_connection = True  # the file has shrunk meanwhile: the client sees too few bytes
                     return
-                self._write(chunk)
-                left -= len(chunk)
+                self.server.note_sent(file, count)
+                position += count
+        if stall:
+            self.server.wake.wait(STALL_S)
+        if broken:
+            self.close_connection = True
 
     def _start(self, status: HTTPStatus, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -335,8 +416,18 @@ class HubServer(ThreadingHTTPServer):
         handler: type[HubHandler] = HubHandler,
         verbose: bool = False,
         tree_page: int = TREE_PAGE,
+        faults: list[Fault] | None = None,
+        redirect: bool = False,
     ) -> None:
         self.hub = Hub(root, tokens)
+        self.faults = faults or []
+        self.redirect = redirect
+        self.xet: dict[str, str] = {}
+        self.xet_store = ""
+        self.requests: list[tuple[str, str, str | None]] = []
+        self.sent: collections.Counter[str] = collections.Counter()
+        self.wake = threading.Event()
+        self._lock = threading.Lock()
         self.verbose = verbose
         self.tree_page = tree_page
         super().__init__((bind, port), handler)
@@ -346,6 +437,23 @@ class HubServer(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return f"http://{host!s}:{port}"
 
+    def fault(self, name: str, *kinds: str) -> Fault | None:
+        """The next fault of these kinds for a file, or None; it is counted."""
+        with self._lock:
+            for fault in self.faults:
+                if fault.kind in kinds and fault.times and fnmatch.fnmatch(name, fault.files):
+                    fault.times -= fault.times > 0
+                    return fault
+        return None
+
+    def note_request(self, method: str, path: str, range_header: str | None) -> None:
+        with self._lock:
+            self.requests.append((method, path, range_header))
+
+    def note_sent(self, file: RepoFile, count: int) -> None:
+        with self._lock:
+            self.sent[file.path] += count
+
     def __enter__(self) -> HubServer:
         """Serve in a thread until the end of the `with` block."""
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -353,6 +461,7 @@ class HubServer(ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.wake.set()
         self.shutdown()
         self._thread.join()
         self.server_close()
@@ -366,9 +475,7 @@ def parse_tokens(pairs: list[str]) -> dict[str, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description="Publish folders as model repositories, the way the Hugging Face Hub does."
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="folder that holds ORGANISATION/NAME folders")
     parser.add_argument("--bind", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument(
@@ -377,14 +484,19 @@ def main() -> int:
     parser.add_argument(
         "--token", action="append", default=[], metavar="REPO=TOKEN", help="ask for a token; may be repeated"
     )
+    parser.add_argument(
+        "--fault", action="append", default=[], metavar="FAULT", help="go wrong, see above; may be repeated"
+    )
+    parser.add_argument("--redirect", action="store_true", help="send large files from behind a redirect")
     args = parser.parse_args()
     if not args.root.is_dir():
         parser.error(f"{args.root} is not a folder")
     try:
         tokens = parse_tokens(args.token)
+        faults = [Fault.parse(text) for text in args.fault]
     except ValueError as error:
         parser.error(str(error))
-    server = HubServer(args.root, args.bind, args.port, tokens, verbose=True)
+    server = HubServer(args.root, args.bind, args.port, tokens, verbose=True, faults=faults, redirect=args.redirect)
     print(f"{server.endpoint} publishes {args.root}", flush=True)
     try:
         server.serve_forever()

@@ -91,6 +91,23 @@ def test_a_profile_and_an_override() -> None:
     assert "hidden" not in text
 
 
+def test_known_commits_come_after_the_published_command() -> None:
+    model, draft = "a" * 40, "b" * 40
+    commits = {"moonshotai/Kimi-K2.6": model, "lightseekorg/kimi-k2.6-eagle3": draft}
+    expected = PUBLISHED.replace('"num_speculative_tokens":3}', f'"num_speculative_tokens":3,"revision":"{draft}"}}')
+    pins = ["--revision", model, "--tokenizer-revision", model, "--code-revision", model]
+    assert command(plan("-e", json.dumps({"__vllm_commits": commits}))) == [*shlex.split(expected), *pins]
+
+
+def test_a_revision_of_ones_own_wins() -> None:
+    settings = {
+        "__vllm_commits": {"moonshotai/Kimi-K2.6": "a" * 40},
+        "vllm_engine_args_extra": {"revision": "v1", "code-revision": None, "tokenizer": "org/other"},
+    }
+    words = command(plan("-e", json.dumps(settings)))
+    assert words[len(shlex.split(PUBLISHED)) :] == ["--revision", "v1", "--tokenizer", "org/other"]
+
+
 @pytest.mark.parametrize(
     ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Start the server")]
 )

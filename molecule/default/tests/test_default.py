@@ -96,6 +96,17 @@ def test_weights_are_in_the_standard_cache(host: Host) -> None:
     assert {"models--moonshotai--Kimi-K2.6", "models--lightseekorg--kimi-k2.6-eagle3"} <= set(hub.listdir())
 
 
+def test_the_server_runs_the_commits_of_the_cache(host: Host) -> None:
+    (details,) = json.loads(host.check_output("docker inspect vllm"))
+    words = details["Config"]["Cmd"]
+    recorded = "/var/lib/huggingface/hub/models--{}/refs/main"
+    model = host.file(recorded.format("moonshotai--Kimi-K2.6")).content_string
+    draft = host.file(recorded.format("lightseekorg--kimi-k2.6-eagle3")).content_string
+    for option in ("--revision", "--tokenizer-revision", "--code-revision"):
+        assert words[words.index(option) + 1] == model
+    assert json.loads(words[words.index("--speculative-config") + 1])["revision"] == draft
+
+
 def test_result_is_a_pass(host: Host) -> None:
     result = json.loads(host.file(f"{STATE}/results/latest.json").content_string)
     assert result["verdict"] == "pass"

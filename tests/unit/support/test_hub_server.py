@@ -24,6 +24,7 @@ from huggingface_hub.errors import (
 )
 
 from ansible_collections.hgx.inference.tests.support.hub_server import (
+    Fault,
     HubHandler,
     HubServer,
     RepoFile,
@@ -262,6 +263,69 @@ def test_many_clients_at_once(hub: HubServer) -> None:
     for client in clients:
         client.join()
     assert bodies == [WEIGHTS] * 16
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("503", Fault("503")),
+        ("cut:files=*.bin:after=10:times=2", Fault("cut", "*.bin", 10, 2)),
+        ("missing:files=config.json", Fault("missing", "config.json")),
+    ],
+)
+def test_faults_on_the_command_line(text: str, fault: Fault) -> None:
+    assert Fault.parse(text) == fault
+
+
+def test_a_fault_that_is_none() -> None:
+    with pytest.raises(ValueError, match="explode is no fault; there are cut, stall"):
+        Fault.parse("explode")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "body"),
+    [
+        (Fault("429"), 429, None),
+        (Fault("503", "*.safetensors"), 503, None),
+        (Fault("503", "*.json"), 200, WEIGHTS),
+        (Fault("missing", times=0), 200, WEIGHTS),
+        (Fault("missing"), 404, None),
+        (Fault("damage", after=2), 200, WEIGHTS[:2] + b"\x03" + WEIGHTS[3:]),
+    ],
+)
+def test_faults(root: Path, fault: Fault, status: int, body: bytes | None) -> None:
+    with HubServer(root, faults=[fault]) as hub:
+        answer = request(hub, "GET", f"/{REPO}/resolve/main/model.safetensors")
+    assert answer[0] == status
+    assert body is None or answer[2] == body
+
+
+def test_a_fault_that_passes(root: Path) -> None:
+    with HubServer(root, faults=[Fault("503", times=2)]) as hub:
+        statuses = [request(hub, "GET", f"/{REPO}/resolve/main/config.json")[0] for _try in range(3)]
+    assert statuses == [503, 503, 200]
+
+
+def test_a_cut_connection(root: Path) -> None:
+    with HubServer(root, faults=[Fault("cut", after=1000)]) as hub, pytest.raises(http.client.IncompleteRead) as error:
+        request(hub, "GET", f"/{REPO}/resolve/main/model.safetensors")
+    assert len(error.value.partial) == 1000
+
+
+def test_main_can_move_on(root: Path) -> None:
+    with HubServer(root, faults=[Fault("moved")]) as hub:
+        assert HfApi(endpoint=hub.endpoint).model_info(REPO, revision="main").sha == "f" * 40
+
+
+def test_large_files_come_from_behind_a_redirect_without_a_token(root: Path) -> None:
+    with HubServer(root, tokens={REPO: "hf_x"}, redirect=True) as hub:
+        status, headers, _body = request(
+            hub, "GET", f"/{REPO}/resolve/main/model.safetensors", Authorization="Bearer hf_x"
+        )
+        assert (status, headers["x-linked-size"]) == (302, str(len(WEIGHTS)))
+        location = headers["location"].removeprefix(hub.endpoint)
+        assert request(hub, "GET", location, Range="bytes=0-9")[2] == WEIGHTS[:10]
+        assert request(hub, "GET", "/stats")[2] == b'{"model.safetensors": 10}'
 
 
 def test_as_a_program(root: Path) -> None:

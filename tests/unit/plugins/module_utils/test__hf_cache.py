@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,6 @@ from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import (
     Meter,
     RepoCache,
     RepoFile,
-    SnapshotState,
     free_bytes,
     human_bytes,
     human_duration,
@@ -24,7 +24,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import (
 
 COMMIT = "c" * 40
 SMALL = RepoFile("config.json", 5, "a" * 40)
-LARGE = RepoFile("sub/model.safetensors", 8192, "b" * 64, "b" * 64)
+LARGE = RepoFile("sub/model.safetensors", 8192, "b" * 64)
 FILES = [SMALL, LARGE]
 
 
@@ -87,12 +87,12 @@ def test_wrong_size_is_damaged(cache: RepoCache, size: int) -> None:
     assert set(state.damaged) == {cache.blob(LARGE.blob), f"{cache.snapshot(COMMIT)}/{LARGE.path}"}
 
 
-def test_partial_of_a_large_file_counts(cache: RepoCache) -> None:
+def test_partials_count(cache: RepoCache) -> None:
     leave_partial(cache, LARGE, 1024, "1a2b3c4d")
     leave_partial(cache, LARGE, 4096, "5e6f7a8b")
     leave_partial(cache, SMALL, 4)
     state = cache.state(COMMIT, FILES)
-    assert state.bytes_missing == 8192 - 4096 + SMALL.size
+    assert state.bytes_missing == 8192 - 4096 + 1
     assert [Path(path).name.split(".")[1] for path in cache.partials()[LARGE.blob]] == ["5e6f7a8b", "1a2b3c4d"]
 
 
@@ -104,7 +104,7 @@ def test_holes_do_not_count_as_fetched(cache: RepoCache) -> None:
 
 
 def test_shared_content_counts_once(cache: RepoCache) -> None:
-    twin = RepoFile("twin.safetensors", LARGE.size, LARGE.blob, LARGE.sha256)
+    twin = RepoFile("twin.safetensors", LARGE.size, LARGE.blob)
     state = cache.state(COMMIT, [LARGE, twin])
     assert (state.files, state.bytes_total) == (2, 8192)
 
@@ -159,7 +159,7 @@ def tree(**files: object) -> object:
         (tree(a={"size": 3, "blob_id": "a" * 40}), [RepoFile("a", 3, "a" * 40)]),
         (
             tree(b={"size": 9, "blob_id": "a" * 40, "lfs_sha256": "b" * 64, "lfs_size": 9, "xet_hash": "c" * 64}),
-            [RepoFile("b", 9, "b" * 64, "b" * 64)],
+            [RepoFile("b", 9, "b" * 64, xet=True)],
         ),
         (tree(), []),
         ({"format_version": 2, "files": {}}, None),
@@ -237,36 +237,111 @@ def test_human_duration(seconds: float, text: str) -> None:
     assert human_duration(seconds) == text
 
 
-def at(present: int, files: int = 0) -> SnapshotState:
-    missing = tuple(LARGE for _missing in range(10 - files))
-    return SnapshotState(files=10, bytes_total=1_000_000_000, bytes_present=present, missing=missing, damaged=())
-
-
 def test_meter_rate_and_time_to_go() -> None:
     meter = Meter()
-    assert meter.line(0, at(0)) == "0 B of 1.0 GB (0 %), 0 of 10 files"
-    line = meter.line(10, at(200_000_000, files=2))
-    assert line == "200.0 MB of 1.0 GB (20 %), 20.0 MB/s, 40 s to go, 2 of 10 files"
+    assert meter.line(0, 0, 1_000_000_000) == "0 B of 1.0 GB (0 %)"
+    assert meter.line(10, 200_000_000, 1_000_000_000) == "200.0 MB of 1.0 GB (20 %), 20.0 MB/s, 40 s to go"
 
 
 def test_meter_does_not_count_what_was_there_before() -> None:
     meter = Meter()
-    meter.line(0, at(900_000_000))
-    meter.line(10, at(910_000_000))
-    assert "(92 %), 1.0 MB/s, 80 s to go" in meter.line(20, at(920_000_000))
+    meter.line(0, 900_000_000, 1_000_000_000)
+    meter.line(10, 910_000_000, 1_000_000_000)
+    assert "(92 %), 1.0 MB/s, 80 s to go" in meter.line(20, 920_000_000, 1_000_000_000)
 
 
 def test_meter_follows_the_last_half_minute() -> None:
     meter = Meter()
     for second in range(60):
-        meter.line(second, at(second * 10_000_000))
+        meter.line(second, second * 10_000_000, 1_000_000_000)
     for second in range(60, 100):
-        line = meter.line(second, at(600_000_000 + (second - 60) * 1_000_000))
+        line = meter.line(second, 600_000_000 + (second - 60) * 1_000_000, 1_000_000_000)
     assert "1.0 MB/s" in line
 
 
 def test_meter_at_the_end_and_backwards() -> None:
     meter = Meter()
-    meter.line(0, at(500_000_000))
-    assert "0 B/s" in meter.line(1, at(400_000_000))
-    assert meter.line(2, at(1_000_000_000, files=10)) == "1.0 GB of 1.0 GB (100 %), 10 of 10 files"
+    meter.line(0, 500, 1000)
+    assert "0 B/s" in meter.line(1, 400, 1000)
+    assert meter.line(2, 1000, 1000) == "1.0 kB of 1.0 kB (100 %)"
+    assert Meter().line(0, 0, 0) == "0 B of 0 B (0 %)"
+
+
+def names(cache: RepoCache) -> list[str]:
+    """Return the names in the folder of blobs, with the hash of the large file as L."""
+    return sorted(name.replace(LARGE.blob, "L") for name in os.listdir(cache.blobs))
+
+
+@pytest.mark.parametrize(
+    ("partials", "size"),
+    [
+        ({"1a2b3c4d": 1024, "5e6f7a8b": 4096}, 4096),
+        ({"kept": 4096, "5e6f7a8b": 1024}, 4096),
+        ({"kept": 1024, "saved": 4096}, 4096),
+        ({"1a2b3c4d": 8193}, None),  # longer than the file
+        ({}, None),
+    ],
+)
+def test_claim_partial(cache: RepoCache, partials: dict[str, int], size: int | None) -> None:
+    Path(cache.blobs).mkdir(parents=True)
+    for name, count in partials.items():
+        leave_partial(cache, LARGE, count, name)
+    kept = Path(cache.claim_partial(LARGE))
+    assert names(cache) == ([] if size is None else ["L.kept.incomplete"])
+    assert (kept.stat().st_size if kept.exists() else None) == size
+
+
+def test_partial_with_holes_is_not_gone_on_with(cache: RepoCache) -> None:
+    leave_partial(cache, LARGE, 0)
+    with open(cache.partials()[LARGE.blob][0], "r+b") as stream:
+        stream.truncate(LARGE.size)
+    cache.claim_partial(LARGE)
+    assert names(cache) == []
+
+
+def test_what_the_library_removes_is_saved(cache: RepoCache) -> None:
+    leave_partial(cache, LARGE, 1024)
+    cache.save_partials()
+    Path(cache.blob(f"{LARGE.blob}.1a2b3c4d.incomplete")).unlink()
+    leave_partial(cache, LARGE, 4096, "5e6f7a8b")
+    cache.save_partials()
+    cache.save_partials()
+    assert names(cache) == ["L.5e6f7a8b.incomplete", "L.saved.incomplete"]
+    assert Path(cache.saved_partial(LARGE.blob)).stat().st_size == 4096
+
+
+def test_leftovers_go_when_the_blob_is_there(cache: RepoCache) -> None:
+    for name in ("kept", "saved", "1a2b3c4d"):
+        leave_partial(cache, LARGE, 10, name)
+    Path(cache.aside(LARGE.blob)).write_bytes(b"")
+    cache.drop_leftovers()
+    assert len(names(cache)) == 4
+    store(cache, LARGE)
+    cache.drop_leftovers()
+    assert names(cache) == ["L", "L.1a2b3c4d.incomplete"], "what is another program's stays"
+
+
+def test_link(cache: RepoCache) -> None:
+    store(cache, LARGE, link=False)
+    for _twice in range(2):
+        cache.link(COMMIT, LARGE)
+    link = Path(cache.snapshot(COMMIT), LARGE.path)
+    assert os.readlink(link) == f"../../../blobs/{LARGE.blob}"
+    assert cache.state(COMMIT, [LARGE]).complete
+
+
+def test_set_aside(cache: RepoCache) -> None:
+    store(cache, LARGE)
+    assert cache.set_aside(COMMIT, LARGE) == cache.aside(LARGE.blob)
+    assert names(cache) == ["L.corrupt"]
+    assert cache.state(COMMIT, [LARGE]).missing == (LARGE,)
+
+
+def test_set_aside_where_links_are_not_possible(cache: RepoCache) -> None:
+    content = Path(cache.snapshot(COMMIT), LARGE.path)
+    content.parent.mkdir(parents=True)
+    content.write_bytes(b"x" * LARGE.size)
+    Path(cache.blobs).mkdir()
+    assert cache.content(COMMIT, LARGE) == str(content)
+    cache.set_aside(COMMIT, LARGE)
+    assert not content.exists()

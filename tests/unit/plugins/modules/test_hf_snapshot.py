@@ -9,25 +9,31 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import shutil
+import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http import HTTPStatus
+from dataclasses import replace
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils import _hf_download
+from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import human_bytes
 from ansible_collections.hgx.inference.plugins.modules import hf_snapshot
-from ansible_collections.hgx.inference.tests.support.hub_server import HubError, HubHandler, HubServer, RepoFile
+from ansible_collections.hgx.inference.tests.support.hub_server import Fault, HubServer
 
 REPO = "org/model"
 LARGE = "model.safetensors"
-# huggingface_hub writes to disk in steps of 10 MiB.
-STEP = 10 * 1024 * 1024
+# What comes is written to disk in steps of this size.
+STEP = 1024 * 1024
 RUN = """
 import json, sys
 from ansible.module_utils.testing import patch_module_args
@@ -37,60 +43,21 @@ with patch_module_args(json.loads(sys.argv[1])):
 """
 
 
-class ObservedHub(HubServer):
-    """Remembers what it was asked for, and does what a test wants to go wrong."""
-
-    def __init__(self, root: Path, **options: Any) -> None:
-        super().__init__(root, handler=ObservedHandler, **options)
-        self.gets: list[tuple[str, str | None]] = []
-        self.sent_bytes = 0
-        self.refusal: HubError | None = None
-        self.refuse_files_only = False
-        self.cut_after: int | None = None
-        self.stall_after: int | None = None
-        self.stall_end = threading.Event()
-
-    def fetched(self) -> list[str]:
-        """Return the files whose content was asked for."""
-        return [path.split("/", 5)[5] for path, _range in self.gets if "/resolve/" in path]
-
-
-class ObservedHandler(HubHandler):
-    server: ObservedHub
-
-    def _answer(self) -> None:
-        if self.command == "GET":
-            self.server.gets.append((self.path, self.headers.get("Range")))
-        is_file = "/resolve/" in self.path
-        if self.server.refusal and (is_file or not self.server.refuse_files_only):
-            self._send_error(self.server.refusal)
-        else:
-            super()._answer()
-
-    def send_bytes(self, file: RepoFile, first: int, last: int) -> None:
-        limit = self.server.cut_after or self.server.stall_after
-        if self.command == "GET" and file.is_lfs and limit:
-            super().send_bytes(file, first, first + limit - 1)
-            if self.server.cut_after:
-                # Whatever comes next is refused, as by a server that goes down.
-                self.server.refusal = HubError(HTTPStatus.INTERNAL_SERVER_ERROR, "", "going down")
-            else:
-                self.server.stall_end.wait(30)
-            self.close_connection = True
-        else:
-            super().send_bytes(file, first, last)
-
-    def _write(self, data: bytes) -> None:
-        super()._write(data)
-        if self.command == "GET" and "/resolve/" in self.path:
-            self.server.sent_bytes += len(data)
-
-
 class Result(dict[str, Any]):
     @property
     def message(self) -> str:
         assert self.get("failed"), self
         return str(self["msg"])
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the one snapshot."""
+        (snapshot,) = self["snapshots"]
+        return Path(snapshot["path"])
+
+    @property
+    def commit(self) -> str:
+        return self.folder.name
 
 
 RunModule = Callable[..., Result]
@@ -107,11 +74,14 @@ def repo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hub(repo: Path) -> Iterator[ObservedHub]:
-    server = ObservedHub(repo.parents[1])
-    with server:
+def hub(repo: Path) -> Iterator[HubServer]:
+    with HubServer(repo.parents[1]) as server:
         yield server
-        server.stall_end.set()
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_hf_download, "RETRY_WAITS_S", (0.1, 0.2))
 
 
 @pytest.fixture(autouse=True)
@@ -130,14 +100,15 @@ def cache_home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def arguments(hub: ObservedHub, cache_home: Path) -> dict[str, Any]:
-    return {"repo": REPO, "cache_home": str(cache_home), "endpoint": hub.endpoint, "disk_reserve_gb": 0}
+def arguments(hub: HubServer, cache_home: Path) -> dict[str, Any]:
+    return {"models": [{"repo": REPO}], "cache_home": str(cache_home), "endpoint": hub.endpoint, "disk_reserve_gb": 0}
 
 
 @pytest.fixture
 def run(arguments: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> RunModule:
-    def run_module(check: bool = False, **more: Any) -> Result:
-        with patch_module_args({**arguments, **more, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+    def run_module(check: bool = False, repo: str = REPO, revision: str = "main", **more: Any) -> Result:
+        given = {**arguments, "models": [{"repo": repo, "revision": revision}], **more, "_ansible_check_mode": check}
+        with patch_module_args(given), pytest.raises(SystemExit):
             hf_snapshot.main()
         output = capsys.readouterr().out
         assert str(more.get("token") or "no token") not in output
@@ -156,6 +127,20 @@ def start(arguments: dict[str, Any], **environment: str) -> subprocess.Popen[byt
     )
 
 
+def fetched(hub: HubServer) -> list[str]:
+    """Return the files whose content was asked for."""
+    return [path.split("/", 5)[5] for method, path, _range in hub.requests if method == "GET" and "/resolve/" in path]
+
+
+def ranges(hub: HubServer) -> list[str | None]:
+    """Return which parts of the large file were asked for."""
+    return [part for method, path, part in hub.requests if method == "GET" and path.endswith(LARGE)]
+
+
+def refuse(hub: HubServer, status: int, files: str = "*") -> None:
+    hub.faults[:] = [Fault(str(status), files)]
+
+
 def pinned(cache_home: Path) -> str:
     return (cache_home / "hub" / "models--org--model" / "refs" / "main").read_text()
 
@@ -166,49 +151,80 @@ def partials(cache_home: Path) -> list[Path]:
 
 def test_fresh_fill(run: RunModule, repo: Path, cache_home: Path) -> None:
     result = run()
-    snapshot = Path(result["path"])
     assert result["changed"]
-    assert result["commit"] == pinned(cache_home) == snapshot.name
+    assert result.commit == pinned(cache_home)
     for path in (file for file in repo.rglob("*") if file.is_file()):
-        assert (snapshot / path.relative_to(repo)).read_bytes() == path.read_bytes()
-    assert result["files"] == 3
+        assert (result.folder / path.relative_to(repo)).read_bytes() == path.read_bytes()
+    assert result["snapshots"][0]["files"] == 3
     assert result["bytes_total"] == result["bytes_fetched"] == 20_000 + 3 + 15
     assert result["bytes_missing"] == 0
     assert partials(cache_home) == []
 
 
+def test_every_hugging_face_program_finds_it(run: RunModule, cache_home: Path) -> None:
+    """The library's own view of the cache: complete, without warnings, and listed file by file."""
+    from huggingface_hub import get_cached_repo_tree, scan_cache_dir, snapshot_download
+
+    result = run()
+    hub = cache_home / "hub"
+    assert snapshot_download(REPO, cache_dir=hub, local_files_only=True) == str(result.folder)
+    assert {file.path for file in get_cached_repo_tree(REPO, cache_dir=hub)} == {
+        "config.json",
+        "sub/{{ chat }}.jinja",
+        LARGE,
+    }
+    info = scan_cache_dir(hub)
+    assert info.warnings == []
+    assert info.size_on_disk == 20_018
+
+
 def test_second_run_needs_neither_hub_nor_library(
-    run: RunModule, hub: ObservedHub, monkeypatch: pytest.MonkeyPatch
+    run: RunModule, hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run()
-    hub.refusal = HubError(HTTPStatus.SERVICE_UNAVAILABLE, "", "down")
-    hub.gets.clear()
+    refuse(hub, 503)
+    hub.requests.clear()
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     second = run()
     assert not second["changed"]
-    assert hub.gets == []
+    assert hub.requests == []
     assert second["duration"] < 0.1
-    assert {key: second[key] for key in ("commit", "path", "files", "bytes_total")} == {
-        key: first[key] for key in ("commit", "path", "files", "bytes_total")
-    }
+    assert {**second["snapshots"][0], "bytes_fetched": 20_018} == first["snapshots"][0]
 
 
-def test_check_mode(run: RunModule, hub: ObservedHub, cache_home: Path) -> None:
+def test_check_mode(run: RunModule, hub: HubServer, cache_home: Path) -> None:
     plan = run(check=True)
     assert plan["changed"]
     assert plan["bytes_missing"] == plan["bytes_total"] == 20_018
     assert "would fetch 20.0 kB in 3 of 3 files" in plan["msg"]
-    assert hub.fetched() == []
+    assert fetched(hub) == []
     assert not cache_home.exists()
     run()
     assert not run(check=True)["changed"]
 
 
-def test_commit_as_revision(run: RunModule, hub: ObservedHub, cache_home: Path) -> None:
+def test_several_repositories(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
+    (repo.parent / "draft").mkdir()
+    (repo.parent / "draft" / LARGE).write_bytes(os.urandom(5_000))
+    result = run(models=[{"repo": REPO}, {"repo": "org/draft"}])
+    assert [snapshot["repo"] for snapshot in result["snapshots"]] == [REPO, "org/draft"]
+    assert result["bytes_fetched"] == 25_018
+    assert result["msg"].count("; ") == 1
+    assert (cache_home / "hub" / "models--org--draft" / "refs" / "main").exists()
+
+
+def test_commit_as_revision(run: RunModule, hub: HubServer, cache_home: Path) -> None:
     commit = hub.hub.repo(REPO).commit
     assert run(revision=commit)["changed"]
     assert not (cache_home / "hub" / "models--org--model" / "refs").exists()
     assert not run(revision=commit)["changed"]
+
+
+def test_commit_that_others_have_resolved(run: RunModule, hub: HubServer, cache_home: Path) -> None:
+    commit = hub.hub.repo(REPO).commit
+    hub.faults.append(Fault("moved"))
+    run(commits={REPO: commit})
+    assert pinned(cache_home) == commit
 
 
 def test_progress(run: RunModule, tmp_path: Path) -> None:
@@ -216,12 +232,33 @@ def test_progress(run: RunModule, tmp_path: Path) -> None:
     assert (tmp_path / "progress").read_text() == "org/model: 20.0 kB of 20.0 kB (100 %), 3 of 3 files\n"
 
 
+@pytest.mark.parametrize(("mode", "folder", "file"), [("0755", 0o755, 0o644), ("2770", 0o770, 0o660)])
+def test_modes(run: RunModule, mode: str, folder: int, file: int) -> None:
+    before = os.umask(0o077)
+    try:
+        snapshot = run(mode=mode).folder
+    finally:
+        os.umask(before)
+    assert snapshot.stat().st_mode & 0o777 == folder
+    assert {path.stat().st_mode & 0o777 for path in snapshot.rglob("*") if path.is_file()} == {file}
+
+
+def test_content_that_files_share_is_fetched_once(run: RunModule, hub: HubServer, repo: Path) -> None:
+    (repo / "twin.safetensors").write_bytes((repo / LARGE).read_bytes())
+    folder = run().folder
+    assert (folder / "twin.safetensors").read_bytes() == (folder / LARGE).read_bytes()
+    assert sum(hub.sent.values()) == 20_018
+
+
+# What is interrupted
+
+
 def test_killed_transfer_goes_on_where_it_stopped(
-    run: RunModule, arguments: dict[str, Any], hub: ObservedHub, repo: Path, cache_home: Path
+    run: RunModule, arguments: dict[str, Any], hub: HubServer, repo: Path, cache_home: Path
 ) -> None:
     content = os.urandom(3 * STEP)
     (repo / LARGE).write_bytes(content)
-    hub.stall_after = 2 * STEP + 5
+    hub.faults.append(Fault("stall", LARGE, after=2 * STEP + 5, times=1))
     process = start(arguments)
     deadline = time.monotonic() + 30
     while not any(path.stat().st_size == 2 * STEP for path in partials(cache_home)):
@@ -229,111 +266,435 @@ def test_killed_transfer_goes_on_where_it_stopped(
         time.sleep(0.05)
     process.kill()
     process.communicate()
-    hub.stall_end.set()
-    hub.stall_after = None
-    hub.gets.clear()
+    hub.requests.clear()
 
     assert run(check=True)["bytes_missing"] == STEP
     result = run()
 
-    assert (Path(result["path"]) / LARGE).read_bytes() == content
+    assert (result.folder / LARGE).read_bytes() == content
     assert result["bytes_fetched"] == STEP
-    ranges = [range_header for path, range_header in hub.gets if path.endswith(LARGE)]
-    assert ranges == [f"bytes={2 * STEP}-"]
-    assert "config.json" not in hub.fetched()
+    assert ranges(hub) == [f"bytes={2 * STEP}-"]
+    assert "config.json" not in fetched(hub)
     assert partials(cache_home) == []
 
 
-def test_failed_transfer_keeps_its_bytes(run: RunModule, hub: ObservedHub, repo: Path, cache_home: Path) -> None:
+def test_a_connection_that_ends_early_is_gone_on_with(
+    run: RunModule, hub: HubServer, repo: Path, cache_home: Path
+) -> None:
     content = os.urandom(3 * STEP)
     (repo / LARGE).write_bytes(content)
-    hub.cut_after = 2 * STEP + 5
-    assert "answered with status 500" in run().message
-    hub.cut_after = hub.refusal = None
-    hub.gets.clear()
-
+    hub.faults.append(Fault("cut", LARGE, after=2 * STEP + 5, times=1))
     result = run()
-
-    assert (Path(result["path"]) / LARGE).read_bytes() == content
-    assert [given for path, given in hub.gets if path.endswith(LARGE)] == [f"bytes={2 * STEP}-"]
+    assert (result.folder / LARGE).read_bytes() == content
+    assert ranges(hub) == [None, f"bytes={2 * STEP}-"]
     assert partials(cache_home) == []
 
 
-def test_partial_with_wrong_bytes_is_thrown_away(
-    run: RunModule, hub: ObservedHub, repo: Path, cache_home: Path
+@pytest.mark.slow
+@pytest.mark.parametrize("xet", [True, False])
+def test_a_stalled_transfer_is_started_again(
+    run: RunModule, hub: HubServer, repo: Path, cache_home: Path, xet: bool
 ) -> None:
+    content = os.urandom(3 * STEP)
+    (repo / LARGE).write_bytes(content)
+    hub.faults.append(Fault("stall", LARGE, after=STEP + 5, times=1))
+    result = run(stall_timeout=2, xet=xet)
+    assert (result.folder / LARGE).read_bytes() == content
+    assert ranges(hub) == [None, f"bytes={STEP}-"]
+    way = "Xet" if xet else "plain HTTP"
+    assert result["notes"] == [f"{way}: no byte came for 2 s after 1.0 MB; went on by {way}"]
+
+
+def test_a_process_that_is_killed_is_started_again(arguments: dict[str, Any], hub: HubServer, repo: Path) -> None:
+    """As by the kernel, for lack of memory."""
+    (repo / LARGE).write_bytes(os.urandom(3 * STEP))
+    hub.faults.append(Fault("stall", LARGE, after=STEP, times=1))
+    process = start(arguments)
+    deadline = time.monotonic() + 30
+    while not hub.sent[LARGE]:
+        assert process.poll() is None and time.monotonic() < deadline, "no bytes were sent"
+        time.sleep(0.05)
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(child), signal.SIGKILL)
+    result = json.loads(process.communicate()[0])
+    assert "the process ended with code -9 (without a word)" in result["notes"][0]
+    assert result["bytes_fetched"] == 3 * STEP + 18
+
+
+@pytest.mark.slow
+def test_a_hub_that_sends_nothing_any_more(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
+    (repo / LARGE).write_bytes(os.urandom(3 * STEP))
+    hub.faults += [Fault("stall", LARGE, after=STEP, times=1), Fault("stall", LARGE)]
+    message = run(stall_timeout=1, xet=False).message
+    assert "no byte came for 1 s, several times in a row, after 1.0 MB" in message
+    assert "is kept; run again" in message
+    hub.faults.clear()
+    assert run()["bytes_fetched"] < 2 * STEP + 20
+
+
+def test_partial_with_wrong_bytes_is_thrown_away(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
     sha256 = hub.hub.repo(REPO).files[LARGE].sha256
     partial = cache_home / "hub" / "models--org--model" / "blobs" / f"{sha256}.0123abcd.incomplete"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"\0" * 10_000)
-    result = run()
-    assert (Path(result["path"]) / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert (run().folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
     assert partials(cache_home) == []
+    assert list(cache_home.rglob("*.corrupt")) == []
 
 
-def test_truncated_file_is_fetched_again_alone(run: RunModule, hub: ObservedHub, repo: Path) -> None:
-    path = Path(run()["path"]) / LARGE
-    with path.open("r+b") as stream:
-        stream.truncate(19_999)
-    hub.gets.clear()
-    assert run(check=True)["bytes_missing"] == 20_000
-    assert run()["changed"]
-    assert path.read_bytes() == (repo / LARGE).read_bytes()
-    assert hub.fetched() == [LARGE]
-
-
-def test_two_runs_at_once(arguments: dict[str, Any], hub: ObservedHub, repo: Path) -> None:
+def test_two_runs_at_once(arguments: dict[str, Any], hub: HubServer, repo: Path, tmp_path: Path) -> None:
     (repo / LARGE).write_bytes(os.urandom(3 * STEP))
     # A host that serves with the Hub offline can still fill its cache.
     processes = [start(arguments, HF_HUB_OFFLINE="1") for _run in range(2)]
     results = [json.loads(process.communicate()[0]) for process in processes]
     assert [result.get("failed", False) for result in results] == [False, False]
-    assert (Path(results[0]["path"]) / LARGE).read_bytes() == (repo / LARGE).read_bytes()
-    assert hub.fetched().count(LARGE) == 1
+    assert sorted(result["bytes_fetched"] for result in results) == [0, 3 * STEP + 18]
+    assert hub.sent[LARGE] == 3 * STEP
 
 
-def test_main_has_moved(run: RunModule, hub: ObservedHub, repo: Path, cache_home: Path) -> None:
-    old = run()["commit"]
+# Xet: the real client, with a store in a folder instead of the Hub's
+
+
+@pytest.fixture
+def xet(hub: HubServer, repo: Path, tmp_path: Path) -> str:
+    """Offer the large file by Xet, too; return the store. It is filled in a process of its own."""
+    (repo / LARGE).write_bytes(os.urandom(3 * STEP))
+    store = f"local://{tmp_path / 'xet'}"
+    fill = "import hf_xet, sys; print(hf_xet.upload_files([sys.argv[1]], sys.argv[2], None, None, None, None)[0].hash)"
+    command = [sys.executable, "-c", fill, str(repo / LARGE), store]
+    hub.xet = {LARGE: subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()}
+    hub.xet_store = store
+    return store
+
+
+def test_xet(run: RunModule, hub: HubServer, repo: Path, xet: str, cache_home: Path) -> None:
+    result = run()
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert (ranges(hub), result["notes"]) == ([], [])
+    assert partials(cache_home) == []
+    assert not run()["changed"]
+
+
+def test_xet_is_not_used_unless_wanted(run: RunModule, hub: HubServer, xet: str) -> None:
+    run(xet=False)
+    assert ranges(hub) == [None]
+
+
+def test_an_unfinished_file_is_gone_on_with_by_plain_http(
+    run: RunModule, hub: HubServer, repo: Path, xet: str, cache_home: Path
+) -> None:
+    sha256 = hub.hub.repo(REPO).files[LARGE].sha256
+    partial = cache_home / "hub" / "models--org--model" / "blobs" / f"{sha256}.0123abcd.incomplete"
+    partial.parent.mkdir(parents=True)
+    partial.write_bytes((repo / LARGE).read_bytes()[: 2 * STEP])
+    run()
+    assert ranges(hub) == [f"bytes={2 * STEP}-"]
+
+
+def test_xet_that_fails_is_done_without(run: RunModule, hub: HubServer, repo: Path, xet: str) -> None:
+    hub.xet[LARGE] = "0" * 64
+    result = run()
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert "went on with plain HTTP, because Xet failed" in result["notes"][0]
+
+
+@pytest.mark.slow
+def test_xet_that_hangs_is_done_without(run: RunModule, hub: HubServer, repo: Path, xet: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        hub.xet_store = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        result = run(stall_timeout=1.5)
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert [note.partition(";")[2] for note in result["notes"]] == [" went on by Xet", " went on by plain HTTP"]
+
+
+@pytest.mark.slow
+def test_killed_again_and_again() -> None:
+    """The small form of what CONTRIBUTING.md says how to show with 8 GB."""
+    script = Path(__file__).parents[3] / "proof" / "weights.py"
+    command = [sys.executable, str(script), "--gigabytes", "1", "--kills", "5", "--rounds", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What is corrupt
+
+
+def flip(path: Path, position: int = 10) -> None:
+    with path.open("r+b") as stream:
+        stream.seek(position)
+        byte = stream.read(1)
+        stream.seek(position)
+        stream.write(bytes([byte[0] ^ 1]))
+
+
+@pytest.mark.parametrize("name", [LARGE, "config.json"])
+def test_a_flipped_byte_is_found_and_the_file_is_fetched_again_alone(
+    run: RunModule, hub: HubServer, repo: Path, name: str
+) -> None:
+    path = run().folder / name
+    flip(path, 0)
+    hub.requests.clear()
+    result = run()
+    assert result["changed"]
+    assert result["corrupt"] == [f"{REPO}/{name}"]
+    assert f"{name} of {REPO} was corrupt: its hash is" in result["notes"][0]
+    assert path.read_bytes() == (repo / name).read_bytes()
+    assert fetched(hub) == [name]
+    assert not run()["changed"]
+
+
+def test_a_corrupt_file_that_cannot_be_fetched_again_is_named(run: RunModule, hub: HubServer, cache_home: Path) -> None:
+    path = run().folder / LARGE
+    flip(path)
+    refuse(hub, 503)
+    message = run().message
+    assert f"{LARGE} of {REPO} was corrupt" in message and "answered with status 503" in message
+    assert len(list(cache_home.rglob("*.corrupt"))) == 1
+    assert not path.exists(), "it must not be taken for complete"
+    hub.faults.clear()
+    run()
+    assert list(cache_home.rglob("*.corrupt")) == []
+
+
+def test_bytes_that_changed_without_a_trace_are_found_on_request(run: RunModule, repo: Path) -> None:
+    path = run().folder / LARGE
+    status = path.stat()
+    flip(path)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert not run()["changed"]
+    assert run(verify=True)["corrupt"] == [f"{REPO}/{LARGE}"]
+    assert path.read_bytes() == (repo / LARGE).read_bytes()
+
+
+def test_what_another_program_has_fetched_is_hashed_once(
+    run: RunModule, hub: HubServer, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import snapshot_download
+
+    folder = snapshot_download(REPO, cache_dir=cache_home / "hub", endpoint=hub.endpoint)
+    flip(Path(folder) / LARGE)
+    assert run()["corrupt"] == [f"{REPO}/{LARGE}"]
+    monkeypatch.setattr(_hf_download, "find_corrupt", lambda checks, good, seen: [] if not checks else pytest.fail())
+    assert run()["corrupt"] == []
+
+
+def test_truncated_file_is_fetched_again_alone(run: RunModule, hub: HubServer, repo: Path) -> None:
+    path = run().folder / LARGE
+    with path.open("r+b") as stream:
+        stream.truncate(19_999)
+    hub.requests.clear()
+    assert run(check=True)["bytes_missing"] == 20_000
+    assert run()["changed"]
+    assert path.read_bytes() == (repo / LARGE).read_bytes()
+    assert fetched(hub) == [LARGE]
+
+
+# What the hub does wrong
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "redirect"),
+    [
+        (Fault("cut", LARGE, after=2 * STEP + 7, times=2), True),
+        (Fault("429", times=2), False),
+        (Fault("503", LARGE, times=2), True),
+        (Fault("503", "config.json", times=1), False),
+        (Fault("503", "api", times=2), False),
+        (Fault("damage", LARGE, after=5, times=1), True),
+        (Fault("damage", "config.json", after=1, times=1), False),
+        (Fault("stall", LARGE, after=2 * STEP, times=2), True),
+    ],
+    ids=str,
+)
+def test_a_passing_fault_ends_complete(
+    run: RunModule, hub: HubServer, repo: Path, fault: Fault, redirect: bool
+) -> None:
+    (repo / LARGE).write_bytes(os.urandom(3 * STEP))
+    hub.redirect = redirect
+    hub.faults.append(replace(fault))
+    result = run(stall_timeout=2)
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert not run()["changed"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "part"),
+    [
+        (Fault("damage", LARGE, after=5), "serves other bytes than are listed"),
+        (Fault("missing", LARGE), f"{LARGE}: "),
+        (Fault("503", LARGE), f"{LARGE}: "),
+        (Fault("403", LARGE), "may not read it (403)"),
+        (Fault("503"), "answered with status 503"),
+    ],
+)
+def test_a_lasting_fault_is_an_error_and_never_a_complete_cache(
+    run: RunModule, hub: HubServer, cache_home: Path, fault: Fault, part: str
+) -> None:
+    hub.faults.append(replace(fault))
+    assert part in run().message
+    again = run()
+    assert again.get("failed"), "taken for complete"
+    hub.faults.clear()
+    assert run()["changed"]
+    assert not run()["changed"]
+
+
+def test_main_that_moves_meanwhile_changes_nothing(run: RunModule, hub: HubServer) -> None:
+    commit = hub.hub.repo(REPO).commit
+    refuse(hub, 403, LARGE)
+    run()
+    hub.faults[:] = [Fault("moved")]
+    assert run().commit == commit
+
+
+def test_main_has_moved(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
+    old = run().commit
     (repo / "config.json").write_text('{"new": true}\n')
-    hub.gets.clear()
+    hub.requests.clear()
 
-    assert run()["commit"] == old
-    assert hub.gets == []
+    assert run().commit == old
+    assert hub.requests == []
 
     plan = run(check=True, update=True)
-    assert plan["changed"] and plan["commit"] != old
+    assert plan["changed"] and plan.commit != old
     assert pinned(cache_home) == old
 
     updated = run(update=True)
-    assert updated["commit"] == plan["commit"] == pinned(cache_home)
-    assert hub.fetched() == ["config.json"]
+    assert updated.commit == plan.commit == pinned(cache_home)
+    assert fetched(hub) == ["config.json"]
     assert updated["bytes_fetched"] == 14
     assert not run(update=True)["changed"]
 
 
-def test_failed_update_leaves_the_record_alone(run: RunModule, hub: ObservedHub, repo: Path, cache_home: Path) -> None:
-    old = run()["commit"]
+def test_failed_update_leaves_the_record_alone(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
+    old = run().commit
     (repo / LARGE).write_bytes(os.urandom(30_000))
-    hub.refusal = HubError(HTTPStatus.FORBIDDEN, "", "no")
-    hub.refuse_files_only = True
+    refuse(hub, 403, LARGE)
     assert "may not read it (403)" in run(update=True).message
     assert pinned(cache_home) == old
     assert not run()["changed"]
 
 
-def test_unfinished_commit_that_is_gone(run: RunModule, hub: ObservedHub, repo: Path) -> None:
-    hub.refusal = HubError(HTTPStatus.FORBIDDEN, "", "no")
-    hub.refuse_files_only = True
+def test_unfinished_commit_that_is_gone(run: RunModule, hub: HubServer, repo: Path) -> None:
+    refuse(hub, 403, "[!a]*")
     run()
     commit = hub.hub.repo(REPO).commit
     (repo / LARGE).write_bytes(os.urandom(30_000))
-    hub.refusal = None
+    hub.faults.clear()
     message = run().message
     assert f"no revision {commit} (recorded for 'main'; update resolves that again)" in message
     assert run(update=True)["changed"]
 
 
-def test_no_space(run: RunModule, hub: ObservedHub, cache_home: Path) -> None:
+# Peers
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """Another node: the folder of its cache, and where it serves that."""
+    folder = tmp_path / "node"
+    folder.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield folder, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_all_comes_from_a_peer(run: RunModule, hub: HubServer, repo: Path, node: tuple[Path, str]) -> None:
+    folder, url = node
+    given = run(cache_home=str(folder), offer=True)
+    refuse(hub, 503)
+    hub.requests.clear()
+    result = run(peer=url, commits={REPO: given.commit})
+    assert hub.requests == [], "the hub need not even be there"
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert (result.folder / "sub" / "{{ chat }}.jinja").read_text() == "{{ messages }}\n"
+    assert not run()["changed"]
+
+
+@pytest.mark.slow
+def test_a_peer_that_is_still_filling_its_cache_is_waited_for(
+    run: RunModule, arguments: dict[str, Any], hub: HubServer, repo: Path, node: tuple[Path, str]
+) -> None:
+    (repo / LARGE).write_bytes(os.urandom(2 * STEP))
+    commit = hub.hub.repo(REPO).commit
+    hub.faults.append(Fault("stall", LARGE, after=STEP, times=1))
+    folder, url = node
+    process = start({**arguments, "cache_home": str(folder), "offer": True, "stall_timeout": 3})
+    result = run(peer=url, commits={REPO: commit}, stall_timeout=8)
+    assert "failed" not in json.loads(process.communicate()[0])
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert sum(hub.sent.values()) == 2 * STEP + 18, "the hub has sent each byte once"
+
+
+def test_a_corrupt_file_of_a_peer_is_not_taken(
+    run: RunModule, hub: HubServer, repo: Path, node: tuple[Path, str]
+) -> None:
+    folder, url = node
+    given = run(cache_home=str(folder), offer=True)
+    flip(given.folder / LARGE)
+    result = run(peer=url, commits={REPO: given.commit})
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert f"{url} did not give {LARGE}, the Hub did instead" in " ".join(result["notes"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("offer", [True, False], ids=["failed", "gone"])
+def test_a_peer_that_fails_is_done_without(
+    run: RunModule, hub: HubServer, repo: Path, node: tuple[Path, str], offer: bool
+) -> None:
+    folder, url = node
+    commit = hub.hub.repo(REPO).commit
+    if offer:
+        refuse(hub, 403, LARGE)
+        assert run(cache_home=str(folder), offer=True, commits={REPO: commit}).message
+        hub.faults.clear()
+    else:
+        url = "http://127.0.0.1:1"
+    result = run(peer=url, commits={REPO: commit}, stall_timeout=2)
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+
+
+# Pruning
+
+
+def test_prune(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
+    old = run().commit
+    (repo / LARGE).write_bytes(os.urandom(30_000))
+    new = run(update=True).commit
+    snapshots = cache_home / "hub" / "models--org--model" / "snapshots"
+    assert {path.name for path in snapshots.iterdir()} == {old, new}, "nothing goes unless asked for"
+
+    kept = run(prune=True, keep_commits=[old])
+    assert (kept["changed"], kept["bytes_freed"]) == (False, 0)
+
+    plan = run(check=True, prune=True)
+    assert (plan["changed"], plan["bytes_freed"]) == (True, 20_000)
+    assert "would free 20.0 kB of other revisions" in plan["msg"]
+
+    pruned = run(prune=True)
+    assert (pruned["changed"], pruned["bytes_freed"]) == (True, 20_000)
+    assert [path.name for path in snapshots.iterdir()] == [new]
+    assert not run(prune=True)["changed"]
+    assert (pruned.folder / "config.json").read_text() == "{}\n", "what both share is kept"
+
+
+# What cannot be
+
+
+def test_no_space(run: RunModule, hub: HubServer, cache_home: Path) -> None:
     message = run(disk_reserve_gb=10**9).message
     for part in (
         REPO,
@@ -343,8 +704,42 @@ def test_no_space(run: RunModule, hub: ObservedHub, cache_home: Path) -> None:
         "lower the reserve",
     ):
         assert part in message
-    assert hub.fetched() == []
+    assert fetched(hub) == []
     assert not cache_home.exists()
+
+
+@pytest.mark.slow
+def test_a_disk_that_fills_up_meanwhile_loses_nothing(run: RunModule, repo: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("needs the right to mount")
+    try:
+        (repo / LARGE).write_bytes(os.urandom(3 * STEP))
+        home = disk / "cache"
+        assert run(cache_home=str(home), check=True)["bytes_missing"] == 3 * STEP + 18
+        # Another program takes the space when it was found to be enough.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_hf_download, "space_problem", lambda *args: None)
+            (disk / "other").write_bytes(b"x" * (2 * STEP))
+            assert "the disk is full" in run(cache_home=str(home)).message
+        message = run(cache_home=str(home)).message
+        kept = sum(path.stat().st_size for path in partials(home))
+        assert kept > STEP
+        assert f"{human_bytes(3 * STEP - kept)} are to be fetched" in message and "too little" in message
+        (disk / "other").unlink()
+        assert run(cache_home=str(home))["bytes_fetched"] == 3 * STEP - kept
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_space_is_counted_for_all_repositories_together(
+    run: RunModule, repo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(repo, repo.parent / "draft")
+    monkeypatch.setattr(_hf_download, "free_bytes", lambda path: 30_000)
+    assert "40.0 kB are to be fetched" in run(models=[{"repo": REPO}, {"repo": "org/draft"}]).message
+    assert run()["changed"]
 
 
 @pytest.mark.parametrize(
@@ -354,7 +749,7 @@ def test_no_space(run: RunModule, hub: ObservedHub, cache_home: Path) -> None:
         ("hf_wrong", ["access is restricted", "with the account of the token"]),
     ],
 )
-def test_gated(run: RunModule, hub: ObservedHub, token: str | None, parts: list[str]) -> None:
+def test_gated(run: RunModule, hub: HubServer, token: str | None, parts: list[str]) -> None:
     hub.hub.tokens[REPO] = "hf_right"
     message = run(token=token).message
     assert all(part in message for part in [*parts, f"{hub.endpoint}/{REPO}"])
@@ -373,21 +768,20 @@ def test_gated(run: RunModule, hub: ObservedHub, token: str | None, parts: list[
         (503, "", None, ["answered with status 503"]),
     ],
 )
-def test_refused(run: RunModule, hub: ObservedHub, status: int, code: str, token: str | None, parts: list[str]) -> None:
-    hub.refusal = HubError(
-        HTTPStatus(status), code, "Invalid credentials in Authorization header" if not code else "no"
-    )
+def test_refused(run: RunModule, hub: HubServer, status: int, code: str, token: str | None, parts: list[str]) -> None:
+    refuse(hub, status)
+    hub.faults[0].code = code
     message = run(token=token).message
     assert all(part in message for part in [REPO, *parts])
     assert "Traceback" not in message
 
 
-def test_unknown_repository(run: RunModule, hub: ObservedHub) -> None:
+def test_unknown_repository(run: RunModule, hub: HubServer) -> None:
     assert f"Check {hub.endpoint}/org/typo" in run(repo="org/typo").message
 
 
 @pytest.mark.parametrize("revision", ["v9", "{{ revision }}"])
-def test_unknown_revision(run: RunModule, hub: ObservedHub, revision: str) -> None:
+def test_unknown_revision(run: RunModule, hub: HubServer, revision: str) -> None:
     message = run(revision=revision).message
     assert f"{hub.endpoint} has no revision {revision} of it" in message
 
@@ -399,6 +793,8 @@ def test_unknown_revision(run: RunModule, hub: ObservedHub, revision: str) -> No
         ({"endpoint": "huggingface.co"}, "huggingface.co cannot be reached"),
         ({"repo": "org/{{ name }}"}, "'org/{{ name }}' is not the name of a repository"),
         ({"revision": "../x"}, "'../x' is not a revision"),
+        ({"models": []}, "models is empty"),
+        ({"mode": "u=rwx"}, "octal notation"),
     ],
 )
 def test_fails_at_once(run: RunModule, options: dict[str, str], part: str) -> None:

@@ -311,7 +311,8 @@ def _unreachable(url: str) -> str | None:
     """Return why nothing answers at C(url). A refusal such as 401 or 404 is an answer; a server's error is none."""
     try:
         request = urllib.request.Request(url, method="HEAD")
-        with urllib.request.urlopen(request, timeout=URL_TIMEOUT_S):
+        # An opener of its own knows the proxies of the environment, as the download will.
+        with urllib.request.build_opener().open(request, timeout=URL_TIMEOUT_S):
             return None
     except urllib.error.HTTPError as exc:
         return f"status {exc.code}" if exc.code >= 500 else None

@@ -372,6 +372,7 @@ class HubHandler(BaseHTTPRequestHandler):
         with file.source.open("rb") as stream:
             while position < end:
                 count = min(CHUNK, end - position)
+                self.server.note_sent(file, count)  # before a client that has it all can ask for the count
                 if damage and position <= damage.after < position + count:
                     stream.seek(position)
                     block = bytearray(stream.read(count))
@@ -380,7 +381,6 @@ class HubHandler(BaseHTTPRequestHandler):
                 elif self.connection.sendfile(stream, position, count) < count:
                     self.close_connection = True  # the file has shrunk meanwhile: the client sees too few bytes
                     return
-                self.server.note_sent(file, count)
                 position += count
         if stall:
             self.server.wake.wait(STALL_S)

@@ -23,14 +23,7 @@ options:
       - By default all entries are returned.
     type: list
     elements: str
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
-    details: Changes nothing.
+extends_documentation_fragment: [hgx.inference.looks_only]
 """
 
 EXAMPLES = r"""

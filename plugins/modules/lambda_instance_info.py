@@ -16,6 +16,7 @@ description:
   - On request also tells what an instance type costs and where one is free.
 extends_documentation_fragment:
   - hgx.inference.lambda_cloud
+  - hgx.inference.looks_only
 options:
   id:
     description: Only the instance with this ID.
@@ -33,14 +34,6 @@ options:
   instance_type:
     description: Tell also what this type costs and where it is free, as RV(offer).
     type: str
-attributes:
-  check_mode:
-    description: Can run in check mode and return the same result.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
-    details: Changes nothing.
 """
 
 EXAMPLES = r"""

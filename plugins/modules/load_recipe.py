@@ -24,14 +24,8 @@ options:
     description: The profile to merge into the recipe.
     type: str
     default: published
+extends_documentation_fragment: [hgx.inference.looks_only]
 attributes:
-  check_mode:
-    description: Can run in check mode and return the same result.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
-    details: Changes nothing.
   action:
     description: Runs on the controller.
     support: full

@@ -20,14 +20,7 @@ options:
     description: How long C(nvidia-smi) may take, in seconds. It hangs where a GPU does.
     type: int
     default: 60
-attributes:
-  check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
-    details: Changes nothing.
+extends_documentation_fragment: [hgx.inference.looks_only]
 """
 
 EXAMPLES = r"""

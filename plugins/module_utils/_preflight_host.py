@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import socket
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -28,7 +29,11 @@ from ._nvidia_host import gpu_info, run
 from ._preflight import Host, Needs, Volume
 
 PROGRAM_TIMEOUT_S = 10.0
+# Without the persistence daemon nvidia-smi first initialises all GPUs, which is no reason to call one hung.
+GPU_TIMEOUT_S = 30.0
 URL_TIMEOUT_S = 5.0
+# For all addresses together, as the time limit of a request does not cover the resolution of its name.
+REACH_TIMEOUT_S = 8.0
 _APT_LISTS = "/var/lib/apt/lists"
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # File systems that can be recommended for weights and images. A network's may hang when it is asked for its free space.
@@ -63,7 +68,7 @@ def look(needs: Needs, places: Places) -> Host:
     """Return what the host is like. Takes the time of the slowest single question."""
     skew_s = None if places.controller_time is None else time.time() - places.controller_time
     with ThreadPoolExecutor(8) as pool:
-        nvidia_job = pool.submit(gpu_info, PROGRAM_TIMEOUT_S)
+        nvidia_job = pool.submit(gpu_info, GPU_TIMEOUT_S)
         engine_job = pool.submit(_engine, places)
         dpkg_job = pool.submit(_dpkg_problems)
         headers_job = pool.submit(_headers)
@@ -297,10 +302,20 @@ def registry_url(image: str) -> str:
 
 def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the addresses that answered, and why the others did not."""
-    if not urls:
-        return (), {}
-    with ThreadPoolExecutor(len(urls)) as pool:
-        reasons = dict(zip(urls, pool.map(_unreachable, urls)))
+    found: dict[str, str | None] = {}
+
+    def ask(url: str) -> None:
+        found[url] = _unreachable(url)
+
+    # Daemons, because nothing ends a look-up that a dead name server does not answer: the module does not wait for it.
+    threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in urls]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + REACH_TIMEOUT_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    silence = f"no answer within {REACH_TIMEOUT_S:.0f} s; does the name server answer ('getent hosts NAME')?"
+    reasons = {url: found.get(url, silence) for url in urls}
     return (
         tuple(url for url, reason in reasons.items() if reason is None),
         {url: reason for url, reason in reasons.items() if reason is not None},

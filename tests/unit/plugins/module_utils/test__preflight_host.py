@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -140,6 +141,20 @@ def test_reachability(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "refused" in unreachable[nobody].lower()
     assert "unknown url type" in unreachable["nonsense://x"]
     assert _preflight_host._reach([]) == ((), {})
+
+
+def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As seen with one: a look-up goes on for 20 s, whatever the time limit of the request."""
+    answered = threading.Event()
+    monkeypatch.setattr(_preflight_host, "REACH_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(_preflight_host, "_unreachable", lambda url: None if "quick" in url else str(answered.wait(60)))
+    started = time.monotonic()
+    reached, unreachable = _preflight_host._reach(["http://quick", "http://slow", "http://slower"])
+    answered.set()
+    assert time.monotonic() - started < 10
+    assert reached == ("http://quick",)
+    assert set(unreachable) == {"http://slow", "http://slower"}
+    assert "does the name server answer" in unreachable["http://slow"]
 
 
 def wanted(needs: Needs, places: Places, monkeypatch: pytest.MonkeyPatch, **engine: bool) -> list[str]:

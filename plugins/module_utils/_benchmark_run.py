@@ -11,13 +11,13 @@ import json
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Generator
 from typing import IO, Any, NamedTuple, cast
 
-from . import _benchmark_worker, _vllm_log
+from . import _benchmark_worker
 from ._benchmark import Run
-from ._docker_cli import WORKER_PROGRAM, inspect_container, run_docker, worker_job
+from ._docker_cli import WORKER_PROGRAM, worker_job
+from ._vllm_container import newest_lines, settled, stopped
 
 # Where the role vllm mounts the server's API key. It never leaves the container.
 KEY_FILE = "/run/secrets/vllm_api_key"
@@ -182,28 +182,11 @@ def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: st
             f"The run was ended at its time limit of {load.time_limit_s} s: {progress}. Choose a smaller size, or raise"
             " time_limit_s of the workload."
         )
-    state = _state_after_break(load.container)
-    if not state.get("Running"):
-        log = run_docker(["logs", "--tail", "2000", load.container])
-        lines = _vllm_log.cause((log.stdout + log.stderr).splitlines())
-        return "\n".join(
-            [
-                f"The container {load.container} stopped during the run (exit code {state.get('ExitCode', 'unknown')})"
-                f" at: {progress}. Its log says:",
-                *(f"  {line}" for line in lines or ["(nothing about a cause)"]),
-                f"The whole log: docker logs {load.container}",
-            ]
-        )
+    details = settled(load.container)
+    if details is None:
+        return f"The container {load.container} was removed during the run, at: {progress}."
+    if not details["State"].get("Running"):
+        lines = newest_lines(load.container, details["State"])
+        return stopped(load.container, details, lines, f" during the run, at: {progress}")
     evidence = f" It said: {noise[-600:]}" if noise else ""
     return f"The benchmark in the container {load.container} broke off: {progress}.{evidence}"
-
-
-def _state_after_break(container: str) -> dict[str, Any]:
-    """Return the state of the container, which the engine may take a moment to notice."""
-    state: dict[str, Any] = {}
-    for _attempt in range(10):
-        state = (inspect_container(container) or {}).get("State", {})
-        if not state.get("Running"):
-            break
-        time.sleep(0.5)
-    return state

@@ -2,100 +2,217 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read a vLLM server's log: how far the start is, and why it failed."""
+"""Take a vLLM server's log apart: which process said what, and which of its exceptions ended the server."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# (EngineCore pid=22) ERROR 11-23 20:29:10 [core.py:1510] text
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# 2026-11-25T16:31:23.402960059Z, put there by `docker logs --timestamps`
+_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z ?")
+# (EngineCore pid=22) ERROR 11-23 20:29:10 [core.py:1510] text, by some versions with one prefix in another
 _PREFIX = re.compile(
-    r"^(?:\((?P<process>[A-Za-z]+)[^)]*pid=\d+\) ?)?"
-    r"(?:(?:INFO|WARNING|ERROR|CRITICAL) [\d-]+ [\d:.]+ \[[^\]]+\] ?)?"
+    r"^(?:\((?P<process>[A-Za-z][\w .=-]*?) pid=\d+[^)]*\) ?)*"
+    r"(?:\[rank\d+\]: ?)?"
+    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL) [\d-]+ [\d:.,]+ \[?(?P<place>[\w./-]+):\d+\] ?)?"
 )
-_EXCEPTION = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Interrupt|Exit)\b(?::|$)")
-_LONGEST_LINE = 500
-_USAGE_ERROR = re.compile(r"^\S+: error: ")
-# What a parent process says when a child failed. It names no cause.
-_ECHO = (
-    "See root cause above",
-    "See stack trace for root cause",
-    "initialization failed due to an exception in a background process",
+# Some versions do not name the process, but the place does.
+_PROCESS_OF_PLACE = {"multiproc_executor.py": "Worker", "multiproc_worker_utils.py": "Worker", "core.py": "EngineCore"}
+_QUIET = ("DEBUG", "INFO", "WARNING")
+# What other programs print beside vLLM's log and what tells of no failure.
+_NOISE = re.compile(
+    r"^(?:\[rank\d+\]:)?\[?[WI]\d{4} \d\d:"  # glog: [W1123 20:00:02.930 utils.cpp:41]
+    r"|^(?:INFO|WARNING|DEBUG):"
+    r"|NCCL INFO"
+    r"|resource_tracker"
+    r"|destroy_process_group\(\) was not called"
+    r"|: (?:[A-Z]\w+)?Warning: (?!CUDA initialization)"
 )
-# The process closest to the work knows best.
-_PROCESS_RANK = {"Worker": 0, "VllmWorker": 0, "EngineCore": 1, "APIServer": 2, None: 3}
-
-# The newest line that matches tells the phase.
-_PHASES = (
-    (re.compile(r"non-default args:"), "reading the configuration"),
-    (re.compile(r"Resolved architecture: (\S+)"), "model architecture {0}"),
-    (re.compile(r"Initializing a V1 LLM engine"), "starting the engine"),
-    (re.compile(r"Starting to load model"), "loading weights"),
-    (
-        re.compile(r"Loading safetensors checkpoint shards:\s*(\d+)% Completed \| (\d+/\d+)"),
-        "loading weights {1} ({0} %)",
-    ),
-    (re.compile(r"Loading weights took ([\d.]+) seconds"), "weights loaded in {0} s"),
-    (re.compile(r"Loading drafter model"), "loading the draft"),
-    (re.compile(r"Dynamo bytecode transform|Compiling a graph|torch\.compile takes"), "compiling"),
-    (re.compile(r"Capturing CUDA graphs?\D*(\d+)%"), "capturing CUDA graphs ({0} %)"),
-    (re.compile(r"KV cache size: ([\d,]+) tokens"), "KV cache of {0} tokens"),
-    (re.compile(r"Starting vLLM (?:API )?server"), "starting the API server"),
-    (re.compile(r"Application startup complete"), "waiting for the first completion"),
+# Not every traceback has ended something.
+_HARMLESS_BEFORE = re.compile(r"^Exception ignored in|^--- Logging error ---|^Exception in thread .*usage")
+_HARMLESS_FRAME = re.compile(r"usage_lib\.py|resource_tracker\.py|in __del__$")
+_TRACEBACK = "Traceback (most recent call last):"
+_CHAINED = ("direct cause of the following exception", "another exception occurred")
+_FRAME = re.compile(r'^\s*File "')
+_EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*|:)?$")
+# A process that says so before its traceback will not go on.
+_ENDING = re.compile(
+    r"failed to start|encountered a fatal error|hit an exception|WorkerProc failed|Exception in worker|^Process \w+"
 )
+# What a process says when another one has failed. It names no cause.
+_ECHO = re.compile(
+    r"See root cause above|[Ss]ee stack trace|stack trace above|stack trace \(above\)|EngineDeadError|background process"
+    r"|Executor failed|Connection (?:closed|reset) by peer|Broken ?[Pp]ipe|recvValue failed|failed to recv, got 0 bytes"
+    r"|remote process exited|CancelledError|^KeyboardInterrupt|^SystemExit"
+)
+_LONGEST_LINE = 300
+_MESSAGE_LINES = 12
 
 
-def phase(lines: Sequence[str]) -> str:
-    """Return how far the start is, in words, from the log's C(lines)."""
-    for line in reversed(lines):
-        for pattern, words in _PHASES:
-            match = pattern.search(line)
-            if match:
-                return words.format(*match.groups())
-    return "starting the process"
+class LogLine(NamedTuple):
+    """A line of the log without colours and time. C(level) and C(place) are those of vLLM's own lines."""
+
+    process: str | None
+    level: str | None
+    place: str | None
+    text: str
+
+    def __str__(self) -> str:
+        shown = f"{self.process}: {self.text}" if self.process else self.text
+        return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]} ..."
 
 
-def cause(lines: Sequence[str], limit: int = 15) -> list[str]:
-    """Return the lines of a failed server's log that say why it failed, at most C(limit).
+@dataclass
+class Failure:
+    """A traceback with what was chained to it: its lines, and the message of each of its exceptions, the last one last."""
 
-    These are the error line of the argument parser or the last exception of the innermost process, with the lines that
-    belong to its message; if the log has neither, its last lines.
+    lines: list[LogLine]
+    ending: bool
+    messages: list[list[LogLine]] = field(default_factory=list)
+
+    @property
+    def process(self) -> str | None:
+        return self.lines[0].process
+
+    @property
+    def is_echo(self) -> bool:
+        """Whether this process only failed because another one did."""
+        return not self.messages or any(_ECHO.search(line.text) for line in self.messages[-1][:2])
+
+
+class Log(NamedTuple):
+    """What a log says of a failure.
+
+    C(failure) is what ended the server, None if no traceback names it. C(spoken) are the lines that may name a cause
+    outside of a traceback.
     """
-    parsed = [_split(line) for line in lines]
-    for index in range(len(parsed) - 1, -1, -1):
-        if _USAGE_ERROR.match(parsed[index][1]):
-            return _trim([parsed[index][1]], limit)
-    found: dict[int, int] = {}
-    for index, (process, text) in enumerate(parsed):
-        if _EXCEPTION.match(text) and not any(echo in text for echo in _ECHO):
-            found[_PROCESS_RANK.get(process, 3)] = index
-    if found:
-        start = found[min(found)]
-        return _trim(_message(parsed, start), limit)
-    return _trim([text for _process, text in parsed if text.strip()][-limit:], limit)
+
+    failure: Failure | None
+    spoken: list[LogLine]
+    lines: list[LogLine]
 
 
-def _split(line: str) -> tuple[str | None, str]:
-    """Return the process and the text of a log line, without colours, time and place."""
-    line = _ANSI.sub("", line.rstrip("\r\n"))
+def parse(lines: Iterable[str]) -> list[LogLine]:
+    """Return the lines; what overwrote itself on a terminal, such as a progress bar, becomes several."""
+    parsed = []
+    for raw in lines:
+        stamp = _TIMESTAMP.match(raw)
+        for part in raw[stamp.end() if stamp else 0 :].rstrip("\r\n").split("\r"):
+            parsed.append(_parse_line(_ANSI.sub("", part)))
+    return parsed
+
+
+def _parse_line(line: str) -> LogLine:
     match = _PREFIX.match(line)
-    if not match:
-        return None, line
-    return match["process"], line[match.end() :]
+    assert match  # all its parts are optional
+    place = match["place"]
+    process = match["process"] or _PROCESS_OF_PLACE.get((place or "").rpartition("/")[2])
+    return LogLine(process, match["level"], place, line[match.end() :].rstrip())
 
 
-def _message(parsed: Sequence[tuple[str | None, str]], start: int) -> list[str]:
-    """Return an exception's line and what follows it up to the next traceback, log line of another process or gap."""
-    process = parsed[start][0]
-    message = [parsed[start][1]]
-    for follower, text in parsed[start + 1 :]:
-        if follower != process or not text.strip() or text.startswith("Traceback") or not text[0].isspace():
+def read(lines: Iterable[str]) -> Log:
+    """Read a log for what ended the server."""
+    parsed = parse(lines)
+    streams: dict[str | None, list[LogLine]] = {}
+    for line in parsed:
+        streams.setdefault(line.process, []).append(line)
+    failures: list[Failure] = []
+    traced: set[int] = set()
+    for stream in streams.values():
+        for failure, harmless in _failures(stream):
+            traced.update(map(id, failure.lines))
+            if failure.is_echo:
+                traced.difference_update(id(line) for message in failure.messages for line in message)
+            if not harmless:
+                failures.append(failure)
+    spoken = [
+        line
+        for line in parsed
+        if id(line) not in traced and line.level not in _QUIET and line.text.strip() and not _NOISE.search(line.text)
+    ]
+    position = {id(line): index for index, line in enumerate(parsed)}
+    return Log(_decisive(failures, position), spoken, parsed)
+
+
+def _failures(stream: Sequence[LogLine]) -> Iterable[tuple[Failure, bool]]:
+    """Yield the tracebacks of one process, and whether each is harmless."""
+    index = 0
+    while index < len(stream):
+        if not stream[index].text.endswith(_TRACEBACK):
+            index += 1
+            continue
+        before = stream[index - 1] if index else stream[index]
+        end, messages = _traceback(stream, index)
+        start = index - 1 if _ENDING.search(before.text) else index
+        failure = Failure(list(stream[start:end]), bool(_ENDING.search(before.text + stream[index].text)), messages)
+        harmless = (
+            stream[index].level in _QUIET
+            or bool(_HARMLESS_BEFORE.search(before.text))
+            or any(_HARMLESS_FRAME.search(line.text) for line in failure.lines)
+        )
+        yield failure, harmless
+        index = end
+
+
+def _traceback(stream: Sequence[LogLine], start: int) -> tuple[int, list[list[LogLine]]]:
+    """Return where the traceback at C(start) ends, with all that is chained to it, and its messages."""
+    messages: list[list[LogLine]] = []
+    origin = stream[start]
+    in_frames, chained = True, False
+    index = start + 1
+    while index < len(stream):
+        line = stream[index]
+        text = line.text
+        if (line.level, line.place) != (origin.level, origin.place):
             break
-        message.append(text)
-    return message
+        if text.endswith(_TRACEBACK):
+            if not chained:
+                break
+            in_frames, chained = True, False
+        elif any(words in text for words in _CHAINED):
+            chained = True
+        elif in_frames:
+            if text and not text[0].isspace() and _EXCEPTION.match(text):
+                messages.append([line])
+                in_frames = False
+        elif text.strip() and not chained:
+            # Raw output may go on with something else. In a log record all lines belong to the message.
+            if len(messages[-1]) >= _MESSAGE_LINES and line.level is None:
+                break
+            messages[-1].append(line)
+        index += 1
+    return index, messages
 
 
-def _trim(lines: list[str], limit: int) -> list[str]:
-    return [line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..." for line in lines[:limit]]
+def _decisive(failures: Sequence[Failure], position: dict[int, int]) -> Failure | None:
+    """Return the failure that ended the server: of a process that says so, the innermost, the first.
+
+    A process that says nothing before its traceback has died of its last one.
+    """
+    causes = [failure for failure in failures if not failure.is_echo]
+    ending = [failure for failure in causes if failure.ending]
+    if ending:
+        return min(ending, key=lambda failure: (_rank(failure.process), position[id(failure.lines[0])]))
+    return max(causes, key=lambda failure: (_rank(failure.process), position[id(failure.lines[0])]), default=None)
+
+
+def _rank(process: str | None) -> int:
+    """The process closest to the work knows best."""
+    if process is None or process.lower().startswith("apiserver"):
+        return 2
+    return 0 if "worker" in process.lower() else 1
+
+
+def excerpt(lines: Sequence[str], limit: int = 8) -> list[str]:
+    """Return the lines that tell most of a failure that has no name: the last exception with where it was raised, or
+    the end of the log."""
+    log = read(lines)
+    if log.failure is None:
+        said = [line for line in log.lines if line.text.strip() and not _NOISE.search(line.text)]
+        return [str(line) for line in said[-limit:]]
+    frames = [line for line in log.failure.lines if _FRAME.match(line.text)]
+    return [str(line) for line in [*frames[-1:], *log.failure.messages[-1]][:limit]]

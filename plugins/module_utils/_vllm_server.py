@@ -6,20 +6,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import threading
 import time
 import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
 
-from . import _vllm_log
-from ._docker_cli import inspect_container, run_docker
+from ._docker_cli import inspect_container
 from ._progress import ProgressFile
+from ._scrub import scrub
+from ._vllm_container import LogFollower, newest_lines, read_start, settled, stopped
+from ._vllm_failures import failure_text
 
 POLL_INTERVAL_S = 1.0
-LOG_LINES = 2000
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
 COMPLETION_TIMEOUT_S = 600.0
+# A process that has said this will not come back, and takes the others down within moments. If it does not, they hang.
+_DOOMED = re.compile(
+    r"EngineCore failed to start|EngineCore encountered a fatal error|Engine core initialization failed"
+    r"|WorkerProc failed to start|died unexpectedly, shutting down|EngineCore hit an exception"
+    r"|Timed out waiting for engine core process|taking the entire process down"
+)
+DOOMED_GRACE_S = 3.0
 
 
 class NotReady(Exception):
@@ -43,91 +54,158 @@ class HttpAnswer(NamedTuple):
 
 
 def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -> dict[str, Any]:
-    """Return C({"seconds": float, "completion": str}) once the server has answered a chat completion.
+    """Return C({"seconds": float, "completion": str, "startup": dict}) once the server has answered a chat completion.
 
     C(/health) alone is no proof: some servers become healthy and fail the first request.
 
-    Raises NotReady with the cause once the container has ended or refused the completion, or after C(timeout_s).
+    Raises NotReady with the cause once the container has ended, its engine has failed, or it has refused the completion,
+    or after C(timeout_s).
     """
-    started = time.monotonic()
-    shown = ""
-    while True:
-        _require_running(server)
-        elapsed_s = time.monotonic() - started
-        if _request(server, "/health", timeout_s=5).status == 200:
-            progress.report(f"{elapsed_s:.0f} s, waiting for the first completion", force=True)
-            completion = _complete(server)
-            return {"seconds": round(time.monotonic() - started, 1), "completion": completion}
-        words = _vllm_log.phase(_log(server.container, tail=200))
-        if elapsed_s > timeout_s:
-            raise NotReady(_timeout_message(server, timeout_s, words))
-        progress.report(f"{elapsed_s:.0f} s, {words}", force=words != shown)
-        shown = words
-        time.sleep(POLL_INTERVAL_S)
-
-
-def _require_running(server: Server) -> None:
     details = inspect_container(server.container)
     if details is None:
         raise NotReady(f"There is no container {server.container}.")
-    state: dict[str, Any] = details["State"]
-    if not state["Running"]:
-        raise NotReady(_exit_message(server.container, state))
+    since = str(details["State"].get("StartedAt", ""))
+    if not details["State"]["Running"]:
+        lines = newest_lines(server.container, details["State"])
+        raise NotReady(stopped(server.container, details, lines, "", [server.api_key]))
+    follower = LogFollower(server.container, since)
+    try:
+        watch = _Watch(server, follower, since, timeout_s, progress)
+        watch.wait_for_health()
+        completion = watch.wait_for_completion()
+    finally:
+        follower.close()
+    start = read_start(server.container, since)
+    start.answered(time.time())
+    return {"seconds": watch.elapsed(), "completion": completion, "startup": start.result()}
 
 
-def _exit_message(container: str, state: dict[str, Any]) -> str:
-    # A killed server leaves no error line, and Docker does not always know that it was the lack of memory.
-    killed = state.get("OOMKilled") or state["ExitCode"] == 137
-    lines = _vllm_log.cause(_log(container), limit=3 if killed else 15)
-    if state.get("Error"):
-        lines.append(state["Error"])
-    quoted = "\n".join(f"  {line}" for line in lines) or "  (the log is empty)"
-    reason = " It was killed: mostly by the kernel for lack of memory, see 'dmesg | grep -i oom', or by a person."
-    return (
-        f"The server's container {container} is not running (state {state['Status']}, exit code {state['ExitCode']})."
-        f"{reason if killed else ''} Its log says:\n{quoted}\n"
-        f"The whole log: docker logs {container}"
-    )
+class _Watch:
+    """Looks at container and log while something is waited for, and raises NotReady as soon as it cannot come."""
+
+    def __init__(
+        self, server: Server, follower: LogFollower, since: str, timeout_s: float, progress: ProgressFile
+    ) -> None:
+        self._server = server
+        self._follower = follower
+        self._since = since
+        self._timeout_s = timeout_s
+        self._progress = progress
+        self._started = time.monotonic()
+        self._doomed_at: float | None = None
+        self._shown = ""
+
+    def elapsed(self) -> float:
+        return round(time.monotonic() - self._started, 1)
+
+    def wait_for_health(self) -> None:
+        while _request(self._server, "/health", timeout_s=5).status != 200:
+            self._look()
+            if self.elapsed() > self._timeout_s:
+                raise NotReady(self._late())
+            self._follower.ended.wait(POLL_INTERVAL_S)
+
+    def wait_for_completion(self) -> str:
+        """Return the text of a completion. The request runs beside the watch: who hangs does not answer it either."""
+        answers: list[HttpAnswer] = []
+        server = self._server
+        body = {"model": server.served_model_name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
+        request = threading.Thread(
+            target=lambda: answers.append(_request(server, "/v1/chat/completions", COMPLETION_TIMEOUT_S, body)),
+            daemon=True,
+        )
+        request.start()
+        while request.is_alive():
+            self._look(words="waiting for the first completion")
+            request.join(POLL_INTERVAL_S)
+        answer = answers[0] if answers else HttpAnswer(0, "")
+        if answer.status == 200:
+            return self._text(answer)
+        # An engine that dies of a request takes its container down moments later, and then its log has the cause.
+        if answer.status not in (401, 403, 404):
+            for _moment in range(5):
+                self._look()
+                self._follower.ended.wait(1)
+        raise NotReady(self._refused(_http_words(answer, server)))
+
+    def _look(self, words: str = "") -> None:
+        """Raise NotReady if the server will not come; else report the progress."""
+        self._require_running()
+        self._require_hope()
+        words = words or self._follower.start.words()
+        self._progress.report(f"{self.elapsed():.0f} s, {words}", force=words != self._shown)
+        self._shown = words
+
+    def _require_running(self) -> None:
+        name = self._server.container
+        details = settled(name) if self._follower.ended.is_set() else inspect_container(name)
+        if details is None:
+            raise NotReady(f"The container {name} was removed while its server was waited for.")
+        state = details["State"]
+        if state.get("Paused"):
+            raise NotReady(f"The container {name} is paused. Let it go on with 'docker unpause {name}'.")
+        if state["Running"] and str(state.get("StartedAt", "")) == self._since and not state.get("Restarting"):
+            return
+        self._follower.ended.wait(1)  # its last lines
+        doing = f" while {self._follower.start.words()}"
+        if state["Running"] or state.get("Restarting"):
+            doing += ", and was started again"
+        raise NotReady(stopped(name, details, self._follower.lines(), doing, [self._server.api_key]))
+
+    def _require_hope(self) -> None:
+        """Raise NotReady if a process has failed for good and the container runs on all the same."""
+        now = time.monotonic()
+        if self._doomed_at is None:
+            if any(_DOOMED.search(line) for line in self._follower.lines()):
+                self._doomed_at = now
+        elif now - self._doomed_at > DOOMED_GRACE_S:
+            cause, rest = failure_text(self._follower.lines())
+            name = self._server.container
+            message = [
+                f"The server in {name} failed while {self._follower.start.words()}, though its container still runs: {cause}",
+                *rest,
+                f"The whole log: docker logs {name}",
+            ]
+            raise NotReady(scrub("\n".join(message), [self._server.api_key]))
+
+    def _late(self) -> str:
+        last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]
+        message = [
+            f"The server in {self._server.container} is not ready after {self._timeout_s:.0f} s; it is"
+            f" {self._follower.start.words()}. Its newest lines:",
+            *last,
+            "Fix: if it is still making progress, run the play again: it goes on waiting and restarts nothing. Else raise the"
+            " limit (vllm_ready_timeout).",
+            f"The whole log: docker logs {self._server.container}",
+        ]
+        return scrub("\n".join(message), [self._server.api_key])
+
+    def _text(self, answer: HttpAnswer) -> str:
+        try:
+            message = json.loads(answer.body)["choices"][0]["message"]
+            text = str(message.get("content") or message.get("reasoning") or message.get("reasoning_content") or "")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise NotReady(self._refused(f"the answer is no completion: {answer.body[:300]}")) from None
+        if not text.strip():
+            raise NotReady(self._refused("it answers with an empty text. See model, chat template and parsers."))
+        return scrub(text, [self._server.api_key])
+
+    def _refused(self, words: str) -> str:
+        server = self._server
+        return scrub(
+            f"The server in {server.container} is healthy but does not answer a chat completion as"
+            f" {server.served_model_name!r}: {words}\nThe whole log: docker logs {server.container}",
+            [server.api_key],
+        )
 
 
-def _timeout_message(server: Server, timeout_s: float, words: str) -> str:
-    last = "\n".join(f"  {line}" for line in _log(server.container, tail=10))
-    return (
-        f"The server in {server.container} is not ready after {timeout_s:.0f} s; it is {words}."
-        f" Its newest lines:\n{last}\n"
-        "If it is still making progress, run the play again: it goes on waiting and restarts nothing."
-    )
-
-
-def _complete(server: Server) -> str:
-    body = {
-        "model": server.served_model_name,
-        "messages": [{"role": "user", "content": "Hello"}],
-        "max_tokens": 16,
-    }
-    answer = _request(server, "/v1/chat/completions", COMPLETION_TIMEOUT_S, body)
-    if answer.status == 200:
-        choice = json.loads(answer.body)["choices"][0]["message"]
-        return str(choice.get("content") or choice.get("reasoning") or choice.get("reasoning_content") or "")
-    _wait_for_exit(server)
-    raise NotReady(
-        f"The server in {server.container} is healthy but does not answer a chat completion"
-        f" as {server.served_model_name!r}: {_http_words(answer)}\nThe whole log: docker logs {server.container}"
-    )
-
-
-def _wait_for_exit(server: Server) -> None:
-    """An engine that dies of a request takes its container down moments later, and then its log has the cause."""
-    for _second in range(5):
-        time.sleep(1)
-        _require_running(server)
-
-
-def _http_words(answer: HttpAnswer) -> str:
+def _http_words(answer: HttpAnswer, server: Server) -> str:
     if answer.status == 0:
         return f"no answer ({answer.body})."
-    if answer.status == 401:
-        return "HTTP 401. Another program is behind this address, or the server was started with another API key."
+    if answer.status in (401, 403):
+        return f"HTTP {answer.status}. Another program is behind this address, or the server was started with another API key."
+    if answer.status == 404:
+        return f"HTTP 404: {answer.body[:300]}\nFix: {server.base_url}/v1/models lists the names that it serves."
     return f"HTTP {answer.status}: {answer.body[:500]}"
 
 
@@ -144,10 +222,8 @@ def _request(server: Server, path: str, timeout_s: float, body: dict[str, Any] |
         with opener.open(request, timeout=timeout_s) as response:
             return HttpAnswer(response.status, response.read().decode("utf-8", errors="replace"))
     except urllib.error.HTTPError as exc:
-        return HttpAnswer(exc.code, exc.read().decode("utf-8", errors="replace"))
-    except OSError as exc:
+        with contextlib.suppress(OSError):
+            return HttpAnswer(exc.code, exc.read().decode("utf-8", errors="replace"))
+        return HttpAnswer(exc.code, "")
+    except (OSError, ValueError) as exc:
         return HttpAnswer(0, str(exc))
-
-
-def _log(container: str, tail: int = LOG_LINES) -> list[str]:
-    return run_docker(["logs", "--tail", str(tail), container], merge=True).stdout.splitlines()

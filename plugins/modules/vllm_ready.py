@@ -14,8 +14,10 @@ version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Waits until the vLLM server in a container has answered a real chat completion; C(/health) alone is no proof.
-  - Fails as soon as the container has ended, with the lines of its log that name the cause.
-  - Shows while it waits how far the start is.
+  - Fails within seconds once the container has ended, or once its engine has failed though the container runs on. The message has the
+    cause, the lines of the log that show it, and what to do.
+  - Shows while it waits how far the start is, and returns how long each part of it took.
+  - What it shows and returns is free of the API key, of tokens and of what else looks like a secret.
 options:
   container:
     description: Name of the server's container.
@@ -73,6 +75,49 @@ completion:
   returned: success, and not in check mode
   type: str
   sample: The user greets me
+startup:
+  description:
+    - How the start went, by the time stamps of the container's log. The same for a server that has been running for long, as long as its
+      log has not been rotated.
+  returned: success, and not in check mode
+  type: dict
+  contains:
+    seconds:
+      description: From the start of the container to the first answered completion.
+      type: float
+      sample: 1012.3
+    phases:
+      description:
+        - The parts of the start, in their order. A part that this start did not have is left out.
+        - The names are V(process), V(configuration), V(engine), V(weights), V(draft), V(compile), V(kv_cache), V(graphs), V(api_server)
+          and V(first_completion).
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the part.
+          type: str
+          sample: weights
+        title:
+          description: The part in words.
+          type: str
+          sample: loading weights
+        seconds:
+          description: How long it took.
+          type: float
+          sample: 789.1
+        detail:
+          description: What is worth a word about it, or an empty string.
+          type: str
+          sample: 64 shards in 789.1 s
+    kv_cache_tokens:
+      description: How many tokens the KV cache holds. V(null) if the log does not tell.
+      type: int
+      sample: 1234567
+    weights:
+      description: What the log tells of the model's weights, of C(shards), C(seconds) and C(gib).
+      type: dict
+      sample: {"shards": 64, "seconds": 789.1, "gib": 554.2}
 """
 
 from ansible.module_utils.basic import AnsibleModule

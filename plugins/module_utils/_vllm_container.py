@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A server's container: its log as it grows, its state, and the one place that says why it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import IO, Any, cast
+
+from ._docker_cli import DockerError, inspect_container, run_docker
+from ._scrub import scrub
+from ._vllm_failures import Diagnosis, diagnose, failure_text
+from ._vllm_phases import Start, seconds_of
+
+LOG_LINES = 4000
+# The engine may take this long to notice that a container has ended, and its log to be complete.
+SETTLE_S = 5.0
+# Reading back how a long running server once started.
+_START_LINES = 20000
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+class LogFollower:
+    """Follows a container's log in a process of its own, with the engine's time stamps, from its newest start on.
+
+    C(ended) is set once the log has ended, which is when the container has.
+    """
+
+    def __init__(self, container: str, since: str) -> None:
+        self.ended = threading.Event()
+        self.start = Start(seconds_of(since) or time.time())
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._lock = threading.Lock()
+        self._process = _logs(container, since, ["--follow"])
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def lines(self) -> list[str]:
+        """Return the newest lines."""
+        with self._lock:
+            return list(self._lines)
+
+    def close(self) -> None:
+        """End the process that follows the log."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(timeout=5)
+
+    def _read(self) -> None:
+        for raw in cast("IO[bytes]", self._process.stdout):
+            line = raw.decode("utf-8", errors="replace").rstrip("\n")
+            with self._lock:
+                self._lines.append(line)
+                self.start.feed(line)
+        self.ended.set()
+
+
+def read_start(container: str, since: str) -> Start:
+    """Return how the container's newest start went, from the beginning of its log; also of a server that runs for long."""
+    start = Start(seconds_of(since) or time.time())
+    process = _logs(container, since, [])
+    watchdog = threading.Timer(10, process.kill)
+    watchdog.start()
+    try:
+        for number, raw in enumerate(cast("IO[bytes]", process.stdout)):
+            start.feed(raw.decode("utf-8", errors="replace").rstrip("\n"))
+            if start.is_complete or number > _START_LINES:
+                break
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+    return start
+
+
+def newest_lines(container: str, state: dict[str, Any]) -> list[str]:
+    """Return the newest lines of the log of a container's newest run."""
+    started_at = str(state.get("StartedAt", _NEVER))
+    since = [] if started_at == _NEVER else ["--since", started_at]
+    return run_docker(["logs", "--tail", str(LOG_LINES), *since, container], merge=True).stdout.splitlines()
+
+
+def _logs(container: str, since: str, options: list[str]) -> subprocess.Popen[bytes]:
+    command = ["docker", "logs", "--timestamps", "--since", since, *options, container]
+    try:
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except FileNotFoundError as exc:
+        raise DockerError(
+            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
+        ) from exc
+
+
+def stopped(
+    container: str, details: dict[str, Any], lines: list[str], doing: str, secrets: Iterable[str | None] = ()
+) -> str:
+    """Return the message about a container that does not run: cause, evidence, fix, and where to read on.
+
+    C(details) is what the engine says of it, C(lines) its log; C(doing) says what went on, such as "while loading weights".
+    """
+    state: dict[str, Any] = details["State"]
+    code = int(state.get("ExitCode", 0))
+    diagnosis = _from_outside(details, code)
+    if diagnosis is not None:
+        cause, rest = diagnosis.cause, [*(f"  {line}" for line in diagnosis.evidence), f"Fix: {diagnosis.fix}"]
+    else:
+        cause, rest = failure_text(lines, code)
+        if not lines:
+            rest.insert(0, "  (the log is empty)")
+    message = [f"The server's container {container} {_state_words(state, code)}{doing}: {cause}", *rest]
+    if code == 0 and state.get("Status") == "exited":
+        message.append("Exit code 0 is no success: vLLM ends so, too, when its engine has died.")
+    return scrub("\n".join([*message, f"The whole log: docker logs {container}"]), secrets)
+
+
+def _state_words(state: dict[str, Any], code: int) -> str:
+    status = state.get("Status", "unknown")
+    if status == "created":
+        return "was never started"
+    if status == "exited":
+        return f"has ended with exit code {code}"
+    return f"is {status} (exit code {code})"
+
+
+def _from_outside(details: dict[str, Any], code: int) -> Diagnosis | None:
+    """Return what the engine or the kernel know of the end; the log of a process that was killed says nothing of it."""
+    state = details["State"]
+    if state.get("Error"):
+        known = diagnose([state["Error"]])
+        if known is not None:
+            return known
+    if state.get("OOMKilled") or code == 137:
+        killed = _kernel_kills(str(details.get("Id", "")))
+        limit = int(details.get("HostConfig", {}).get("Memory", 0))
+        if killed:
+            words = f"kernel: {killed[-1]}" + (f" (limit of the container: {limit / 2**30:.1f} GiB)" if limit else "")
+            found = diagnose(killed)
+            return found._replace(evidence=[words]) if found else None
+        if state.get("OOMKilled"):
+            return diagnose(["Memory cgroup out of memory"])
+    return None
+
+
+def _kernel_kills(container_id: str) -> list[str]:
+    """Return what the kernel's log says of processes of this container that it killed; nothing where it may not be read."""
+    if not container_id:
+        return []
+    found = [line for line in _kernel_log() if "oom-kill:" in line and container_id in line]
+    # oom-kill:constraint=CONSTRAINT_MEMCG,...,task_memcg=/docker/ID,task=python3,pid=123,uid=0
+    return [re.sub(r"[^,]*(?:cpuset|mems_allowed|memcg)=[^,]*,", "", line) for line in found]
+
+
+def _kernel_log() -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            while True:
+                try:
+                    record = os.read(descriptor, 8192)
+                except OSError as exc:
+                    if exc.errno == errno.EPIPE:  # overwritten while it was read
+                        continue
+                    break
+                yield record.decode("utf-8", errors="replace").partition(";")[2].partition("\n")[0]
+        finally:
+            os.close(descriptor)
+
+
+def settled(container: str) -> dict[str, Any] | None:
+    """Return the details of a container that ends, once the engine has noticed; or as it is after a moment."""
+    until = time.monotonic() + SETTLE_S
+    details = inspect_container(container)
+    while details is not None and details["State"].get("Running") and time.monotonic() < until:
+        time.sleep(0.2)
+        details = inspect_container(container)
+    return details

@@ -1,0 +1,144 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Name the cause of a server's failure, with its evidence and what to do. The causes are data: _vllm_signatures."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Optional
+
+from ._vllm_log import Failure, Log, LogLine, excerpt, read
+from ._vllm_signatures import SIGNATURES, Signature
+
+_EVIDENCE_LINES = 5
+_NEAREST = 3
+
+
+class Diagnosis(NamedTuple):
+    """A named cause. C(evidence) are the lines of the log that show it."""
+
+    signature: Signature
+    cause: str
+    evidence: list[str]
+    fix: str
+
+    @property
+    def key(self) -> str:
+        return self.signature.key
+
+
+class _Hit(NamedTuple):
+    signature: Signature
+    match: re.Match[str]
+    evidence: Sequence[LogLine]
+
+
+def diagnose(lines: Iterable[str], exit_code: int | None = None) -> Diagnosis | None:
+    """Return the cause of a failed server's log, None if it has no name.
+
+    What ended the innermost process counts, and there the exception that ended it before those that led to it. A hint
+    (what only follows from another failure) counts where nothing else is found, and the exit code where the log is mute.
+    """
+    log = read(lines)
+    hit = _search(log)
+    if hit is not None:
+        return _told(hit, log)
+    if log.failure is None and exit_code is not None:
+        for signature in SIGNATURES:
+            if exit_code in signature.exit_codes:
+                return Diagnosis(signature, signature.cause, [], signature.fix)
+    return None
+
+
+def failure_text(lines: Sequence[str], exit_code: int | None = None) -> tuple[str, list[str]]:
+    """Return the cause in words, and the lines of a message that follow it: evidence and, if there is one, the fix."""
+    diagnosis = diagnose(lines, exit_code)
+    if diagnosis is None:
+        return "The cause is not one of the known ones.", [f"  {line}" for line in excerpt(lines)]
+    return diagnosis.cause, [*(f"  {line}" for line in diagnosis.evidence), f"Fix: {diagnosis.fix}"]
+
+
+def _search(log: Log) -> _Hit | None:
+    traced = list(_in_failure(log.failure)) if log.failure else []
+    for hit in traced:
+        if not hit.signature.is_hint:
+            return hit
+    if log.failure is not None and not traced:
+        return None  # another line's cause would be a wrong one
+    spoken = list(_in_lines(log.spoken))
+    return next((hit for hit in spoken if not hit.signature.is_hint), None) or next(iter([*traced, *spoken]), None)
+
+
+def _in_failure(failure: Failure) -> Iterable[_Hit]:
+    whole = "\n".join(line.text for line in failure.lines)
+    for message in reversed(failure.messages):
+        for signature in SIGNATURES:
+            if signature.within and not re.search(signature.within, whole):
+                continue
+            for line in message:
+                match = _matches(signature, line)
+                if match:
+                    # What is before the line belongs to its message, such as the name of a wrong key.
+                    at = message.index(line)
+                    yield _Hit(signature, match, message[max(0, min(at, at + 1 - _EVIDENCE_LINES)) : at + 1])
+                    break
+
+
+def _in_lines(lines: Sequence[LogLine]) -> Iterable[_Hit]:
+    for signature in SIGNATURES:
+        if signature.within:
+            continue
+        for line in lines:
+            match = _matches(signature, line)
+            if match:
+                yield _Hit(signature, match, [line])
+                break
+
+
+def _matches(signature: Signature, line: LogLine) -> Optional[re.Match[str]]:
+    for pattern in signature.patterns:
+        match = re.search(pattern, line.text)
+        if match:
+            return match
+    return None
+
+
+def _told(hit: _Hit, log: Log) -> Diagnosis:
+    signature = hit.signature
+    values = {name: value for name, value in hit.match.groupdict().items() if value is not None}
+    nearest = _nearest(signature, values, log)
+    if nearest:
+        values["nearest"] = ", ".join(nearest)
+    evidence = [str(line) for line in hit.evidence if line.text.strip()]
+    return Diagnosis(
+        signature,
+        _filled(signature.cause, signature.detail, values),
+        evidence,
+        _filled(signature.fix, signature.advice, values),
+    )
+
+
+def _filled(text: str, addition: str, values: dict[str, str]) -> str:
+    """Return C(text), and the addition if there is a value for each of its fields."""
+    try:
+        return f"{text} {addition.format(**values)}".rstrip()
+    except KeyError:
+        return text
+
+
+def _nearest(signature: Signature, values: dict[str, str], log: Log) -> list[str]:
+    """Return the valid names closest to the wrong one: of the message's own list, or of all that the log names."""
+    wrong = values.get("name")
+    if wrong is None:
+        return []
+    if "choices" in values:
+        known = re.findall(r"[\w.+-]+", values["choices"])
+    elif signature.names:
+        known = [name for line in log.lines for name in re.findall(signature.names, line.text)]
+    else:
+        return []
+    return difflib.get_close_matches(wrong, dict.fromkeys(name for name in known if name != wrong), _NEAREST, 0.5)

@@ -1,0 +1,1027 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How vLLM servers fail: the texts that show it, the cause and the fix. The messages and the documentation come from here.
+
+The order matters: of several that match one message, the first is taken, so the specific stands before the general.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One way to fail.
+
+    C(patterns) are searched in single lines. C(detail) is added to the cause and C(advice) to the fix where a pattern
+    has found all groups that they name; C(nearest) is a list of the valid names closest to the group C(name), out of
+    the group C(choices) or of what C(names) finds in the log. C(within) must be found in the same traceback.
+    A hint only follows from another failure, or has many causes: it is taken if there is nothing else.
+    """
+
+    key: str
+    title: str
+    patterns: tuple[str, ...]
+    cause: str
+    fix: str
+    detail: str = ""
+    advice: str = ""
+    severity: str = "fatal"
+    within: str = ""
+    names: str = ""
+    exit_codes: tuple[int, ...] = ()
+
+    @property
+    def is_hint(self) -> bool:
+        return self.severity == "hint"
+
+
+_CHECK_WEIGHTS = (
+    "Run the role hgx.inference.hf_cache again with hf_cache_verify: true; it replaces what is missing or damaged."
+)
+_RECORDED = (
+    "Serve the image, the packages and the models that the recipe names together, or versions that fit each other."
+)
+
+_COMMAND_LINE = (
+    Signature(
+        "unknown-flag",
+        "Unknown option",
+        (r"error: unrecognized arguments: (?P<name>--?[^\s=]+)", r"error: unrecognized arguments: "),
+        "The command line has an option that this version of vLLM does not know.",
+        "Correct the option in vllm_engine_args_extra or in the recipe, or choose an image that knows it.",
+        detail="It is {name}.",
+        advice="Nearest known: {nearest}.",
+        names=r"--[a-z][a-z0-9-]+",
+    ),
+    Signature(
+        "unknown-parser",
+        "Unknown tool or reasoning parser",
+        (
+            r"invalid (?P<kind>tool call|reasoning) parser: (?P<name>\S+) \(chose from \{(?P<choices>.*)\}",
+            r"(?P<kind>Tool|Reasoning) parser '(?P<name>[^']+)' not found\. Available parsers: (?P<choices>.*)",
+            r"(?P<kind>Tool|Reasoning) parser '(?P<name>[^']+)' not found",
+        ),
+        "This version of vLLM has no parser of that name.",
+        "Correct tool-call-parser or reasoning-parser of the engine's arguments.",
+        detail="It is {name!r}.",
+        advice="Nearest known: {nearest}.",
+    ),
+    Signature(
+        "bad-json",
+        "Option with broken JSON",
+        (
+            r"error: argument (?P<name>[^\s:]+): Value .* cannot be converted to <function loads",
+            r"error: argument (?P<name>[^\s:]+): .*(?:[Ii]nvalid JSON|JSONDecodeError)",
+            r"Invalid JSON: ",
+            r"JSONDecodeError: ",
+        ),
+        "The value of an option is not valid JSON.",
+        "Give the value as a mapping in YAML; it becomes JSON then. By hand: double quotes inside, single quotes around.",
+        detail="The option is {name}.",
+    ),
+    Signature(
+        "bad-choice",
+        "Option with a value that is not among its choices",
+        (
+            r"error: argument (?P<option>[^\s:]+): invalid choice: '?(?P<name>[^'\s(]+)'? \(choose from (?P<choices>.*)\)",
+            r"Input should be (?P<choices>'.*') \[type=(?:literal_error|enum), input_value='?(?P<name>[^',]+)",
+        ),
+        "An option has a value that this version of vLLM does not know.",
+        "Choose one of the values that the message lists.",
+        detail="It is {name!r}.",
+        advice="Nearest: {nearest}.",
+    ),
+    Signature(
+        "bad-nested-key",
+        "Unknown key inside a JSON option",
+        (r"[Uu]nexpected keyword argument \[type=", r"type=unexpected_keyword_argument", r"type=extra_forbidden"),
+        "An option that takes JSON has a key that this version of vLLM does not know.",
+        "Correct the key: the evidence names it. Its documentation is that of the class it names.",
+    ),
+    Signature(
+        "bad-argument",
+        "Option with a wrong value",
+        (
+            r"^(?:\S+\.py|vllm(?: \w+)*): error: (?P<why>.+)",
+            r"^error: (?P<why>argument .+)",
+        ),
+        "vLLM does not accept its command line.",
+        "Correct the option in vllm_engine_args_extra or in the recipe.",
+        detail="{why}.",
+    ),
+    Signature(
+        "model-len-beyond-model",
+        "max-model-len beyond what the model can",
+        (
+            r"max_model_len \((?P<asked>\d+)\) is greater than the derived max_model_len \(\w+=(?P<limit>\d+)",
+            r"max_model_len=(?P<asked>\d+) cannot be larger than \w+=(?P<limit>\d+)",
+        ),
+        "max-model-len is larger than the model's context.",
+        "Lower max-model-len, or leave it out: the model's own limit is the default.",
+        detail="{asked} tokens are asked for, the model can {limit}.",
+    ),
+    Signature(
+        "batch-too-small",
+        "max-num-batched-tokens too small",
+        (
+            r"max_num_batched_tokens \((?P<asked>\d+)\) is smaller than max_model_len \((?P<needed>\d+)\)",
+            r"max_num_batched_tokens \((?P<asked>\d+)\) must be greater than or equal to max_num_seqs \((?P<needed>\d+)\)",
+            r"Consider increasing max_num_batched_tokens or decreasing num_speculative_tokens",
+        ),
+        "max-num-batched-tokens is too small for the other settings.",
+        "Raise max-num-batched-tokens, or lower max-model-len or max-num-seqs.",
+        detail="It is {asked}, at least {needed} are needed.",
+    ),
+    Signature(
+        "tp-does-not-divide",
+        "Tensor parallelism that does not divide the model",
+        (
+            r"attention heads \((?P<what>\d+)\) must be divisible by tensor parallel size \((?P<tp>\d+)\)",
+            r"(?P<what>\d+) is not divisible by (?P<tp>\d+)$",
+            r"is not divisible by weight quantization block_[nk]",
+            r"input size is not aligned with the quantized weight shape",
+        ),
+        "The model cannot be split over that number of GPUs.",
+        "Choose a tensor-parallel-size that divides the model's attention heads and the blocks of its quantization.",
+        detail="{what} is not divisible by {tp}.",
+    ),
+    Signature(
+        "too-few-gpus",
+        "More ranks than GPUs",
+        (
+            r"World size \((?P<wanted>\d+)\) is larger than the number of available GPUs \((?P<found>\d+)\)",
+            r"required GPUs exceeds the total number of available GPUs",
+            r"invalid device ordinal",
+            r"local rank \d+ is out of bounds",
+            r"Tensor parallel size may exceed available GPUs",
+        ),
+        "The server is to use more GPUs than its container sees.",
+        "Give the container all GPUs (vllm_gpus), lower tensor-parallel-size, or see with nvidia-smi whether one is lost.",
+        detail="{wanted} are needed, {found} are there.",
+    ),
+)
+
+_DRAFT = (
+    Signature(
+        "draft-mismatch",
+        "Draft model that does not fit",
+        (
+            r"Model architectures \['(?P<what>[^']+)'\] are not supported",
+            r"have the same vocabulary size",
+            r"is only supported for .* models\. Got",
+            r"num_speculative_tokens:?\d* ?must be divisible",
+            r"does not match|mismatch",
+            r"Unsupported speculative method",
+            r"draft_tensor_parallel_size",
+            r"num_speculative_tokens",
+            r"does not recognize this architecture",
+        ),
+        "The draft model does not fit: not for this model, or not for this version of vLLM.",
+        "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it is made for.",
+        within=r"validation error for SpeculativeConfig|create_speculative_config|config/speculative\.py",
+    ),
+    Signature(
+        "draft-mismatch",
+        "Draft model that does not fit",
+        (
+            r"Attempted to load weight",
+            r"Tried to load weights of size",
+            r"[Ss]ize mismatch",
+            r"The size of tensor",
+            r"shapes cannot be multiplied",
+            r"expanded size of the tensor",
+            r"no module or parameter named",
+            r"weights were not initialized",
+            r"^KeyError: ",
+            r"^AssertionError",
+            r"^AttributeError: ",
+            r"[Ss]hape",
+        ),
+        "The draft model does not fit: its weights have other shapes or names than this model and this vLLM expect.",
+        "Take a draft made for exactly this model, and an image of the version that it is made for.",
+        within=r"spec_decode/|drafter\.load_model|models/\S*eagle|models/\S*_mtp",
+    ),
+)
+
+_MODEL_FILES = (
+    Signature(
+        "gated-repo",
+        "Repository that needs access",
+        (
+            r"GatedRepoError",
+            r"gated repo",
+            r"Access to model \S+ is restricted",
+            r"(?:401|403) Client Error.*(?:huggingface|/api/models|/resolve/)",
+            r"Invalid (?:username or password|user token)",
+            r"Invalid credentials in Authorization header",
+        ),
+        "The hub refuses a repository: it is gated or private, and the token is missing or has no access.",
+        "Accept the licence on the model's page, set HF_TOKEN on the controller, and run the role hgx.inference.hf_cache.",
+    ),
+    Signature(
+        "wrong-revision",
+        "Unknown revision",
+        (
+            r"RevisionNotFoundError",
+            r"Revision Not Found for url",
+            r"(?P<name>\S+) is not a valid git identifier",
+        ),
+        "The repository has no such revision.",
+        "Correct the revision in the recipe: a branch, a tag or a full commit of the model's repository.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "model-not-cached",
+        "Model not in the cache",
+        (
+            r"Cannot find an appropriate cached snapshot folder",
+            r"outgoing traffic has been disabled",
+            r"OfflineModeIsEnabled",
+            r"[Oo]ffline mode is enabled",
+            r"HF_HUB_OFFLINE",
+            r"Cannot find the requested files in the (?:local cache|disk cache)",
+        ),
+        "The server is offline, and a model or one of its files is not in the cache that it sees: model, draft, or revision.",
+        "Run the role hgx.inference.hf_cache for all models of the recipe, at the revisions that are served, into vllm_hf_home.",
+    ),
+    Signature(
+        "hub-unreachable",
+        "Hub out of reach",
+        (
+            r"Max retries exceeded with url.*(?:huggingface|/api/models|/resolve/)",
+            r"couldn't connect to '(?P<hub>https?://[^']+)'",
+            r"(?:ConnectError|ConnectTimeout|ConnectionError|NewConnectionError|MaxRetryError|NameResolutionError|ReadTimeout)\b",
+            r"Temporary failure in name resolution",
+            r"Name or service not known",
+        ),
+        "The server asks the hub for a file, and the hub does not answer.",
+        "Fetch the models with the role hgx.inference.hf_cache and serve them offline (HF_HUB_OFFLINE=1), or see to network and proxy.",
+        within=r"huggingface|hf_hub|httpx|requests/|urllib3|transformers|cached_file",
+    ),
+    Signature(
+        "repo-not-found",
+        "Unknown repository",
+        (
+            r"RepositoryNotFoundError",
+            r"is not a local folder and is not a valid model identifier",
+            r"Repo id must be in the form",
+            r"404 Client Error.*(?:huggingface|/api/models|/resolve/)",
+            r"Invalid repository ID or local directory specified: '?(?P<name>[^'\s]+)",
+        ),
+        "There is no repository or folder of that name.",
+        "Correct the model's name in the recipe (ORGANISATION/NAME); a private repository needs HF_TOKEN, too.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "corrupt-weights",
+        "Damaged weights",
+        (
+            r"SafetensorError|safetensors_rust",
+            r"Error while deserializing header",
+            r"MetadataIncompleteBuffer|HeaderTooLarge|InvalidHeader|incomplete metadata",
+            r"invalid load key|PytorchStreamReader failed|failed finding central directory",
+            r"[Cc]hecksum (?:mismatch|does not match)|[Cc]onsistency check failed",
+        ),
+        "A file of the weights is damaged or cut short.",
+        _CHECK_WEIGHTS,
+    ),
+    Signature(
+        "tokenizer-missing",
+        "Tokenizer incomplete",
+        (
+            r"Can't load tokenizer for",
+            r"Couldn't instantiate the backend tokenizer",
+            r"Could not find tiktoken\.model",
+            r"(?:No such file or directory|not found).*(?:tiktoken\.model|tokenizer\.model|tokenizer\.json|tokenizer_config\.json|tokenization_\w+\.py)",
+            r"tokenizer\.(?:json|model)|tiktoken\.model|vocab_file",
+            r"(?:vocab_file|path) should be .*not NoneType|expected str, bytes or os\.PathLike object, not NoneType",
+        ),
+        "A file of the tokenizer is missing or broken.",
+        _CHECK_WEIGHTS,
+        within=r"[Tt]okeniz|tiktoken",
+    ),
+    Signature(
+        "shard-missing",
+        "File of the model missing",
+        (
+            r"No such file or directory: ['\"]?(?P<name>[^'\"\s]+\.(?:safetensors|bin|gguf|pt))",
+            r"Cannot find any model weights with",
+            r"does not appear to have (?:a file named|files named)",
+            r"weights were not initialized from\s+checkpoint",
+            r"[Ee]rror no file named",
+            r"Could not find checkpoint files",
+            r"(?:[Mm]issing|absent) (?:shard|checkpoint|safetensors|weight)",
+            r"(?:shards?|files?) .*(?:missing|not found).*safetensors|safetensors.*(?:missing|not found)",
+            r"No such file or directory: ['\"]?(?P<name>[^'\"\s]*/(?:hub|models--|snapshots)[^'\"]*)",
+        ),
+        "A file of the model is missing.",
+        _CHECK_WEIGHTS,
+        detail="It is {name}.",
+    ),
+    Signature(
+        "config-missing",
+        "No config.json",
+        (
+            r"Could not detect config format for no config file found",
+            r"No such file or directory: '[^']*config\.json'",
+            r"(?:Unrecognized model in|Should have a `model_type` key in its config\.json)",
+            r"It looks like the config file at .* is not a valid JSON file",
+        ),
+        "The model's config.json is missing or broken.",
+        _CHECK_WEIGHTS,
+    ),
+    Signature(
+        "trust-remote-code",
+        "Model that brings its own code",
+        (
+            r"--trust-remote-code",
+            r"trust_remote_code=True",
+            r"requires you to execute the \w+ file",
+            r"contains custom code which must be executed",
+        ),
+        "The model brings its own Python code, and the server may not run it.",
+        "Set trust-remote-code: true among the engine's arguments, with the revision pinned, once you trust that code.",
+    ),
+    Signature(
+        "unknown-architecture",
+        "Model that this vLLM does not know",
+        (
+            r"Model architectures \['?(?P<what>[^\]']+)'?.*\] are not supported",
+            r"does not recognize this architecture",
+            r"Model architecture (?P<what>\S+) (?:was supported in vLLM until|is not supported in-tree)",
+            r"Cannot find model module\. '(?P<what>\w+)'",
+            r"No model architectures are specified",
+            r"The Transformers implementation of '?(?P<what>\w+)'? is not compatible",
+        ),
+        "This version of vLLM, or of transformers in it, does not know the model's architecture.",
+        "Choose an image with a newer vLLM, or the one that the recipe names.",
+        detail="It is {what}.",
+    ),
+    Signature(
+        "weights-do-not-fit",
+        "Weights that do not fit the model",
+        (
+            r"Attempted to load weight \((?P<file>.+)\) into parameter \((?P<model>.+)\)",
+            r"no module or parameter named",
+            r"[Ss]ize mismatch for",
+            r"Tried to load weights of size",
+        ),
+        "The weights have other shapes or names than this version of vLLM expects of the model.",
+        "Serve the revision and the image that the recipe names together; see that model, quantization and revision belong together.",
+    ),
+    Signature(
+        "chat-template-missing",
+        "Chat template not found",
+        (r"chat template .*(?:looks like a file path|failed to be opened|does not exist)",),
+        "The chat template is not a file in the container.",
+        "Give chat-template as a path inside the container, in a folder that is mounted.",
+    ),
+)
+
+_PACKAGES = (
+    Signature(
+        "package-missing",
+        "Missing Python package",
+        (
+            r"ModuleNotFoundError: No module named '(?P<name>[\w.]+)'",
+            r"packages that were not found in your environment: (?P<name>[\w., -]+?)\. Run",
+            r"requires the [`'\"]?(?P<name>[\w-]+)[`'\"]? (?:package|library)",
+            r"PackageNotFoundError: (?:No package metadata was found for )?(?P<name>[\w-]+)",
+        ),
+        "The image lacks a Python package.",
+        "Add the package to the recipe's image.pip, at a version that fits vLLM.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (
+            r"ImportError: cannot import name '(?P<name>\w+)' from '(?P<what>[\w.]+)'",
+            r"(?P<what>[\w.-]+)[<>=!~]=?[\w.,<>=!]+ is required for a normal functioning of this module, but found",
+            r"AttributeError: .*(?:[Tt]okeniz|Processor).*has no attribute",
+            r"AttributeError: module '(?P<what>(?:transformers|tokenizers|huggingface_hub|torch|numpy|flashinfer|triton)[\w.]*)'",
+            r"undefined symbol",
+            r"(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found",
+            r"numpy\.dtype size changed|compiled using NumPy 1\.x",
+            r"VersionConflict|DistributionNotFound|ContextualVersionConflict",
+            r"partially initialized module",
+            r"^ImportError: (?!libcuda\.so|libnvidia)",
+        ),
+        "Python packages in the image do not fit each other: mostly a pinned transformers that this vLLM does not admit.",
+        f"Correct the recipe's image.pip. {_RECORDED}",
+        detail="It shows in {what}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (r"^(?:AttributeError|TypeError|NameError): ",),
+        "The tokenizer's code does not fit the packages in the image: mostly its version of transformers.",
+        f"Correct the recipe's image.pip. {_RECORDED}",
+        within=r"tokenization_\w+\.py|tokenizers/\w+\.py|tokenization_utils",
+    ),
+)
+
+_MEMORY = (
+    Signature(
+        "gpu-memory-taken",
+        "GPU memory held by another process",
+        (
+            r"Free memory on device (?P<gpu>\S*) ?\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup is less than desired"
+            r" GPU memory utilization \((?P<share>[\d.]+), (?P<wanted>[\d.]+) GiB\)",
+            r"Free memory on device .*on startup is less than desired",
+            r"No available GPU memory|Error in memory profiling\. Initial free memory",
+        ),
+        "Another process holds memory of the GPU that the server wants.",
+        "See nvidia-smi for who holds it and end it, or wait until a server that was stopped has let go; or lower gpu-memory-utilization.",
+        detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
+    ),
+    Signature(
+        "host-memory-taken",
+        "Not enough free memory for the CPU build",
+        (
+            r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup is less than desired CPU memory"
+            r" utilization \((?P<share>[\d.]+), (?P<wanted>[\d.]+) GiB\)",
+            r"Available memory on node .* on startup is less than",
+        ),
+        "The machine has less free memory than the server wants.",
+        "Set kv-cache-memory-bytes or lower gpu-memory-utilization, which the CPU build reads too; or end what holds the memory.",
+        detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
+    ),
+    Signature(
+        "kv-cache-too-small",
+        "KV cache too small",
+        (
+            r"max seq len \((?P<length>\d+)\), \(?(?P<needed>[\d.]+) GiB KV cache is needed, which is larger than the available"
+            r" KV cache memory \((?P<free>[\d.]+) GiB\).*estimated maximum model length is (?P<fits>\d+)",
+            r"max seq len \((?P<length>\d+)\), \(?(?P<needed>[\d.]+) GiB KV cache is needed, which is larger than the available"
+            r" KV cache memory \((?P<free>[\d.]+) GiB\)",
+            r"max seq len \((?P<length>\d+)\) is larger than the maximum number of tokens that can be stored in KV cache"
+            r" \((?P<fits>\d+)\)",
+            r"No available memory for the cache blocks",
+            r"Cannot auto-fit max_model_len",
+        ),
+        "What is left of the memory is too small for the KV cache of one request of max-model-len tokens.",
+        "Lower max-model-len, raise gpu-memory-utilization (or kv-cache-memory-bytes), or use kv-cache-dtype fp8.",
+        detail="{needed} GiB are needed for {length} tokens, {free} GiB are free.",
+        advice="About {fits} tokens fit now.",
+    ),
+    Signature(
+        "cuda-out-of-memory",
+        "GPU out of memory",
+        (
+            r"CUDA out of memory\. Tried to allocate (?P<wanted>[\d.]+ \w+)\. GPU (?P<gpu>\d+) has a total capacity of"
+            r" (?P<total>[\d.]+ \w+) of which (?P<free>[\d.]+ \w+) is free",
+            r"CUDA out of memory",
+            r"CUDA (?:driver )?error: out of memory|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY",
+            r"Cuda failure (?:2 )?'out of memory'",
+            r"CUBLAS_STATUS_ALLOC_FAILED",
+        ),
+        "A GPU ran out of memory while the model was loaded, profiled or run.",
+        "See nvidia-smi for other processes on the GPU. Else lower gpu-memory-utilization, max-num-seqs or max-num-batched-tokens,"
+        " or spread the model over more GPUs.",
+        detail="GPU {gpu}: {wanted} were asked for, {free} of {total} were free.",
+    ),
+    Signature(
+        "shared-memory",
+        "Too little shared memory",
+        (
+            r"[Bb]us error|SIGBUS",
+            r"unable to open shared memory object",
+            r"unable to write to file </torch_",
+            r"[Nn]o space left on device.*(?:/dev/shm|/psm_|/nccl-|shm)",
+            r"(?:/dev/shm|shared memory|shm).*[Nn]o space left on device",
+            r"posix_fallocate.*[Nn]o space left on device",
+            r"insufficient shared memory|[Ee]rror while creating shared memory segment",
+            r"failed to extend /dev/shm",
+            r"[Nn]ot enough free space in .*/dev/shm|/dev/shm is (?:full|too small)",
+        ),
+        "The container has too little shared memory (/dev/shm).",
+        "Serve with vllm_ipc_mode: host, and see with 'df -h /dev/shm' on the host that it is not full.",
+        exit_codes=(135,),
+    ),
+    Signature(
+        "oom-killed",
+        "Killed for lack of memory",
+        (r"Memory cgroup out of memory", r"oom-kill:", r"Out of memory: Killed process"),
+        "The kernel killed the server because the container's limit, or the host, had no memory left.",
+        "Take away or raise the container's memory limit, end what else uses memory, or lower what the server takes (kv-cache-memory-bytes,"
+        " the number of processes).",
+    ),
+    Signature(
+        "host-out-of-memory",
+        "Host out of memory",
+        (
+            r"DefaultCPUAllocator: (?:can't|not enough)|unable to mmap \d+ bytes",
+            r"[Cc]annot allocate memory|std::bad_alloc",
+            r"^MemoryError",
+        ),
+        "The host, or the limit of the container, has too little memory.",
+        "End what else uses the memory, take away the container's limit, or use a host with more. 'dmesg | grep -i oom' names"
+        " the processes that were killed.",
+    ),
+)
+
+_SYSTEM = (
+    Signature(
+        "disk-full",
+        "Disk full",
+        (r"[Nn]o space left on device", r"[Dd]isk quota exceeded", r"os error (?:28|122)\b"),
+        "A disk is full: the weights, the compile cache or /tmp of the container.",
+        "See 'df -h' for vllm_hf_home, vllm_state_dir and Docker's data folder, and make room.",
+    ),
+    Signature(
+        "read-only",
+        "Read-only file system",
+        (r"Read-only file system:? '?(?P<name>[^'\s]*)", r"os error 30\b"),
+        "The server writes to a folder that is mounted read-only.",
+        "Let it write elsewhere: below /root/.cache/vllm, which is vllm_state_dir/cache on the host. The cache of weights stays read-only.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "permission-denied",
+        "Permission denied",
+        (
+            r"Permission denied:? '(?P<name>[^']+)'",
+            r"^PermissionError",
+            r"[Pp]ermission denied.*(?:cache|hub|/root|/tmp)",
+        ),
+        "The server may not read or write a file.",
+        "Give the file to the user that the container runs as, or run the role hgx.inference.hf_cache, which sets owner and mode.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "port-taken-host",
+        "Port of the host taken",
+        (
+            r"Bind for (?P<address>\S+):(?P<port>\d+) failed: port is already allocated",
+            r"listen tcp\S* (?P<address>\S*):(?P<port>\d+): bind: address already in use",
+            r"failed to bind (?:host )?port .*?(?P<address>[\d.:\[\]]*):(?P<port>\d+)\b.*address already in use",
+            r"port is already allocated",
+        ),
+        "Another program or container holds the port of the host, so Docker did not start the server.",
+        "Choose another vllm_port, or end what holds it.",
+        detail="It is port {port}.",
+        advice="'ss -ltnp sport = :{port}' and 'docker ps' tell who that is.",
+    ),
+    Signature(
+        "bind-address",
+        "Address that the host does not have",
+        (r"cannot assign requested address", r"\[Errno 99\]"),
+        "The host has no such address to listen on.",
+        "Set vllm_bind_address to an address of the host ('ip -brief address'), or leave it at 127.0.0.1.",
+    ),
+    Signature(
+        "distributed-port-taken",
+        "Port between the processes taken",
+        (
+            r"(?:server socket has failed to (?:listen|bind)|EADDRINUSE).*port: (?P<port>\d+)",
+            r"EADDRINUSE|DistNetworkError.*already in use",
+            r"ZMQError: Address already in use",
+        ),
+        "A port over which the server's processes talk to each other is taken.",
+        "Try again. Beside another server with the host's network, give each its own VLLM_PORT or MASTER_PORT.",
+        detail="It is port {port}.",
+    ),
+    Signature(
+        "port-taken",
+        "Port taken inside the container",
+        (
+            r"attempting to bind on address \('(?P<address>[^']*)', (?P<port>\d+)[^)]*\): \[?.*address already in use",
+            r"[Aa]ddress already in use",
+        ),
+        "Another program in the container, or on the host's network, holds the port on which the server listens.",
+        "Choose another port, or end what holds it.",
+        detail="It is port {port}.",
+        advice="'ss -ltnp sport = :{port}' tells who that is.",
+    ),
+    Signature(
+        "too-many-files",
+        "Too many open files",
+        (r"Too many open files",),
+        "The server needs more open files than it may have.",
+        "Raise the limit: default-ulimits in Docker's daemon.json, or LimitNOFILE of the engine's unit.",
+    ),
+    Signature(
+        "process-limit",
+        "No more processes or threads",
+        (r"can't start new thread", r"pthread_create failed", r"Resource temporarily unavailable"),
+        "The server needs more processes or threads than it may have.",
+        "Raise the limit of the container (pids) or of the host (ulimit -u, kernel.threads-max).",
+    ),
+    Signature(
+        "network-interface",
+        "No way between the ranks",
+        (
+            r"[Uu]nable to (?:resolve hostname|find address)|Unable to find interface",
+            r"gaierror",
+            r"[Ff]ailed to find (?:a )?(?:suitable )?(?:network )?interface",
+            r"Gloo connectFullMesh failed|Bootstrap : no socket interface found",
+            r"client socket has (?:timed out|failed to connect)|DistNetworkError",
+        ),
+        "The server's processes do not find each other over the network.",
+        "See that the host's name resolves to one of its addresses; else name the interface in GLOO_SOCKET_IFNAME and"
+        " NCCL_SOCKET_IFNAME, or the address in VLLM_HOST_IP (vllm_env_extra).",
+    ),
+)
+
+_GPU = (
+    Signature(
+        "cuda-802",
+        "Fabric not ready (CUDA error 802)",
+        (
+            r"\b[Ee]rror 802\b|cudaErrorSystemNotReady|CUDA_ERROR_SYSTEM_NOT_READY",
+            r"system not yet initialized",
+            r"Cuda failure 802",
+        ),
+        "The NVLink fabric of the GPUs is not ready (CUDA error 802): Fabric Manager does not run, or not in the driver's version.",
+        "See 'nvidia-smi -q -i 0 | grep -A4 Fabric' and 'systemctl status nvidia-fabricmanager'; the role hgx.inference.nvidia_driver repairs it.",
+    ),
+    Signature(
+        "cuda-803",
+        "Driver and library differ (CUDA error 803)",
+        (
+            r"\b[Ee]rror 803\b|cudaErrorSystemDriverMismatch|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
+            r"unsupported display driver / cuda driver combination",
+            r"[Dd]river/library version mismatch",
+        ),
+        "The driver in the kernel and its libraries have different versions (CUDA error 803): mostly an upgrade without a reboot.",
+        "Reboot the host, or load the new kernel module; the role hgx.inference.nvidia_driver tells which versions are there.",
+    ),
+    Signature(
+        "cuda-804",
+        "Image too new for this GPU's driver (CUDA error 804)",
+        (
+            r"\b[Ee]rror 804\b|cudaErrorCompatNotSupportedOnDevice|CUDA_ERROR_COMPAT_NOT_SUPPORTED",
+            r"forward compatibility was attempted on non supported HW",
+        ),
+        "The image brings compatibility libraries that this driver or GPU does not take (CUDA error 804).",
+        "Install a driver of the image's CUDA version, or take the compat folder out of LD_LIBRARY_PATH (VLLM_ENABLE_CUDA_COMPATIBILITY=0).",
+    ),
+    Signature(
+        "driver-too-old",
+        "Driver too old for the image",
+        (
+            r"unsatisfied condition: (?P<what>cuda ?>= ?[\d.]+)",
+            r"driver version is insufficient for CUDA runtime version|cudaErrorInsufficientDriver",
+            r"NVIDIA driver on your system is too old",
+            r"\b[Ee]rror 35\b",
+            r"CUDA_ERROR_UNSUPPORTED_PTX_VERSION|compiled with an unsupported toolchain",
+        ),
+        "The NVIDIA driver is too old for the CUDA of the image.",
+        "Install a newer driver (role hgx.inference.nvidia_driver; CUDA 13 needs 580), or choose an image with an older CUDA.",
+        detail="The image asks for {what}.",
+    ),
+    Signature(
+        "nvml-lost",
+        "GPUs lost to the container",
+        (
+            r"Failed to initialize NVML: Unknown Error|NVMLError_Unknown|NVML_ERROR_UNKNOWN",
+            r"NVMLError(?:_Uninitialized)?: Unknown Error",
+            r"Failed to initialize NVML: Insufficient Permissions|NVMLError_NoPermission",
+        ),
+        "The container has lost its GPUs: mostly since 'systemctl daemon-reload' on the host took them out of its cgroup.",
+        "Start the container again; with CDI (vllm_gpu_request: cdi) or the cgroupfs driver it does not happen again.",
+    ),
+    Signature(
+        "gpu-hardware",
+        "GPU fault",
+        (
+            r"uncorrectable (?:ECC|NVLink) error|CUDA_ERROR_ECC_UNCORRECTABLE|cudaErrorECCUncorrectable|cudaErrorNvlinkUncorrectable",
+            r"fallen off the bus|GPU is lost|NVMLError_GpuIsLost|GPU requires reset|NVMLError_ResetRequired",
+            r"Xid \(PCI|NVRM: Xid",
+            r"CUDA error: hardware stack error|CUDA_ERROR_HARDWARE_STACK_ERROR|cudaErrorContained",
+        ),
+        "A GPU reports a fault of its own.",
+        "See 'dmesg | grep -i xid' and nvidia-smi; reset the GPU or reboot. If it comes again, have the node exchanged.",
+    ),
+    Signature(
+        "driver-not-loaded",
+        "Driver not loaded",
+        (
+            r"[Dd]river [Nn]ot [Ll]oaded|NVMLError_DriverNotLoaded",
+            r"couldn't communicate with the NVIDIA driver",
+            r"NVIDIA driver on your system is not installed|Found no NVIDIA driver",
+        ),
+        "The host's NVIDIA driver is not loaded, or not installed.",
+        "Run nvidia-smi on the host; the role hgx.inference.nvidia_driver installs a driver (nvidia_driver_mode: install) or says what is wrong with it.",
+    ),
+    Signature(
+        "no-gpu-runtime",
+        "Docker cannot give GPUs to containers",
+        (
+            r"could not select device driver \"?\"? ?with capabilities: \[\[gpu",
+            r"unresolvable CDI devices? (?P<what>\S+)",
+            r"CDI device injection failed",
+            r"[Uu]nknown or invalid runtime name: nvidia",
+            r"nvidia-container-runtime\S*: (?:executable file )?not found",
+            r"nvidia-container-runtime.*no such file",
+            r"load library failed: libnvidia-ml\.so",
+            r"nvidia-container-cli: (?!requirement error)",
+        ),
+        "Docker could not give the GPUs to the container.",
+        "Run the role hgx.inference.nvidia_container_toolkit; it installs and configures what is missing and proves it with a container.",
+    ),
+    Signature(
+        "no-kernel-for-gpu",
+        "GPU that the image has no kernels for",
+        (
+            r"no kernel image is available|cudaErrorNoKernelImageForDevice|CUDA_ERROR_NO_BINARY_FOR_GPU",
+            r"is not compatible with the current PyTorch installation",
+            r"only supported on (?:GPUs|devices) with compute capability",
+            r"Minimum capability: \d+\. Current capability: \d+",
+            r"(?:[Rr]equires|needs) (?:compute capability|SM ?\d+|sm_\d+)",
+            r"[Uu]nsupported (?:compute capability|SM version|architecture|gpu arch)",
+            r"no CUDA architectures|Value 'sm_\w+' is not defined for option 'gpu-name'",
+            r"(?:is )?not supported on this (?:device|GPU)$",
+        ),
+        "The image's kernels do not run on this model of GPU.",
+        "Choose an image that is built for it (for Blackwell one with CUDA 12.8 or newer), another dtype or another quantization.",
+    ),
+    Signature(
+        "nccl-nvls",
+        "NVLink SHARP (multicast) fails",
+        (
+            r"nvls\.cc.*(?:WARN|fail|error)|NCCL WARN.*NVLS",
+            r"NVLS.*(?:fail|error|Multicast)",
+            r"[Mm]ulticast.*(?:fail|error|invalid)",
+        ),
+        "NCCL cannot use multicast over NVLink (NVLS): mostly a fabric that is not set up for it, as in many virtual machines.",
+        "Set NCCL_NVLS_ENABLE=0 in vllm_env_extra; it costs some bandwidth. See that Fabric Manager has the driver's version.",
+    ),
+    Signature(
+        "nccl-timeout",
+        "Ranks wait for each other in vain",
+        (r"Watchdog caught collective operation timeout", r"collective operation timeout"),
+        "A collective operation of the GPUs did not end: a rank hangs, or the link between them does.",
+        "See 'dmesg | grep -i xid' and 'nvidia-smi nvlink --status'; with NCCL_DEBUG=INFO in vllm_env_extra the log tells which rank.",
+    ),
+    Signature(
+        "nccl-error",
+        "NCCL error",
+        (
+            r"NCCL error(?: in)?:? ?(?P<what>.*)",
+            r"NCCL WARN (?P<what>.*)",
+            r"nccl(?:System|Internal|UnhandledCuda|InvalidUsage)Error",
+        ),
+        "The GPUs cannot talk to each other through NCCL.",
+        "See that shared memory is there (vllm_ipc_mode: host) and the fabric is ready; NCCL_DEBUG=INFO in vllm_env_extra has the log tell more.",
+        severity="hint",
+    ),
+    Signature(
+        "cuda-fault",
+        "CUDA error while running",
+        (
+            r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address|device-side assert|an illegal instruction)",
+            r"device-side assert triggered|CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED)",
+            r"CUBLAS_STATUS_(?:EXECUTION_FAILED|NOT_INITIALIZED|INTERNAL_ERROR)|CUDNN_STATUS_",
+        ),
+        "A kernel failed on the GPU: an error of this version's kernels, rarely of the GPU.",
+        "Search vLLM's issues for the evidence; try another version of the image, or take out the newest engine arguments (attention"
+        " backend, quantization, fused kernels). CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
+    ),
+    Signature(
+        "no-gpu",
+        "No GPU in the container",
+        (
+            r"No CUDA GPUs are available|CUDA unknown error|CUDA error: unknown error",
+            r"no CUDA-capable device is detected|cudaErrorNoDevice|CUDA_ERROR_NO_DEVICE|\b[Ee]rror 100\b",
+            r"libcuda\.so\.1: cannot open shared object",
+            r"NVML Shared Library Not Found|NVMLError_LibraryNotFound",
+            r"Failed to infer device type",
+            r"Torch not compiled with CUDA enabled",
+        ),
+        "The container sees no GPU, or the image is not built for one.",
+        "Set vllm_gpus: all, and see with nvidia-smi that the host has a working driver; the role hgx.inference.nvidia_container_toolkit"
+        " proves that containers get the GPUs.",
+        severity="hint",
+    ),
+)
+
+_ENGINE = (
+    Signature(
+        "kv-cache-dtype",
+        "KV cache type not supported",
+        (
+            r"kv_cache_dtype not supported",
+            r"does not support (?:fp8|quantized|\w+) kv-?cache",
+            r"[Uu]nsupported (?:kv[_ ]?cache|data type of kv cache|kv_cache_dtype)",
+            r"kv[_-]cache[_-]dtype.*(?:not supported|unsupported|not implemented|invalid)",
+            r"fp8 kv[- ]cache.*not (?:yet )?supported",
+            r"FlashAttention does not support \w*fp8",
+        ),
+        "The KV cache cannot have that type on this hardware, or with this model's attention.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose auto.",
+    ),
+    Signature(
+        "attention-backend",
+        "No attention backend for this model",
+        (
+            r"No valid attention backend found",
+            r"Selected backend \S+ is not valid for this configuration",
+            r"Invalid attention backend",
+        ),
+        "No attention backend of this image suits the model, the GPU and the KV cache together.",
+        "Take out attention-backend and VLLM_ATTENTION_BACKEND, and kv-cache-dtype; the evidence has each backend's reason.",
+    ),
+    Signature(
+        "quantization",
+        "Quantization not supported",
+        (
+            r"Unknown quantization method: '?(?P<name>[\w-]+)",
+            r"does not match the quantization method specified",
+            r"quantization is (?:currently )?not supported",
+            r"[Qq]uantization method (?P<name>\S+) is not supported",
+            r"[Nn]o (?:compatible|supported) .*(?:quantization|kernel)",
+            r"[Uu]nsupported (?:quantization|quant)|Quantization scheme is not supported",
+            r"[Ff]ailed to find a kernel that can implement",
+            r"No compressed-tensors compatible scheme",
+        ),
+        "This vLLM cannot run the model's quantization on this hardware.",
+        "Leave quantization to the model's own config.json, or choose a model in another format or another image.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "kernel-download",
+        "Kernels could not be downloaded",
+        (
+            r"(?:[Ff]ailed|[Uu]nable) to (?:get|download|fetch).*(?:cubin|kernel|artifact)",
+            r"cubin.*(?:not found|404|checksum)",
+        ),
+        "A library wanted to download kernels for this GPU and could not.",
+        "Give the container a way to the network once (the cache keeps them), or choose an image that has them.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"ptxas (?:fatal|error)|PTXASError|`ptxas` (?:failed|raised)",
+            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?\S*(?:nvcc|ninja)|CUDA_HOME environment variable is not set",
+            r"ninja: build stopped|[Nn]inja build failed|Ninja is required",
+            r"Failed to find C compiler|[Nn]o (?:working )?C\+\+ compiler|InvalidCxxCompiler|cc1plus",
+            r"fatal error: .*\.h: No such file",
+            r"cannot find -lcuda",
+            r"Error compiling objects for extension|Error building extension|C\+\+ compile error|CppCompileError",
+            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+|triton\.compiler\.errors\.\w+|CompilationError)\b",
+            r"CalledProcessError: Command .*(?:gcc|g\+\+|/cc|clang|nvcc|ld)\b",
+        ),
+        "A kernel for the GPU could not be compiled while the server started.",
+        "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or add enforce-eager: true"
+        " to see whether it serves without.",
+    ),
+    Signature(
+        "engine-ready-timeout",
+        "Engine not ready in time",
+        (
+            r"Timed out waiting for engine core process\w* to start.*Waited (?P<seconds>\d+)",
+            r"Timed out waiting for (?:new )?engine core process",
+            r"VLLM_ENGINE_READY_TIMEOUT_S",
+            r"Did not receive response from front-end process within",
+        ),
+        "The engine was not ready within vLLM's own time limit: large weights take longer to load.",
+        "Set VLLM_ENGINE_READY_TIMEOUT_S in vllm_env_extra to more seconds than the load takes, such as 3600; see that the disk is fast.",
+        detail="It waited for {seconds} s.",
+    ),
+    Signature(
+        "engine-hung",
+        "Engine hung",
+        (r"RPC call to (?P<what>\w+) timed out", r"TimeoutError: .*(?:execute_model|sample_tokens)"),
+        "A worker did not answer the engine in time: it hangs, mostly in a kernel or waiting for another GPU.",
+        "See nvidia-smi and 'dmesg | grep -i xid'; raise VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS if a first request only compiles for long.",
+        detail="It was asked for {what}.",
+    ),
+)
+
+_START = (
+    Signature(
+        "exec-format",
+        "Image of another architecture",
+        (r"exec format error", r"cannot execute binary file"),
+        "The image is made for another processor architecture.",
+        "Choose the image for this host's architecture ('uname -m').",
+    ),
+    Signature(
+        "entrypoint-missing",
+        "Command not in the image",
+        (
+            r"exec: \"(?P<name>[^\"]+)\": .*(?:not found|no such file)",
+            r"exec: (?:line )?\d*:? ?(?P<name>[\w./-]+): not found",
+            r"(?P<name>[\w./-]+): (?:command )?not found$",
+            r"can't open file '(?P<name>[^']+)'",
+            r"No module named (?P<name>vllm[\w.]*)$",
+            r"Error while finding module specification for '(?P<name>[\w.]+)'",
+        ),
+        "The image has no such command.",
+        "Choose an image of vLLM, or the entry point that it has (recipe: engine.entrypoint, such as [vllm, serve]).",
+        detail="It is {name}.",
+        exit_codes=(126, 127),
+    ),
+    Signature(
+        "mount-failed",
+        "Folder that cannot be mounted",
+        (
+            r"bind source path does not exist: (?P<name>\S+)",
+            r"invalid mount config|error mounting \"(?P<name>[^\"]+)\"|mounts denied",
+            r"error while creating mount source path '(?P<name>[^']+)'",
+        ),
+        "Docker could not mount a folder into the container.",
+        "See that the folder is there and the engine may read it; then run the role again.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "illegal-instruction",
+        "Processor too old for the image",
+        (r"[Ii]llegal instruction|SIGILL", r"Failed core proc\(s\): \{'[^']+': -4\b", r"exit code: -4\b"),
+        "The image uses instructions that this processor does not have.",
+        "Choose an image that is built for this processor.",
+        exit_codes=(132,),
+    ),
+    Signature(
+        "segfault",
+        "Crash in native code",
+        (
+            r"[Ss]egmentation fault|SIGSEGV|Segfault encountered",
+            r"Failed core proc\(s\): \{'[^']+': -11\b",
+            r"exit code: -11\b",
+        ),
+        "A process of the server crashed in native code.",
+        "Search vLLM's issues for the newest lines of the log; try another version of the image.",
+        severity="hint",
+        exit_codes=(139,),
+    ),
+    Signature(
+        "killed",
+        "Killed",
+        (
+            r"Failed core proc\(s\): \{[^}]*'[^']+': -9\b",
+            r"exit code: -9\b",
+            r"^Killed$",
+        ),
+        "A process of the server was killed from outside: by the kernel for lack of memory, by an engine that lost patience, or by a person.",
+        "See 'dmesg | grep -i -e oom -e killed' and the container's memory limit.",
+        severity="hint",
+        exit_codes=(137,),
+    ),
+    Signature(
+        "worker-died",
+        "A process of the server died",
+        (
+            r"Worker proc (?P<name>\S+) died unexpectedly",
+            r"Engine core proc (?P<name>\S+) died unexpectedly",
+            r"engine core exited unexpectedly",
+        ),
+        "A process of the server died without a word: killed, mostly for lack of memory, or crashed.",
+        "See 'dmesg | grep -i -e oom -e killed -e xid' on the host.",
+        detail="It is {name}.",
+        severity="hint",
+    ),
+    Signature(
+        "engine-died",
+        "Engine died while serving",
+        (r"EngineDeadError|EngineCore encountered an issue",),
+        "The engine died while it served. Its server then ends with exit code 0, which says nothing.",
+        "See the log above that line; the play starts the server again.",
+        severity="hint",
+    ),
+    Signature(
+        "container-not-started",
+        "Docker could not start the container",
+        (
+            r"OCI runtime create failed: (?P<what>.+)",
+            r"failed to create (?:task|shim)",
+            r"driver failed programming external connectivity",
+        ),
+        "Docker could not start the container.",
+        "See the evidence; 'journalctl -u docker' has more.",
+        severity="hint",
+    ),
+    Signature(
+        "stopped",
+        "Stopped",
+        (
+            r"\[shutdown\].*(?:signal|SIGTERM|shutdown triggered)",
+            r"Received (?:signal|SIGTERM)",
+            r"Shutdown initiated",
+            r"^INFO: +Shutting down",
+        ),
+        "The server was told to stop, by a person or by a program.",
+        "Run the play again; it starts the server.",
+        severity="hint",
+        exit_codes=(143,),
+    ),
+)
+
+SIGNATURES: tuple[Signature, ...] = (
+    *_COMMAND_LINE,
+    *_DRAFT,
+    *_MODEL_FILES,
+    *_MEMORY,
+    *_GPU,
+    *_ENGINE,
+    *_SYSTEM,
+    *_PACKAGES,
+    *_START,
+)

@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable
 
 MASK = "********"
-_NAME = r"[A-Za-z_]*(?:api[_-]?key|token|secret|password|passwd|authorization)s?"
+_NAME = r"[A-Za-z_]*(?:api[_-]?keys?|token|secret|password|passwd|authorization)"
 # Each keeps its group "keep" and loses the rest.
 _PATTERNS = (
-    # A name that tells and its value, as an assignment, a mapping's item or an option: api_key='x', "token": ["x"], --api-key x
-    re.compile(rf"(?P<keep>\b{_NAME}['\"]?\s*[=:]\s*\[?\s*(?P<quote>['\"]))(?!None\b)[^'\"]+", re.IGNORECASE),
-    re.compile(rf"(?P<keep>\b{_NAME}=)(?!None\b)[^\s'\",;&)\]]+", re.IGNORECASE),
+    # A name that tells, and its value: api_key='x', "token": ["x"], API_KEY=x, --api-key x
+    re.compile(rf"(?P<keep>\b{_NAME}['\"]?\s*[=:]\s*['\"])[^'\"]+", re.IGNORECASE),
+    re.compile(rf"(?P<keep>\b{_NAME}['\"]?\s*[=:]\s*\[)[^\]]+", re.IGNORECASE),
+    re.compile(rf"(?P<keep>\b{_NAME}=)(?!None\b)[^\s'\",;&)\[\]]+", re.IGNORECASE),
     re.compile(rf"(?P<keep>--{_NAME}[ =])(?!\[)[^\s'\"]+", re.IGNORECASE),
     re.compile(r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE),
     re.compile(r"(?P<keep>\bx-api-key['\"]?\s*:\s*['\"]?)[^\s'\"]+", re.IGNORECASE),

@@ -66,7 +66,7 @@ class LogFollower:
 
 
 def read_start(container: str, since: str) -> Start:
-    """Return how the container's newest start went, from the beginning of its log; also of a server that runs for long."""
+    """Return how the container's newest start went, from the beginning of its log, however long ago that was."""
     start = Start(seconds_of(since) or time.time())
     process = _logs(container, since, [])
     watchdog = threading.Timer(10, process.kill)
@@ -107,11 +107,11 @@ def stopped(
 ) -> str:
     """Return the message about a container that does not run: cause, evidence, fix, and where to read on.
 
-    C(details) is what the engine says of it, C(lines) its log; C(doing) says what went on, such as "while loading weights".
+    C(details) is what the engine says of it, C(lines) its log, C(doing) what went on, such as " while loading weights".
     """
     state: dict[str, Any] = details["State"]
     code = int(state.get("ExitCode", 0))
-    diagnosis = _from_outside(details, code)
+    diagnosis = _from_outside(details)
     if diagnosis is not None:
         cause, rest = diagnosis.cause, [*(f"  {line}" for line in diagnosis.evidence), f"Fix: {diagnosis.fix}"]
     else:
@@ -133,46 +133,48 @@ def _state_words(state: dict[str, Any], code: int) -> str:
     return f"is {status} (exit code {code})"
 
 
-def _from_outside(details: dict[str, Any], code: int) -> Diagnosis | None:
+def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
     """Return what the engine or the kernel know of the end; the log of a process that was killed says nothing of it."""
     state = details["State"]
     if state.get("Error"):
         known = diagnose([state["Error"]])
         if known is not None:
             return known
-    if state.get("OOMKilled") or code == 137:
-        killed = _kernel_kills(str(details.get("Id", "")))
-        limit = int(details.get("HostConfig", {}).get("Memory", 0))
-        if killed:
-            words = f"kernel: {killed[-1]}" + (f" (limit of the container: {limit / 2**30:.1f} GiB)" if limit else "")
-            found = diagnose(killed)
-            return found._replace(evidence=[words]) if found else None
-        if state.get("OOMKilled"):
-            return diagnose(["Memory cgroup out of memory"])
-    return None
+    killed = _kernel_kills(str(details.get("Id", "")), seconds_of(str(state.get("StartedAt", ""))))
+    if not killed and state.get("OOMKilled"):
+        killed = ["Memory cgroup out of memory (as the engine knows)"]
+    known = diagnose(killed)
+    if known is None:
+        return None
+    limit = int(details.get("HostConfig", {}).get("Memory", 0))
+    words = f" (limit of the container: {limit / 2**30:.1f} GiB)" if limit else ""
+    return known._replace(evidence=[f"kernel: {killed[-1]}{words}"])
 
 
-def _kernel_kills(container_id: str) -> list[str]:
-    """Return what the kernel's log says of processes of this container that it killed; nothing where it may not be read."""
-    if not container_id:
+def _kernel_kills(container_id: str, since: float | None) -> list[str]:
+    """Return what the kernel's log says of processes of this container that it killed, as far as it may be read."""
+    if not container_id or since is None:
         return []
-    found = [line for line in _kernel_log() if "oom-kill:" in line and container_id in line]
+    found = [line for at, line in _kernel_log() if at > since - 1 and "oom-kill:" in line and container_id in line]
     # oom-kill:constraint=CONSTRAINT_MEMCG,...,task_memcg=/docker/ID,task=python3,pid=123,uid=0
     return [re.sub(r"[^,]*(?:cpuset|mems_allowed|memcg)=[^,]*,", "", line) for line in found]
 
 
-def _kernel_log() -> Iterator[str]:
+def _kernel_log() -> Iterator[tuple[float, str]]:
+    """Yield the kernel's messages with their times in seconds since 1970."""
+    booted_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
     with contextlib.suppress(OSError):
         descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
         try:
             while True:
                 try:
-                    record = os.read(descriptor, 8192)
+                    # 6,1234,12785311730,-;text
+                    head, _semicolon, text = os.read(descriptor, 8192).decode("utf-8", "replace").partition(";")
                 except OSError as exc:
                     if exc.errno == errno.EPIPE:  # overwritten while it was read
                         continue
                     break
-                yield record.decode("utf-8", errors="replace").partition(";")[2].partition("\n")[0]
+                yield booted_at + int(head.split(",")[2]) / 1e6, text.partition("\n")[0]
         finally:
             os.close(descriptor)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from ._vllm_log import Failure, Log, LogLine, excerpt, read
 from ._vllm_signatures import SIGNATURES, Signature
@@ -41,7 +41,7 @@ def diagnose(lines: Iterable[str], exit_code: int | None = None) -> Diagnosis | 
     """Return the cause of a failed server's log, None if it has no name.
 
     What ended the innermost process counts, and there the exception that ended it before those that led to it. A hint
-    (what only follows from another failure) counts where nothing else is found, and the exit code where the log is mute.
+    (what only follows from another failure) counts where nothing else is found, the exit code where the log is mute.
     """
     log = read(lines)
     hit = _search(log)
@@ -99,7 +99,7 @@ def _in_lines(lines: Sequence[LogLine]) -> Iterable[_Hit]:
                 break
 
 
-def _matches(signature: Signature, line: LogLine) -> Optional[re.Match[str]]:
+def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:
     for pattern in signature.patterns:
         match = re.search(pattern, line.text)
         if match:

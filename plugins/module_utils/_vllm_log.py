@@ -45,7 +45,7 @@ _ENDING = re.compile(
 )
 # What a process says when another one has failed. It names no cause.
 _ECHO = re.compile(
-    r"See root cause above|[Ss]ee stack trace|stack trace above|stack trace \(above\)|EngineDeadError|background process"
+    r"See root cause above|[Ss]ee stack trace|stack trace \(?above|EngineDeadError|background process"
     r"|Executor failed|Connection (?:closed|reset) by peer|Broken ?[Pp]ipe|recvValue failed|failed to recv, got 0 bytes"
     r"|remote process exited|CancelledError|^KeyboardInterrupt|^SystemExit"
 )
@@ -68,7 +68,7 @@ class LogLine(NamedTuple):
 
 @dataclass
 class Failure:
-    """A traceback with what was chained to it: its lines, and the message of each of its exceptions, the last one last."""
+    """A traceback with what is chained to it: its lines, and the message of each exception, the last one last."""
 
     lines: list[LogLine]
     ending: bool

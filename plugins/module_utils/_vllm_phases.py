@@ -48,7 +48,8 @@ _PHASES = (
 )
 _ANSWERED = re.compile(r'"POST /v1/(?:chat/)?completions HTTP/[\d.]+" 200')
 _SHARDS = re.compile(
-    r"checkpoint shards:\s*(?P<percent>\d+)% Completed \| (?P<done>\d+)/(?P<total>\d+) \[[^<]*<(?P<left>[\d:?]+), *(?P<rate>[^\]]+)\]"
+    r"checkpoint shards:\s*(?P<percent>\d+)% Completed \| (?P<done>\d+)/(?P<total>\d+) "
+    r"\[[^<]*<(?P<left>[\d:?]+), *(?P<rate>[^\]]+)\]"
 )
 _GRAPHS = re.compile(r"Capturing CUDA graphs?\D*(?P<percent>\d+)%")
 _LOADED = re.compile(r"Loading weights took (?P<seconds>[\d.]+) s")
@@ -82,7 +83,7 @@ class Start:
 
     def feed(self, raw: str) -> None:
         """Take note of a line with its time stamp."""
-        at = _seconds(raw)
+        at = seconds_of(raw)
         for line in parse([raw]):
             self._take(line.text, at)
 
@@ -93,12 +94,15 @@ class Start:
 
     def words(self) -> str:
         """Return how far the start is."""
-        title = next(phase.title for phase in _PHASES if phase.name == self._now)
-        detail = self._progress or self._details.get(self._now, "")
-        return f"{title} {detail}".rstrip()
+        detail = self._details.get(self._now)
+        return f"{self.title()} {self._progress or (f'({detail})' if detail else '')}".rstrip()
+
+    def title(self) -> str:
+        """Return what is done now."""
+        return next(phase.title for phase in _PHASES if phase.name == self._now)
 
     def result(self) -> dict[str, Any]:
-        """Return C({"seconds", "phases": [...], "kv_cache_tokens", "weights"}); a phase that is not over has no seconds."""
+        """Return the result C(startup) of the module; what is not over has no seconds."""
         names = list(self._opened)
         ends = [*[self._opened[name] for name in names[1:]], self._answered_at]
         titles = {phase.name: phase.title for phase in _PHASES}
@@ -169,12 +173,8 @@ class Start:
 
 
 def seconds_of(stamp: str) -> float | None:
-    """Return a time as the engine writes it (2026-11-25T16:31:23.402960059Z) in seconds since 1970, None if it is none."""
+    """Return a time as the engine writes it (2026-11-25T16:31:23.402960059Z) in seconds since 1970."""
     match = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", stamp)
     if not match:
         return None
     return calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S")) + float(match[2] or 0)
-
-
-def _seconds(raw: str) -> float | None:
-    return seconds_of(raw)

@@ -25,7 +25,7 @@ POLL_INTERVAL_S = 1.0
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
 COMPLETION_TIMEOUT_S = 600.0
 # A process that has said this will not come back, and takes the others down within moments. If it does not, they hang.
-_DOOMED = re.compile(
+DOOMED = re.compile(
     r"EngineCore failed to start|EngineCore encountered a fatal error|Engine core initialization failed"
     r"|WorkerProc failed to start|died unexpectedly, shutting down|EngineCore hit an exception"
     r"|Timed out waiting for engine core process|taking the entire process down"
@@ -58,8 +58,8 @@ def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -
 
     C(/health) alone is no proof: some servers become healthy and fail the first request.
 
-    Raises NotReady with the cause once the container has ended, its engine has failed, or it has refused the completion,
-    or after C(timeout_s).
+    Raises NotReady with the cause once the container has ended, its engine has failed or it has refused the completion;
+    and after C(timeout_s).
     """
     details = inspect_container(server.container)
     if details is None:
@@ -147,7 +147,7 @@ class _Watch:
         if state["Running"] and str(state.get("StartedAt", "")) == self._since and not state.get("Restarting"):
             return
         self._follower.ended.wait(1)  # its last lines
-        doing = f" while {self._follower.start.words()}"
+        doing = f" while {self._follower.start.title()}"
         if state["Running"] or state.get("Restarting"):
             doing += ", and was started again"
         raise NotReady(stopped(name, details, self._follower.lines(), doing, [self._server.api_key]))
@@ -156,13 +156,14 @@ class _Watch:
         """Raise NotReady if a process has failed for good and the container runs on all the same."""
         now = time.monotonic()
         if self._doomed_at is None:
-            if any(_DOOMED.search(line) for line in self._follower.lines()):
+            if any(DOOMED.search(line) for line in self._follower.lines()):
                 self._doomed_at = now
         elif now - self._doomed_at > DOOMED_GRACE_S:
             cause, rest = failure_text(self._follower.lines())
             name = self._server.container
             message = [
-                f"The server in {name} failed while {self._follower.start.words()}, though its container still runs: {cause}",
+                f"The server in {name} failed while {self._follower.start.title()}, though its container still runs:"
+                f" {cause}",
                 *rest,
                 f"The whole log: docker logs {name}",
             ]
@@ -174,8 +175,8 @@ class _Watch:
             f"The server in {self._server.container} is not ready after {self._timeout_s:.0f} s; it is"
             f" {self._follower.start.words()}. Its newest lines:",
             *last,
-            "Fix: if it is still making progress, run the play again: it goes on waiting and restarts nothing. Else raise the"
-            " limit (vllm_ready_timeout).",
+            "Fix: if it is still making progress, run the play again: it goes on waiting and restarts nothing. For the"
+            " next start raise vllm_ready_timeout.",
             f"The whole log: docker logs {self._server.container}",
         ]
         return scrub("\n".join(message), [self._server.api_key])
@@ -203,7 +204,10 @@ def _http_words(answer: HttpAnswer, server: Server) -> str:
     if answer.status == 0:
         return f"no answer ({answer.body})."
     if answer.status in (401, 403):
-        return f"HTTP {answer.status}. Another program is behind this address, or the server was started with another API key."
+        return (
+            f"HTTP {answer.status}. Another program is behind this address, or the server was started with another"
+            " API key."
+        )
     if answer.status == 404:
         return f"HTTP 404: {answer.body[:300]}\nFix: {server.base_url}/v1/models lists the names that it serves."
     return f"HTTP {answer.status}: {answer.body[:500]}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How vLLM servers fail: the texts that show it, the cause and the fix. The messages and the documentation come from here.
+"""How vLLM servers fail: the texts that show it, the cause, the fix. Messages and documentation come from here.
 
 The order matters: of several that match one message, the first is taken, so the specific stands before the general.
 """
@@ -80,14 +80,16 @@ _COMMAND_LINE = (
             r"JSONDecodeError: ",
         ),
         "The value of an option is not valid JSON.",
-        "Give the value as a mapping in YAML; it becomes JSON then. By hand: double quotes inside, single quotes around.",
+        "Give the value as a mapping in YAML; it becomes JSON then. By hand: double quotes inside, single quotes"
+        " around.",
         detail="The option is {name}.",
     ),
     Signature(
         "bad-choice",
         "Option with a value that is not among its choices",
         (
-            r"error: argument (?P<option>[^\s:]+): invalid choice: '?(?P<name>[^'\s(]+)'? \(choose from (?P<choices>.*)\)",
+            r"error: argument (?P<option>[^\s:]+): invalid choice: '?(?P<name>[^'\s(]+)'? \(choose from"
+            r" (?P<choices>.*)\)",
             r"Input should be (?P<choices>'.*') \[type=(?:literal_error|enum), input_value='?(?P<name>[^',]+)",
         ),
         "An option has a value that this version of vLLM does not know.",
@@ -129,7 +131,8 @@ _COMMAND_LINE = (
         "max-num-batched-tokens too small",
         (
             r"max_num_batched_tokens \((?P<asked>\d+)\) is smaller than max_model_len \((?P<needed>\d+)\)",
-            r"max_num_batched_tokens \((?P<asked>\d+)\) must be greater than or equal to max_num_seqs \((?P<needed>\d+)\)",
+            r"max_num_batched_tokens \((?P<asked>\d+)\) must be greater than or equal to max_num_seqs"
+            r" \((?P<needed>\d+)\)",
             r"Consider increasing max_num_batched_tokens or decreasing num_speculative_tokens",
         ),
         "max-num-batched-tokens is too small for the other settings.",
@@ -160,7 +163,8 @@ _COMMAND_LINE = (
             r"Tensor parallel size may exceed available GPUs",
         ),
         "The server is to use more GPUs than its container sees.",
-        "Give the container all GPUs (vllm_gpus), lower tensor-parallel-size, or see with nvidia-smi whether one is lost.",
+        "Give the container all GPUs (vllm_gpus), lower tensor-parallel-size, or see with nvidia-smi whether one is"
+        " lost.",
         detail="{wanted} are needed, {found} are there.",
     ),
 )
@@ -181,7 +185,8 @@ _DRAFT = (
             r"does not recognize this architecture",
         ),
         "The draft model does not fit: not for this model, or not for this version of vLLM.",
-        "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it is made for.",
+        "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it"
+        " is made for.",
         within=r"validation error for SpeculativeConfig|create_speculative_config|config/speculative\.py",
     ),
     Signature(
@@ -220,7 +225,8 @@ _MODEL_FILES = (
             r"Invalid credentials in Authorization header",
         ),
         "The hub refuses a repository: it is gated or private, and the token is missing or has no access.",
-        "Accept the licence on the model's page, set HF_TOKEN on the controller, and run the role hgx.inference.hf_cache.",
+        "Accept the licence on the model's page, set HF_TOKEN on the controller, and run the role"
+        " hgx.inference.hf_cache.",
     ),
     Signature(
         "wrong-revision",
@@ -244,23 +250,35 @@ _MODEL_FILES = (
             r"[Oo]ffline mode is enabled",
             r"HF_HUB_OFFLINE",
             r"Cannot find the requested files in the (?:local cache|disk cache)",
+            r"Invalid repository ID or local directory specified: '?(?P<name>[^'\s]+)",
         ),
-        "The server is offline, and a model or one of its files is not in the cache that it sees: model, draft, or revision.",
-        "Run the role hgx.inference.hf_cache for all models of the recipe, at the revisions that are served, into vllm_hf_home.",
+        "A model, its draft or one of their files (config.json first) is not in the cache that the server sees.",
+        "Run the role hgx.inference.hf_cache for all models of the recipe, at the revisions that are served, into"
+        " vllm_hf_home.",
+        detail="It is {name}.",
     ),
     Signature(
         "hub-unreachable",
         "Hub out of reach",
         (
             r"Max retries exceeded with url.*(?:huggingface|/api/models|/resolve/)",
-            r"couldn't connect to '(?P<hub>https?://[^']+)'",
-            r"(?:ConnectError|ConnectTimeout|ConnectionError|NewConnectionError|MaxRetryError|NameResolutionError|ReadTimeout)\b",
+            r"(?:ConnectError|ConnectTimeout|ConnectionError|NewConnectionError|MaxRetryError|NameResolutionError"
+            r"|ReadTimeout)\b",
             r"Temporary failure in name resolution",
             r"Name or service not known",
         ),
         "The server asks the hub for a file, and the hub does not answer.",
-        "Fetch the models with the role hgx.inference.hf_cache and serve them offline (HF_HUB_OFFLINE=1), or see to network and proxy.",
+        "Fetch the models with the role hgx.inference.hf_cache and serve them offline (HF_HUB_OFFLINE=1), or see to"
+        " network and proxy.",
         within=r"huggingface|hf_hub|httpx|requests/|urllib3|transformers|cached_file",
+    ),
+    Signature(
+        "hub-unreachable",
+        "Hub out of reach",
+        (r"couldn't connect to 'https?://",),
+        "The server misses a file of the model and cannot ask the hub for it.",
+        "Run the role hgx.inference.hf_cache for all models of the recipe, or see to network and proxy.",
+        severity="hint",
     ),
     Signature(
         "repo-not-found",
@@ -268,9 +286,9 @@ _MODEL_FILES = (
         (
             r"RepositoryNotFoundError",
             r"is not a local folder and is not a valid model identifier",
+            r"Repo id must be in the form.*: '(?P<name>[^']+)'",
             r"Repo id must be in the form",
             r"404 Client Error.*(?:huggingface|/api/models|/resolve/)",
-            r"Invalid repository ID or local directory specified: '?(?P<name>[^'\s]+)",
         ),
         "There is no repository or folder of that name.",
         "Correct the model's name in the recipe (ORGANISATION/NAME); a private repository needs HF_TOKEN, too.",
@@ -296,7 +314,8 @@ _MODEL_FILES = (
             r"Can't load tokenizer for",
             r"Couldn't instantiate the backend tokenizer",
             r"Could not find tiktoken\.model",
-            r"(?:No such file or directory|not found).*(?:tiktoken\.model|tokenizer\.model|tokenizer\.json|tokenizer_config\.json|tokenization_\w+\.py)",
+            r"(?:No such file or directory|not found).*(?:tiktoken\.model|tokenizer\.model|tokenizer\.json"
+            r"|tokenizer_config\.json|tokenization_\w+\.py)",
             r"tokenizer\.(?:json|model)|tiktoken\.model|vocab_file",
             r"(?:vocab_file|path) should be .*not NoneType|expected str, bytes or os\.PathLike object, not NoneType",
         ),
@@ -314,7 +333,7 @@ _MODEL_FILES = (
             r"weights were not initialized from\s+checkpoint",
             r"[Ee]rror no file named",
             r"Could not find checkpoint files",
-            r"(?:[Mm]issing|absent) (?:shard|checkpoint|safetensors|weight)",
+            r"[Ww]eight files referenced in index but missing: \{'(?P<name>[^']+)'",
             r"(?:shards?|files?) .*(?:missing|not found).*safetensors|safetensors.*(?:missing|not found)",
             r"No such file or directory: ['\"]?(?P<name>[^'\"\s]*/(?:hub|models--|snapshots)[^'\"]*)",
         ),
@@ -371,7 +390,8 @@ _MODEL_FILES = (
             r"Tried to load weights of size",
         ),
         "The weights have other shapes or names than this version of vLLM expects of the model.",
-        "Serve the revision and the image that the recipe names together; see that model, quantization and revision belong together.",
+        "Serve the revision and the image that the recipe names together; see that model, quantization and revision"
+        " belong together.",
     ),
     Signature(
         "chat-template-missing",
@@ -403,7 +423,8 @@ _PACKAGES = (
             r"ImportError: cannot import name '(?P<name>\w+)' from '(?P<what>[\w.]+)'",
             r"(?P<what>[\w.-]+)[<>=!~]=?[\w.,<>=!]+ is required for a normal functioning of this module, but found",
             r"AttributeError: .*(?:[Tt]okeniz|Processor).*has no attribute",
-            r"AttributeError: module '(?P<what>(?:transformers|tokenizers|huggingface_hub|torch|numpy|flashinfer|triton)[\w.]*)'",
+            r"AttributeError: module '(?P<what>(?:transformers|tokenizers|huggingface_hub|torch|numpy|flashinfer"
+            r"|triton)[\w.]*)'",
             r"undefined symbol",
             r"(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found",
             r"numpy\.dtype size changed|compiled using NumPy 1\.x",
@@ -411,7 +432,8 @@ _PACKAGES = (
             r"partially initialized module",
             r"^ImportError: (?!libcuda\.so|libnvidia)",
         ),
-        "Python packages in the image do not fit each other: mostly a pinned transformers that this vLLM does not admit.",
+        "Python packages in the image do not fit each other: mostly a pinned transformers that this vLLM does not"
+        " admit.",
         f"Correct the recipe's image.pip. {_RECORDED}",
         detail="It shows in {what}.",
     ),
@@ -430,36 +452,43 @@ _MEMORY = (
         "gpu-memory-taken",
         "GPU memory held by another process",
         (
-            r"Free memory on device (?P<gpu>\S*) ?\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup is less than desired"
+            r"Free memory on device (?P<gpu>\S*) ?\((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup is less"
+            r" than desired"
             r" GPU memory utilization \((?P<share>[\d.]+), (?P<wanted>[\d.]+) GiB\)",
             r"Free memory on device .*on startup is less than desired",
             r"No available GPU memory|Error in memory profiling\. Initial free memory",
         ),
         "Another process holds memory of the GPU that the server wants.",
-        "See nvidia-smi for who holds it and end it, or wait until a server that was stopped has let go; or lower gpu-memory-utilization.",
+        "See nvidia-smi for who holds it and end it, or wait until a server that was stopped has let go; or lower"
+        " gpu-memory-utilization.",
         detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
     ),
     Signature(
         "host-memory-taken",
         "Not enough free memory for the CPU build",
         (
-            r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup is less than desired CPU memory"
+            r"Available memory on node \S+ \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on startup is less than"
+            r" desired CPU memory"
             r" utilization \((?P<share>[\d.]+), (?P<wanted>[\d.]+) GiB\)",
             r"Available memory on node .* on startup is less than",
         ),
         "The machine has less free memory than the server wants.",
-        "Set kv-cache-memory-bytes or lower gpu-memory-utilization, which the CPU build reads too; or end what holds the memory.",
+        "Set kv-cache-memory-bytes or lower gpu-memory-utilization, which the CPU build reads too; or end what"
+        " holds the memory.",
         detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
     ),
     Signature(
         "kv-cache-too-small",
         "KV cache too small",
         (
-            r"max seq len \((?P<length>\d+)\), \(?(?P<needed>[\d.]+) GiB KV cache is needed, which is larger than the available"
+            r"max seq len \((?P<length>\d+)\), \(?(?P<needed>[\d.]+) GiB KV cache is needed, which is larger than"
+            r" the available"
             r" KV cache memory \((?P<free>[\d.]+) GiB\).*estimated maximum model length is (?P<fits>\d+)",
-            r"max seq len \((?P<length>\d+)\), \(?(?P<needed>[\d.]+) GiB KV cache is needed, which is larger than the available"
+            r"max seq len \((?P<length>\d+)\), \(?(?P<needed>[\d.]+) GiB KV cache is needed, which is larger than"
+            r" the available"
             r" KV cache memory \((?P<free>[\d.]+) GiB\)",
-            r"max seq len \((?P<length>\d+)\) is larger than the maximum number of tokens that can be stored in KV cache"
+            r"max seq len \((?P<length>\d+)\) is larger than the maximum number of tokens that can be stored in KV"
+            r" cache"
             r" \((?P<fits>\d+)\)",
             r"No available memory for the cache blocks",
             r"Cannot auto-fit max_model_len",
@@ -481,7 +510,8 @@ _MEMORY = (
             r"CUBLAS_STATUS_ALLOC_FAILED",
         ),
         "A GPU ran out of memory while the model was loaded, profiled or run.",
-        "See nvidia-smi for other processes on the GPU. Else lower gpu-memory-utilization, max-num-seqs or max-num-batched-tokens,"
+        "See nvidia-smi for other processes on the GPU. Else lower gpu-memory-utilization, max-num-seqs or"
+        " max-num-batched-tokens,"
         " or spread the model over more GPUs.",
         detail="GPU {gpu}: {wanted} were asked for, {free} of {total} were free.",
     ),
@@ -508,7 +538,8 @@ _MEMORY = (
         "Killed for lack of memory",
         (r"Memory cgroup out of memory", r"oom-kill:", r"Out of memory: Killed process"),
         "The kernel killed the server because the container's limit, or the host, had no memory left.",
-        "Take away or raise the container's memory limit, end what else uses memory, or lower what the server takes (kv-cache-memory-bytes,"
+        "Take away or raise the container's memory limit, end what else uses memory, or lower what the server takes"
+        " (kv-cache-memory-bytes,"
         " the number of processes).",
     ),
     Signature(
@@ -520,7 +551,8 @@ _MEMORY = (
             r"^MemoryError",
         ),
         "The host, or the limit of the container, has too little memory.",
-        "End what else uses the memory, take away the container's limit, or use a host with more. 'dmesg | grep -i oom' names"
+        "End what else uses the memory, take away the container's limit, or use a host with more. 'dmesg | grep -i"
+        " oom' names"
         " the processes that were killed.",
     ),
 )
@@ -536,9 +568,10 @@ _SYSTEM = (
     Signature(
         "read-only",
         "Read-only file system",
-        (r"Read-only file system:? '?(?P<name>[^'\s]*)", r"os error 30\b"),
+        (r"Read-only file system:? '?(?P<name>[^'\s]*)", r"os error 30\b", r"No usable temporary directory"),
         "The server writes to a folder that is mounted read-only.",
-        "Let it write elsewhere: below /root/.cache/vllm, which is vllm_state_dir/cache on the host. The cache of weights stays read-only.",
+        "Let it write elsewhere: below /root/.cache/vllm, which is vllm_state_dir/cache on the host. The cache of"
+        " weights stays read-only.",
         detail="It is {name}.",
     ),
     Signature(
@@ -550,7 +583,8 @@ _SYSTEM = (
             r"[Pp]ermission denied.*(?:cache|hub|/root|/tmp)",
         ),
         "The server may not read or write a file.",
-        "Give the file to the user that the container runs as, or run the role hgx.inference.hf_cache, which sets owner and mode.",
+        "Give the file to the user that the container runs as, or run the role hgx.inference.hf_cache, which sets"
+        " owner and mode.",
         detail="It is {name}.",
     ),
     Signature(
@@ -637,8 +671,10 @@ _GPU = (
             r"system not yet initialized",
             r"Cuda failure 802",
         ),
-        "The NVLink fabric of the GPUs is not ready (CUDA error 802): Fabric Manager does not run, or not in the driver's version.",
-        "See 'nvidia-smi -q -i 0 | grep -A4 Fabric' and 'systemctl status nvidia-fabricmanager'; the role hgx.inference.nvidia_driver repairs it.",
+        "The NVLink fabric of the GPUs is not ready (CUDA error 802): Fabric Manager does not run, or not in the"
+        " driver's version.",
+        "See 'nvidia-smi -q -i 0 | grep -A4 Fabric' and 'systemctl status nvidia-fabricmanager'; the role"
+        " hgx.inference.nvidia_driver repairs it.",
     ),
     Signature(
         "cuda-803",
@@ -648,8 +684,10 @@ _GPU = (
             r"unsupported display driver / cuda driver combination",
             r"[Dd]river/library version mismatch",
         ),
-        "The driver in the kernel and its libraries have different versions (CUDA error 803): mostly an upgrade without a reboot.",
-        "Reboot the host, or load the new kernel module; the role hgx.inference.nvidia_driver tells which versions are there.",
+        "The driver in the kernel and its libraries have different versions (CUDA error 803): mostly an upgrade"
+        " without a reboot.",
+        "Reboot the host, or load the new kernel module; the role hgx.inference.nvidia_driver tells which versions"
+        " are there.",
     ),
     Signature(
         "cuda-804",
@@ -659,7 +697,8 @@ _GPU = (
             r"forward compatibility was attempted on non supported HW",
         ),
         "The image brings compatibility libraries that this driver or GPU does not take (CUDA error 804).",
-        "Install a driver of the image's CUDA version, or take the compat folder out of LD_LIBRARY_PATH (VLLM_ENABLE_CUDA_COMPATIBILITY=0).",
+        "Install a driver of the image's CUDA version, or take the compat folder out of LD_LIBRARY_PATH"
+        " (VLLM_ENABLE_CUDA_COMPATIBILITY=0).",
     ),
     Signature(
         "driver-too-old",
@@ -672,7 +711,8 @@ _GPU = (
             r"CUDA_ERROR_UNSUPPORTED_PTX_VERSION|compiled with an unsupported toolchain",
         ),
         "The NVIDIA driver is too old for the CUDA of the image.",
-        "Install a newer driver (role hgx.inference.nvidia_driver; CUDA 13 needs 580), or choose an image with an older CUDA.",
+        "Install a newer driver (role hgx.inference.nvidia_driver; CUDA 13 needs 580), or choose an image with an"
+        " older CUDA.",
         detail="The image asks for {what}.",
     ),
     Signature(
@@ -683,20 +723,23 @@ _GPU = (
             r"NVMLError(?:_Uninitialized)?: Unknown Error",
             r"Failed to initialize NVML: Insufficient Permissions|NVMLError_NoPermission",
         ),
-        "The container has lost its GPUs: mostly since 'systemctl daemon-reload' on the host took them out of its cgroup.",
+        "The container has lost its GPUs: mostly since 'systemctl daemon-reload' on the host took them out of its"
+        " cgroup.",
         "Start the container again; with CDI (vllm_gpu_request: cdi) or the cgroupfs driver it does not happen again.",
     ),
     Signature(
         "gpu-hardware",
         "GPU fault",
         (
-            r"uncorrectable (?:ECC|NVLink) error|CUDA_ERROR_ECC_UNCORRECTABLE|cudaErrorECCUncorrectable|cudaErrorNvlinkUncorrectable",
+            r"uncorrectable (?:ECC|NVLink) error|CUDA_ERROR_ECC_UNCORRECTABLE|cudaErrorECCUncorrectable"
+            r"|cudaErrorNvlinkUncorrectable",
             r"fallen off the bus|GPU is lost|NVMLError_GpuIsLost|GPU requires reset|NVMLError_ResetRequired",
             r"Xid \(PCI|NVRM: Xid",
             r"CUDA error: hardware stack error|CUDA_ERROR_HARDWARE_STACK_ERROR|cudaErrorContained",
         ),
         "A GPU reports a fault of its own.",
-        "See 'dmesg | grep -i xid' and nvidia-smi; reset the GPU or reboot. If it comes again, have the node exchanged.",
+        "See 'dmesg | grep -i xid' and nvidia-smi; reset the GPU or reboot. If it comes again, have the node"
+        " exchanged.",
     ),
     Signature(
         "driver-not-loaded",
@@ -707,7 +750,8 @@ _GPU = (
             r"NVIDIA driver on your system is not installed|Found no NVIDIA driver",
         ),
         "The host's NVIDIA driver is not loaded, or not installed.",
-        "Run nvidia-smi on the host; the role hgx.inference.nvidia_driver installs a driver (nvidia_driver_mode: install) or says what is wrong with it.",
+        "Run nvidia-smi on the host; the role hgx.inference.nvidia_driver installs a driver (nvidia_driver_mode:"
+        " install) or says what is wrong with it.",
     ),
     Signature(
         "no-gpu-runtime",
@@ -723,7 +767,8 @@ _GPU = (
             r"nvidia-container-cli: (?!requirement error)",
         ),
         "Docker could not give the GPUs to the container.",
-        "Run the role hgx.inference.nvidia_container_toolkit; it installs and configures what is missing and proves it with a container.",
+        "Run the role hgx.inference.nvidia_container_toolkit; it installs and configures what is missing and proves"
+        " it with a container.",
     ),
     Signature(
         "no-kernel-for-gpu",
@@ -739,7 +784,8 @@ _GPU = (
             r"(?:is )?not supported on this (?:device|GPU)$",
         ),
         "The image's kernels do not run on this model of GPU.",
-        "Choose an image that is built for it (for Blackwell one with CUDA 12.8 or newer), another dtype or another quantization.",
+        "Choose an image that is built for it (for Blackwell one with CUDA 12.8 or newer), another dtype or another"
+        " quantization.",
     ),
     Signature(
         "nccl-nvls",
@@ -749,15 +795,18 @@ _GPU = (
             r"NVLS.*(?:fail|error|Multicast)",
             r"[Mm]ulticast.*(?:fail|error|invalid)",
         ),
-        "NCCL cannot use multicast over NVLink (NVLS): mostly a fabric that is not set up for it, as in many virtual machines.",
-        "Set NCCL_NVLS_ENABLE=0 in vllm_env_extra; it costs some bandwidth. See that Fabric Manager has the driver's version.",
+        "NCCL cannot use multicast over NVLink (NVLS): mostly a fabric that is not set up for it, as in many"
+        " virtual machines.",
+        "Set NCCL_NVLS_ENABLE=0 in vllm_env_extra; it costs some bandwidth. See that Fabric Manager has the"
+        " driver's version.",
     ),
     Signature(
         "nccl-timeout",
         "Ranks wait for each other in vain",
         (r"Watchdog caught collective operation timeout", r"collective operation timeout"),
         "A collective operation of the GPUs did not end: a rank hangs, or the link between them does.",
-        "See 'dmesg | grep -i xid' and 'nvidia-smi nvlink --status'; with NCCL_DEBUG=INFO in vllm_env_extra the log tells which rank.",
+        "See 'dmesg | grep -i xid' and 'nvidia-smi nvlink --status'; with NCCL_DEBUG=INFO in vllm_env_extra the log"
+        " tells which rank.",
     ),
     Signature(
         "nccl-error",
@@ -768,19 +817,22 @@ _GPU = (
             r"nccl(?:System|Internal|UnhandledCuda|InvalidUsage)Error",
         ),
         "The GPUs cannot talk to each other through NCCL.",
-        "See that shared memory is there (vllm_ipc_mode: host) and the fabric is ready; NCCL_DEBUG=INFO in vllm_env_extra has the log tell more.",
+        "See that shared memory is there (vllm_ipc_mode: host) and the fabric is ready; NCCL_DEBUG=INFO in"
+        " vllm_env_extra has the log tell more.",
         severity="hint",
     ),
     Signature(
         "cuda-fault",
         "CUDA error while running",
         (
-            r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address|device-side assert|an illegal instruction)",
+            r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address|device-side assert"
+            r"|an illegal instruction)",
             r"device-side assert triggered|CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED)",
             r"CUBLAS_STATUS_(?:EXECUTION_FAILED|NOT_INITIALIZED|INTERNAL_ERROR)|CUDNN_STATUS_",
         ),
         "A kernel failed on the GPU: an error of this version's kernels, rarely of the GPU.",
-        "Search vLLM's issues for the evidence; try another version of the image, or take out the newest engine arguments (attention"
+        "Search vLLM's issues for the evidence; try another version of the image, or take out the newest engine"
+        " arguments (attention"
         " backend, quantization, fused kernels). CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
     ),
     Signature(
@@ -795,7 +847,8 @@ _GPU = (
             r"Torch not compiled with CUDA enabled",
         ),
         "The container sees no GPU, or the image is not built for one.",
-        "Set vllm_gpus: all, and see with nvidia-smi that the host has a working driver; the role hgx.inference.nvidia_container_toolkit"
+        "Set vllm_gpus: all, and see with nvidia-smi that the host has a working driver; the role"
+        " hgx.inference.nvidia_container_toolkit"
         " proves that containers get the GPUs.",
         severity="hint",
     ),
@@ -812,6 +865,7 @@ _ENGINE = (
             r"kv[_-]cache[_-]dtype.*(?:not supported|unsupported|not implemented|invalid)",
             r"fp8 kv[- ]cache.*not (?:yet )?supported",
             r"FlashAttention does not support \w*fp8",
+            r"expected scalar type \w+ but found Float8",
         ),
         "The KV cache cannot have that type on this hardware, or with this model's attention.",
         "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose auto.",
@@ -825,7 +879,8 @@ _ENGINE = (
             r"Invalid attention backend",
         ),
         "No attention backend of this image suits the model, the GPU and the KV cache together.",
-        "Take out attention-backend and VLLM_ATTENTION_BACKEND, and kv-cache-dtype; the evidence has each backend's reason.",
+        "Take out attention-backend and VLLM_ATTENTION_BACKEND, and kv-cache-dtype; the evidence has each backend's"
+        " reason.",
     ),
     Signature(
         "quantization",
@@ -859,17 +914,20 @@ _ENGINE = (
         "Kernels could not be compiled",
         (
             r"ptxas (?:fatal|error)|PTXASError|`ptxas` (?:failed|raised)",
-            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?\S*(?:nvcc|ninja)|CUDA_HOME environment variable is not set",
+            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?\S*(?:nvcc|ninja)"
+            r"|CUDA_HOME environment variable is not set",
             r"ninja: build stopped|[Nn]inja build failed|Ninja is required",
             r"Failed to find C compiler|[Nn]o (?:working )?C\+\+ compiler|InvalidCxxCompiler|cc1plus",
             r"fatal error: .*\.h: No such file",
             r"cannot find -lcuda",
             r"Error compiling objects for extension|Error building extension|C\+\+ compile error|CppCompileError",
-            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+|triton\.compiler\.errors\.\w+|CompilationError)\b",
+            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+"
+            r"|triton\.compiler\.errors\.\w+|CompilationError)\b",
             r"CalledProcessError: Command .*(?:gcc|g\+\+|/cc|clang|nvcc|ld)\b",
         ),
         "A kernel for the GPU could not be compiled while the server started.",
-        "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or add enforce-eager: true"
+        "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or"
+        " add enforce-eager: true"
         " to see whether it serves without.",
     ),
     Signature(
@@ -882,7 +940,8 @@ _ENGINE = (
             r"Did not receive response from front-end process within",
         ),
         "The engine was not ready within vLLM's own time limit: large weights take longer to load.",
-        "Set VLLM_ENGINE_READY_TIMEOUT_S in vllm_env_extra to more seconds than the load takes, such as 3600; see that the disk is fast.",
+        "Set VLLM_ENGINE_READY_TIMEOUT_S in vllm_env_extra to more seconds than the load takes, such as 3600; see"
+        " that the disk is fast.",
         detail="It waited for {seconds} s.",
     ),
     Signature(
@@ -890,7 +949,8 @@ _ENGINE = (
         "Engine hung",
         (r"RPC call to (?P<what>\w+) timed out", r"TimeoutError: .*(?:execute_model|sample_tokens)"),
         "A worker did not answer the engine in time: it hangs, mostly in a kernel or waiting for another GPU.",
-        "See nvidia-smi and 'dmesg | grep -i xid'; raise VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS if a first request only compiles for long.",
+        "See nvidia-smi and 'dmesg | grep -i xid'; raise VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS if a first request only"
+        " compiles for long.",
         detail="It was asked for {what}.",
     ),
 )
@@ -960,7 +1020,8 @@ _START = (
             r"exit code: -9\b",
             r"^Killed$",
         ),
-        "A process of the server was killed from outside: by the kernel for lack of memory, by an engine that lost patience, or by a person.",
+        "A process of the server was killed from outside: by the kernel for lack of memory, by an engine that lost"
+        " patience, or by a person.",
         "See 'dmesg | grep -i -e oom -e killed' and the container's memory limit.",
         severity="hint",
         exit_codes=(137,),
@@ -972,6 +1033,7 @@ _START = (
             r"Worker proc (?P<name>\S+) died unexpectedly",
             r"Engine core proc (?P<name>\S+) died unexpectedly",
             r"engine core exited unexpectedly",
+            r"Engine core initialization failed",
         ),
         "A process of the server died without a word: killed, mostly for lack of memory, or crashed.",
         "See 'dmesg | grep -i -e oom -e killed -e xid' on the host.",
@@ -1001,16 +1063,11 @@ _START = (
     Signature(
         "stopped",
         "Stopped",
-        (
-            r"\[shutdown\].*(?:signal|SIGTERM|shutdown triggered)",
-            r"Received (?:signal|SIGTERM)",
-            r"Shutdown initiated",
-            r"^INFO: +Shutting down",
-        ),
-        "The server was told to stop, by a person or by a program.",
+        (),
+        "The server has ended without an error: a person or a program told it to stop.",
         "Run the play again; it starts the server.",
         severity="hint",
-        exit_codes=(143,),
+        exit_codes=(0, 143),
     ),
 )
 

@@ -14,8 +14,8 @@ version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Waits until the vLLM server in a container has answered a real chat completion; C(/health) alone is no proof.
-  - Fails within seconds once the container has ended, or once its engine has failed though the container runs on. The message has the
-    cause, the lines of the log that show it, and what to do.
+  - Fails within seconds once the container has ended, or once its engine has failed though the container runs on.
+    The message has the cause, the lines of the log that show it, and what to do.
   - Shows while it waits how far the start is, and returns how long each part of it took.
   - What it shows and returns is free of the API key, of tokens and of what else looks like a secret.
 options:
@@ -77,8 +77,8 @@ completion:
   sample: The user greets me
 startup:
   description:
-    - How the start went, by the time stamps of the container's log. The same for a server that has been running for long, as long as its
-      log has not been rotated.
+    - How the start went, by the time stamps of the container's log.
+    - The same for a server that has been running for long, unless its log has been rotated.
   returned: success, and not in check mode
   type: dict
   contains:
@@ -89,8 +89,8 @@ startup:
     phases:
       description:
         - The parts of the start, in their order. A part that this start did not have is left out.
-        - The names are V(process), V(configuration), V(engine), V(weights), V(draft), V(compile), V(kv_cache), V(graphs), V(api_server)
-          and V(first_completion).
+        - The names are V(process), V(configuration), V(engine), V(weights), V(draft), V(compile), V(kv_cache),
+          V(graphs), V(api_server) and V(first_completion).
       type: list
       elements: dict
       contains:

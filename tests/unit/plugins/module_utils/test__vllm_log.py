@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reading of recorded logs of a real vLLM 0.32."""
+"""A log taken apart."""
 
 from __future__ import annotations
 
@@ -16,72 +16,76 @@ LOGS = Path(__file__).parents[2] / "fixtures" / "vllm-logs"
 
 
 def read(name: str) -> list[str]:
-    return (LOGS / f"{name}.log").read_text(encoding="utf-8").splitlines()
+    return (LOGS / f"{name}.log").read_bytes().decode().split("\n")
 
 
 @pytest.mark.parametrize(
-    ("log", "evidence"),
+    ("line", "process", "level", "text"),
     [
-        ("fatal-unknown-flag", "api_server.py: error: unrecognized arguments: --no-such-flag"),
-        ("fatal-bad-parser-name", "KeyError: 'invalid tool call parser: kimi_k9"),
-        ("fatal-kv-cache-too-small", "ValueError: To serve at least one request with the model's max seq len (4096)"),
-        ("fatal-max-model-len", "User-specified max_model_len (999999) is greater than the derived max_model_len"),
+        ("(EngineCore pid=22) ERROR 11-23 20:29:10 [core.py:1510] text", "EngineCore", "ERROR", "text"),
+        ("(Worker_TP3_EP3 pid=9) INFO 11-23 20:29:10 [v1/worker/x.py:1] text", "Worker_TP3_EP3", "INFO", "text"),
         (
-            "fatal-model-not-in-cache-offline",
-            "LocalEntryNotFoundError: Cannot find an appropriate cached snapshot folder",
-        ),
-        ("fatal-port-taken-docker-publish", "Bind for 127.0.0.1:18902 failed: port is already allocated"),
-        ("fatal-safetensors-truncated", "SafetensorError: Error while deserializing header: incomplete metadata"),
-        (
-            "not-enough-memory",
-            "ValueError: Available memory on node 0 (14.43/16.34 GiB) on startup is less than desired",
+            "(VllmWorker rank=2 pid=9) ERROR 08-21 08:26:21 [multiproc_executor.py:546] text",
+            "VllmWorker rank=2",
+            "ERROR",
+            "text",
         ),
         (
-            "spec-draft-unsupported-architecture",
-            "Model architectures ['Eagle3DeepSeekMTPModel'] are not supported for now",
+            "(EngineCore_0 pid=155) (VllmWorker TP0 pid=161) INFO 11-23 20:29:10 [x.py:1] text",
+            "VllmWorker TP0",
+            "INFO",
+            "text",
         ),
+        ("ERROR 03-02 19:49:00 [multiproc_executor.py:783] text", "Worker", "ERROR", "text"),
+        ("ERROR 06-29 19:20:00 [core.py:515] text", "EngineCore", "ERROR", "text"),
+        ("ERROR 02-20 16:43:12 engine.py:389] text", None, "ERROR", "text"),
+        ("[rank0]: Traceback (most recent call last):", None, None, "Traceback (most recent call last):"),
+        ("2026-11-25T16:31:23.402960059Z \x1b[36m(APIServer pid=1)\x1b[0m text", "APIServer", None, "text"),
+        ("plain (pid=3) text", None, None, "plain (pid=3) text"),
     ],
 )
-def test_cause(log: str, evidence: str) -> None:
-    lines = _vllm_log.cause(read(log))
-    assert evidence in "\n".join(lines)
-    assert len(lines) <= 15
-    assert all("See root cause above" not in line for line in lines)
+def test_parse(line: str, process: str | None, level: str | None, text: str) -> None:
+    (parsed,) = _vllm_log.parse([line])
+    assert (parsed.process, parsed.level, parsed.text) == (process, level, text)
 
 
-def test_cause_without_an_exception_is_the_end_of_the_log() -> None:
-    assert _vllm_log.cause(["one", "", "two"], limit=1) == ["two"]
+def test_a_progress_bar_is_several_lines() -> None:
+    assert [line.text for line in _vllm_log.parse(["\rLoading 0%\rLoading 50%\r\n"])] == [
+        "",
+        "Loading 0%",
+        "Loading 50%",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("log", "process", "message"),
+    [
+        ("fatal-safetensors-truncated", "Worker", "safetensors._safetensors_rust.SafetensorError"),
+        ("fatal-kv-cache-too-small", "EngineCore", "ValueError: To serve at least one request"),
+        ("fatal-bad-parser-name", None, "KeyError: 'invalid tool call parser: kimi_k9"),
+        ("constructed/cuda-out-of-memory--loading", "Worker_TP3", "torch.OutOfMemoryError: CUDA out of memory"),
+        ("constructed/none--unknown-exception", "Worker_TP3", "RuntimeError: shape '[2048, 2048]' is invalid"),
+    ],
+)
+def test_what_ended_the_server(log: str, process: str | None, message: str) -> None:
+    failure = _vllm_log.read(read(log)).failure
+    assert failure
+    assert failure.process == process
+    assert failure.messages[-1][0].text.startswith(message)
+
+
+def test_an_excerpt_is_the_last_exception_and_where_it_was_raised() -> None:
+    assert _vllm_log.excerpt(read("constructed/none--unknown-exception")) == [
+        'Worker_TP3:   File "/usr/local/lib/python3.12/dist-packages/vllm/model_executor/models/deepseek_v2.py",'
+        " line 343, in forward",
+        "Worker_TP3: RuntimeError: shape '[2048, 2048]' is invalid for input of size 16777216",
+    ]
+
+
+def test_an_excerpt_without_an_exception_is_the_end_of_the_log() -> None:
+    assert _vllm_log.excerpt(["one", "", "two", "INFO:     Shutting down"], limit=1) == ["two"]
 
 
 def test_long_lines_are_cut() -> None:
-    (line,) = _vllm_log.cause(["x: error: " + "y" * 5000])
-    assert len(line) < 600
-
-
-@pytest.mark.parametrize(
-    ("lines", "words"),
-    [
-        ([], "starting the process"),
-        (
-            ["(APIServer pid=1) INFO 11-23 19:59:25 [model.py:733] Resolved architecture: KimiK25"],
-            "model architecture KimiK25",
-        ),
-        (
-            ["Loading safetensors checkpoint shards:  50% Completed | 32/64 [06:10<06:09, 11.5s/it]"],
-            "loading weights 32/64 (50 %)",
-        ),
-        (["x [default_loader.py:501] Loading weights took 789.10 seconds", "unrelated"], "weights loaded in 789.10 s"),
-    ],
-)
-def test_phase(lines: list[str], words: str) -> None:
-    assert _vllm_log.phase(lines) == words
-
-
-def test_phase_of_a_healthy_start() -> None:
-    lines = read("healthy-start")
-    words = [_vllm_log.phase(lines[: index + 1]) for index in range(len(lines))]
-    seen = list(dict.fromkeys(words))
-    assert seen[0] == "starting the process"
-    assert seen[-1] == "waiting for the first completion"
-    assert "loading weights 2/2 (100 %)" in seen
-    assert "KV cache of 186,400 tokens" in seen
+    (line,) = _vllm_log.excerpt(["y" * 5000])
+    assert len(line) < 320

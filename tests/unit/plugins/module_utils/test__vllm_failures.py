@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The causes that are named for recorded and for constructed logs, and the logs and lines that name none."""
+
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_failures import SIGNATURES, diagnose, failure_text
+
+LOGS = Path(__file__).parents[2] / "fixtures" / "vllm-logs"
+CONSTRUCTED = sorted((LOGS / "constructed").glob("*.log"))
+
+
+def read(path: Path) -> list[str]:
+    return path.read_bytes().decode().split("\n")
+
+
+def key_of(lines: list[str], exit_code: int | None = None) -> str | None:
+    diagnosis = diagnose(lines, exit_code)
+    return diagnosis.key if diagnosis else None
+
+
+@pytest.mark.parametrize(
+    ("log", "key", "cause", "evidence", "fix"),
+    [
+        (
+            "fatal-unknown-flag",
+            "unknown-flag",
+            "It is --no-such-flag.",
+            "api_server.py: error: unrecognized",
+            "Nearest known: --",
+        ),
+        (
+            "fatal-bad-parser-name",
+            "unknown-parser",
+            "It is 'kimi_k9'.",
+            "KeyError: 'invalid tool call parser",
+            "kimi_k2",
+        ),
+        (
+            "fatal-kv-cache-too-small",
+            "kv-cache-too-small",
+            "0.02 GiB are needed for 4096 tokens, 0.0 GiB are free.",
+            "EngineCore: ValueError: To serve at least one request",
+            "About 208 tokens fit now.",
+        ),
+        (
+            "fatal-max-model-len",
+            "model-len-beyond-model",
+            "999999 tokens are asked for, the model can 4096.",
+            "ModelConfig",
+            "Lower",
+        ),
+        (
+            "fatal-model-not-in-cache-offline",
+            "model-not-cached",
+            "not in the cache",
+            "LocalEntryNotFoundError",
+            "hf_cache",
+        ),
+        (
+            "fatal-port-taken-docker-publish",
+            "port-taken-host",
+            "It is port 18902.",
+            "port is already allocated",
+            "sport = :18902",
+        ),
+        (
+            "fatal-safetensors-truncated",
+            "corrupt-weights",
+            "damaged or cut short",
+            "Worker: safetensors",
+            "hf_cache_verify",
+        ),
+        (
+            "not-enough-memory",
+            "host-memory-taken",
+            "14.43 of 16.34 GiB are free, 15.03 GiB are wanted.",
+            "VllmWorker-0: ",
+            "Set",
+        ),
+        (
+            "spec-draft-unsupported-architecture",
+            "draft-mismatch",
+            "draft model does not fit",
+            "Eagle3DeepSeekMTPModel",
+            "Take",
+        ),
+    ],
+)
+def test_recorded_logs(log: str, key: str, cause: str, evidence: str, fix: str) -> None:
+    diagnosis = diagnose(read(LOGS / f"{log}.log"))
+    assert diagnosis
+    assert diagnosis.key == key
+    assert cause in diagnosis.cause
+    assert evidence in "\n".join(diagnosis.evidence)
+    assert fix in diagnosis.fix
+    assert 1 <= len(diagnosis.evidence) <= 5
+
+
+@pytest.mark.parametrize("path", CONSTRUCTED, ids=lambda path: path.stem)
+def test_constructed_logs(path: Path) -> None:
+    assert str(key_of(read(path))).replace("None", "none") == path.stem.partition("--")[0]
+
+
+@pytest.mark.parametrize("log", ["healthy-start", "healthy-start-timestamps"])
+def test_a_healthy_log_names_no_cause(log: str) -> None:
+    assert diagnose(read(LOGS / f"{log}.log")) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "(APIServer pid=1) WARNING 11-23 19:59:13 [system_utils.py:255] OSError: [Errno 24] Too many open files",
+        "(Worker_TP0 pid=4) INFO 04-18 15:46:02 [shm.py:681] No available shared memory broadcast block found",
+        "(Worker_TP0 pid=4) WARNING 04-18 15:46:02 [symm_mem.py:98] multicast operations are not supported: invalid",
+        "node:413:413 [3] NCCL INFO NET/IB : No device found. Error: no space left on device",
+        "/usr/lib/python3.12/x.py:254: UserWarning: resource_tracker: There appear to be 4 leaked objects",
+        "[rank0]:[W418 15:45:50.5 ProcessGroupNCCL.cpp:1476] Warning: destroy_process_group() was not called",
+        "set_mempolicy: Operation not permitted",
+        "[W1123 20:00:02.930149888 utils.cpp:41] Warning: numa_migrate_pages failed. errno: 1",
+        'INFO:     172.17.0.1:40482 - "GET /v1/models HTTP/1.1" 401 Unauthorized',
+    ],
+)
+def test_harmless_lines(line: str) -> None:
+    assert diagnose([line, "(EngineCore pid=22) INFO 11-23 20:29:10 [core.py:1] going on"]) is None
+
+
+def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
+    log = read(LOGS / "constructed/none--unknown-exception.log")
+    assert any("Address already in use" in line for line in log)
+    cause, rest = failure_text(log)
+    assert cause == "The cause is not one of the known ones."
+    assert "RuntimeError: shape '[2048, 2048]' is invalid" in rest[-1]
+
+
+@pytest.mark.parametrize(
+    ("lines", "exit_code", "key"),
+    [
+        ([], 137, "killed"),
+        ([], 135, "shared-memory"),
+        ([], 132, "illegal-instruction"),
+        ([], 127, "entrypoint-missing"),
+        ([], 143, "stopped"),
+        ([], 0, "stopped"),
+        ([], 1, None),
+        (["api_server.py: error: unrecognized arguments: --x"], 137, "unknown-flag"),
+    ],
+)
+def test_the_exit_code_counts_where_the_log_is_mute(lines: list[str], exit_code: int, key: str | None) -> None:
+    assert key_of(lines, exit_code) == key
+
+
+@pytest.mark.parametrize("signature", SIGNATURES, ids=lambda signature: signature.key)
+def test_signatures_are_complete(signature: object) -> None:
+    from ansible_collections.hgx.inference.plugins.module_utils._vllm_signatures import Signature
+
+    assert isinstance(signature, Signature)
+    groups = {name for pattern in signature.patterns for name in re.compile(pattern).groupindex} | {"nearest"}
+    for template in (signature.detail, signature.advice):
+        assert {name for _text, name, _spec, _conversion in string.Formatter().parse(template) if name} <= groups
+    assert signature.severity in ("fatal", "hint")
+    assert signature.cause.endswith(".")
+    assert signature.fix.endswith((".", ":"))
+    assert "{" not in signature.title + signature.cause
+
+
+def test_every_cause_is_seen_in_a_log() -> None:
+    seen = {key_of(read(path)) for path in [*CONSTRUCTED, *LOGS.glob("*.log")]}
+    seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}
+    missing = {signature.key for signature in SIGNATURES} - seen
+    assert not missing

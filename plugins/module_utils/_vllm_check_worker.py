@@ -4,8 +4,8 @@
 
 """The part of a check that runs inside a vLLM image: its own parser reads a command line. No model is loaded.
 
-Prints one JSON object: C({"problems": [...]}) or, where this version of vLLM is laid out in another way,
-C({"unchecked": reason}).
+Prints one JSON object: C({"problems": [...], "options": [...]}) or, where this version of vLLM is laid out in another
+way, C({"unchecked": reason}).
 """
 
 from __future__ import annotations
@@ -26,20 +26,23 @@ REASONING_PARSERS = ("vllm.reasoning",)
 
 
 def main(job: dict[str, Any]) -> None:
-    """Check C(job["argv"]), the server's arguments without its command."""
+    """Check C(job["argv"]), the server's arguments without its command.
+
+    C(options) are all that the parser knows.
+    """
     output = sys.stdout
     # vLLM's imports and its parser print to both streams.
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
         try:
-            result: dict[str, Any] = {"problems": list(_problems(job["argv"], errors))}
+            parser = _first(SERVER_ARGS, "make_arg_parser")(_first(PARSER_CLASS, "FlexibleArgumentParser")())
+            problems = list(_problems(parser, job["argv"], errors))
+            result: dict[str, Any] = {"problems": problems, "options": sorted(parser._option_string_actions)}
         except (ImportError, AttributeError) as exc:
             result = {"unchecked": f"{type(exc).__name__}: {exc}"}
     output.write(json.dumps(result) + "\n")
 
 
-def _problems(argv: list[str], errors: io.StringIO) -> Iterator[str]:
-    parser_class = _first(PARSER_CLASS, "FlexibleArgumentParser")
-    parser = _first(SERVER_ARGS, "make_arg_parser")(parser_class())
+def _problems(parser: Any, argv: list[str], errors: io.StringIO) -> Iterator[str]:
     validate = _first(SERVER_ARGS, "validate_parsed_serve_args")
     try:
         args = parser.parse_args(argv)

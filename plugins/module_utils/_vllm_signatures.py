@@ -568,7 +568,12 @@ _SYSTEM = (
     Signature(
         "read-only",
         "Read-only file system",
-        (r"Read-only file system:? '?(?P<name>[^'\s]*)", r"os error 30\b", r"No usable temporary directory"),
+        (
+            r"Read-only file system:? '?(?P<name>[^'\s]*)",
+            r"os error 30\b",
+            r"No usable temporary directory",
+            r"cannot cache function",
+        ),
         "The server writes to a folder that is mounted read-only.",
         "Let it write elsewhere: below /root/.cache/vllm, which is vllm_state_dir/cache on the host. The cache of"
         " weights stays read-only.",

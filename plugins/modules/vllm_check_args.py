@@ -63,12 +63,15 @@ checked:
 """
 
 import json
+from collections.abc import Iterator
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _vllm_check_worker
 from ..module_utils._docker_cli import WORKER_PROGRAM, DockerError, run_docker, worker_job
 from ..module_utils._gpu_request import REQUESTS
+from ..module_utils._scrub import scrub
+from ..module_utils._vllm_failures import diagnose, failure_text
 
 
 def main() -> None:
@@ -94,16 +97,25 @@ def main() -> None:
     try:
         result = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:
-        module.fail_json(msg=f"The command line could not be checked with {image}: {done.stderr.strip()[-1000:]}")
+        cause, rest = failure_text(done.stderr.splitlines(), done.rc)
+        why = "\n".join([f"The command line could not be checked with {image}: {cause}", *rest])
+        module.fail_json(msg=scrub(why))
     if result.get("problems"):
-        problems = "\n".join("  " + problem.replace("\n", "\n  ") for problem in result["problems"])
-        module.fail_json(
-            msg=f"The vLLM of {image} refuses the command line, so nothing was stopped or started:\n{problems}"
-        )
+        what = f"The vLLM of {image} refuses the command line, so nothing was stopped or started:"
+        module.fail_json(msg=scrub("\n".join([what, *_told(result["problems"], result["options"])])))
     if "unchecked" in result:
         reason = result["unchecked"]
         module.warn(f"The vLLM of {image} keeps its parser in an unknown place, nothing was checked: {reason}")
     module.exit_json(changed=False, checked="unchecked" not in result)
+
+
+def _told(problems: list[str], options: list[str]) -> Iterator[str]:
+    """Yield each problem, and what to do about it."""
+    for problem in problems:
+        yield "  " + problem.replace("\n", "\n  ")
+        known = diagnose([*options, *f"error: {problem}".splitlines()])
+        if known:
+            yield f"  Fix: {known.fix}"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 - how long the play's task takes from the end of the container to its failure (limit: 5 s)
 
 Needs the image of the demo (`make demo`), Docker and root. All faults take about 8 minutes on two cores; name some
-to see only those.Exits with 1 if a cause is wrong or a failure comes late.
+to see only those. Exits with 1 if a cause is wrong or a failure comes late.
 """
 
 from __future__ import annotations

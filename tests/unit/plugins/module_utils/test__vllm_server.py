@@ -30,7 +30,7 @@ RUNNING = {
 }
 EXITED = {**RUNNING, "Running": False, "Status": "exited", "ExitCode": 2}
 KEY = "k3y {{ with braces }}"
-STARTED_AT = 1795255200.5  # as RUNNING says
+STARTED_AT = 1795428000.5  # as RUNNING says
 KERNEL_LOG = [
     "eth0: link becomes ready",
     "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=0f3a,mems_allowed=0,oom_memcg=/docker/0f3a,"

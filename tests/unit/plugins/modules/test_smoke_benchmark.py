@@ -390,8 +390,9 @@ class TestNothingMeasured:
         docker = host.folder / "bin" / "docker"
         docker.write_text(docker.read_text().replace("[ ", f"{stopped} [ "))
         message = run()["msg"]
-        assert "stopped during the run (exit code 137)" in message
-        assert "  torch.OutOfMemoryError: CUDA out of memory." in message
+        assert "has ended with exit code 137 during the run, at: " in message
+        assert "A GPU ran out of memory" in message
+        assert "  EngineCore: torch.OutOfMemoryError: CUDA out of memory." in message
 
     def test_a_container_that_is_stopped(self, run: Any, host: Host) -> None:
         host.container(running=False)

@@ -96,7 +96,11 @@ def test_good_arguments(tmp_path: Path, layout: str) -> None:
 @pytest.mark.parametrize(
     ("args", "problem"),
     [
-        (["--model", "x", "--tensor-paralel-size", "1"], "unrecognized arguments: --tensor-paralel-size 1"),
+        (
+            ["--model", "x", "--tool-kall-parser", "y"],
+            "unrecognized arguments: --tool-kall-parser y\n  Fix: Correct the",
+        ),
+        (["--model", "x", "--tool-kall-parser", "y"], "Nearest known: --tool-call-parser"),
         ([], "the following arguments are required: --model"),
         (["--model", "bad"], "This model cannot be served."),
         (["--model", "x", "--tool-call-parser", "kimi_k9"], "'kimi_k9' (choose from hermes, kimi_k2)"),
@@ -124,9 +128,15 @@ def test_gpus(tmp_path: Path, gpu_request: str, words: str) -> None:
 def test_a_container_that_does_not_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "docker").write_text("#!/bin/sh\necho 'could not select device driver' >&2\nexit 125\n")
+    (tmp_path / "docker").write_text(
+        "#!/bin/sh\necho 'could not select device driver \"\" with capabilities: [[gpu]]' >&2\nexit 125\n"
+    )
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with patch_module_args({"image": "some/image:tag", "args": []}), pytest.raises(SystemExit):
         vllm_check_args.main()
-    assert "could not be checked with some/image:tag: could not select device driver" in capsys.readouterr().out
+    message = json.loads(capsys.readouterr().out)["msg"]
+    assert message.startswith(
+        "The command line could not be checked with some/image:tag: Docker could not give the GPUs"
+    )
+    assert "  could not select device driver" in message

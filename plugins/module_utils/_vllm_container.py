@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from typing import IO, Any, cast
 
 from ._docker_cli import DockerError, inspect_container, run_docker
+from ._safetensors import damage
 from ._scrub import scrub
 from ._vllm_failures import Diagnosis, diagnose, failure_text
 from ._vllm_phases import Start, seconds_of
@@ -27,6 +29,8 @@ LOG_LINES = 4000
 SETTLE_S = 5.0
 # Reading back how a long running server once started.
 _START_LINES = 20000
+_DAMAGED_SHOWN = 5
+_MODEL_FOLDER = re.compile(r"(?:model_path \[|model=')(/[^'\]]+)")
 _NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -111,13 +115,12 @@ def stopped(
     """
     state: dict[str, Any] = details["State"]
     code = int(state.get("ExitCode", 0))
-    diagnosis = _from_outside(details)
-    if diagnosis is not None:
-        cause, rest = diagnosis.cause, [*(f"  {line}" for line in diagnosis.evidence), f"Fix: {diagnosis.fix}"]
-    else:
-        cause, rest = failure_text(lines, code)
-        if not lines:
-            rest.insert(0, "  (the log is empty)")
+    diagnosis = _from_outside(details) or diagnose(lines, code)
+    if diagnosis and diagnosis.key == "corrupt-weights":
+        diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *damaged_weights(details, lines)])
+    cause, rest = failure_text(diagnosis, lines)
+    if not lines:
+        rest.insert(0, "  (the log is empty)")
     message = [f"The server's container {container} {_state_words(state, code)}{doing}: {cause}", *rest]
     if code == 0 and state.get("Status") == "exited":
         message.append("Exit code 0 is no success: vLLM ends so, too, when its engine has died.")
@@ -149,6 +152,21 @@ def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
     limit = int(details.get("HostConfig", {}).get("Memory", 0))
     words = f" (limit of the container: {limit / 2**30:.1f} GiB)" if limit else ""
     return known._replace(evidence=[f"kernel: {killed[-1]}{words}"])
+
+
+def damaged_weights(details: dict[str, Any], lines: Iterable[str]) -> list[str]:
+    """Return which files of the model in the container are damaged, and how, as far as the host has them."""
+    found = []
+    for folder in sorted({match[1] for line in lines for match in _MODEL_FOLDER.finditer(line)}):
+        for mount in details.get("Mounts", ()):
+            if folder.startswith(mount["Destination"] + "/"):
+                on_host = mount["Source"] + folder[len(mount["Destination"]) :]
+                for path in sorted(glob.glob(f"{glob.escape(on_host)}/*.safetensors")):
+                    with contextlib.suppress(OSError):
+                        words = damage(path)
+                        if words:
+                            found.append(f"{path} {words}")
+    return found[:_DAMAGED_SHOWN]
 
 
 def _kernel_kills(container_id: str, since: float | None) -> list[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -54,9 +55,11 @@ def diagnose(lines: Iterable[str], exit_code: int | None = None) -> Diagnosis | 
     return None
 
 
-def failure_text(lines: Sequence[str], exit_code: int | None = None) -> tuple[str, list[str]]:
-    """Return the cause in words, and the lines of a message that follow it: evidence and, if there is one, the fix."""
-    diagnosis = diagnose(lines, exit_code)
+def failure_text(diagnosis: Diagnosis | None, lines: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the cause in words, and the lines of a message that follow it: evidence and, if there is one, the fix.
+
+    Without a diagnosis the end of the log has to do.
+    """
     if diagnosis is None:
         return "The cause is not one of the known ones.", [f"  {line}" for line in excerpt(lines)]
     return diagnosis.cause, [*(f"  {line}" for line in diagnosis.evidence), f"Fix: {diagnosis.fix}"]
@@ -89,14 +92,12 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
 
 
 def _in_lines(lines: Sequence[LogLine]) -> Iterable[_Hit]:
-    for signature in SIGNATURES:
-        if signature.within:
-            continue
-        for line in lines:
-            match = _matches(signature, line)
-            if match:
-                yield _Hit(signature, match, [line])
-                break
+    """What a process says at a stretch belongs together; who speaks first knows best."""
+    for _process, stretch in itertools.groupby(lines, key=lambda line: line.process):
+        said = list(stretch)
+        for signature in SIGNATURES:
+            matches = ((line, _matches(signature, line)) for line in said if not signature.within)
+            yield from (_Hit(signature, match, [line]) for line, match in matches if match)
 
 
 def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:

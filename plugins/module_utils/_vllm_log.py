@@ -30,6 +30,7 @@ _NOISE = re.compile(
     r"|NCCL INFO"
     r"|resource_tracker"
     r"|destroy_process_group\(\) was not called"
+    r"|Cannot use FA version"
     r"|: (?:[A-Z]\w+)?Warning: (?!CUDA initialization)"
 )
 # Not every traceback has ended something.
@@ -38,6 +39,7 @@ _HARMLESS_FRAME = re.compile(r"usage_lib\.py|resource_tracker\.py|in __del__$")
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINED = ("direct cause of the following exception", "another exception occurred")
 _FRAME = re.compile(r'^\s*File "')
+_SOURCE = re.compile(r'^\s*File "|^    \s*\S')  # of a traceback whose beginning is missing
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*|:)?$")
 # A process that says so before its traceback will not go on.
 _ENDING = re.compile(
@@ -132,7 +134,8 @@ def read(lines: Iterable[str]) -> Log:
     spoken = [
         line
         for line in parsed
-        if id(line) not in traced and line.level not in _QUIET and line.text.strip() and not _NOISE.search(line.text)
+        if id(line) not in traced and line.level not in _QUIET and line.text.strip()
+        if not _NOISE.search(line.text) and not _SOURCE.match(line.text)
     ]
     position = {id(line): index for index, line in enumerate(parsed)}
     return Log(_decisive(failures, position), spoken, parsed)

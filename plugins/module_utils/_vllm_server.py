@@ -19,7 +19,7 @@ from ._docker_cli import inspect_container
 from ._progress import ProgressFile
 from ._scrub import scrub
 from ._vllm_container import LogFollower, newest_lines, read_start, settled, stopped
-from ._vllm_failures import failure_text
+from ._vllm_failures import diagnose, failure_text
 
 POLL_INTERVAL_S = 1.0
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
@@ -159,8 +159,8 @@ class _Watch:
             if any(DOOMED.search(line) for line in self._follower.lines()):
                 self._doomed_at = now
         elif now - self._doomed_at > DOOMED_GRACE_S:
-            cause, rest = failure_text(self._follower.lines())
-            name = self._server.container
+            name, lines = self._server.container, self._follower.lines()
+            cause, rest = failure_text(diagnose(lines), lines)
             message = [
                 f"The server in {name} failed while {self._follower.start.title()}, though its container still runs:"
                 f" {cause}",

@@ -783,7 +783,7 @@ _GPU = (
             r"is not compatible with the current PyTorch installation",
             r"only supported on (?:GPUs|devices) with compute capability",
             r"Minimum capability: \d+\. Current capability: \d+",
-            r"(?:[Rr]equires|needs) (?:compute capability|SM ?\d+|sm_\d+)",
+            r"(?:[Rr]equires|needs) (?:GPUs with )?(?:compute capability|SM ?\d+|sm_?\d+)|SM \S+ requires CUDA",
             r"[Uu]nsupported (?:compute capability|SM version|architecture|gpu arch)",
             r"no CUDA architectures|Value 'sm_\w+' is not defined for option 'gpu-name'",
             r"(?:is )?not supported on this (?:device|GPU)$",
@@ -839,6 +839,13 @@ _GPU = (
         "Search vLLM's issues for the evidence; try another version of the image, or take out the newest engine"
         " arguments (attention"
         " backend, quantization, fused kernels). CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
+    ),
+    Signature(
+        "cuda-fork",
+        "CUDA in a forked process",
+        (r"Cannot re-initialize CUDA in forked subprocess",),
+        "A worker was forked from a process that already uses CUDA.",
+        "Set VLLM_WORKER_MULTIPROC_METHOD to spawn in vllm_env_extra.",
     ),
     Signature(
         "no-gpu",

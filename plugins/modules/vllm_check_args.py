@@ -97,7 +97,8 @@ def main() -> None:
     try:
         result = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:
-        cause, rest = failure_text(done.stderr.splitlines(), done.rc)
+        lines = done.stderr.splitlines()
+        cause, rest = failure_text(diagnose(lines, done.rc), lines)
         why = "\n".join([f"The command line could not be checked with {image}: {cause}", *rest])
         module.fail_json(msg=scrub(why))
     if result.get("problems"):

@@ -50,7 +50,7 @@ LIMIT_S = 5.0
 
 @dataclass
 class Fault:
-    """What is wrong with a server, and the key of the signature that is to be named.
+    """What is wrong with a server, and the key of the signature that is to be named; of several one will do.
 
     C(prepare) changes the models; C(during) is done once the server runs, given its container.
     """
@@ -150,7 +150,7 @@ FAULTS = {
     "fp8-on-cpu": Fault("kv-cache-dtype", {"kv-cache-dtype": "fp8"}),
     "killed": Fault("killed", during=kill_while_loading),
     "memory-limit": Fault("oom-killed", options=["--memory", "300m", "--memory-swap", "300m"]),
-    "engine-killed": Fault("worker-died", options=PROCESSES, during=kill_engine),
+    "engine-killed": Fault("killed worker-died", options=PROCESSES, during=kill_engine),
     "engine-fails": Fault("kv-cache-too-small", {"kv-cache-memory-bytes": "1M"}, options=PROCESSES),
 }
 
@@ -265,7 +265,7 @@ def main() -> int:
             if fault.prepare:
                 fault.prepare(models)
             named, seconds, output = provoke(fault, models, Path(folder) / "cache")
-            right = named == fault.expected and seconds <= LIMIT_S
+            right = named in fault.expected.split() and seconds <= LIMIT_S
             good &= right
             print(f"{'ok  ' if right else 'MISS'} {name:<22} {named:<24} {seconds:.1f}", flush=True)
             if args.verbose or not right:

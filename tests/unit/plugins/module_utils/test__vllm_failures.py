@@ -136,7 +136,7 @@ def test_harmless_lines(line: str) -> None:
 def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
     log = read(LOGS / "constructed/none--unknown-exception.log")
     assert any("Address already in use" in line for line in log)
-    cause, rest = failure_text(log)
+    cause, rest = failure_text(diagnose(log), log)
     assert cause == "The cause is not one of the known ones."
     assert "RuntimeError: shape '[2048, 2048]' is invalid" in rest[-1]
 

@@ -45,7 +45,7 @@ class LogFollower:
         self.start = Start(seconds_of(since) or time.time())
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._lock = threading.Lock()
-        self._process = _logs(container, since, ["--follow"])
+        self._process = _logs(container, since, ["--follow", "--tail", str(LOG_LINES)])
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -115,16 +115,21 @@ def stopped(
     """
     state: dict[str, Any] = details["State"]
     code = int(state.get("ExitCode", 0))
-    diagnosis = _from_outside(details) or diagnose(lines, code)
-    if diagnosis and diagnosis.key == "corrupt-weights":
-        diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *damaged_weights(details, lines)])
-    cause, rest = failure_text(diagnosis, lines)
-    if not lines:
-        rest.insert(0, "  (the log is empty)")
-    message = [f"The server's container {container} {_state_words(state, code)}{doing}: {cause}", *rest]
+    message = failed(details, lines, f"The server's container {container} {_state_words(state, code)}{doing}", code)
     if code == 0 and state.get("Status") == "exited":
         message.append("Exit code 0 is no success: vLLM ends so, too, when its engine has died.")
     return scrub("\n".join([*message, f"The whole log: docker logs {container}"]), secrets)
+
+
+def failed(details: dict[str, Any], lines: list[str], headline: str, code: int | None = None) -> list[str]:
+    """Return the lines of the message about a server that has failed; the first is the headline with the cause."""
+    diagnosis = _from_outside(details) or diagnose(lines, code)
+    if diagnosis and diagnosis.key == "corrupt-weights":
+        diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *_damaged_weights(details, lines)])
+    cause, rest = failure_text(diagnosis, lines)
+    if not lines:
+        rest.insert(0, "  (the log is empty)")
+    return [f"{headline}: {cause}", *rest]
 
 
 def _state_words(state: dict[str, Any], code: int) -> str:
@@ -154,7 +159,7 @@ def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
     return known._replace(evidence=[f"kernel: {killed[-1]}{words}"])
 
 
-def damaged_weights(details: dict[str, Any], lines: Iterable[str]) -> list[str]:
+def _damaged_weights(details: dict[str, Any], lines: Iterable[str]) -> list[str]:
     """Return which files of the model in the container are damaged, and how, as far as the host has them."""
     found = []
     for folder in sorted({match[1] for line in lines for match in _MODEL_FOLDER.finditer(line)}):

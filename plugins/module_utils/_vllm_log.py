@@ -48,8 +48,9 @@ _ENDING = re.compile(
 # What a process says when another one has failed. It names no cause.
 _ECHO = re.compile(
     r"See root cause above|[Ss]ee stack trace|stack trace \(?above|EngineDeadError|background process"
-    r"|Executor failed|Connection (?:closed|reset) by peer|Broken ?[Pp]ipe|recvValue failed|failed to recv, got 0 bytes"
-    r"|remote process exited|CancelledError|^KeyboardInterrupt|^SystemExit"
+    r"|failed to be inspected|Executor failed|Connection (?:closed|reset) by peer|Broken ?[Pp]ipe"
+    r"|recvValue failed|failed to recv, got 0 bytes|remote process exited"
+    r"|CancelledError|^KeyboardInterrupt|^SystemExit"
 )
 _LONGEST_LINE = 300
 _MESSAGE_LINES = 12

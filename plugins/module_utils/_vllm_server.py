@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 from ._docker_cli import inspect_container
 from ._progress import ProgressFile
 from ._scrub import scrub
-from ._vllm_container import LogFollower, newest_lines, read_start, settled, stopped
-from ._vllm_failures import diagnose, failure_text
+from ._vllm_container import LogFollower, failed, newest_lines, read_start, settled, stopped
 
 POLL_INTERVAL_S = 1.0
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
@@ -68,26 +67,24 @@ def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -
     if not details["State"]["Running"]:
         lines = newest_lines(server.container, details["State"])
         raise NotReady(stopped(server.container, details, lines, "", [server.api_key]))
-    follower = LogFollower(server.container, since)
+    watch = _Watch(server, since, timeout_s, progress)
     try:
-        watch = _Watch(server, follower, since, timeout_s, progress)
-        watch.wait_for_health()
+        waited = watch.wait_for_health()
         completion = watch.wait_for_completion()
     finally:
-        follower.close()
+        watch.close()
     start = read_start(server.container, since)
-    start.answered(time.time())
+    if waited:  # else the log alone knows when that was
+        start.answered(time.time())
     return {"seconds": watch.elapsed(), "completion": completion, "startup": start.result()}
 
 
 class _Watch:
     """Looks at container and log while something is waited for, and raises NotReady as soon as it cannot come."""
 
-    def __init__(
-        self, server: Server, follower: LogFollower, since: str, timeout_s: float, progress: ProgressFile
-    ) -> None:
+    def __init__(self, server: Server, since: str, timeout_s: float, progress: ProgressFile) -> None:
         self._server = server
-        self._follower = follower
+        self._follower = LogFollower(server.container, since)
         self._since = since
         self._timeout_s = timeout_s
         self._progress = progress
@@ -95,15 +92,22 @@ class _Watch:
         self._doomed_at: float | None = None
         self._shown = ""
 
+    def close(self) -> None:
+        self._follower.close()
+
     def elapsed(self) -> float:
         return round(time.monotonic() - self._started, 1)
 
-    def wait_for_health(self) -> None:
+    def wait_for_health(self) -> bool:
+        """Return whether there was anything to wait for."""
+        waited = False
         while _request(self._server, "/health", timeout_s=5).status != 200:
+            waited = True
             self._look()
             if self.elapsed() > self._timeout_s:
                 raise NotReady(self._late())
             self._follower.ended.wait(POLL_INTERVAL_S)
+        return waited
 
     def wait_for_completion(self) -> str:
         """Return the text of a completion. The request runs beside the watch: who hangs does not answer it either."""
@@ -130,13 +134,12 @@ class _Watch:
 
     def _look(self, words: str = "") -> None:
         """Raise NotReady if the server will not come; else report the progress."""
-        self._require_running()
-        self._require_hope()
+        self._require_hope(self._require_running())
         words = words or self._follower.start.words()
         self._progress.report(f"{self.elapsed():.0f} s, {words}", force=words != self._shown)
         self._shown = words
 
-    def _require_running(self) -> None:
+    def _require_running(self) -> dict[str, Any]:
         name = self._server.container
         details = settled(name) if self._follower.ended.is_set() else inspect_container(name)
         if details is None:
@@ -145,28 +148,28 @@ class _Watch:
         if state.get("Paused"):
             raise NotReady(f"The container {name} is paused. Let it go on with 'docker unpause {name}'.")
         if state["Running"] and str(state.get("StartedAt", "")) == self._since and not state.get("Restarting"):
-            return
+            if self._follower.ended.is_set():  # only the engine was started again
+                self._follower.close()
+                self._follower = LogFollower(name, self._since)
+            return details
         self._follower.ended.wait(1)  # its last lines
         doing = f" while {self._follower.start.title()}"
         if state["Running"] or state.get("Restarting"):
             doing += ", and was started again"
         raise NotReady(stopped(name, details, self._follower.lines(), doing, [self._server.api_key]))
 
-    def _require_hope(self) -> None:
+    def _require_hope(self, details: dict[str, Any]) -> None:
         """Raise NotReady if a process has failed for good and the container runs on all the same."""
         now = time.monotonic()
         if self._doomed_at is None:
             if any(DOOMED.search(line) for line in self._follower.lines()):
                 self._doomed_at = now
         elif now - self._doomed_at > DOOMED_GRACE_S:
-            name, lines = self._server.container, self._follower.lines()
-            cause, rest = failure_text(diagnose(lines), lines)
-            message = [
-                f"The server in {name} failed while {self._follower.start.title()}, though its container still runs:"
-                f" {cause}",
-                *rest,
-                f"The whole log: docker logs {name}",
-            ]
+            name = self._server.container
+            headline = (
+                f"The server in {name} failed while {self._follower.start.title()}, though its container still runs"
+            )
+            message = [*failed(details, self._follower.lines(), headline), f"The whole log: docker logs {name}"]
             raise NotReady(scrub("\n".join(message), [self._server.api_key]))
 
     def _late(self) -> str:

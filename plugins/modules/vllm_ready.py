@@ -83,7 +83,7 @@ startup:
   type: dict
   contains:
     seconds:
-      description: From the start of the container to the first answered completion.
+      description: From the start of the container to the first answered completion. V(null) if the log does not tell.
       type: float
       sample: 1012.3
     phases:

@@ -50,11 +50,12 @@ class Engine:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         (folder / "docker").write_text(
             "#!/bin/sh\n"
             f"case $1 in logs) before=$(cat '{folder}/log'); echo \"$before\"\n"
-            f"  case $* in *--follow*) while grep -q 'Running.: true' '{folder}/state'; do sleep 0.1; done;; esac\n"
+            f"  running() {{ grep -q 'Running.: true' '{folder}/state' && ! rm '{folder}/cut' 2>/dev/null; }}\n"
+            "  case $* in *--follow*) while running; do sleep 0.1; done;; esac\n"
             f"  [ \"$before\" = \"$(cat '{folder}/log')\" ] || cat '{folder}/log';;\n"
             f"container) [ -e '{folder}/state' ] || {{ echo 'Error: No such container: vllm' >&2; exit 1; }}\n"
             f"cat '{folder}/state';;\n"
@@ -62,10 +63,14 @@ class Engine:
         )
         (folder / "docker").chmod(0o755)
 
+    def cut_the_log(self) -> None:
+        """What an engine does that is started again while its containers run on."""
+        (self.folder / "cut").touch()
+
     def says(self, state: dict[str, Any], log: str = "", **details: Any) -> None:
-        (self._folder / "log").write_text(log)
-        (self._folder / "new").write_text(json.dumps([{"State": state, **details}]))
-        (self._folder / "new").rename(self._folder / "state")
+        (self.folder / "log").write_text(log)
+        (self.folder / "new").write_text(json.dumps([{"State": state, **details}]))
+        (self.folder / "new").rename(self.folder / "state")
 
 
 @pytest.fixture
@@ -198,6 +203,34 @@ def test_an_engine_that_failed_while_the_server_hangs(engine: Engine) -> None:
     assert "failed while starting the process, though its container still runs: The GPUs cannot talk" in message
     assert "  EngineCore: RuntimeError: NCCL error: unhandled system error" in message
     assert time.monotonic() - started < 5
+
+
+def test_an_engine_that_is_started_again_under_the_container(engine: Engine) -> None:
+    engine.says(RUNNING)
+
+    def cut() -> None:
+        engine.cut_the_log()
+        (engine.folder / "log").write_text(DOOM)
+
+    later(0.5, cut)
+    assert "though its container still runs: The GPUs cannot talk" in failure()
+
+
+def test_the_damaged_file_is_named(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "cache/hub/models--acme--large/snapshots/abc"
+    folder.mkdir(parents=True)
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"\x02" + b"\0" * 7 + b"{}")
+    (folder / "model-00002-of-00002.safetensors").write_bytes(b"\x02" + b"\0" * 7)
+    log = (
+        "(APIServer pid=1) INFO 11-23 20:00:00 [arg_utils.py:916] replace model_id [acme/large] to"
+        " model_path [/root/.cache/huggingface/hub/models--acme--large/snapshots/abc]\n"
+        "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata\n"
+    )
+    mount = {"Source": str(tmp_path / "cache"), "Destination": "/root/.cache/huggingface"}
+    engine.says(EXITED, log, Mounts=[mount])
+    message = failure()
+    assert f"  {folder}/model-00002-of-00002.safetensors has no header (8 bytes)" in message
+    assert "model-00001" not in message
 
 
 def test_an_ended_container_fails_at_once_with_cause_evidence_and_fix(engine: Engine) -> None:

@@ -72,7 +72,8 @@ def _search(log: Log) -> _Hit | None:
             return hit
     if log.failure is not None and not traced:
         return None  # another line's cause would be a wrong one
-    spoken = list(_in_lines(log.spoken))
+    # What is said after the failure follows from it.
+    spoken = list(_in_lines(log.spoken_before if log.failure else log.spoken))
     return next((hit for hit in spoken if not hit.signature.is_hint), None) or next(iter([*traced, *spoken]), None)
 
 

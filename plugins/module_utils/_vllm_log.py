@@ -91,11 +91,12 @@ class Log(NamedTuple):
     """What a log says of a failure.
 
     C(failure) is what ended the server, None if no traceback names it. C(spoken) are the lines that may name a cause
-    outside of a traceback.
+    outside of a traceback, C(spoken_before) those of them before the failure.
     """
 
     failure: Failure | None
     spoken: list[LogLine]
+    spoken_before: list[LogLine]
     lines: list[LogLine]
 
 
@@ -139,7 +140,9 @@ def read(lines: Iterable[str]) -> Log:
         if not _NOISE.search(line.text) and not _SOURCE.match(line.text)
     ]
     position = {id(line): index for index, line in enumerate(parsed)}
-    return Log(_decisive(failures, position), spoken, parsed)
+    failure = _decisive(failures, position)
+    until = position[id(failure.lines[0])] if failure else len(parsed)
+    return Log(failure, spoken, [line for line in spoken if position[id(line)] < until], parsed)
 
 
 def _failures(stream: Sequence[LogLine]) -> Iterable[tuple[Failure, bool]]:

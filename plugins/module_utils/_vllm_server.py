@@ -20,7 +20,7 @@ from ._progress import ProgressFile
 from ._scrub import scrub
 from ._vllm_container import LogFollower, failed, newest_lines, read_start, settled, stopped
 
-POLL_INTERVAL_S = 1.0
+POLL_INTERVAL_S = 0.5
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
 COMPLETION_TIMEOUT_S = 600.0
 # A process that has said this will not come back, and takes the others down within moments. If it does not, they hang.
@@ -29,7 +29,7 @@ DOOMED = re.compile(
     r"|WorkerProc failed to start|died unexpectedly, shutting down|EngineCore hit an exception"
     r"|Timed out waiting for engine core process|taking the entire process down"
 )
-DOOMED_GRACE_S = 3.0
+DOOMED_GRACE_S = 1.0
 
 
 class NotReady(Exception):
@@ -101,7 +101,7 @@ class _Watch:
     def wait_for_health(self) -> bool:
         """Return whether there was anything to wait for."""
         waited = False
-        while _request(self._server, "/health", timeout_s=5).status != 200:
+        while _request(self._server, "/health", timeout_s=2).status != 200:
             waited = True
             self._look()
             if self.elapsed() > self._timeout_s:

@@ -5,6 +5,7 @@
 """How vLLM servers fail: the texts that show it, the cause, the fix. Messages and documentation come from here.
 
 The order matters: of several that match one message, the first is taken, so the specific stands before the general.
+A key may come more than once, with other texts for another sight of the same cause; its title is always the same.
 """
 
 from __future__ import annotations
@@ -174,6 +175,20 @@ _DRAFT = (
         "draft-mismatch",
         "Draft model that does not fit",
         (
+            r"[Tt]arget and draft model should have the same",
+            r"[Ee]agle3? is only supported for .* models",
+            r"Model architectures \['\w*(?:[Ee]agle|EAGLE|MTP|Medusa)\w*'\] are not supported",
+            r"Unsupported speculative method",
+            r"[Dd]raft model .*(?:does not match|mismatch|incompatible|not supported)",
+        ),
+        "The draft model does not fit: not for this model, or not for this version of vLLM.",
+        "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it is"
+        " made for.",
+    ),
+    Signature(
+        "draft-mismatch",
+        "Draft model that does not fit",
+        (
             r"Model architectures \['(?P<what>[^']+)'\] are not supported",
             r"have the same vocabulary size",
             r"is only supported for .* models\. Got",
@@ -203,8 +218,6 @@ _DRAFT = (
             r"weights were not initialized",
             r"^KeyError: ",
             r"^AssertionError",
-            r"^AttributeError: ",
-            r"[Ss]hape",
         ),
         "The draft model does not fit: its weights have other shapes or names than this model and this vLLM expect.",
         "Take a draft made for exactly this model, and an image of the version that it is made for.",
@@ -223,6 +236,7 @@ _MODEL_FILES = (
             r"(?:401|403) Client Error.*(?:huggingface|/api/models|/resolve/)",
             r"Invalid (?:username or password|user token)",
             r"Invalid credentials in Authorization header",
+            r"401 Unauthorized|403 Forbidden",
         ),
         "The hub refuses a repository: it is gated or private, and the token is missing or has no access.",
         "Accept the licence on the model's page, set HF_TOKEN on the controller, and run the role"
@@ -241,6 +255,14 @@ _MODEL_FILES = (
         detail="It is {name}.",
     ),
     Signature(
+        "hub-unreachable",
+        "Hub out of reach",
+        (r"error happened while trying to locate the files? on the Hub",),
+        "The server asks the hub for a file, and the hub does not answer.",
+        "Fetch the models with the role hgx.inference.hf_cache and serve them offline (HF_HUB_OFFLINE=1), or see to"
+        " network and proxy.",
+    ),
+    Signature(
         "model-not-cached",
         "Model not in the cache",
         (
@@ -249,7 +271,7 @@ _MODEL_FILES = (
             r"OfflineModeIsEnabled",
             r"[Oo]ffline mode is enabled",
             r"HF_HUB_OFFLINE",
-            r"Cannot find the requested files in the (?:local cache|disk cache)",
+            r"Cannot find the requested files in the (?:local|disk) cache and outgoing",
             r"Invalid repository ID or local directory specified: '?(?P<name>[^'\s]+)",
         ),
         "A model, its draft or one of their files (config.json first) is not in the cache that the server sees.",
@@ -290,7 +312,7 @@ _MODEL_FILES = (
             r"Repo id must be in the form",
             r"404 Client Error.*(?:huggingface|/api/models|/resolve/)",
         ),
-        "There is no repository or folder of that name.",
+        "There is no repository or folder of that name, or it is private.",
         "Correct the model's name in the recipe (ORGANISATION/NAME); a private repository needs HF_TOKEN, too.",
         detail="It is {name}.",
     ),
@@ -302,7 +324,7 @@ _MODEL_FILES = (
             r"Error while deserializing header",
             r"MetadataIncompleteBuffer|HeaderTooLarge|InvalidHeader|incomplete metadata",
             r"invalid load key|PytorchStreamReader failed|failed finding central directory",
-            r"[Cc]hecksum (?:mismatch|does not match)|[Cc]onsistency check failed",
+            r"[Cc]hecksum (?:mismatch|does not match)|[Cc]onsistency check failed|[Hh]ash mismatch|sha256.*mismatch",
         ),
         "A file of the weights is damaged or cut short.",
         _CHECK_WEIGHTS,
@@ -329,7 +351,8 @@ _MODEL_FILES = (
         (
             r"No such file or directory: ['\"]?(?P<name>[^'\"\s]+\.(?:safetensors|bin|gguf|pt))",
             r"Cannot find any model weights with",
-            r"does not appear to have (?:a file named|files named)",
+            r"does not appear to have (?:a file|files) named (?P<name>(?!config\.json)\S+\.\w+)",
+            r"does not appear to have (?:a file|files) named (?!config\.json)",
             r"weights were not initialized from\s+checkpoint",
             r"[Ee]rror no file named",
             r"Could not find checkpoint files",
@@ -346,7 +369,7 @@ _MODEL_FILES = (
         "No config.json",
         (
             r"Could not detect config format for no config file found",
-            r"No such file or directory: '[^']*config\.json'",
+            r"No such file or directory: '[^']*config\.json'|have a file named config\.json",
             r"(?:Unrecognized model in|Should have a `model_type` key in its config\.json)",
             r"It looks like the config file at .* is not a valid JSON file",
         ),
@@ -429,6 +452,9 @@ _PACKAGES = (
             r"(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found",
             r"numpy\.dtype size changed|compiled using NumPy 1\.x",
             r"VersionConflict|DistributionNotFound|ContextualVersionConflict",
+            r"requires (?P<what>[\w.-]+) ?[<>=!~].*but you have",
+            r"Tokenizer class (?P<what>\S+) does not exist or is not currently imported",
+            r"^TypeError: (?P<what>\w*Token\w*)\.",
             r"partially initialized module",
             r"^ImportError: (?!libcuda\.so|libnvidia)",
         ),
@@ -527,11 +553,20 @@ _MEMORY = (
             r"posix_fallocate.*[Nn]o space left on device",
             r"insufficient shared memory|[Ee]rror while creating shared memory segment",
             r"failed to extend /dev/shm",
+            r"exit code: -7\b|Failed core proc\(s\): \{'[^']+': -7\b",
             r"[Nn]ot enough free space in .*/dev/shm|/dev/shm is (?:full|too small)",
         ),
         "The container has too little shared memory (/dev/shm).",
         "Serve with vllm_ipc_mode: host, and see with 'df -h /dev/shm' on the host that it is not full.",
         exit_codes=(135,),
+    ),
+    Signature(
+        "shared-memory",
+        "Too little shared memory",
+        (r"[Nn]o space left on device",),
+        "The container has too little shared memory (/dev/shm).",
+        "Serve with vllm_ipc_mode: host, and see with 'df -h /dev/shm' on the host that it is not full.",
+        within=r"shared_memory\.py|shm_broadcast|shm_object",
     ),
     Signature(
         "oom-killed",
@@ -947,7 +982,7 @@ _ENGINE = (
         "Engine not ready in time",
         (
             r"Timed out waiting for engine core process\w* to start.*Waited (?P<seconds>\d+)",
-            r"Timed out waiting for (?:new )?engine core process",
+            r"Timed out waiting for (?:(?:new )?engine core process|engines? to)",
             r"VLLM_ENGINE_READY_TIMEOUT_S",
             r"Did not receive response from front-end process within",
         ),

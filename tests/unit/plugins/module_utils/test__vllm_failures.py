@@ -172,6 +172,12 @@ def test_signatures_are_complete(signature: object) -> None:
     assert "{" not in signature.title + signature.cause
 
 
+def test_a_key_has_one_title() -> None:
+    assert len({(signature.key, signature.title) for signature in SIGNATURES}) == len(
+        {signature.key for signature in SIGNATURES}
+    )
+
+
 def test_every_cause_is_seen_in_a_log() -> None:
     seen = {key_of(read(path)) for path in [*CONSTRUCTED, *LOGS.glob("*.log")]}
     seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}

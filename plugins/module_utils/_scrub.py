@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 MASK = "********"
-_NAME = r"[A-Za-z_]*(?:api[_-]?keys?|token|secret|password|passwd|authorization)"
+_NAME = r"[A-Za-z_-]*(?:api[_-]?keys?|token|secret|password|passwd|authorization)"
 # Each keeps its group "keep" and loses the rest.
 _PATTERNS = (
     # A name that tells, and its value: api_key='x', "token": ["x"], API_KEY=x, --api-key x

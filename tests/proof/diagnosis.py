@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -108,6 +109,12 @@ def kill_engine() -> None:
     docker("exec", CONTAINER, "python3", "-c", KILL_CHILDREN)
 
 
+def freeze_server() -> None:
+    """Let the server hang, so that its container runs on when the engine has failed."""
+    wait_for_log("Initializing a V1 LLM engine")
+    os.kill(int(docker("inspect", "--format", "{{.State.Pid}}", CONTAINER).stdout), signal.SIGSTOP)
+
+
 KILL_CHILDREN = """
 import os, signal
 for name in filter(str.isdigit, os.listdir('/proc')):
@@ -152,6 +159,9 @@ FAULTS = {
     "memory-limit": Fault("oom-killed", options=["--memory", "300m", "--memory-swap", "300m"]),
     "engine-killed": Fault("killed worker-died", options=PROCESSES, during=kill_engine),
     "engine-fails": Fault("kv-cache-too-small", {"kv-cache-memory-bytes": "1M"}, options=PROCESSES),
+    "engine-fails-server-hangs": Fault(
+        "kv-cache-too-small", {"kv-cache-memory-bytes": "1M"}, options=PROCESSES, during=freeze_server
+    ),
 }
 
 
@@ -257,7 +267,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="show the messages, too")
     args = parser.parse_args()
     good = True
-    print(f"     {'fault':<22} {'cause that is named':<24} s after the end", flush=True)
+    print(f"     {'fault':<26} {'cause that is named':<24} s after the end", flush=True)
     with tempfile.TemporaryDirectory(prefix="hgx-diagnosis-") as folder, blocker():
         for name in args.faults or FAULTS:
             fault, models = FAULTS[name], Path(folder) / name
@@ -267,7 +277,7 @@ def main() -> int:
             named, seconds, output = provoke(fault, models, Path(folder) / "cache")
             right = named in fault.expected.split() and seconds <= LIMIT_S
             good &= right
-            print(f"{'ok  ' if right else 'MISS'} {name:<22} {named:<24} {seconds:.1f}", flush=True)
+            print(f"{'ok  ' if right else 'MISS'} {name:<26} {named:<24} {seconds:.1f}", flush=True)
             if args.verbose or not right:
                 print(output.replace("\\n", "\n"))
             shutil.rmtree(models)

@@ -28,7 +28,7 @@ KEY = "k3y {{ with braces }}"
         ('{"password": "s3cret"}', '{"password": "********"}'),
         ("VLLM_API_KEY=s3cret HF_TOKEN=s3cret PATH=/bin", "VLLM_API_KEY=******** HF_TOKEN=******** PATH=/bin"),
         ("python3 -m vllm --api-key s3cret --port 1", "python3 -m vllm --api-key ******** --port 1"),
-        ("--api-key=s3cret", "--api-key=********"),
+        ("--api-key=s3cret --hf-token s3cret", "--api-key=******** --hf-token ********"),
         ("http://user:s3cret@proxy:3128/", "http://********@proxy:3128/"),
     ],
 )

@@ -98,7 +98,7 @@ def main() -> None:
         result = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:
         lines = done.stderr.splitlines()
-        cause, rest = failure_text(diagnose(lines, done.rc), lines)
+        cause, rest = failure_text(diagnose(lines, done.rc or None), lines)
         why = "\n".join([f"The command line could not be checked with {image}: {cause}", *rest])
         module.fail_json(msg=scrub(why))
     if result.get("problems"):

@@ -19,6 +19,8 @@ KEY = "k3y {{ with braces }}"
         (f"the key is {KEY}.", "the key is ********."),
         ("token hf_AbCdEfGhIjKlMnOp refused", "token hf_******** refused"),
         ("Authorization: Bearer abc.def-123=", "Authorization: Bearer ********"),
+        ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic ********"),
+        ("refused: bearer abc.def-123=", "refused: bearer ********"),
         ("Incorrect API key provided: sk-proj-abcdefgh1234", "Incorrect API key provided: sk-********"),
         (
             "non-default args: {'api_key': ['s3cret', 'other'], 'port': 1}",
@@ -45,6 +47,7 @@ def test_secrets_go(text: str, shown: str) -> None:
         "token=None, api_key=None, 'hf_token': None",
         "tokenizer='/models/Kimi-K2.6', tokenizer_mode=auto, num_speculative_tokens=3",
         "--tokenizer-revision abc --speculative-config {}",
+        "Basic settings are shown; Bearer is the scheme",
         "listening on http://0.0.0.0:8001",
     ],
 )

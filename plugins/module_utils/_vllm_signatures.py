@@ -1060,6 +1060,15 @@ _START = (
         exit_codes=(139,),
     ),
     Signature(
+        "bad-configuration",
+        "Settings that contradict each other",
+        (r"^\s+(?:Value error|Input should|Field required|Assertion failed)",),
+        "vLLM refuses its settings.",
+        "Correct the engine's arguments as the evidence says, in vllm_engine_args_extra or in the recipe.",
+        severity="hint",
+        within=r"validation errors? for \w+Config",
+    ),
+    Signature(
         "killed",
         "Killed",
         (

@@ -163,6 +163,7 @@ def test_signatures_are_complete(signature: object) -> None:
     from ansible_collections.hgx.inference.plugins.module_utils._vllm_signatures import Signature
 
     assert isinstance(signature, Signature)
+    assert isinstance(signature.patterns, tuple)
     groups = {name for pattern in signature.patterns for name in re.compile(pattern).groupindex} | {"nearest"}
     for template in (signature.detail, signature.advice):
         assert {name for _text, name, _spec, _conversion in string.Formatter().parse(template) if name} <= groups

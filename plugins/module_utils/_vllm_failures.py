@@ -17,6 +17,7 @@ from ._vllm_signatures import SIGNATURES, Signature
 
 _EVIDENCE_LINES = 5
 _NEAREST = 3
+_SIGNALS = 128  # an exit code above it is 128 and the number of the signal that ended the process
 
 
 class Diagnosis(NamedTuple):
@@ -45,6 +46,8 @@ def diagnose(lines: Iterable[str], exit_code: int | None = None) -> Diagnosis | 
     (what only follows from another failure) counts where nothing else is found, the exit code where the log is mute.
     """
     log = read(lines)
+    if exit_code is not None and exit_code > _SIGNALS and log.failure and not log.failure.ending:
+        log = log._replace(failure=None)  # a signal leaves no traceback: that was of a request, say
     hit = _search(log)
     if hit is not None:
         return _told(hit, log)

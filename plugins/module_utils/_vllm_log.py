@@ -198,13 +198,21 @@ def _traceback(stream: Sequence[LogLine], start: int) -> tuple[int, list[list[Lo
 def _decisive(failures: Sequence[Failure], position: dict[int, int]) -> Failure | None:
     """Return the failure that ended the server: of a process that says so, the innermost, the first.
 
-    A process that says nothing before its traceback has died of its last one.
+    A process that says nothing before its traceback has died of its last one, which nobody caught to log it.
     """
     causes = [failure for failure in failures if not failure.is_echo]
     ending = [failure for failure in causes if failure.ending]
     if ending:
         return min(ending, key=lambda failure: (_rank(failure.process), position[id(failure.lines[0])]))
-    return max(causes, key=lambda failure: (_rank(failure.process), position[id(failure.lines[0])]), default=None)
+    return max(
+        causes,
+        key=lambda failure: (
+            failure.lines[-1].level is None,
+            _rank(failure.process),
+            position[id(failure.lines[0])],
+        ),
+        default=None,
+    )
 
 
 def _rank(process: str | None) -> int:

@@ -133,6 +133,23 @@ def test_harmless_lines(line: str) -> None:
     assert diagnose([line, "(EngineCore pid=22) INFO 11-23 20:29:10 [core.py:1] going on"]) is None
 
 
+REQUEST = [
+    f"(APIServer pid=1) ERROR 04-18 16:00:00 [serving.py:1] {text}"
+    for text in (
+        "Error in preprocessing prompt inputs",
+        "Traceback (most recent call last):",
+        '  File "x.py", line 1, in f',
+        "FileNotFoundError: No such file or directory: 'a.safetensors'",
+    )
+]
+RAW = [line.partition("] ")[2] for line in REQUEST[1:3]]
+
+
+def test_a_request_that_failed_has_ended_nothing() -> None:
+    assert key_of(REQUEST, 137) == "killed"
+    assert key_of([*RAW, "OSError: [Errno 98] Address already in use", *REQUEST], 1) == "port-taken"
+
+
 def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
     log = read(LOGS / "constructed/none--unknown-exception.log")
     assert any("Address already in use" in line for line in log)

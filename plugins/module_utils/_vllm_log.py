@@ -52,6 +52,7 @@ _ECHO = re.compile(
     r"|recvValue failed|failed to recv, got 0 bytes|remote process exited"
     r"|CancelledError|^KeyboardInterrupt|^SystemExit"
 )
+_STARTED = "Application startup complete"
 _LONGEST_LINE = 300
 _MESSAGE_LINES = 12
 
@@ -140,6 +141,9 @@ def read(lines: Iterable[str]) -> Log:
         if not _NOISE.search(line.text) and not _SOURCE.match(line.text)
     ]
     position = {id(line): index for index, line in enumerate(parsed)}
+    if any(_STARTED in line.text for line in parsed):
+        # What a serving process logs of a request has ended nothing.
+        failures = [failure for failure in failures if failure.ending or failure.lines[-1].level is None]
     failure = _decisive(failures, position)
     until = position[id(failure.lines[0])] if failure else len(parsed)
     return Log(failure, spoken, [line for line in spoken if position[id(line)] < until], parsed)

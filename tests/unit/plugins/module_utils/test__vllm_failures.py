@@ -147,6 +147,8 @@ RAW = [line.partition("] ")[2] for line in REQUEST[1:3]]
 
 def test_a_request_that_failed_has_ended_nothing() -> None:
     assert key_of(REQUEST, 137) == "killed"
+    died = "(APIServer pid=1) ERROR 04-18 16:00:01 [core_client.py:667] Engine core proc EngineCore died unexpectedly"
+    assert key_of(["INFO:     Application startup complete.", *REQUEST, died], 0) == "worker-died"
     assert key_of([*RAW, "OSError: [Errno 98] Address already in use", *REQUEST], 1) == "port-taken"
 
 

@@ -144,9 +144,9 @@ def read(lines: Iterable[str]) -> Log:
     if any(_STARTED in line.text for line in parsed):
         # What a serving process logs of a request has ended nothing.
         failures = [failure for failure in failures if failure.ending or failure.lines[-1].level is None]
-    failure = _decisive(failures, position)
-    until = position[id(failure.lines[0])] if failure else len(parsed)
-    return Log(failure, spoken, [line for line in spoken if position[id(line)] < until], parsed)
+    decisive = _decisive(failures, position)
+    until = position[id(decisive.lines[0])] if decisive else len(parsed)
+    return Log(decisive, spoken, [line for line in spoken if position[id(line)] < until], parsed)
 
 
 def _failures(stream: Sequence[LogLine]) -> Iterable[tuple[Failure, bool]]:

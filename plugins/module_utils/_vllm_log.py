@@ -130,10 +130,10 @@ def read(lines: Iterable[str]) -> Log:
     for stream in streams.values():
         for failure, harmless in _failures(stream):
             traced.update(map(id, failure.lines))
-            if failure.is_echo:
-                traced.difference_update(id(line) for message in failure.messages for line in message)
             if not harmless:
                 failures.append(failure)
+                if failure.is_echo:
+                    traced.difference_update(id(line) for message in failure.messages for line in message)
     spoken = [
         line
         for line in parsed

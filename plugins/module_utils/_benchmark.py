@@ -171,9 +171,9 @@ def without_secrets(argv: Sequence[str]) -> list[str]:
     return kept
 
 
-def fingerprint(container_id: str, started_at: str, argv: Sequence[str]) -> str:
-    """Return a text that is the same for the same load on the same start of the same container."""
-    return hashlib.sha256(json.dumps([container_id, started_at, list(argv)]).encode()).hexdigest()
+def fingerprint(server: Sequence[str], argv: Sequence[str]) -> str:
+    """Return a text that is the same for the same load on the same start of the same server."""
+    return hashlib.sha256(json.dumps([list(server), list(argv)]).encode()).hexdigest()
 
 
 def expected_seconds(workload: Mapping[str, Any], size: str, published: Mapping[str, float]) -> float | None:

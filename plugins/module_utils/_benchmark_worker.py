@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of a benchmark that runs inside the serving container, with that container's Python.
+"""The part of a benchmark that runs beside the client: in the serving container, with that container's Python.
 
 Its source arrives through stdin, which then stays open and silent. When stdin ends, the host's side is gone, for
-whatever reason, and the client is ended, so that nothing keeps running in the container. Each line printed is an
+whatever reason, and the client is ended, so that nothing keeps running there. Each line printed is an
 event, a JSON object.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import fcntl
+import importlib.metadata
 import json
 import os
 import shutil
@@ -50,24 +51,35 @@ COUNTERS = {
 def main(job: dict[str, Any]) -> None:
     """Run the client C(job["argv"]) against the server C(job["base_url"]) and print what happens.
 
-    It may take C(job["time_limit_s"]) seconds. If there is a file C(job["key_file"]), it holds the server's API key.
+    Without a client it only prints what the server says of itself. The client may take C(job["time_limit_s"]) seconds.
+    If there is a file C(job["key_file"]), it holds the server's API key.
     """
     gone = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(gone,), daemon=True).start()
+    key = _read_key(job["key_file"])
+    try:
+        server = identify(job["base_url"], key)
+    except OSError as exc:
+        return emit("unreachable", error=str(exc))
+    emit("server", server=server)
+    if not job["argv"]:
+        return None
     with contextlib.ExitStack() as stack:
         if not stack.enter_context(_only_one()):
             return emit("locked")
         if shutil.which(job["argv"][0]) is None:
             return emit("no_client")
+        if server["models"] and job["served_model_name"] not in server["models"]:
+            return emit("other_model", models=server["models"])
         try:
             before = wait_until_idle(job["base_url"])
         except OSError as exc:
             return emit("unreachable", error=str(exc))
         if before["running"] + before["waiting"]:
             return emit("busy", counters=before)
-        emit("started", counters=before, version=_version(job["base_url"]))
+        emit("started", counters=before, client_version=_client_version())
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hgx-benchmark-"))
-        return _run(job, folder, _read_key(job["key_file"]), gone)
+        return _run(job, folder, key, gone)
 
 
 def emit(event: str, **details: Any) -> None:
@@ -89,12 +101,32 @@ def parse_counters(text: str) -> dict[str, float]:
     return counters
 
 
+def identify(base_url: str, key: str) -> dict[str, Any]:
+    """Return what tells this start of this server from others; a part that the server does not say is empty.
+
+    Raises OSError when nothing answers or what answers is no vLLM server.
+    """
+    text = _get(base_url + "/metrics")
+    _require_counters(parse_counters(text), base_url)
+    started = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("process_start_time_seconds ")]
+    version, models = "", []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        version = str(json.loads(_get(base_url + "/version"))["version"])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        models = [str(model["id"]) for model in json.loads(_get(base_url + "/v1/models", key))["data"]]
+    return {"version": version, "started": "".join(started), "models": models}
+
+
 def read_counters(base_url: str) -> dict[str, float]:
     """Return the server's counters. Raises OSError when it does not answer or is no vLLM server."""
     counters = parse_counters(_get(base_url + "/metrics"))
+    _require_counters(counters, base_url)
+    return counters
+
+
+def _require_counters(counters: dict[str, float], base_url: str) -> None:
     if "running" not in counters or "waiting" not in counters:
         raise OSError(f"{base_url}/metrics shows no counters of a vLLM server")
-    return counters
 
 
 def wait_until_idle(base_url: str, limit_s: float = IDLE_WAIT_S) -> dict[str, float]:
@@ -239,14 +271,15 @@ def _read_key(path: str) -> str:
         return ""
 
 
-def _version(base_url: str) -> str:
-    try:
-        return str(json.loads(_get(base_url + "/version"))["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def _client_version() -> str:
+    """The version of vLLM beside this worker, without importing it, which takes seconds. Empty if it is not known."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("vllm")
+    return ""
 
 
-def _get(url: str) -> str:
+def _get(url: str, key: str = "") -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as response:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+    with opener.open(request, timeout=10) as response:
         return str(response.read().decode("utf-8", errors="replace"))

@@ -19,15 +19,25 @@ description:
     with nobody else on the server. Otherwise the verdict is V(invalid), whatever the figures. The client's exit code
     counts for nothing, because it is 0 also when every request has failed.
   - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
-  - If the API key lies in the container at C(/run/secrets/vllm_api_key), the client reads it there.
-  - Whatever ends the module, also its loss of connection to the controller, ends the client in the container.
+  - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
+  - Whatever ends the module, also its loss of connection to the controller, ends the client.
 options:
   container:
-    description: Name of the running container that serves the model.
+    description: Name of the running container that serves the model. Either this or O(client_command) is required.
     type: str
-    required: true
+  client_command:
+    description:
+      - A command that runs another command where the client is, for a machine without Docker or a container that Docker
+        does not manage, such as C([env, "PATH=/opt/vllm/bin:/usr/bin"]). It must pass on standard input and output.
+      - By default C(docker exec -i) with O(container).
+    type: list
+    elements: str
+  api_key_file:
+    description: File with the server's API key, where the client runs. Without it no key is sent.
+    type: path
+    default: /run/secrets/vllm_api_key
   base_url:
-    description: Address of the server as seen from inside the container, without a path.
+    description: Address of the server as seen from where the client runs, without a path.
     type: str
     required: true
   model:
@@ -195,6 +205,16 @@ EXAMPLES = r"""
         source: published
     results_dir: /var/lib/hgx-inference/results
 
+- name: Measure a server that runs without Docker
+  hgx.inference.smoke_benchmark:
+    client_command: [env, "PATH=/opt/vllm/bin:/usr/bin:/bin"]
+    base_url: http://127.0.0.1:8000
+    model: Qwen/Qwen3-8B
+    served_model_name: qwen3-8b
+    workload: {input_len: 1024, output_len: 256, max_concurrency: 32, warmup_prompts: 32, sizes: {smoke: 128}}
+    size: smoke
+    results_dir: /var/lib/hgx-inference/results
+
 - name: Judge the newest figures again, against other thresholds
   hgx.inference.smoke_benchmark:
     container: vllm
@@ -305,7 +325,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _benchmark as benchmark
 from ..module_utils import _benchmark_store as store
-from ..module_utils._benchmark_run import Load, Measured, RunError, measure
+from ..module_utils._benchmark_run import Load, Measured, Place, RunError, identify, measure
 from ..module_utils._benchmark_summary import describe, hints, summary
 from ..module_utils._docker_cli import DockerError, inspect_container
 from ..module_utils._progress import ControllerGone, ProgressFile
@@ -337,48 +357,49 @@ THRESHOLD_SPEC: dict[str, Any] = {
 
 
 class SmokeBenchmark:
-    """One benchmark of one container."""
+    """One benchmark of one server."""
 
     def __init__(self, params: dict[str, Any], progress: ProgressFile) -> None:
         self._params = params
         self._progress = progress
         self._workload: dict[str, Any] = params["workload"]
         self._size: str = params["size"]
+        self._place = Place.of(params["container"], params["client_command"])
+        self._base_url: str = params["base_url"].rstrip("/")
         # Everything that can be wrong with the request is found before the server is loaded.
         self._requests = benchmark.request_count(self._workload, self._size)
         self._limits = benchmark.limits_for(
             params["thresholds"], params["published"], self._workload["sizes"], self._size
         )
         self._argv = benchmark.client_argv(
-            self._workload, self._size, params["base_url"], params["model"], params["served_model_name"]
+            self._workload, self._size, self._base_url, params["model"], params["served_model_name"]
         )
 
     def plan(self) -> dict[str, Any]:
         """Say what would run."""
         seconds = benchmark.expected_seconds(self._workload, self._size, self._params["published"])
         duration = f", about {seconds / 60:.0f} min at the published rate" if seconds else ""
-        lines = [f"Would benchmark {self._params['container']} ({describe(self._workload, self._size)}{duration})."]
+        served = self._params["container"] or self._base_url
+        lines = [f"Would benchmark {served} ({describe(self._workload, self._size)}{duration})."]
         try:
             earlier = self.reusable()
         except DockerError:  # a host whose engine is still to be installed
             earlier = None
         if earlier:
             lines += [
-                "If the container stays as it is, an earlier result is judged again instead:",
+                "If the server stays as it is, an earlier result is judged again instead:",
                 *earlier["summary"],
             ]
         return {"summary": lines}
 
     def reusable(self) -> dict[str, Any] | None:
-        """Judge the newest result of the same load on the same start of the container, if there is a good one."""
+        """Judge the newest result of the same load on the same start of the server, if there is a good one."""
         if self._params["reuse"] == "never":
             return None
-        container = inspect_container(self._params["container"])
-        if container is None:
+        fingerprint = self._fingerprint(self._container())
+        if fingerprint is None:
             return None
-        found = store.newest(
-            self._params["results_dir"], self._fingerprint(container), _now(), self._params["reuse_max_age_s"]
-        )
+        found = store.newest(self._params["results_dir"], fingerprint, _now(), self._params["reuse_max_age_s"])
         if found is None:
             return None
         path, record = found
@@ -394,9 +415,11 @@ class SmokeBenchmark:
         if not os.access(self._params["results_dir"], os.W_OK):
             raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
         load = Load(
-            container=self._params["container"],
+            place=self._place,
             argv=self._argv,
-            base_url=self._params["base_url"].rstrip("/"),
+            base_url=self._base_url,
+            served_model_name=self._params["served_model_name"],
+            key_file=self._params["api_key_file"],
             time_limit_s=self._workload["time_limit_s"],
             warmup_requests=self._workload["warmup_prompts"],
             requests=self._requests,
@@ -416,7 +439,7 @@ class SmokeBenchmark:
             "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
             "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
             "environment": self._environment(container, measured),
-            "fingerprint": self._fingerprint(container),
+            "fingerprint": self._fingerprint(container, measured.server),
             "counters": measured.run.counters,
             "client": measured.run.client,
         }
@@ -443,9 +466,13 @@ class SmokeBenchmark:
             "steady_interval": interval,
         }
 
-    def _running_container(self) -> dict[str, Any]:
-        name = self._params["container"]
-        container = inspect_container(name)
+    def _container(self) -> dict[str, Any] | None:
+        return inspect_container(self._place.container) if self._place.container else None
+
+    def _running_container(self) -> dict[str, Any] | None:
+        name, container = self._place.container, self._container()
+        if not name:
+            return None
         if container is None:
             raise RunError(f"There is no container {name!r} on this host. Serve the model first, or correct the name.")
         state = container["State"]
@@ -456,20 +483,35 @@ class SmokeBenchmark:
             )
         return container
 
-    def _fingerprint(self, container: dict[str, Any]) -> str:
-        return benchmark.fingerprint(container["Id"], container["State"]["StartedAt"], self._argv)
+    def _fingerprint(self, container: dict[str, Any] | None, server: dict[str, Any] | None = None) -> str | None:
+        """Return what is the same for the same load on the same start of the server, or None if that is not known."""
+        if container:
+            return benchmark.fingerprint([container["Id"], container["State"]["StartedAt"]], self._argv)
+        if self._place.container:
+            return None
+        server = server or identify(self._place, self._base_url, self._params["api_key_file"])
+        if not server or not server["started"]:
+            return None
+        return benchmark.fingerprint([*self._place.command, server["version"], server["started"]], self._argv)
 
-    def _environment(self, container: dict[str, Any], measured: Measured) -> dict[str, Any]:
+    def _environment(self, container: dict[str, Any] | None, measured: Measured) -> dict[str, Any]:
+        environment = {
+            "vllm_version": measured.server["version"],
+            "client_version": measured.client_version,
+            "server_started": measured.server["started"],
+            "client_argv": self._argv,
+        }
+        if container is None:
+            return environment
         # Not the container's variables: they may hold secrets.
         return {
-            "container": self._params["container"],
+            "container": self._place.container,
             "container_id": container["Id"],
             "container_started_at": container["State"]["StartedAt"],
             "image": container["Config"]["Image"],
             "image_id": container["Image"],
-            "vllm_version": measured.server_version,
             "server_argv": benchmark.without_secrets([container["Path"], *container["Args"]]),
-            "client_argv": self._argv,
+            **environment,
         }
 
 
@@ -481,7 +523,9 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "container": {"type": "str", "required": True},
+            "container": {"type": "str"},
+            "client_command": {"type": "list", "elements": "str"},
+            "api_key_file": {"type": "path", "default": "/run/secrets/vllm_api_key", "no_log": False},
             "base_url": {"type": "str", "required": True},
             "model": {"type": "str", "required": True},
             "served_model_name": {"type": "str", "required": True},
@@ -495,6 +539,8 @@ def main() -> None:
             "reuse_max_age_s": {"type": "int", "default": 86400},
             "progress_file": {"type": "path"},
         },
+        required_one_of=[("container", "client_command")],
+        mutually_exclusive=[("container", "client_command")],
         supports_check_mode=True,
     )
     try:

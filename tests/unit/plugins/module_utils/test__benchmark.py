@@ -119,9 +119,9 @@ class TestClientArgv:
 
 
 def test_a_fingerprint_follows_start_and_load() -> None:
-    one = benchmark.fingerprint("id", "10:00", ["a", "b"])
-    assert one == benchmark.fingerprint("id", "10:00", ["a", "b"])
-    others = [("id2", "10:00", ["a", "b"]), ("id", "10:01", ["a", "b"]), ("id", "10:00", ["a b"])]
+    one = benchmark.fingerprint(["id", "10:00"], ["a", "b"])
+    assert one == benchmark.fingerprint(["id", "10:00"], ["a", "b"])
+    others = [(["id2", "10:00"], ["a", "b"]), (["id", "10:01"], ["a", "b"]), (["id", "10:00"], ["a b"])]
     assert one not in {benchmark.fingerprint(*other) for other in others}
 
 

@@ -147,6 +147,7 @@ class Host:
     def arguments(self, **changes: Any) -> dict[str, Any]:
         return {
             "container": "vllm",
+            "api_key_file": str(self.folder / "api_key"),
             "base_url": self.base_url,
             "model": "moonshotai/Kimi-K2.6",
             "served_model_name": NAME,
@@ -164,6 +165,7 @@ class Server(ThreadingHTTPServer):
 
     counters: dict[str, int]
     keys: set[str]
+    model = NAME
 
 
 @pytest.fixture
@@ -176,7 +178,9 @@ def server() -> Iterator[Server]:
             lines = [
                 f'{sample}{{engine="0"}} {counters[name]}.0\n' for name, sample in _benchmark_worker.COUNTERS.items()
             ]
-            self._send({"/metrics": "".join(lines), "/version": '{"version": "0.99"}'}[self.path])
+            lines.append("process_start_time_seconds 1795624276.59\n")
+            models = json.dumps({"data": [{"id": self.server.model}]})
+            self._send({"/metrics": "".join(lines), "/version": '{"version": "0.99"}', "/v1/models": models}[self.path])
 
         def do_POST(self) -> None:
             tokens = int(self.rfile.read(int(self.headers["Content-Length"])))
@@ -205,14 +209,14 @@ def server() -> Iterator[Server]:
 def host(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Host:
     host = Host(tmp_path, server.server_address[1])
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
-    monkeypatch.setattr(_benchmark_run, "KEY_FILE", str(tmp_path / "api_key"))
     return host
 
 
 @pytest.fixture
 def run(host: Host, capsys: pytest.CaptureFixture[str]) -> Any:
     def run_module(**changes: Any) -> dict[str, Any]:
-        with patch_module_args(host.arguments(**changes)), pytest.raises(SystemExit):
+        arguments = {name: value for name, value in host.arguments(**changes).items() if value is not None}
+        with patch_module_args(arguments), pytest.raises(SystemExit):
             smoke_benchmark.main()
         result: dict[str, Any] = json.loads(capsys.readouterr().out)
         return result
@@ -365,7 +369,7 @@ class TestNothingMeasured:
     def test_another_benchmark_in_the_container(self, run: Any, host: Host) -> None:
         with open(host.folder / "tmp" / "hgx-benchmark.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            assert "Another benchmark runs in the container vllm" in run()["msg"]
+            assert "Another benchmark runs in the container vllm." in run()["msg"]
 
     def test_a_client_that_wants_other_options(self, run: Any, host: Host) -> None:
         host.client("usage")
@@ -375,11 +379,17 @@ class TestNothingMeasured:
 
     def test_an_image_without_the_client(self, run: Any, host: Host) -> None:
         (host.folder / "container" / "vllm").unlink()
-        assert "has no command 'vllm'" in run()["msg"]
+        assert "There is no command 'vllm' in the container vllm" in run()["msg"]
+
+    def test_another_model(self, run: Any, server: Server, host: Host) -> None:
+        server.model = "gpt-2"
+        message = run()["msg"]
+        assert f"serves gpt-2, not {NAME}. Is that its port" in message
+        assert not (host.folder / "client.pid").exists()
 
     def test_nothing_listens(self, run: Any) -> None:
         message = run(base_url="http://127.0.0.1:1")["msg"]
-        assert "does not answer at http://127.0.0.1:1 inside the container vllm" in message
+        assert "does not answer at http://127.0.0.1:1 in the container vllm" in message
         assert "refused" in message
 
     def test_a_container_that_stops_during_the_run(self, run: Any, host: Host) -> None:
@@ -413,6 +423,35 @@ class TestNothingMeasured:
         assert not (host.folder / "docker.log").exists()
 
 
+class TestWithoutDocker:
+    """The client behind a command prefix."""
+
+    @pytest.fixture
+    def run(self, run: Any, host: Host, monkeypatch: pytest.MonkeyPatch) -> Any:
+        place = {"PATH": f"{host.folder}/container", "TMPDIR": f"{host.folder}/tmp"}
+        (host.folder / "container" / "python3").symlink_to(sys.executable)
+        command = ["/usr/bin/env", *(f"{name}={value}" for name, value in place.items())]
+        monkeypatch.setenv("PATH", str(host.folder))
+        return lambda **changes: run(**{"container": None, "client_command": command, **changes})
+
+    def test_a_pass_is_stored_and_used_again(self, run: Any, host: Host, server: Server) -> None:
+        first = run()
+        assert first["verdict"] == "pass"
+        environment = json.loads(Path(first["result_path"]).read_text())["environment"]
+        assert environment["server_started"] == "1795624276.59"
+        assert "container" not in environment
+        asked = dict(server.counters)
+        assert run(reuse="if_same")["reused"] is True
+        assert server.counters == asked
+        assert not (host.folder / "docker.log").exists()
+
+    def test_a_command_that_does_not_exist(self, run: Any) -> None:
+        assert "cannot be run behind '/none x': No such file" in run(client_command=["/none", "x"])["msg"]
+
+    def test_nothing_listens(self, run: Any) -> None:
+        assert "does not answer at http://127.0.0.1:1 behind '/usr/bin/env" in run(base_url="http://127.0.0.1:1")["msg"]
+
+
 class TestCheckMode:
     def test_no_load(self, run: Any, server: Server) -> None:
         result = run(_ansible_check_mode=True, published={"output_throughput": 1})
@@ -426,7 +465,7 @@ class TestCheckMode:
     def test_an_earlier_result_is_named(self, run: Any) -> None:
         run()
         summary = run(_ansible_check_mode=True, reuse="if_same")["summary"]
-        assert summary[1:2] == ["If the container stays as it is, an earlier result is judged again instead:"]
+        assert summary[1:2] == ["If the server stays as it is, an earlier result is judged again instead:"]
         assert summary[2].startswith("PASS")
 
     def test_a_host_without_an_engine(self, run: Any, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -474,11 +513,14 @@ def test_progress_is_kept_in_the_file(run: Any, host: Host) -> None:
 
 
 def test_progress_in_words() -> None:
-    load = _benchmark_run.Load("vllm", ["vllm"], "http://h", 60, warmup_requests=4, requests=8, output_tokens=128)
+    place = _benchmark_run.Place.of("vllm", None)
+    load = _benchmark_run.Load(
+        place, ["vllm"], "http://h", "m", "", 60, warmup_requests=4, requests=8, output_tokens=128
+    )
     progress = _benchmark_run.Progress(load)
     idle = {"running": 0, "waiting": 0, "requests": 10, "output_tokens": 1000}
     events: list[tuple[dict[str, Any], str]] = [
-        ({"event": "started", "counters": idle, "version": "1"}, "the client is starting"),
+        ({"event": "started", "counters": idle, "client_version": "1"}, "the client is starting"),
         ({"event": "progress", "counters": idle}, "the client is starting"),
         ({"event": "progress", "counters": {**idle, "running": 4}}, "warm-up, 0 of 4 requests done"),
         ({"event": "progress", "counters": {**idle, "requests": 12}}, "warm-up, 2 of 4 requests done"),

@@ -196,7 +196,12 @@ def _measured(event: dict[str, Any], progress: Progress) -> Measured:
     if client is None:
         ended = f"The client ended with exit code {event['rc']} and wrote no result. The last it said:"
         raise RunError("\n".join([ended, *("  " + line for line in event["output"][-10:])]))
-    counters = {"before": progress.before, "measuring": event["measuring"], "after": event["counters"]}
+    counters = {
+        "before": progress.before,
+        "measuring": event["measuring"],
+        "busiest": event["busiest"],
+        "after": event["counters"],
+    }
     return Measured(Run(client, counters), progress.server, progress.client_version)
 
 

@@ -15,9 +15,12 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Runs vLLM's own benchmark client inside the container that serves the model, so that client and server have the
     same version.
-  - Checks first that the server is idle, and afterwards that all requests completed, with the lengths asked for and
-    with nobody else on the server. Otherwise the verdict is V(invalid), whatever the figures. The client's exit code
-    counts for nothing, because it is 0 also when every request has failed.
+  - Checks first that the server is idle and serves the model, and afterwards that all requests completed, with the
+    lengths asked for, streamed as they were produced, at a speed that is possible, and with nobody else on the server.
+    Otherwise the verdict is V(invalid), whatever the figures. The client's exit code counts for nothing, because it is
+    0 also when every request has failed.
+  - What the client received is compared with what the server counted. A server that counts nothing, such as one with
+    C(--disable-log-stats), cannot be believed, and the verdict is V(invalid).
   - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.
@@ -82,9 +85,10 @@ options:
         type: int
         default: 0
       seed:
-        description: Seed of the random prompts.
+        description:
+          - Seed of the random prompts. By default each run has another one, so that it does not measure what an earlier
+            one has left in the server's prefix cache. The result names it in C(client_command).
         type: int
-        default: 0
       sizes:
         description: Number of measured requests by name of the size.
         type: dict
@@ -97,6 +101,25 @@ options:
         description: How long the client may run, in seconds.
         type: int
         default: 3600
+      goodput:
+        description: Limits that a request must keep to count for the metrics C(goodput_rate) and C(request_goodput).
+        type: dict
+        suboptions:
+          ttft_ms:
+            description: Time to the first token.
+            type: float
+          tpot_ms:
+            description: Time per further token.
+            type: float
+          e2el_ms:
+            description: The whole latency.
+            type: float
+      spread_max:
+        description:
+          - How many times as long as the faster half the slower half of the requests may take. Beyond, the verdict is
+            V(warn) at best, as the server was slow for a part of the time. V(0) does not look.
+        type: float
+        default: 1.9
       args:
         description: Further options of the client, as for the filter P(hgx.inference.vllm_cli_args#filter).
         type: dict
@@ -105,6 +128,12 @@ options:
     description: The size to run, one of O(workload.sizes).
     type: str
     required: true
+  repetitions:
+    description:
+      - How often the client runs, with another seed each time. The metrics are then the medians. A run that is not
+        valid ends the series.
+    type: int
+    default: 1
   published:
     description: Published figures by metric, to compare with. They stand for a missing O(thresholds[].value).
     type: dict
@@ -135,7 +164,7 @@ options:
       severity:
         description: What a missed threshold leads to.
         type: str
-        choices: [fail, warn]
+        choices: [fail, warn, invalid]
         default: fail
       sizes:
         description: The sizes for which the threshold applies. By default all.
@@ -245,18 +274,23 @@ summary:
   elements: str
   sample: ["PASS: 1 of 1 thresholds met (size full: 512 requests of 8192 + 2048 tokens, 32 at a time, 744.7 s)"]
 metrics:
-  description: Every metric that could be measured, by name.
-  returned: when something was measured
+  description: Every metric that could be measured, by name; with O(repetitions) the median.
+  returned: when the verdict is V(pass) or V(warn)
   type: dict
   sample: {output_throughput: 1408.2, mean_ttft_ms: 2264.5}
+spread:
+  description: Greatest less least figure of each metric, by name.
+  returned: when the verdict is V(pass) or V(warn), with more than one of the O(repetitions)
+  type: dict
+  sample: {output_throughput: 12.1}
 steady_interval:
-  description: Half width of the 95 % interval of C(steady_output_throughput), in tokens per second.
-  returned: when something was measured
+  description: Half width of the 95 % interval of C(steady_output_throughput), in tokens per second, within one run.
+  returned: when the verdict is V(pass) or V(warn)
   type: float
   sample: 36.1
 checks:
-  description: Every check, conditions of validity first.
-  returned: when something was measured
+  description: Every check, conditions of validity first. After a failure they are in the file at RV(result_path).
+  returned: when the verdict is V(pass) or V(warn)
   type: list
   elements: dict
   contains:
@@ -300,19 +334,19 @@ checks:
       description: By how many percent the figure lies above the published one, or null.
       type: float
 hints:
-  description: What probably lies behind figures that are not good enough.
-  returned: when something was measured
+  description: What probably lies behind figures that are not good enough. After a failure they end RV(summary).
+  returned: when the verdict is V(pass) or V(warn)
   type: list
   elements: str
   sample: ["Requests were preempted: the KV cache is too small for this concurrency."]
 result_path:
-  description: The result file on the target.
+  description: The result file on the target. It holds all of the above, each request, and what was run.
   returned: when something was measured
   type: str
   sample: /var/lib/hgx-inference/results/20261123T201500Z-full.json
 reused:
   description: Whether RV(result_path) is an earlier result, judged again.
-  returned: when something was measured
+  returned: when the verdict is V(pass) or V(warn)
   type: bool
   sample: false
 """
@@ -324,9 +358,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _benchmark as benchmark
+from ..module_utils import _benchmark_metrics as measured
 from ..module_utils import _benchmark_store as store
 from ..module_utils._benchmark_run import Load, Measured, Place, RunError, identify, measure
-from ..module_utils._benchmark_summary import describe, hints, summary
+from ..module_utils._benchmark_summary import describe, failure, hints, repeated, summary
+from ..module_utils._benchmark_validity import validity_checks
 from ..module_utils._docker_cli import DockerError, inspect_container
 from ..module_utils._progress import ControllerGone, ProgressFile
 
@@ -338,10 +374,12 @@ WORKLOAD_SPEC: dict[str, Any] = {
     "output_len": {"type": "int", "required": True},
     "max_concurrency": {"type": "int", "required": True},
     "warmup_prompts": {"type": "int", "default": 0},
-    "seed": {"type": "int", "default": 0},
+    "seed": {"type": "int"},
     "sizes": {"type": "dict", "required": True},
     "trust_remote_code": {"type": "bool", "default": False},
     "time_limit_s": {"type": "int", "default": 3600},
+    "goodput": {"type": "dict", "options": {name: {"type": "float"} for name in benchmark.GOODPUT_LIMITS}},
+    "spread_max": {"type": "float", "default": benchmark.SPREAD_MAX},
     "args": {"type": "dict", "default": {}},
 }
 
@@ -350,7 +388,7 @@ THRESHOLD_SPEC: dict[str, Any] = {
     "op": {"type": "str", "choices": [">=", "<=", "=="], "required": True},
     "value": {"type": "float"},
     "tolerance": {"type": "str"},
-    "severity": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "severity": {"type": "str", "choices": ["fail", "warn", "invalid"], "default": "fail"},
     "sizes": {"type": "list", "elements": "str"},
     "source": {"type": "str"},
 }
@@ -368,16 +406,19 @@ class SmokeBenchmark:
         self._base_url: str = params["base_url"].rstrip("/")
         # Everything that can be wrong with the request is found before the server is loaded.
         self._requests = benchmark.request_count(self._workload, self._size)
-        self._limits = benchmark.limits_for(
-            params["thresholds"], params["published"], self._workload["sizes"], self._size
-        )
-        self._argv = benchmark.client_argv(
-            self._workload, self._size, self._base_url, params["model"], params["served_model_name"]
-        )
+        self._limits = benchmark.limits_for(params["thresholds"], params["published"], self._workload, self._size)
+        if params["repetitions"] < 1:
+            raise benchmark.BenchmarkError([f"repetitions: {params['repetitions']} is not 1 or more."])
+        self._argv = self._client_argv()
+
+    def _client_argv(self, seed: int | None = None) -> list[str]:
+        model, served_model_name = self._params["model"], self._params["served_model_name"]
+        return benchmark.client_argv(self._workload, self._size, self._base_url, model, served_model_name, seed)
 
     def plan(self) -> dict[str, Any]:
         """Say what would run."""
         seconds = benchmark.expected_seconds(self._workload, self._size, self._params["published"])
+        seconds = seconds and seconds * self._params["repetitions"]
         duration = f", about {seconds / 60:.0f} min at the published rate" if seconds else ""
         served = self._params["container"] or self._base_url
         lines = [f"Would benchmark {served} ({describe(self._workload, self._size)}{duration})."]
@@ -403,7 +444,12 @@ class SmokeBenchmark:
         if found is None:
             return None
         path, record = found
-        outcome = self._judge(benchmark.Run(record["client"], record["counters"]))
+        if (
+            record["verdict"] == benchmark.INVALID
+            or len(record.get("repetitions") or [0]) < self._params["repetitions"]
+        ):
+            return None
+        outcome = self._judge(benchmark.Run(record["client"], record["counters"]), record.get("repetitions"))
         if outcome["verdict"] not in (benchmark.PASS, benchmark.WARN):
             return None
         outcome["summary"].append(f"  from the result of {record['finished_at']}, judged again")
@@ -414,9 +460,49 @@ class SmokeBenchmark:
         container = self._running_container()
         if not os.access(self._params["results_dir"], os.W_OK):
             raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
+        started_at = _now()
+        seed = self._workload["seed"]
+        first_seed = int(started_at.timestamp()) if seed is None else seed
+        runs: list[Measured] = []
+        outcomes: list[dict[str, Any]] = []
+        for number in range(self._params["repetitions"]):
+            runs.append(self._measure(self._client_argv(first_seed + number), number))
+            outcomes.append(self._judge(runs[-1].run))
+            if outcomes[-1]["verdict"] == benchmark.INVALID:
+                break
+        finished_at = _now()
+        chosen = len(runs) - 1
+        if outcomes[-1]["verdict"] != benchmark.INVALID:
+            chosen = measured.middle_of([outcome["metrics"] for outcome in outcomes])
+        repetitions = [outcome["metrics"] for outcome in outcomes] if len(outcomes) > 1 else None
+        outcome = outcomes[chosen]
+        if repetitions and outcome["verdict"] != benchmark.INVALID:
+            outcome = self._judge(runs[chosen].run, repetitions)
+        command = [*self._place.command, *self._client_argv(first_seed + chosen)]
+        record = {
+            "schema": store.SCHEMA,
+            **outcome,
+            **({"repetitions": repetitions} if repetitions else {}),
+            "size": self._size,
+            "workload": self._workload,
+            "published": self._params["published"],
+            "metadata": self._params["metadata"],
+            "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
+            "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
+            "environment": self._environment(container, runs[chosen]),
+            "fingerprint": self._fingerprint(container, runs[chosen].server),
+            "counters": runs[chosen].run.counters,
+            "client": runs[chosen].run.client,
+            "client_command": benchmark.without_secrets(command),
+            "spec_decode": measured.spec_decode(runs[chosen].run),
+        }
+        path = store.save(self._params["results_dir"], record, finished_at, self._size)
+        return {**outcome, "result_path": path, "reused": False}
+
+    def _measure(self, argv: list[str], number: int) -> Measured:
         load = Load(
             place=self._place,
-            argv=self._argv,
+            argv=argv,
             base_url=self._base_url,
             served_model_name=self._params["served_model_name"],
             key_file=self._params["api_key_file"],
@@ -425,46 +511,35 @@ class SmokeBenchmark:
             requests=self._requests,
             output_tokens=self._requests * self._workload["output_len"],
         )
-        started_at = _now()
-        measured = measure(load, self._progress.report)
-        finished_at = _now()
-        outcome = self._judge(measured.run)
-        record = {
-            "schema": store.SCHEMA,
-            **outcome,
-            "size": self._size,
-            "workload": self._workload,
-            "published": self._params["published"],
-            "metadata": self._params["metadata"],
-            "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
-            "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
-            "environment": self._environment(container, measured),
-            "fingerprint": self._fingerprint(container, measured.server),
-            "counters": measured.run.counters,
-            "client": measured.run.client,
-        }
-        path = store.save(self._params["results_dir"], record, finished_at, self._size)
-        return {**outcome, "result_path": path, "reused": False}
+        count = self._params["repetitions"]
+        which = f"run {number + 1} of {count}: " if count > 1 else ""
+        return measure(load, lambda line: self._progress.report(which + line))
 
-    def _judge(self, run: benchmark.Run) -> dict[str, Any]:
+    def _judge(self, run: benchmark.Run, repetitions: list[dict[str, float]] | None = None) -> dict[str, Any]:
+        """Judge a run; with C(repetitions), the medians of their metrics in place of its own."""
         published = self._params["published"]
-        metrics = benchmark.compute_metrics(run)
-        validity = benchmark.validity_checks(run, self._workload, self._size)
+        own = measured.compute_metrics(run, self._workload)
+        metrics = measured.median_of(repetitions) if repetitions else own
+        validity = validity_checks(run, self._workload, self._size, published)
         invalid = any(check.status == benchmark.INVALID for check in validity)
         thresholds = [] if invalid else benchmark.threshold_checks(self._limits, metrics, published)
         verdict = benchmark.verdict(validity, thresholds)
         checks = [*validity, *thresholds]
-        interval = benchmark.steady_interval(run, metrics)
+        interval = measured.steady_interval(run, own)
         found_hints = hints(run, self._workload, checks, metrics)
         lines = summary(verdict, self._workload, self._size, checks, metrics, published, interval)
-        return {
+        outcome = {
             "verdict": verdict,
-            "summary": [*lines, *(f"  hint: {hint}" for hint in found_hints)],
             "hints": found_hints,
             "checks": [check.as_dict() for check in checks],
             "metrics": metrics,
             "steady_interval": interval,
         }
+        if repetitions:
+            spread = measured.spread_of(repetitions)
+            outcome["spread"] = spread
+            lines.append(repeated(len(repetitions), spread))
+        return {**outcome, "summary": [*lines, *(f"  hint: {hint}" for hint in found_hints)]}
 
     def _container(self) -> dict[str, Any] | None:
         return inspect_container(self._place.container) if self._place.container else None
@@ -489,6 +564,7 @@ class SmokeBenchmark:
             return benchmark.fingerprint([container["Id"], container["State"]["StartedAt"]], self._argv)
         if self._place.container:
             return None
+        # Behind a command there may be any server: what it says of itself must do.
         server = server or identify(self._place, self._base_url, self._params["api_key_file"])
         if not server or not server["started"]:
             return None
@@ -531,6 +607,7 @@ def main() -> None:
             "served_model_name": {"type": "str", "required": True},
             "workload": {"type": "dict", "required": True, "options": WORKLOAD_SPEC},
             "size": {"type": "str", "required": True},
+            "repetitions": {"type": "int", "default": 1},
             "published": {"type": "dict", "default": {}},
             "thresholds": {"type": "list", "elements": "dict", "default": [], "options": THRESHOLD_SPEC},
             "results_dir": {"type": "path", "required": True},
@@ -551,7 +628,9 @@ def main() -> None:
     except (benchmark.BenchmarkError, RunError, store.StoreError, DockerError, ControllerGone) as exc:
         module.fail_json(msg=str(exc), verdict=benchmark.INVALID, summary=str(exc).splitlines())
     if outcome["verdict"] in (benchmark.FAIL, benchmark.INVALID):
-        module.fail_json(msg="\n".join(outcome["summary"]), **outcome)
+        # All else is in the file: Ansible prints whatever a failure returns.
+        kept = {name: outcome[name] for name in ("verdict", "summary", "result_path")}
+        module.fail_json(msg=failure(outcome["summary"]), **kept)
     if outcome["verdict"] == benchmark.WARN:
         module.warn(outcome["summary"][0])
         for check in outcome["checks"]:

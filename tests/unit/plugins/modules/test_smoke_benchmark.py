@@ -67,6 +67,7 @@ arguments = sys.argv[3:]
 value = lambda name: arguments[arguments.index("--" + name) + 1]
 behaviour = open("{folder}/behaviour").read()
 open("{folder}/client.pid", "w").write(str(os.getpid()))
+open("{folder}/client.log", "a").write(" ".join(arguments) + "\\n")
 print("Namespace(...)")
 if behaviour == "usage":
     print("vllm: error: unrecognized arguments: --x")
@@ -87,7 +88,7 @@ if behaviour == "good":
         ask()
 done = count if behaviour == "good" else 0
 result = dict(
-    completed=done, failed=count - done, duration=2.0, max_concurrency=4, num_prompts=count,
+    completed=done, failed=count - done, duration=count * 0.5 / min(count, 4), max_concurrency=4, num_prompts=count,
     total_input_tokens=76 * done, total_output_tokens=output * done,
     output_throughput=output * done / 2.0, total_token_throughput=(76 + output) * done / 2.0,
     input_lens=[76] * count, output_lens=[output if done else 0] * count,
@@ -176,7 +177,9 @@ def server() -> Iterator[Server]:
         def do_GET(self) -> None:
             counters = self.server.counters
             lines = [
-                f'{sample}{{engine="0"}} {counters[name]}.0\n' for name, sample in _benchmark_worker.COUNTERS.items()
+                f'{sample}{{engine="0",position="{position}"}} {counters[name]}.0\n'
+                for name, sample in _benchmark_worker.COUNTERS.items()
+                for position in range(3 if name == "accepted_at_" else 1)
             ]
             lines.append("process_start_time_seconds 1795624276.59\n")
             models = json.dumps({"data": [{"id": self.server.model}]})
@@ -185,7 +188,8 @@ def server() -> Iterator[Server]:
         def do_POST(self) -> None:
             tokens = int(self.rfile.read(int(self.headers["Content-Length"])))
             self.server.keys.add(self.headers["Authorization"])
-            for name, gain in (("requests", 1), ("output_tokens", tokens), ("drafts", 4), ("accepted_tokens", 12)):
+            gains = {"requests": 1, "output_tokens": tokens, "drafts": 4, "accepted_tokens": 12, "accepted_at_": 4}
+            for name, gain in gains.items():
                 self.server.counters[name] += gain
             self._send("{}")
 
@@ -245,6 +249,11 @@ def test_a_pass(run: Any, host: Host, server: Server) -> None:
     assert stored["counters"]["measuring"]["requests"] == 4
     assert stored["counters"]["after"]["requests"] == 12
     assert "generated_texts" not in stored["client"]
+    assert stored["client"]["e2els"] == [0.5] * 8
+    assert stored["client"]["series"]["running"][0] == 1
+    assert stored["spec_decode"] == {"acceptance_length": 4, "per_position": [1.0, 1.0, 1.0]}
+    assert stored["client_command"][:6] == ["docker", "exec", "-i", "vllm", "vllm", "bench"]
+    assert "repetitions" not in stored
     assert os.listdir(host.folder / "tmp") == ["hgx-benchmark.lock"]
 
 
@@ -254,7 +263,9 @@ def test_an_impossible_threshold(run: Any) -> None:
     assert result["verdict"] == "fail"
     assert "output_throughput         64 tok/s   >= 900000 tok/s (1000000 - 10%)" in result["msg"]
     assert Path(result["result_path"]).exists()
-    assert result["checks"][-1]["limit"] == 900000
+    # The rest would only fill the screen: it is in the file.
+    assert set(result) - {"changed", "failed", "msg", "invocation"} == {"verdict", "summary", "result_path"}
+    assert json.loads(Path(result["result_path"]).read_text())["checks"][-1]["limit"] == 900000
 
 
 def test_a_warning_does_not_fail(run: Any) -> None:
@@ -273,7 +284,8 @@ def test_exit_code_0_with_all_requests_failed(run: Any, host: Host) -> None:
     assert result["verdict"] == "invalid"
     assert "0 of 8 requests completed, 8 failed (8 x Unauthorized)" in result["msg"]
     assert "hint: The server wants an API key" in result["msg"]
-    assert set(result["metrics"]) == {"completed", "failed", "duration_s"}
+    stored = json.loads(Path(result["result_path"]).read_text())
+    assert set(stored["metrics"]) == {"completed", "failed", "duration_s"}
 
 
 def test_a_key_is_used_and_shows_nowhere(run: Any, host: Host, server: Server) -> None:
@@ -288,6 +300,50 @@ def test_a_key_is_used_and_shows_nowhere(run: Any, host: Host, server: Server) -
         "--api-key",
         "***",
     ]
+
+
+def seeds_of(host: Host) -> list[str]:
+    return [line.split("--seed ")[1].split()[0] for line in (host.folder / "client.log").read_text().splitlines()]
+
+
+class TestSeed:
+    def test_each_run_has_its_own(self, run: Any, host: Host) -> None:
+        stored = json.loads(Path(run()["result_path"]).read_text())
+        (seed,) = seeds_of(host)
+        assert abs(int(seed) - time.time()) < 60
+        assert stored["client_command"][stored["client_command"].index("--seed") + 1] == seed
+        assert "varied" in stored["environment"]["client_argv"]
+
+    def test_one_that_was_asked_for(self, run: Any, host: Host) -> None:
+        run(workload={**WORKLOAD, "seed": 7}, repetitions=2)
+        assert seeds_of(host) == ["7", "8"]
+
+
+class TestRepetitions:
+    def test_medians(self, run: Any, host: Host, server: Server) -> None:
+        result = run(repetitions=3)
+        assert result["verdict"] == "pass"
+        assert result["spread"]["output_throughput"] == 0
+        assert "  medians of 3 runs, in which steady_output_throughput differed by 0 tok/s" in result["summary"]
+        stored = json.loads(Path(result["result_path"]).read_text())
+        assert [metrics["completed"] for metrics in stored["repetitions"]] == [8, 8, 8]
+        asked = dict(server.counters)
+        again = run(repetitions=3, reuse="if_same")
+        assert (again["reused"], again["metrics"]) == (True, result["metrics"])
+        assert server.counters == asked
+
+    def test_more_are_asked_for_than_were_run(self, run: Any) -> None:
+        run()
+        assert run(repetitions=2, reuse="if_same")["reused"] is False
+
+    def test_an_invalid_run_ends_the_series(self, run: Any, host: Host) -> None:
+        host.client("fails")
+        result = run(repetitions=3)
+        assert result["verdict"] == "invalid"
+        assert len(seeds_of(host)) == 1
+
+    def test_none(self, run: Any) -> None:
+        assert run(repetitions=0)["msg"] == "repetitions: 0 is not 1 or more."
 
 
 class TestReuse:
@@ -308,7 +364,8 @@ class TestReuse:
     @pytest.mark.parametrize("changes", [{"size": "quick"}, {"workload": {**WORKLOAD, "seed": 1}}])
     def test_another_load_is_run(self, run: Any, changes: dict[str, Any]) -> None:
         run()
-        assert run(reuse="if_same", **changes)["reused"] is False
+        wanted = [{"metric": "output_throughput", "op": ">=", "value": 1}]
+        assert run(reuse="if_same", thresholds=wanted, **changes)["reused"] is False
 
     def test_a_restarted_container_is_measured(self, run: Any, host: Host) -> None:
         run()

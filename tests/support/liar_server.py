@@ -8,7 +8,7 @@
     none          tells the truth
     cut           a stream ends after its first chunk
     cut-claim     the same, and the usage claims all tokens
-    few-chunks    all tokens in four chunks, in the time that all would take
+    few-chunks    all tokens in two chunks, in the time that all would take
     lengths       half of the tokens that were asked for
     errors        every tenth request gets 500
     slow-half     four times slower in every second period of half a second
@@ -111,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
             self._count(sent)
             if lie == "linger":
                 self.wfile.flush()
-                time.sleep(4 * (FIRST_S + sent * TOKEN_S))
+                time.sleep(2 * (FIRST_S + sent * TOKEN_S))
         finally:
             server.count(running=-1)
 
@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
         if lie.startswith("cut"):
             gaps = 0
         elif lie == "few-chunks":
-            gaps = 3
+            gaps = 1
         elif lie.startswith("cache"):
             seconds = 0.0
         for pause in [0.0 if lie.startswith("cache") else FIRST_S, *[seconds / max(gaps, 1)] * gaps]:

@@ -92,6 +92,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server = self.server
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path != "/v1/chat/completions":  # the real client tries /tokenize and can do without
+            self._send("", 404)
+            return
         number, lie = server.next_number(), server.lie
         if lie == "errors" and number % 10 == 0:
             self._send("", 500)

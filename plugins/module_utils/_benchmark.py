@@ -150,7 +150,6 @@ def client_argv(
         "--num-prompts", str(request_count(workload, size)),
         "--max-concurrency", str(workload["max_concurrency"]),
         "--num-warmups", str(workload["warmup_prompts"]),
-        "--ready-check-timeout-sec", "0",
         "--seed", "varied" if seed is None else str(seed),
         "--percentile-metrics", "ttft,tpot,itl,e2el",
         "--metric-percentiles", "50,90,95,99",

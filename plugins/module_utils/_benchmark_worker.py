@@ -310,7 +310,7 @@ def _read_key(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as stream:
             return stream.read().strip()
-    except FileNotFoundError:
+    except OSError:  # without a key: a server that wants one says so
         return ""
 
 

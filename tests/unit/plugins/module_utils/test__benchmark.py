@@ -38,7 +38,6 @@ class TestClientArgv:
             "base-url http://127.0.0.1:8001",
             "trust-remote-code",
             "num-warmups 32",
-            "ready-check-timeout-sec 0",
             "seed 0",
             "percentile-metrics ttft,tpot,itl,e2el",
             "metric-percentiles 50,90,95,99",

@@ -24,6 +24,8 @@ TRAFFIC_TOLERANCE = 0.01
 # In percent. Beside the warm-up's prompt and the chat template, hardly anything may be in the prefix cache.
 CACHED_SHARE_MAX = 50.0
 CACHED_SHARE_SLACK = 2.0
+# No draft is so long that the server's word for more would be taken.
+TOKENS_PER_STEP_MAX = 16.0
 # Tokens in a chunk, in steps of the engine. A server short of CPU joins two or three; more are worth a warning. An
 # answer in fewer chunks than the greater figure allows has not been streamed as it was produced.
 STEPS_PER_CHUNK_WARN = 4.0
@@ -134,7 +136,7 @@ def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Che
 
 def _answers_streamed(run: Run, metrics: Mapping[str, float]) -> Check:
     name = "answers_streamed"
-    per_step = max(metrics.get("acceptance_length", 1.0), 1.0)
+    per_step = _tokens_per_step(metrics)
     limit = STEPS_PER_CHUNK_MAX * per_step
     short = [r for r in requests(run.client) if r.outputs - 1 > limit * r.chunks]
     if short:
@@ -149,7 +151,7 @@ def _answers_streamed(run: Run, metrics: Mapping[str, float]) -> Check:
 def _plausible_speed(run: Run, metrics: Mapping[str, float], published: Mapping[str, float]) -> Check:
     name = "plausible_speed"
     tpots = [1000 * request.tpot for request in requests(run.client) if request.outputs > 1]
-    floor = STEP_MIN_MS / max(metrics.get("acceptance_length", 1.0), 1.0)
+    floor = STEP_MIN_MS / _tokens_per_step(metrics)
     if tpots and statistics.median(tpots) < floor:
         half = f"half of the answers took {statistics.median(tpots):.2f} ms a token or less"
         return Check(name, INVALID, f"{half}, and no engine takes less than {floor:.2f} ms: nothing was computed")
@@ -160,6 +162,10 @@ def _plausible_speed(run: Run, metrics: Mapping[str, float], published: Mapping[
                 message = f"{metric} is {factor:.1f} times better than published: is that the model, and its server?"
                 return Check(name, INVALID, message)
     return Check(name, PASS, "the speed is possible")
+
+
+def _tokens_per_step(metrics: Mapping[str, float]) -> float:
+    return min(max(metrics.get("acceptance_length", 1.0), 1.0), TOKENS_PER_STEP_MAX)
 
 
 def _slots_filled(run: Run) -> Check:

@@ -179,6 +179,14 @@ class TestLiars:
         one_cut = [[], *HONEST["itls"][1:]]
         assert judged(changed(itls=one_cut)) == {"answers_streamed": "invalid"}
 
+    def test_drafts_that_explain_everything(self) -> None:
+        instant = changed(ttfts=[0.001] * 128, itls=[[0.0002]] * 128, duration=0.005)
+        counted = {"drafts": 128.0, "accepted_tokens": 128.0 * 10000}
+        before = {**(instant.counters["before"] or {}), **dict.fromkeys(counted, 0.0)}
+        counters = {**instant.counters, "before": before, "after": {**(instant.counters["after"] or {}), **counted}}
+        found = judged(Run(instant.client, counters))
+        assert (found["plausible_speed"], found["answers_streamed"]) == ("invalid", "warn")
+
     def test_few_chunks_that_claim_all_tokens(self) -> None:
         long_gaps = [[sum(gaps) / 20] * 20 for gaps in HONEST["itls"]]
         assert judged(changed(itls=long_gaps)) == {"answers_streamed": "warn"}

@@ -5,11 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=${WORK:-/tmp/hgx-gpu-benchmark}
 results=$work/results
-url=http://127.0.0.1:8001
+port=${PORT:-8001}
+url=http://127.0.0.1:$port
 input=1024 output=256 concurrency=32
 declare -A requests=([smoke]=128 [full]=512)
 export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 VLLM_HOST_IP=127.0.0.1 TOKENIZERS_PARALLELISM=false
-export PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8 PATH=$work/bin:$PATH
+export PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8 PATH=$work/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/collections
 
 start() { # The published flags, at tensor parallelism 1, in a session of its own: it outlives this command.
   mkdir -p "$work/bin" "$results"
@@ -17,7 +18,7 @@ start() { # The published flags, at tensor parallelism 1, in a session of its ow
   chmod +x "$work/bin/vllm"
   PYTHONPATH=collections${PYTHONPATH:+:$PYTHONPATH} python3 tests/gpu/kimi_shaped.py "$work/models"
   VLLM_USE_FLASHINFER_SAMPLER=0 VLLM_WORKER_MULTIPROC_METHOD=fork setsid python3 -m vllm.entrypoints.openai.api_server \
-    --model "$work/models/model" --served-model-name kimi-k2.6 --host 127.0.0.1 --port 8001 --tensor-parallel-size 1 \
+    --model "$work/models/model" --served-model-name kimi-k2.6 --host 127.0.0.1 --port "$port" --tensor-parallel-size 1 \
     --mm-encoder-tp-mode data --compilation_config.pass_config.fuse_allreduce_rms true --tool-call-parser kimi_k2 \
     --reasoning-parser kimi_k2 --enable-auto-tool-choice --trust-remote-code --kv-cache-dtype fp8 \
     --no-enable-prefix-caching --load-format dummy \

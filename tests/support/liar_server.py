@@ -54,6 +54,7 @@ class LiarServer(ThreadingHTTPServer):
     """Counts what it says that it did. C(prompt_tokens) is what each prompt is said to have."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, port: int, lie: str = "none", prompt_tokens: int = 76) -> None:
         super().__init__(("127.0.0.1", port), Handler)

@@ -33,6 +33,8 @@ GOODPUT_METRICS = ("goodput_rate", "request_goodput")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 _SECRET_OPTION = re.compile(r"--\S*(key|token|password|secret)", re.IGNORECASE)
+# The same as a variable of the environment, such as for env(1) or `docker run --env`.
+_SECRET_VARIABLE = re.compile(r"\w*(key|token|password|secret)", re.IGNORECASE)
 
 
 class BenchmarkError(Exception):
@@ -166,7 +168,7 @@ def without_secrets(argv: Sequence[str]) -> list[str]:
     for argument in argv:
         secret_before = bool(kept) and _SECRET_OPTION.fullmatch(kept[-1])
         option, equals, _value = argument.partition("=")
-        if equals and _SECRET_OPTION.fullmatch(option):
+        if equals and (_SECRET_OPTION.fullmatch(option) or _SECRET_VARIABLE.fullmatch(option)):
             kept.append(f"{option}=***")
         else:
             kept.append("***" if secret_before and not argument.startswith("--") else argument)

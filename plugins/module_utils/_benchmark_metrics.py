@@ -148,7 +148,8 @@ def spread_of(repetitions: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return spread
 
 
-def middle_of(repetitions: Sequence[Mapping[str, float]]) -> int:
-    """Return the index of the repetition that stands for all: the one with the median of the steady throughput."""
-    order = sorted(range(len(repetitions)), key=lambda i: repetitions[i].get("steady_output_throughput", 0))
+def middle_of(repetitions: Sequence[Mapping[str, float]], preferred: Sequence[int] = ()) -> int:
+    """Return the index of the repetition with the median of the steady throughput, among those C(preferred) if any."""
+    candidates = preferred or range(len(repetitions))
+    order = sorted(candidates, key=lambda index: repetitions[index].get("steady_output_throughput", 0))
     return order[(len(order) - 1) // 2]

@@ -88,6 +88,7 @@ def test_a_fingerprint_follows_start_and_load() -> None:
         (["--api-key", "abc", "--x"], ["--api-key", "***", "--x"]),
         (["--api-key=abc", "--hf-token=t"], ["--api-key=***", "--hf-token=***"]),
         (["--hf-token", "--x"], ["--hf-token", "--x"]),
+        (["env", "OPENAI_API_KEY=abc", "PATH=/x"], ["env", "OPENAI_API_KEY=***", "PATH=/x"]),
     ],
 )
 def test_secrets_are_taken_out_of_an_argv(argv: list[str], shown: list[str]) -> None:

@@ -153,9 +153,11 @@ class TestRepetitions:
         assert measured.median_of(self.RUNS) == {"steady_output_throughput": 90.0, "mean_ttft_ms": 5.0}
         assert measured.spread_of(self.RUNS) == {"steady_output_throughput": 20.0, "mean_ttft_ms": 5.0}
 
-    @pytest.mark.parametrize(("count", "index"), [(1, 0), (2, 0), (3, 0)])
-    def test_the_run_that_stands_for_all(self, count: int, index: int) -> None:
-        assert measured.middle_of(self.RUNS[:count]) == index
+    @pytest.mark.parametrize(
+        ("count", "preferred", "index"), [(1, [], 0), (2, [], 0), (3, [], 0), (3, [1], 1), (3, [1, 2], 2)]
+    )
+    def test_the_run_that_stands_for_all(self, count: int, preferred: list[int], index: int) -> None:
+        assert measured.middle_of(self.RUNS[:count], preferred) == index
 
 
 class TestSteadyState:

@@ -55,7 +55,7 @@ def benchmark(folder: Path, base_url: str, capsys: pytest.CaptureFixture[str]) -
             "output_len": 32,
             "max_concurrency": 4,
             "warmup_prompts": 4,
-            "sizes": {"smoke": 12},
+            "sizes": {"smoke": 8},
             "time_limit_s": 60,
         },
         "size": "smoke",

@@ -11,7 +11,7 @@
     few-chunks    all tokens in two chunks, in the time that all would take
     lengths       half of the tokens that were asked for
     errors        every tenth request gets 500
-    slow-half     four times slower in every second period of half a second
+    slow-half     four times slower for four requests, then not for the next four
     slow-requests four times slower for every second request
     cache         answers at once, and the counters do not move
     cache-counts  answers at once, and the counters move
@@ -37,7 +37,7 @@ from typing import Any
 
 LIES = tuple(line.split()[0] for line in (__doc__ or "").split("KIND.")[1].splitlines() if line.startswith("    "))
 MODEL, VERSION = "kimi-k2.6", "0.32.0"
-FIRST_S, TOKEN_S, TOKENS_PER_CHUNK, PERIOD_S = 0.05, 0.01, 4, 0.5
+FIRST_S, TOKEN_S, TOKENS_PER_CHUNK = 0.05, 0.01, 4
 COUNTERS = {
     "running": "vllm:num_requests_running",
     "waiting": "vllm:num_requests_waiting",
@@ -130,8 +130,7 @@ class Handler(BaseHTTPRequestHandler):
         elif lie.startswith("cache"):
             seconds = 0.0
         for pause in [0.0 if lie.startswith("cache") else FIRST_S, *[seconds / max(gaps, 1)] * gaps]:
-            slow = lie == "slow-half" and time.time() % (2 * PERIOD_S) < PERIOD_S
-            slow = slow or (lie == "slow-requests" and number % 2 == 0)
+            slow = (lie == "slow-half" and number // 4 % 2) or (lie == "slow-requests" and number % 2)
             yield 4 * pause if slow else pause
 
     def _count(self, tokens: int) -> None:

@@ -39,6 +39,13 @@ class TestValidity:
             "even_speed": "pass",
         }
 
+    def test_a_recorded_run_on_a_cold_server_is_in_doubt(self) -> None:
+        workload = {**WORKLOAD, "spread_max": SPREAD_MAX}
+        found = statuses(validity_checks(recorded("small.json"), workload, "smoke"))
+        assert {name for name, status in found.items() if status != "pass"} == {"even_speed"}
+        assert found["even_speed"] == "warn"
+        assert set(statuses(validity_checks(recorded("rich.json"), workload, "smoke")).values()) == {"pass"}
+
     @pytest.mark.parametrize(
         ("name", "size", "message"),
         [

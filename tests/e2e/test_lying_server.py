@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -54,9 +55,10 @@ def test_the_real_client_and_a_lie(lie: str, verdict: str, check: str, tmp_path:
             "thresholds": [{"metric": "steady_output_throughput", "op": ">=", "value": 1}],
             "results_dir": str(tmp_path),
         }
+        python = ["-e", f"ansible_python_interpreter={sys.executable}"]
         module = ["-m", "hgx.inference.smoke_benchmark", "-a", json.dumps(arguments)]
         done = subprocess.run(
-            ["ansible", "localhost", "-i", "localhost,", "-c", "local", *module],
+            ["ansible", "localhost", "-i", "localhost,", "-c", "local", *python, *module],
             cwd=ROOT,
             capture_output=True,
             text=True,

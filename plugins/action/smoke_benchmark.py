@@ -21,4 +21,4 @@ class ActionModule(ProgressActionBase):
     def time_limit_s(self, args: dict[str, Any]) -> int:
         workload = args.get("workload")
         limit_s = workload.get("time_limit_s", DEFAULT_LIMIT_S) if isinstance(workload, Mapping) else DEFAULT_LIMIT_S
-        return int(limit_s) + int(WORKER_GRACE_S) + END_GRACE_S
+        return int(args.get("repetitions") or 1) * (int(limit_s) + int(WORKER_GRACE_S) + END_GRACE_S)

@@ -11,11 +11,10 @@ import hashlib
 import json
 import math
 import re
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._metrics import CLIENT, METRICS
+from ._metrics import METRICS
 from ._vllm_args import ArgsError, render_args
 
 PASS = "pass"
@@ -23,21 +22,19 @@ WARN = "warn"
 FAIL = "fail"
 INVALID = "invalid"
 
-# A chat template adds this many tokens at most; more means that client and server tokenize differently.
-TEMPLATE_TOKENS = 64
-# The share by which the server's and the client's count of output tokens may differ.
-TRAFFIC_TOLERANCE = 0.01
-# In percent. Only the warm-up's prompt and the chat template may be in the prefix cache; more has been sent before.
-CACHED_SHARE_MAX = 50
 # Importing vLLM and preparing the prompts, before the first request.
 CLIENT_START_S = 30
 
-# What the client reports under another name, and what it reports rightly even if no request completed.
-_CLIENT_KEYS = {"duration_s": "duration"}
-_NO_STATISTIC = {"completed", "failed", "duration_s"}
+# How many times as long as the faster half of the requests the slower half takes in a steady run, at most.
+SPREAD_MAX = 1.9
+# Goodput by the limit that a request must keep, and the metrics that have a figure only where the workload sets limits.
+GOODPUT_LIMITS = ("ttft_ms", "tpot_ms", "e2el_ms")
+GOODPUT_METRICS = ("goodput_rate", "request_goodput")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 _SECRET_OPTION = re.compile(r"--\S*(key|token|password|secret)", re.IGNORECASE)
+# The same as a variable of the environment, such as for env(1) or `docker run --env`.
+_SECRET_VARIABLE = re.compile(r"\w*(key|token|password|secret)", re.IGNORECASE)
 
 
 class BenchmarkError(Exception):
@@ -101,7 +98,7 @@ class Check(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a benchmark run left behind. C(counters) are of the server, by moment: before, measuring, after."""
+    """What a benchmark run left behind. C(counters) are of the server, by moment: before, measuring, busiest, after."""
 
     client: Mapping[str, Any]
     counters: Mapping[str, Mapping[str, float] | None]
@@ -126,8 +123,15 @@ def request_count(workload: Mapping[str, Any], size: str) -> int:
     return int(sizes[size])
 
 
-def client_argv(workload: Mapping[str, Any], size: str, base_url: str, model: str, served_model_name: str) -> list[str]:
-    """Return the client's argument vector, without the place of its result. Raises BenchmarkError."""
+def client_argv(
+    workload: Mapping[str, Any], size: str, base_url: str, model: str, served_model_name: str, seed: int | None = None
+) -> list[str]:
+    """Return the client's argument vector, without the place of its result. Raises BenchmarkError.
+
+    Without C(seed) it is that of the workload, where a seed that each run chooses for itself reads V(varied).
+    """
+    if seed is None:
+        seed = workload.get("seed")
     # The options of the random data set have had these names in every version of the client.
     lengths = "random-" if workload["dataset"] == "random" else ""
     try:
@@ -148,7 +152,7 @@ def client_argv(workload: Mapping[str, Any], size: str, base_url: str, model: st
         "--num-prompts", str(request_count(workload, size)),
         "--max-concurrency", str(workload["max_concurrency"]),
         "--num-warmups", str(workload["warmup_prompts"]),
-        "--seed", str(workload["seed"]),
+        "--seed", "varied" if seed is None else str(seed),
         "--percentile-metrics", "ttft,tpot,itl,e2el",
         "--metric-percentiles", "50,90,95,99",
         "--save-result",
@@ -164,16 +168,16 @@ def without_secrets(argv: Sequence[str]) -> list[str]:
     for argument in argv:
         secret_before = bool(kept) and _SECRET_OPTION.fullmatch(kept[-1])
         option, equals, _value = argument.partition("=")
-        if equals and _SECRET_OPTION.fullmatch(option):
+        if equals and (_SECRET_OPTION.fullmatch(option) or _SECRET_VARIABLE.fullmatch(option)):
             kept.append(f"{option}=***")
         else:
             kept.append("***" if secret_before and not argument.startswith("--") else argument)
     return kept
 
 
-def fingerprint(container_id: str, started_at: str, argv: Sequence[str]) -> str:
-    """Return a text that is the same for the same load on the same start of the same container."""
-    return hashlib.sha256(json.dumps([container_id, started_at, list(argv)]).encode()).hexdigest()
+def fingerprint(server: Sequence[str], argv: Sequence[str]) -> str:
+    """Return a text that is the same for the same load on the same start of the same server."""
+    return hashlib.sha256(json.dumps([list(server), list(argv)]).encode()).hexdigest()
 
 
 def expected_seconds(workload: Mapping[str, Any], size: str, published: Mapping[str, float]) -> float | None:
@@ -186,14 +190,13 @@ def expected_seconds(workload: Mapping[str, Any], size: str, published: Mapping[
 
 
 def limits_for(
-    thresholds: Iterable[Mapping[str, Any]], published: Mapping[str, float], sizes: Iterable[str], size: str
+    thresholds: Iterable[Mapping[str, Any]], published: Mapping[str, float], workload: Mapping[str, Any], size: str
 ) -> list[Limit]:
     """Return the thresholds that apply to C(size), every value filled in. Raises BenchmarkError with all problems."""
     problems: list[str] = []
     limits: list[Limit] = []
-    known_sizes = list(sizes)
     for index, threshold in enumerate(thresholds):
-        found = list(threshold_problems(threshold, published, known_sizes))
+        found = list(threshold_problems(threshold, published, workload))
         problems.extend(f"thresholds[{index}]: {problem}" for problem in found)
         if found or size not in (threshold.get("sizes") or [size]):
             continue
@@ -218,7 +221,7 @@ def limits_for(
 
 
 def threshold_problems(
-    threshold: Mapping[str, Any], published: Mapping[str, float], sizes: Sequence[str]
+    threshold: Mapping[str, Any], published: Mapping[str, float], workload: Mapping[str, Any]
 ) -> Iterable[str]:
     """Return why a threshold cannot be applied, in sentences."""
     metric = threshold["metric"]
@@ -228,9 +231,11 @@ def threshold_problems(
         yield f"no value, and no figure of {metric} is published that could stand for it."
     elif _tolerance(threshold.get("tolerance"), 1.0) is None:
         yield f"the tolerance {threshold['tolerance']!r} is neither a share such as 10% nor a number of 0 or more."
+    if metric in GOODPUT_METRICS and not any((workload.get("goodput") or {}).values()):
+        yield f"{metric} needs limits in the workload's goodput: {_listed(GOODPUT_LIMITS)}."
     for size in threshold.get("sizes") or ():
-        if size not in sizes:
-            yield f"the workload has no size {size!r}; it has {_listed(sizes)}."
+        if size not in workload["sizes"]:
+            yield f"the workload has no size {size!r}; it has {_listed(workload['sizes'])}."
 
 
 def _tolerance(tolerance: Any, value: float) -> float | None:
@@ -256,152 +261,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 
 
-# --- what was measured ---
-
-
-def compute_metrics(run: Run) -> dict[str, float]:
-    """Return every metric that the run has a figure for; a metric without one is absent, never 0."""
-    client = run.client
-    completed = client["completed"]
-    found: dict[str, float | None] = {
-        name: client.get(_CLIENT_KEYS.get(name, name))
-        for name, metric in METRICS.items()
-        if metric.origin == CLIENT and (completed or name in _NO_STATISTIC)
-    }
-    if completed:
-        found.update(_request_metrics(client))
-        found.update(_server_metrics(run))
-    figures = {name: found.get(name) for name in METRICS}
-    return {name: float(figure) for name, figure in figures.items() if figure is not None}
-
-
-def _request_metrics(client: Mapping[str, Any]) -> dict[str, float]:
-    rows = [
-        (start, ttft, latency, inputs, outputs, chunks)
-        for start, ttft, latency, inputs, outputs, chunks in zip(
-            client["start_times"], client["ttfts"], client["latencies"],
-            client["input_lens"], client["output_lens"], client["chunks"],
-        )
-        if outputs
-    ]  # fmt: skip
-    concurrency = min(client["max_concurrency"], len(rows))
-    outputs = [row[4] for row in rows]
-    metrics = {
-        "mean_input_len": statistics.fmean(row[3] for row in rows),
-        "mean_output_len": statistics.fmean(outputs),
-        "steady_output_throughput": concurrency * sum(outputs) / sum(row[2] for row in rows),
-    }
-    chunks = sum(row[5] for row in rows)
-    if chunks:
-        metrics["tokens_per_chunk"] = (sum(outputs) - len(rows)) / chunks
-    later = [ttft for _start, ttft, *_others in sorted(rows)[concurrency:]]
-    if later:
-        metrics["warm_mean_ttft_ms"] = 1000 * statistics.fmean(later)
-    return metrics
-
-
-def _server_metrics(run: Run) -> dict[str, float | None]:
-    drafts, drafted = run.gained("drafts"), run.gained("draft_tokens")
-    accepted = run.gained("accepted_tokens")
-    queries, hits = run.gained("prefix_cache_queries"), run.gained("prefix_cache_hits")
-    return {
-        "acceptance_length": 1 + accepted / drafts if drafts and accepted is not None else None,
-        "acceptance_rate": 100 * accepted / drafted if drafted and accepted is not None else None,
-        "preemptions": run.gained("preemptions"),
-        "prefix_cache_hit_rate": None if queries is None or hits is None else 100 * hits / max(queries, 1),
-    }
-
-
-def steady_interval(run: Run, metrics: Mapping[str, float]) -> float | None:
-    """Return the half width of the 95 % interval of the steady-state throughput, in tok/s.
-
-    It is conservative: requests that run at the same time vary together less than independent ones would.
-    """
-    latencies = [value for value, tokens in zip(run.client["latencies"], run.client["output_lens"]) if tokens]
-    if len(latencies) < 2 or "steady_output_throughput" not in metrics:
-        return None
-    variation = statistics.pstdev(latencies) / statistics.fmean(latencies)
-    return metrics["steady_output_throughput"] * 1.96 * variation / math.sqrt(len(latencies))
-
-
-def delta_percent(measured: float | None, published: float | None) -> float | None:
-    """Return by how many percent C(measured) lies above C(published)."""
-    if measured is None or not published:
-        return None
-    return 100 * (measured / published - 1)
-
-
 # --- whether it is good enough ---
-
-
-def validity_checks(run: Run, workload: Mapping[str, Any], size: str) -> list[Check]:
-    """Return the conditions without which no figure of the run means anything."""
-    client = run.client
-    wanted = request_count(workload, size)
-    completed, failed = client["completed"], client.get("failed", 0)
-    checks = [
-        _condition(
-            "all_requests_completed",
-            completed == wanted and failed == 0,
-            f"{completed} of {wanted} requests completed, {failed} failed{_first_error(client)}",
-        )
-    ]
-    # Other data sets have prompts and answers of various lengths.
-    if not completed or workload["dataset"] != "random" or "random-range-ratio" in (workload.get("args") or {}):
-        return checks
-    outputs = [tokens for tokens in client["output_lens"] if tokens]
-    inputs = statistics.fmean(tokens for tokens, output in zip(client["input_lens"], client["output_lens"]) if output)
-    low, high = workload["input_len"], workload["input_len"] + TEMPLATE_TOKENS
-    return [
-        *checks,
-        _condition(
-            "output_length",
-            set(outputs) == {workload["output_len"]},
-            f"the answers have {_range(outputs)} tokens, {workload['output_len']} were asked for",
-        ),
-        _condition(
-            "input_length",
-            low <= inputs <= high,
-            f"the prompts have {inputs:.1f} tokens on average, {low} to {high} are expected",
-        ),
-        _no_other_traffic(run, workload),
-        _prompts_not_cached(run),
-    ]
-
-
-def _no_other_traffic(run: Run, workload: Mapping[str, Any]) -> Check:
-    name = "no_other_traffic"
-    produced = run.gained("output_tokens", with_warmup=True)
-    if produced is None:
-        return Check(name, INVALID, "the server's counters could not be read after the run")
-    wanted = run.client["total_output_tokens"] + workload["warmup_prompts"] * workload["output_len"]
-    message = f"the server produced {produced:.0f} tokens, the client received {wanted}, warm-up included"
-    if produced < wanted * (1 - TRAFFIC_TOLERANCE):
-        message += "; another server has answered, or it has restarted"
-    return _condition(name, abs(produced - wanted) <= TRAFFIC_TOLERANCE * wanted, message)
-
-
-def _prompts_not_cached(run: Run) -> Check:
-    share = _server_metrics(run)["prefix_cache_hit_rate"] or 0
-    message = f"{share:.1f} % of the input was in the prefix cache"
-    return _condition("prompts_not_cached", share <= CACHED_SHARE_MAX, message)
-
-
-def _condition(name: str, holds: bool, message: str) -> Check:
-    return Check(name, PASS if holds else INVALID, message)
-
-
-def _first_error(client: Mapping[str, Any]) -> str:
-    errors = client.get("errors") or {}
-    if not errors:
-        return ""
-    error = max(errors, key=lambda text: errors[text])
-    return f" ({errors[error]} x {error})"
-
-
-def _range(values: Sequence[int]) -> str:
-    low, high = min(values), max(values)
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def threshold_checks(
@@ -447,11 +307,17 @@ def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def delta_percent(measured: float | None, published: float | None) -> float | None:
+    """Return by how many percent C(measured) lies above C(published)."""
+    if measured is None or not published:
+        return None
+    return 100 * (measured / published - 1)
+
+
 def verdict(validity: Iterable[Check], thresholds: Sequence[Check]) -> str:
     """Return the verdict. Without any threshold nothing has been proven: that is a warning, not a pass."""
-    if any(check.status == INVALID for check in validity):
-        return INVALID
-    found = {check.status for check in thresholds}
-    if FAIL in found:
-        return FAIL
-    return WARN if WARN in found or not found else PASS
+    found = {check.status for check in (*validity, *thresholds)}
+    for worst in (INVALID, FAIL, WARN):
+        if worst in found:
+            return worst
+    return PASS if thresholds else WARN

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host's side of a benchmark run: starts the worker in the container, follows it, and never leaves it behind."""
+"""The host's side of a benchmark run: starts the worker beside the client, follows it, and never leaves it behind."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import subprocess
 import tempfile
 import threading
@@ -15,12 +16,10 @@ from collections.abc import Callable, Generator
 from typing import IO, Any, NamedTuple, cast
 
 from . import _benchmark_worker
-from ._benchmark import Run
+from ._benchmark import Run, without_secrets
 from ._docker_cli import WORKER_PROGRAM, worker_job
-from ._vllm_container import newest_lines, settled, stopped
+from ._vllm_watch import newest_lines, settled, stopped
 
-# Where the role vllm mounts the server's API key. It never leaves the container.
-KEY_FILE = "/run/secrets/vllm_api_key"
 # The worker needs this long to end a client that does not want to end.
 END_GRACE_S = 15
 # What the worker may take on top of the client's time limit: waiting for idleness, reading results.
@@ -31,27 +30,60 @@ class RunError(Exception):
     """A run that gave nothing to judge; the message says why, and what to do."""
 
 
+class Place(NamedTuple):
+    """Where the client runs. C(command) is a prefix that runs a command there; C(container) is empty without Docker."""
+
+    command: list[str]
+    container: str = ""
+
+    @classmethod
+    def of(cls, container: str | None, command: list[str] | None) -> Place:
+        """Return the place behind a command, or else in a container."""
+        return cls(list(command)) if command else cls(["docker", "exec", "-i", container or ""], container or "")
+
+    def __str__(self) -> str:
+        return f"in the container {self.container}" if self.container else f"behind '{shown(self.command)}'"
+
+
+def shown(argv: list[str]) -> str:
+    """Return a command for people and records, without secrets."""
+    return shlex.join(without_secrets(argv))
+
+
 class Measured(NamedTuple):
-    """A finished run and the version of the server, as it states it."""
+    """A finished run, what the server says of itself, and the version of vLLM that the client is from."""
 
     run: Run
-    server_version: str
+    server: dict[str, Any]
+    client_version: str
 
 
 class Load(NamedTuple):
     """What to run where. C(output_tokens) is what all measured requests produce together."""
 
-    container: str
+    place: Place
     argv: list[str]
     base_url: str
+    served_model_name: str
+    key_file: str
     time_limit_s: int
     warmup_requests: int
     requests: int
     output_tokens: int
 
 
+def identify(place: Place, base_url: str, key_file: str) -> dict[str, Any] | None:
+    """Return what the server says of itself, or None if it does not answer or cannot be asked."""
+    load = Load(place, [], base_url, "", key_file, time_limit_s=0, warmup_requests=0, requests=0, output_tokens=0)
+    try:
+        with tempfile.TemporaryFile() as stderr, contextlib.closing(_events(load, stderr)) as events:
+            return next((event["server"] for event in events if event["event"] == "server"), None)
+    except RunError:
+        return None
+
+
 def measure(load: Load, report: Callable[[str], None]) -> Measured:
-    """Run the client in the container and return what it measured; C(report) is given a line on progress now and then.
+    """Run the client in its place and return what it measured; C(report) is given a line on progress now and then.
 
     Raises RunError if nothing was measured. Whatever is raised, also by C(report): the client has been ended before.
     """
@@ -61,7 +93,7 @@ def measure(load: Load, report: Callable[[str], None]) -> Measured:
         with contextlib.closing(_events(load, stderr)) as events:
             for event in events:
                 last = event
-                if event["event"] in ("started", "measuring", "progress"):
+                if event["event"] in ("server", "started", "measuring", "progress"):
                     report(progress.line(event))
         if last.get("event") == "finished":
             return _measured(last, progress)
@@ -78,13 +110,16 @@ class Progress:
         self._measuring: dict[str, Any] | None = None
         self._text = "the client is starting"
         self.before: dict[str, float] = {}
-        self.server_version = ""
+        self.server: dict[str, Any] = {}
+        self.client_version = ""
 
     def line(self, event: dict[str, Any]) -> str:
         """Take note of C(event) and return the progress in words."""
-        if event["event"] == "started":
+        if event["event"] == "server":
+            self.server = event["server"]
+        elif event["event"] == "started":
             self.before = event["counters"]
-            self.server_version = event["version"]
+            self.client_version = event["client_version"]
         elif event["event"] == "measuring":
             self._measuring = event
         elif event["event"] == "progress":
@@ -116,18 +151,26 @@ class Progress:
 
 def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
     """Start the worker and yield its events; on leaving, for whatever reason, the worker and its client are ended."""
-    process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
-        ["docker", "exec", "-i", load.container, "python3", "-c", WORKER_PROGRAM],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-    )
+    try:
+        process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
+            [*load.place.command, "python3", "-c", WORKER_PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
+    except OSError as exc:
+        raise RunError(f"The client cannot be run {load.place}: {exc.strerror}.") from exc
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
     # Should the engine hang, then the docker command is ended, and with it the loop below.
     watchdog = threading.Timer(load.time_limit_s + WORKER_GRACE_S, process.kill)
     watchdog.start()
     job = worker_job(
-        _benchmark_worker, argv=load.argv, base_url=load.base_url, time_limit_s=load.time_limit_s, key_file=KEY_FILE
+        _benchmark_worker,
+        argv=load.argv,
+        base_url=load.base_url,
+        served_model_name=load.served_model_name,
+        time_limit_s=load.time_limit_s,
+        key_file=load.key_file,
     )
     try:
         with contextlib.suppress(BrokenPipeError):
@@ -153,22 +196,32 @@ def _measured(event: dict[str, Any], progress: Progress) -> Measured:
     if client is None:
         ended = f"The client ended with exit code {event['rc']} and wrote no result. The last it said:"
         raise RunError("\n".join([ended, *("  " + line for line in event["output"][-10:])]))
-    counters = {"before": progress.before, "measuring": event["measuring"], "after": event["counters"]}
-    return Measured(Run(client, counters), progress.server_version)
+    counters = {
+        "before": progress.before,
+        "measuring": event["measuring"],
+        "busiest": event["busiest"],
+        "after": event["counters"],
+    }
+    return Measured(Run(client, counters), progress.server, progress.client_version)
 
 
 def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: str) -> str:
     event = last.get("event")
     if event == "locked":
-        return f"Another benchmark runs in the container {load.container}. Wait for its end, then try again."
+        return f"Another benchmark runs {load.place}. Wait for its end, then try again."
     if event == "no_client":
         return (
-            f"The container {load.container} has no command {load.argv[0]!r}, and only the client of the serving image"
-            " measures as that image's version does. Serve with an image of vLLM."
+            f"There is no command {load.argv[0]!r} {load.place}. Only the client of the server's own version measures"
+            " as that version does: serve with an image of vLLM, or name a place that has it."
+        )
+    if event == "other_model":
+        return (
+            f"The server at {load.base_url} serves {', '.join(last['models'])}, not {load.served_model_name}."
+            " Is that its port, and is served_model_name right?"
         )
     if event == "unreachable":
         return (
-            f"The server does not answer at {load.base_url} inside the container {load.container}: {last['error']}."
+            f"The server does not answer at {load.base_url} {load.place}: {last['error']}."
             " Is it ready, and is that its port?"
         )
     if event == "busy":
@@ -182,11 +235,13 @@ def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: st
             f"The run was ended at its time limit of {load.time_limit_s} s: {progress}. Choose a smaller size, or raise"
             " time_limit_s of the workload."
         )
-    details = settled(load.container)
-    if details is None:
-        return f"The container {load.container} was removed during the run, at: {progress}."
-    if not details["State"].get("Running"):
-        lines = newest_lines(load.container, details["State"])
-        return stopped(load.container, details, lines, f" during the run, at: {progress}")
+    container = load.place.container
+    if container:
+        details = settled(container)
+        if details is None:
+            return f"The container {container} was removed during the run, at: {progress}."
+        if not details["State"].get("Running"):
+            lines = newest_lines(container, details["State"])
+            return stopped(container, details, lines, f" during the run, at: {progress}")
     evidence = f" It said: {noise[-600:]}" if noise else ""
-    return f"The benchmark in the container {load.container} broke off: {progress}.{evidence}"
+    return f"The benchmark {load.place} broke off: {progress}.{evidence}"

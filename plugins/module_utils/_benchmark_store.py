@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-SCHEMA = 1
+SCHEMA = 2
 LATEST = "latest.json"
 
 

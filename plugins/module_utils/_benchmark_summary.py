@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ._benchmark import FAIL, INVALID, PASS, Check, Run, delta_percent, limit_text, number, request_count
+from ._benchmark import FAIL, INVALID, PASS, WARN, Check, Run, delta_percent, limit_text, number, request_count
 from ._metrics import LOWER, METRICS
 
-_ORDER = [INVALID, FAIL, "warn", PASS, ""]
+_ORDER = [INVALID, FAIL, WARN, PASS, ""]
 
 # What a request's error says about its cause.
 _ERROR_HINTS = {
@@ -66,6 +66,17 @@ def summary(
 _STEADY = "steady_output_throughput"
 
 
+def repeated(count: int, spread: Mapping[str, float]) -> str:
+    """Return the line about the repetitions that the figures are the medians of."""
+    return f"  medians of {count} runs, in which {_STEADY} differed by {number(spread.get(_STEADY, 0))} tok/s"
+
+
+def failure(lines: Sequence[str]) -> str:
+    """Return of a summary what a failure must say: headline, what was missed, and what probably lies behind it."""
+    good = ("  " + PASS, " " * 6)
+    return "\n".join(line for line in lines if not line.startswith(good))
+
+
 def _headline(
     verdict: str, workload: Mapping[str, Any], size: str, thresholds: Sequence[Check], metrics: Mapping[str, float]
 ) -> str:
@@ -74,6 +85,8 @@ def _headline(
         reason = "the run cannot be judged"
     elif not thresholds:
         reason = f"no threshold applies to size {size}, so nothing is proven"
+    elif not missed and verdict == WARN:
+        reason = f"{len(thresholds)} of {len(thresholds)} thresholds met, by figures that are in doubt"
     elif missed:
         reason = f"{len(missed)} of {len(thresholds)} thresholds missed"
     else:
@@ -123,9 +136,15 @@ def _validity_hints(
     if "output_length" in missed:
         yield "Answers are shorter than asked for: max-model-len is too small, or ignore_eos had no effect."
     if "no_other_traffic" in missed:
-        yield "Somebody else used the server: keep other clients away while it is measured."
+        yield "Somebody else used the server, or it did not answer itself: keep other clients away, go round any proxy."
     if "prompts_not_cached" in missed:
-        yield "A run with the same seed came before: choose another seed, or restart the server."
+        yield "A run with the same seed came before: leave out the seed, and each run chooses its own."
+    if "plausible_speed" in missed:
+        yield "No engine is so fast: a cache or a stand-in answered, or the model is not the one that was published."
+    if "slots_filled" in missed:
+        yield "Answers end late, or the client is short of CPU: time passes between requests that no latency shows."
+    if "even_speed" in missed:
+        yield "The speed was uneven: another load on the machine, throttled clocks, or a server that was cold at first."
 
 
 def _speed_hints(missed: set[str], status: Mapping[str, str], metrics: Mapping[str, float]) -> Iterable[str]:

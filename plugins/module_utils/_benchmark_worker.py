@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of a benchmark that runs inside the serving container, with that container's Python.
+"""The part of a benchmark that runs beside the client: in the serving container, with that container's Python.
 
 Its source arrives through stdin, which then stays open and silent. When stdin ends, the host's side is gone, for
-whatever reason, and the client is ended, so that nothing keeps running in the container. Each line printed is an
+whatever reason, and the client is ended, so that nothing keeps running there. Each line printed is an
 event, a JSON object.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import fcntl
+import importlib.metadata
 import json
 import os
 import shutil
@@ -30,6 +31,7 @@ from typing import Any, TextIO
 POLL_INTERVAL_S = 2.0
 # The last request of a readiness probe may still be under way.
 IDLE_WAIT_S = 20.0
+INTERVALS_MAX = 120
 # The client prints this between its warm-up and the part that it measures.
 MEASURING_LINE = "Starting main benchmark run"
 
@@ -37,10 +39,12 @@ COUNTERS = {
     "running": "vllm:num_requests_running",
     "waiting": "vllm:num_requests_waiting",
     "requests": "vllm:request_success_total",
+    "prompt_tokens": "vllm:prompt_tokens_total",
     "output_tokens": "vllm:generation_tokens_total",
     "drafts": "vllm:spec_decode_num_drafts_total",
     "draft_tokens": "vllm:spec_decode_num_draft_tokens_total",
     "accepted_tokens": "vllm:spec_decode_num_accepted_tokens_total",
+    "accepted_at_": "vllm:spec_decode_num_accepted_tokens_per_pos_total",  # and the position in the draft
     "preemptions": "vllm:num_preemptions_total",
     "prefix_cache_queries": "vllm:prefix_cache_queries_total",
     "prefix_cache_hits": "vllm:prefix_cache_hits_total",
@@ -50,24 +54,35 @@ COUNTERS = {
 def main(job: dict[str, Any]) -> None:
     """Run the client C(job["argv"]) against the server C(job["base_url"]) and print what happens.
 
-    It may take C(job["time_limit_s"]) seconds. If there is a file C(job["key_file"]), it holds the server's API key.
+    Without a client it only prints what the server says of itself. The client may take C(job["time_limit_s"]) seconds.
+    If there is a file C(job["key_file"]), it holds the server's API key.
     """
     gone = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(gone,), daemon=True).start()
+    key = _read_key(job["key_file"])
+    try:
+        server = identify(job["base_url"], key)
+    except OSError as exc:
+        return emit("unreachable", error=str(exc))
+    emit("server", server=server)
+    if not job["argv"]:
+        return None
     with contextlib.ExitStack() as stack:
         if not stack.enter_context(_only_one()):
             return emit("locked")
         if shutil.which(job["argv"][0]) is None:
             return emit("no_client")
+        if server["models"] and job["served_model_name"] not in server["models"]:
+            return emit("other_model", models=server["models"])
         try:
             before = wait_until_idle(job["base_url"])
         except OSError as exc:
             return emit("unreachable", error=str(exc))
-        if before["running"] + before["waiting"]:
+        if _under_way(before):
             return emit("busy", counters=before)
-        emit("started", counters=before, version=_version(job["base_url"]))
+        emit("started", counters=before, client_version=_client_version())
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="hgx-benchmark-"))
-        return _run(job, folder, _read_key(job["key_file"]), gone)
+        return _run(job, folder, key, gone)
 
 
 def emit(event: str, **details: Any) -> None:
@@ -84,17 +99,39 @@ def parse_counters(text: str) -> dict[str, float]:
     for line in text.splitlines():
         sample, _space, value = line.rpartition(" ")
         name = names.get(sample.partition("{")[0])
+        if name == "accepted_at_":
+            name += sample.partition('position="')[2].partition('"')[0]
         if name:
             counters[name] = counters.get(name, 0.0) + float(value)
     return counters
 
 
+def identify(base_url: str, key: str) -> dict[str, Any]:
+    """Return what tells this start of this server from others; a part that the server does not say is empty.
+
+    Raises OSError when nothing answers or what answers is no vLLM server.
+    """
+    text = _get(base_url + "/metrics")
+    _require_counters(parse_counters(text), base_url)
+    started = [line.rpartition(" ")[2] for line in text.splitlines() if line.startswith("process_start_time_seconds ")]
+    version, models = "", []
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        version = str(json.loads(_get(base_url + "/version"))["version"])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        models = [str(model["id"]) for model in json.loads(_get(base_url + "/v1/models", key))["data"]]
+    return {"version": version, "started": "".join(started), "models": models}
+
+
 def read_counters(base_url: str) -> dict[str, float]:
     """Return the server's counters. Raises OSError when it does not answer or is no vLLM server."""
     counters = parse_counters(_get(base_url + "/metrics"))
+    _require_counters(counters, base_url)
+    return counters
+
+
+def _require_counters(counters: dict[str, float], base_url: str) -> None:
     if "running" not in counters or "waiting" not in counters:
         raise OSError(f"{base_url}/metrics shows no counters of a vLLM server")
-    return counters
 
 
 def wait_until_idle(base_url: str, limit_s: float = IDLE_WAIT_S) -> dict[str, float]:
@@ -102,7 +139,7 @@ def wait_until_idle(base_url: str, limit_s: float = IDLE_WAIT_S) -> dict[str, fl
     deadline = time.monotonic() + limit_s
     while True:
         counters = read_counters(base_url)
-        if not counters["running"] + counters["waiting"] or time.monotonic() > deadline:
+        if not _under_way(counters) or time.monotonic() > deadline:
             return counters
         time.sleep(0.5)
 
@@ -110,17 +147,47 @@ def wait_until_idle(base_url: str, limit_s: float = IDLE_WAIT_S) -> dict[str, fl
 def condense(result: dict[str, Any]) -> dict[str, Any]:
     """Return the client's C(result) without texts and single tokens, which make up nearly all of its size.
 
-    The times between chunks are replaced by their number (C(chunks)) and by the latency (C(latencies), seconds) of each
-    request, the errors by the number of times that each occurred.
+    The times between chunks are replaced by their number (C(chunks)), by the latency and the time per token of each
+    request (C(e2els), C(tpots), seconds) and by what the run was like over time (C(series)); the errors by the number
+    of times that each occurred.
     """
     kept = {key: value for key, value in result.items() if key not in ("generated_texts", "itls", "errors")}
     if "itls" in result:
+        e2els = [ttft + sum(gaps) for ttft, gaps in zip(result["ttfts"], result["itls"])]
         kept["chunks"] = [len(gaps) for gaps in result["itls"]]
-        kept["latencies"] = [ttft + sum(gaps) for ttft, gaps in zip(result["ttfts"], result["itls"])]
+        kept["e2els"] = [round(e2el, 6) for e2el in e2els]
+        times = zip(result["ttfts"], e2els, result["output_lens"])
+        kept["tpots"] = [round((e2el - ttft) / max(tokens - 1, 1), 6) for ttft, e2el, tokens in times]
+        kept["series"] = series(result, e2els)
     # A traceback says in its last line what happened.
     errors = (str(error).strip().splitlines()[-1].strip() for error in result.get("errors", ()) if str(error).strip())
     kept["errors"] = dict(collections.Counter(errors))
     return kept
+
+
+def series(result: dict[str, Any], e2els: list[float]) -> dict[str, Any] | None:
+    """Return tokens produced and requests under way in each interval of the run, or None if nothing was produced.
+
+    The client knows how many tokens an answer has, and when its chunks came: each chunk stands for an equal share.
+    """
+    rows = list(zip(result["start_times"], result["ttfts"], result["itls"], result["output_lens"], e2els))
+    rows = [row for row in rows if row[3]]
+    if not rows:
+        return None
+    origin = min(row[0] for row in rows)
+    duration = max(row[0] + row[4] for row in rows) - origin
+    steps = (base * 10.0**power for power in range(-3, 4) for base in (1, 2, 5))
+    interval = next((step for step in steps if duration / step <= INTERVALS_MAX), duration or 1.0)
+    count = int(duration / interval) + 1
+    tokens, running = [0.0] * count, [0] * count
+    for start, ttft, gaps, outputs, e2el in rows:
+        moment = start - origin + ttft
+        for gap in gaps or [0.0]:
+            moment += gap
+            tokens[min(int(moment / interval), count - 1)] += outputs / max(len(gaps), 1)
+        for index in range(count):
+            running[index] += start <= origin + (index + 0.5) * interval < start + e2el
+    return {"interval_s": interval, "output_tokens": [round(value, 1) for value in tokens], "running": running}
 
 
 class Client:
@@ -190,6 +257,7 @@ class Client:
 def _run(job: dict[str, Any], folder: str, key: str, gone: threading.Event) -> None:
     deadline = time.monotonic() + job["time_limit_s"]
     next_poll = 0.0
+    busiest: dict[str, float] = {}
     with Client(job, folder, key) as client:
         while client.process.poll() is None:
             if gone.wait(timeout=0.2):
@@ -200,7 +268,9 @@ def _run(job: dict[str, Any], folder: str, key: str, gone: threading.Event) -> N
                 next_poll = time.monotonic() + POLL_INTERVAL_S
                 # A server that has died shows in the client's result; a slow answer is none of our business.
                 with contextlib.suppress(OSError):
-                    emit("progress", counters=read_counters(job["base_url"]))
+                    counters = read_counters(job["base_url"])
+                    busiest = max(busiest, counters, key=_under_way)
+                    emit("progress", counters=counters)
         after = None
         with contextlib.suppress(OSError):
             after = read_counters(job["base_url"])
@@ -210,13 +280,18 @@ def _run(job: dict[str, Any], folder: str, key: str, gone: threading.Event) -> N
             result=client.result(),
             output=client.last_lines(),
             measuring=client.measuring,
+            busiest=busiest,
             counters=after,
         )
 
 
+def _under_way(counters: dict[str, float]) -> float:
+    return counters.get("running", 0.0) + counters.get("waiting", 0.0)
+
+
 @contextlib.contextmanager
 def _only_one() -> Iterator[bool]:
-    """Give True to the only benchmark in this container; the lock goes with the process that holds it."""
+    """Give True to the only benchmark in this place; the lock goes with the process that holds it."""
     with open(os.path.join(tempfile.gettempdir(), "hgx-benchmark.lock"), "w", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -235,18 +310,19 @@ def _read_key(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as stream:
             return stream.read().strip()
-    except FileNotFoundError:
+    except OSError:  # without a key: a server that wants one says so
         return ""
 
 
-def _version(base_url: str) -> str:
-    try:
-        return str(json.loads(_get(base_url + "/version"))["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def _client_version() -> str:
+    """The version of vLLM beside this worker, without importing it, which takes seconds. Empty if it is not known."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("vllm")
+    return ""
 
 
-def _get(url: str) -> str:
+def _get(url: str, key: str = "") -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(url, timeout=10) as response:
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+    with opener.open(request, timeout=10) as response:
         return str(response.read().decode("utf-8", errors="replace"))

@@ -59,6 +59,11 @@ METRICS: dict[str, Metric] = {
     "warm_mean_ttft_ms": Metric(
         "ms", LOWER, DETAIL, "Mean time to first token without the first wave, which all starts at once."
     ),
+    "e2el_spread": Metric(
+        "x", LOWER, DETAIL, "Mean latency of the slower half of the requests over that of the faster half."
+    ),
+    "goodput_rate": Metric("%", HIGHER, DETAIL, "Share of all requests that kept the limits of goodput."),
+    "request_goodput": Metric("req/s", HIGHER, DETAIL, "Requests that kept the limits of goodput, over the duration."),
     "tokens_per_chunk": Metric("tok", HIGHER, DETAIL, "Mean number of output tokens in a streamed chunk."),
     "acceptance_length": Metric(
         "tok", HIGHER, SERVER, "Tokens per step with speculative decoding; 1 if no draft is ever accepted."

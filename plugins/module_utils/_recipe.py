@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._benchmark import threshold_problems
+from ._benchmark import GOODPUT_LIMITS, SPREAD_MAX, threshold_problems
 from ._metrics import METRICS
 from ._vllm_args import ArgsError, render_args
 
@@ -164,7 +164,7 @@ THRESHOLD = Record(
     op=Field(Scalar("one of '>=', '<=', '=='", str, choices=(">=", "<=", "=="))),
     value=Field(_NUMBER, required=False),
     tolerance=Field(Scalar("a share such as '10%' or a number", str, int, float), required=False),
-    severity=Field(Scalar("'fail' or 'warn'", str, choices=("fail", "warn"))),
+    severity=Field(Scalar("one of 'fail', 'warn', 'invalid'", str, choices=("fail", "warn", "invalid"))),
     sizes=Field(ListOf(_TEXT, empty=False), required=False),
     source=Field(_TEXT),
 )
@@ -177,10 +177,12 @@ BENCHMARK = Record(
     output_len=Field(_COUNT),
     max_concurrency=Field(_COUNT),
     warmup_prompts=Field(_COUNT0),
-    seed=Field(_COUNT0),
+    seed=Field(_COUNT0, required=False),
     sizes=Field(MapOf(_COUNT)),
     trust_remote_code=Field(_FLAG, required=False, default=False),
     time_limit_s=Field(_COUNT),
+    goodput=Field(MapOf(_NUMBER, keys=GOODPUT_LIMITS), required=False),
+    spread_max=Field(_NUMBER, required=False, default=SPREAD_MAX),
     args=Field(MapOf(Node()), required=False, default={}),
 )
 
@@ -303,9 +305,8 @@ def _contradictions(recipe: dict[str, Any]) -> Iterable[str]:
             except ArgsError as exc:
                 yield f"{path}.{key}: {exc}"
     yield from _engine_contradictions(recipe)
-    sizes = list(recipe["benchmark"]["sizes"])
     for index, threshold in enumerate(recipe["thresholds"]):
-        for problem in threshold_problems(threshold, recipe["published"], sizes):
+        for problem in threshold_problems(threshold, recipe["published"], recipe["benchmark"]):
             yield f"thresholds[{index}]: {problem}"
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from ._docker_cli import inspect_container
 from ._progress import ProgressFile
 from ._scrub import scrub
-from ._vllm_container import LogFollower, failed, newest_lines, read_start, settled, stopped
+from ._vllm_watch import LogFollower, failed, newest_lines, read_start, settled, stopped
 
 POLL_INTERVAL_S = 0.5
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.

@@ -15,19 +15,32 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Runs vLLM's own benchmark client inside the container that serves the model, so that client and server have the
     same version.
-  - Checks first that the server is idle, and afterwards that all requests completed, with the lengths asked for and
-    with nobody else on the server. Otherwise the verdict is V(invalid), whatever the figures. The client's exit code
-    counts for nothing, because it is 0 also when every request has failed.
+  - Checks first that the server is idle and serves the model, and afterwards that all requests completed, with the
+    lengths asked for, streamed as they were produced, at a speed that is possible, and with nobody else on the server.
+    Otherwise the verdict is V(invalid), whatever the figures. The client's exit code counts for nothing, because it is
+    0 also when every request has failed.
+  - What the client received is compared with what the server counted. A server that counts nothing, such as one with
+    C(--disable-log-stats), cannot be believed, and the verdict is V(invalid).
   - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
-  - If the API key lies in the container at C(/run/secrets/vllm_api_key), the client reads it there.
-  - Whatever ends the module, also its loss of connection to the controller, ends the client in the container.
+  - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
+  - Whatever ends the module, also its loss of connection to the controller, ends the client.
 options:
   container:
-    description: Name of the running container that serves the model.
+    description: Name of the running container that serves the model. Either this or O(client_command) is required.
     type: str
-    required: true
+  client_command:
+    description:
+      - A command that runs another command where the client is, for a machine without Docker or a container that Docker
+        does not manage, such as C([env, "PATH=/opt/vllm/bin:/usr/bin"]). It must pass on standard input and output.
+      - By default C(docker exec -i) with O(container).
+    type: list
+    elements: str
+  api_key_file:
+    description: File with the server's API key, where the client runs. Without it no key is sent.
+    type: path
+    default: /run/secrets/vllm_api_key
   base_url:
-    description: Address of the server as seen from inside the container, without a path.
+    description: Address of the server as seen from where the client runs, without a path.
     type: str
     required: true
   model:
@@ -72,9 +85,10 @@ options:
         type: int
         default: 0
       seed:
-        description: Seed of the random prompts.
+        description:
+          - Seed of the random prompts. By default each run has another one, so that it does not measure what an earlier
+            one has left in the server's prefix cache. The result names it in C(client_command).
         type: int
-        default: 0
       sizes:
         description: Number of measured requests by name of the size.
         type: dict
@@ -87,6 +101,25 @@ options:
         description: How long the client may run, in seconds.
         type: int
         default: 3600
+      goodput:
+        description: Limits that a request must keep to count for the metrics C(goodput_rate) and C(request_goodput).
+        type: dict
+        suboptions:
+          ttft_ms:
+            description: Time to the first token.
+            type: float
+          tpot_ms:
+            description: Time per further token.
+            type: float
+          e2el_ms:
+            description: The whole latency.
+            type: float
+      spread_max:
+        description:
+          - How many times as long as the faster half the slower half of the requests may take. Beyond, the verdict is
+            V(warn) at best, as the server was slow for a part of the time. V(0) does not look.
+        type: float
+        default: 1.9
       args:
         description: Further options of the client, as for the filter P(hgx.inference.vllm_cli_args#filter).
         type: dict
@@ -95,6 +128,12 @@ options:
     description: The size to run, one of O(workload.sizes).
     type: str
     required: true
+  repetitions:
+    description:
+      - How often the client runs, with another seed each time. The metrics are then the medians. A run that is not
+        valid ends the series.
+    type: int
+    default: 1
   published:
     description: Published figures by metric, to compare with. They stand for a missing O(thresholds[].value).
     type: dict
@@ -125,7 +164,7 @@ options:
       severity:
         description: What a missed threshold leads to.
         type: str
-        choices: [fail, warn]
+        choices: [fail, warn, invalid]
         default: fail
       sizes:
         description: The sizes for which the threshold applies. By default all.
@@ -195,6 +234,16 @@ EXAMPLES = r"""
         source: published
     results_dir: /var/lib/hgx-inference/results
 
+- name: Measure a server that runs without Docker
+  hgx.inference.smoke_benchmark:
+    client_command: [env, "PATH=/opt/vllm/bin:/usr/bin:/bin"]
+    base_url: http://127.0.0.1:8000
+    model: Qwen/Qwen3-8B
+    served_model_name: qwen3-8b
+    workload: {input_len: 1024, output_len: 256, max_concurrency: 32, warmup_prompts: 32, sizes: {smoke: 128}}
+    size: smoke
+    results_dir: /var/lib/hgx-inference/results
+
 - name: Judge the newest figures again, against other thresholds
   hgx.inference.smoke_benchmark:
     container: vllm
@@ -225,18 +274,23 @@ summary:
   elements: str
   sample: ["PASS: 1 of 1 thresholds met (size full: 512 requests of 8192 + 2048 tokens, 32 at a time, 744.7 s)"]
 metrics:
-  description: Every metric that could be measured, by name.
-  returned: when something was measured
+  description: Every metric that could be measured, by name; with O(repetitions) the median.
+  returned: when the verdict is V(pass) or V(warn)
   type: dict
   sample: {output_throughput: 1408.2, mean_ttft_ms: 2264.5}
+spread:
+  description: Greatest less least figure of each metric, by name.
+  returned: when the verdict is V(pass) or V(warn), with more than one of the O(repetitions)
+  type: dict
+  sample: {output_throughput: 12.1}
 steady_interval:
-  description: Half width of the 95 % interval of C(steady_output_throughput), in tokens per second.
-  returned: when something was measured
+  description: Half width of the 95 % interval of C(steady_output_throughput), in tokens per second, within one run.
+  returned: when the verdict is V(pass) or V(warn)
   type: float
   sample: 36.1
 checks:
-  description: Every check, conditions of validity first.
-  returned: when something was measured
+  description: Every check, conditions of validity first. After a failure they are in the file at RV(result_path).
+  returned: when the verdict is V(pass) or V(warn)
   type: list
   elements: dict
   contains:
@@ -280,19 +334,19 @@ checks:
       description: By how many percent the figure lies above the published one, or null.
       type: float
 hints:
-  description: What probably lies behind figures that are not good enough.
-  returned: when something was measured
+  description: What probably lies behind figures that are not good enough. After a failure they end RV(summary).
+  returned: when the verdict is V(pass) or V(warn)
   type: list
   elements: str
   sample: ["Requests were preempted: the KV cache is too small for this concurrency."]
 result_path:
-  description: The result file on the target.
+  description: The result file on the target. It holds all of the above, each request, and what was run.
   returned: when something was measured
   type: str
   sample: /var/lib/hgx-inference/results/20261123T201500Z-full.json
 reused:
   description: Whether RV(result_path) is an earlier result, judged again.
-  returned: when something was measured
+  returned: when the verdict is V(pass) or V(warn)
   type: bool
   sample: false
 """
@@ -304,9 +358,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _benchmark as benchmark
+from ..module_utils import _benchmark_metrics as measured
 from ..module_utils import _benchmark_store as store
-from ..module_utils._benchmark_run import Load, Measured, RunError, measure
-from ..module_utils._benchmark_summary import describe, hints, summary
+from ..module_utils._benchmark_run import Load, Measured, Place, RunError, identify, measure
+from ..module_utils._benchmark_summary import describe, failure, hints, repeated, summary
+from ..module_utils._benchmark_validity import validity_checks
 from ..module_utils._docker_cli import DockerError, inspect_container
 from ..module_utils._progress import ControllerGone, ProgressFile
 
@@ -318,10 +374,12 @@ WORKLOAD_SPEC: dict[str, Any] = {
     "output_len": {"type": "int", "required": True},
     "max_concurrency": {"type": "int", "required": True},
     "warmup_prompts": {"type": "int", "default": 0},
-    "seed": {"type": "int", "default": 0},
+    "seed": {"type": "int"},
     "sizes": {"type": "dict", "required": True},
     "trust_remote_code": {"type": "bool", "default": False},
     "time_limit_s": {"type": "int", "default": 3600},
+    "goodput": {"type": "dict", "options": {name: {"type": "float"} for name in benchmark.GOODPUT_LIMITS}},
+    "spread_max": {"type": "float", "default": benchmark.SPREAD_MAX},
     "args": {"type": "dict", "default": {}},
 }
 
@@ -330,59 +388,68 @@ THRESHOLD_SPEC: dict[str, Any] = {
     "op": {"type": "str", "choices": [">=", "<=", "=="], "required": True},
     "value": {"type": "float"},
     "tolerance": {"type": "str"},
-    "severity": {"type": "str", "choices": ["fail", "warn"], "default": "fail"},
+    "severity": {"type": "str", "choices": ["fail", "warn", "invalid"], "default": "fail"},
     "sizes": {"type": "list", "elements": "str"},
     "source": {"type": "str"},
 }
 
 
 class SmokeBenchmark:
-    """One benchmark of one container."""
+    """One benchmark of one server."""
 
     def __init__(self, params: dict[str, Any], progress: ProgressFile) -> None:
         self._params = params
         self._progress = progress
         self._workload: dict[str, Any] = params["workload"]
         self._size: str = params["size"]
+        self._place = Place.of(params["container"], params["client_command"])
+        self._base_url: str = params["base_url"].rstrip("/")
         # Everything that can be wrong with the request is found before the server is loaded.
         self._requests = benchmark.request_count(self._workload, self._size)
-        self._limits = benchmark.limits_for(
-            params["thresholds"], params["published"], self._workload["sizes"], self._size
-        )
-        self._argv = benchmark.client_argv(
-            self._workload, self._size, params["base_url"], params["model"], params["served_model_name"]
-        )
+        self._limits = benchmark.limits_for(params["thresholds"], params["published"], self._workload, self._size)
+        if params["repetitions"] < 1:
+            raise benchmark.BenchmarkError([f"repetitions: {params['repetitions']} is not 1 or more."])
+        self._argv = self._client_argv()
+
+    def _client_argv(self, seed: int | None = None) -> list[str]:
+        model, served_model_name = self._params["model"], self._params["served_model_name"]
+        return benchmark.client_argv(self._workload, self._size, self._base_url, model, served_model_name, seed)
 
     def plan(self) -> dict[str, Any]:
         """Say what would run."""
         seconds = benchmark.expected_seconds(self._workload, self._size, self._params["published"])
+        seconds = seconds and seconds * self._params["repetitions"]
         duration = f", about {seconds / 60:.0f} min at the published rate" if seconds else ""
-        lines = [f"Would benchmark {self._params['container']} ({describe(self._workload, self._size)}{duration})."]
+        served = self._params["container"] or self._base_url
+        lines = [f"Would benchmark {served} ({describe(self._workload, self._size)}{duration})."]
         try:
             earlier = self.reusable()
         except DockerError:  # a host whose engine is still to be installed
             earlier = None
         if earlier:
             lines += [
-                "If the container stays as it is, an earlier result is judged again instead:",
+                "If the server stays as it is, an earlier result is judged again instead:",
                 *earlier["summary"],
             ]
         return {"summary": lines}
 
     def reusable(self) -> dict[str, Any] | None:
-        """Judge the newest result of the same load on the same start of the container, if there is a good one."""
+        """Judge the newest result of the same load on the same start of the server, if there is a good one."""
         if self._params["reuse"] == "never":
             return None
-        container = inspect_container(self._params["container"])
-        if container is None:
+        fingerprint = self._fingerprint(self._container())
+        if fingerprint is None:
             return None
-        found = store.newest(
-            self._params["results_dir"], self._fingerprint(container), _now(), self._params["reuse_max_age_s"]
-        )
+        found = store.newest(self._params["results_dir"], fingerprint, _now(), self._params["reuse_max_age_s"])
         if found is None:
             return None
         path, record = found
-        outcome = self._judge(benchmark.Run(record["client"], record["counters"]))
+        if (
+            record["verdict"] == benchmark.INVALID
+            or len(record.get("repetitions") or [0]) < self._params["repetitions"]
+        ):
+            return None
+        outcome = self._judge(benchmark.Run(record["client"], record["counters"]), record.get("repetitions"))
         if outcome["verdict"] not in (benchmark.PASS, benchmark.WARN):
             return None
         outcome["summary"].append(f"  from the result of {record['finished_at']}, judged again")
@@ -393,59 +460,96 @@ class SmokeBenchmark:
         container = self._running_container()
         if not os.access(self._params["results_dir"], os.W_OK):
             raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
-        load = Load(
-            container=self._params["container"],
-            argv=self._argv,
-            base_url=self._params["base_url"].rstrip("/"),
-            time_limit_s=self._workload["time_limit_s"],
-            warmup_requests=self._workload["warmup_prompts"],
-            requests=self._requests,
-            output_tokens=self._requests * self._workload["output_len"],
-        )
         started_at = _now()
-        measured = measure(load, self._progress.report)
+        seed = self._workload["seed"]
+        first_seed = int(started_at.timestamp()) if seed is None else seed
+        runs: list[Measured] = []
+        outcomes: list[dict[str, Any]] = []
+        for number in range(self._params["repetitions"]):
+            runs.append(self._measure(self._client_argv(first_seed + number), number))
+            outcomes.append(self._judge(runs[-1].run))
+            if outcomes[-1]["verdict"] == benchmark.INVALID:
+                break
         finished_at = _now()
-        outcome = self._judge(measured.run)
+        chosen = len(runs) - 1
+        if outcomes[-1]["verdict"] != benchmark.INVALID:
+            # A run in doubt stands for all of them before one that is not.
+            doubtful = [index for index, outcome in enumerate(outcomes) if _in_doubt(outcome["checks"])]
+            chosen = measured.middle_of([outcome["metrics"] for outcome in outcomes], doubtful)
+        repetitions = [outcome["metrics"] for outcome in outcomes] if len(outcomes) > 1 else None
+        outcome = outcomes[chosen]
+        if repetitions and outcome["verdict"] != benchmark.INVALID:
+            outcome = self._judge(runs[chosen].run, repetitions)
+        command = [*self._place.command, *self._client_argv(first_seed + chosen)]
         record = {
             "schema": store.SCHEMA,
             **outcome,
+            **({"repetitions": repetitions} if repetitions else {}),
             "size": self._size,
             "workload": self._workload,
             "published": self._params["published"],
             "metadata": self._params["metadata"],
             "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
             "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
-            "environment": self._environment(container, measured),
-            "fingerprint": self._fingerprint(container),
-            "counters": measured.run.counters,
-            "client": measured.run.client,
+            "environment": self._environment(container, runs[chosen]),
+            "fingerprint": self._fingerprint(container, runs[chosen].server),
+            "counters": runs[chosen].run.counters,
+            "client": runs[chosen].run.client,
+            "client_command": benchmark.without_secrets(command),
+            "spec_decode": measured.spec_decode(runs[chosen].run),
         }
         path = store.save(self._params["results_dir"], record, finished_at, self._size)
         return {**outcome, "result_path": path, "reused": False}
 
-    def _judge(self, run: benchmark.Run) -> dict[str, Any]:
+    def _measure(self, argv: list[str], number: int) -> Measured:
+        load = Load(
+            place=self._place,
+            argv=argv,
+            base_url=self._base_url,
+            served_model_name=self._params["served_model_name"],
+            key_file=self._params["api_key_file"],
+            time_limit_s=self._workload["time_limit_s"],
+            warmup_requests=self._workload["warmup_prompts"],
+            requests=self._requests,
+            output_tokens=self._requests * self._workload["output_len"],
+        )
+        count = self._params["repetitions"]
+        which = f"run {number + 1} of {count}: " if count > 1 else ""
+        return measure(load, lambda line: self._progress.report(which + line))
+
+    def _judge(self, run: benchmark.Run, repetitions: list[dict[str, float]] | None = None) -> dict[str, Any]:
+        """Judge a run; with C(repetitions), the medians of their metrics in place of its own."""
         published = self._params["published"]
-        metrics = benchmark.compute_metrics(run)
-        validity = benchmark.validity_checks(run, self._workload, self._size)
+        own = measured.compute_metrics(run, self._workload)
+        metrics = measured.median_of(repetitions) if repetitions else own
+        validity = validity_checks(run, self._workload, self._size, published)
         invalid = any(check.status == benchmark.INVALID for check in validity)
         thresholds = [] if invalid else benchmark.threshold_checks(self._limits, metrics, published)
         verdict = benchmark.verdict(validity, thresholds)
         checks = [*validity, *thresholds]
-        interval = benchmark.steady_interval(run, metrics)
+        interval = measured.steady_interval(run, own)
         found_hints = hints(run, self._workload, checks, metrics)
         lines = summary(verdict, self._workload, self._size, checks, metrics, published, interval)
-        return {
+        outcome = {
             "verdict": verdict,
-            "summary": [*lines, *(f"  hint: {hint}" for hint in found_hints)],
             "hints": found_hints,
             "checks": [check.as_dict() for check in checks],
             "metrics": metrics,
             "steady_interval": interval,
         }
+        if repetitions:
+            spread = measured.spread_of(repetitions)
+            outcome["spread"] = spread
+            lines.append(repeated(len(repetitions), spread))
+        return {**outcome, "summary": [*lines, *(f"  hint: {hint}" for hint in found_hints)]}
 
-    def _running_container(self) -> dict[str, Any]:
-        name = self._params["container"]
-        container = inspect_container(name)
+    def _container(self) -> dict[str, Any] | None:
+        return inspect_container(self._place.container) if self._place.container else None
+
+    def _running_container(self) -> dict[str, Any] | None:
+        name, container = self._place.container, self._container()
+        if not name:
+            return None
         if container is None:
             raise RunError(f"There is no container {name!r} on this host. Serve the model first, or correct the name.")
         state = container["State"]
@@ -456,21 +560,42 @@ class SmokeBenchmark:
             )
         return container
 
-    def _fingerprint(self, container: dict[str, Any]) -> str:
-        return benchmark.fingerprint(container["Id"], container["State"]["StartedAt"], self._argv)
+    def _fingerprint(self, container: dict[str, Any] | None, server: dict[str, Any] | None = None) -> str | None:
+        """Return what is the same for the same load on the same start of the server, or None if that is not known."""
+        if container:
+            return benchmark.fingerprint([container["Id"], container["State"]["StartedAt"]], self._argv)
+        if self._place.container:
+            return None
+        # Behind a command there may be any server: what it says of itself must do.
+        server = server or identify(self._place, self._base_url, self._params["api_key_file"])
+        if not server or not server["started"]:
+            return None
+        return benchmark.fingerprint([*self._place.command, server["version"], server["started"]], self._argv)
 
-    def _environment(self, container: dict[str, Any], measured: Measured) -> dict[str, Any]:
+    def _environment(self, container: dict[str, Any] | None, measured: Measured) -> dict[str, Any]:
+        environment = {
+            "vllm_version": measured.server["version"],
+            "client_version": measured.client_version,
+            "server_started": measured.server["started"],
+            "client_argv": self._argv,
+        }
+        if container is None:
+            return environment
         # Not the container's variables: they may hold secrets.
         return {
-            "container": self._params["container"],
+            "container": self._place.container,
             "container_id": container["Id"],
             "container_started_at": container["State"]["StartedAt"],
             "image": container["Config"]["Image"],
             "image_id": container["Image"],
-            "vllm_version": measured.server_version,
             "server_argv": benchmark.without_secrets([container["Path"], *container["Args"]]),
-            "client_argv": self._argv,
+            **environment,
         }
+
+
+def _in_doubt(checks: list[dict[str, Any]]) -> bool:
+    """Return whether a condition of validity, which has no limit of its own, has been met with reservations only."""
+    return any(check["status"] == benchmark.WARN and "limit" not in check for check in checks)
 
 
 def _now() -> datetime:
@@ -481,12 +606,15 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "container": {"type": "str", "required": True},
+            "container": {"type": "str"},
+            "client_command": {"type": "list", "elements": "str"},
+            "api_key_file": {"type": "path", "default": "/run/secrets/vllm_api_key", "no_log": False},
             "base_url": {"type": "str", "required": True},
             "model": {"type": "str", "required": True},
             "served_model_name": {"type": "str", "required": True},
             "workload": {"type": "dict", "required": True, "options": WORKLOAD_SPEC},
             "size": {"type": "str", "required": True},
+            "repetitions": {"type": "int", "default": 1},
             "published": {"type": "dict", "default": {}},
             "thresholds": {"type": "list", "elements": "dict", "default": [], "options": THRESHOLD_SPEC},
             "results_dir": {"type": "path", "required": True},
@@ -495,6 +623,8 @@ def main() -> None:
             "reuse_max_age_s": {"type": "int", "default": 86400},
             "progress_file": {"type": "path"},
         },
+        required_one_of=[("container", "client_command")],
+        mutually_exclusive=[("container", "client_command")],
         supports_check_mode=True,
     )
     try:
@@ -505,7 +635,9 @@ def main() -> None:
     except (benchmark.BenchmarkError, RunError, store.StoreError, DockerError, ControllerGone) as exc:
         module.fail_json(msg=str(exc), verdict=benchmark.INVALID, summary=str(exc).splitlines())
     if outcome["verdict"] in (benchmark.FAIL, benchmark.INVALID):
-        module.fail_json(msg="\n".join(outcome["summary"]), **outcome)
+        # All else is in the file: Ansible prints whatever a failure returns.
+        kept = {name: outcome[name] for name in ("verdict", "summary", "result_path")}
+        module.fail_json(msg=failure(outcome["summary"]), **kept)
     if outcome["verdict"] == benchmark.WARN:
         module.warn(outcome["summary"][0])
         for check in outcome["checks"]:

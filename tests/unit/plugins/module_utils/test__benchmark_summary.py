@@ -14,7 +14,14 @@ import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils import _benchmark as benchmark
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark import Check, Run
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark_summary import describe, hints, summary
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark_metrics import compute_metrics
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark_summary import (
+    describe,
+    failure,
+    hints,
+    repeated,
+    summary,
+)
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark_worker import condense
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "bench"
@@ -47,7 +54,7 @@ THRESHOLDS: list[dict[str, Any]] = [
 
 
 def judged(metrics: dict[str, float]) -> list[Check]:
-    limits = benchmark.limits_for(THRESHOLDS, PUBLISHED, ["smoke"], "smoke")
+    limits = benchmark.limits_for(THRESHOLDS, PUBLISHED, WORKLOAD, "smoke")
     return benchmark.threshold_checks(limits, metrics, PUBLISHED)
 
 
@@ -105,10 +112,36 @@ def test_without_thresholds_nothing_is_proven() -> None:
     ]
 
 
+def test_figures_in_doubt() -> None:
+    metrics = {"steady_output_throughput": 1300.0, "acceptance_length": 2.1, "mean_ttft_ms": 9.0}
+    checks = [Check("even_speed", "warn", "uneven"), *judged(metrics)]
+    lines = summary("warn", WORKLOAD, "smoke", checks, metrics, {}, None)
+    assert lines[0].startswith("WARN: 3 of 3 thresholds met, by figures that are in doubt (")
+    assert lines[1] == "  warn  even_speed  uneven"
+
+
+def test_a_failure_leaves_out_what_is_good() -> None:
+    lines = [
+        "FAIL: 1 of 2",
+        "  fail  a  1",
+        "  warn  b  2",
+        "  pass  c  3",
+        "        d  4",
+        "  e is known",
+        "  hint: f",
+    ]
+    assert failure(lines).splitlines() == ["FAIL: 1 of 2", "  fail  a  1", "  warn  b  2", "  e is known", "  hint: f"]
+
+
+def test_repetitions_in_words() -> None:
+    line = "  medians of 3 runs, in which steady_output_throughput differed by 12.5 tok/s"
+    assert repeated(3, {"steady_output_throughput": 12.5}) == line
+
+
 def recorded_hints(name: str) -> list[str]:
     client = json.loads((RECORDED / name).read_text())
     run = Run(condense(client) if name.startswith("raw-") else client, {})
-    return hints(run, WORKLOAD, [Check("all_requests_completed", "invalid", "")], benchmark.compute_metrics(run))
+    return hints(run, WORKLOAD, [Check("all_requests_completed", "invalid", "")], compute_metrics(run, WORKLOAD))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +171,10 @@ def test_hints_from_recorded_errors(name: str, parts: list[str]) -> None:
         ({"output_throughput": "fail", "steady_output_throughput": "pass"}, {}, "run is too short"),
         ({"mean_tpot_ms": "fail"}, {"acceptance_length": 2.0, "tokens_per_chunk": 2.0}, "clocks, NVLink"),
         ({"no_other_traffic": "invalid"}, {}, "other clients away"),
-        ({"prompts_not_cached": "invalid"}, {}, "another seed"),
+        ({"prompts_not_cached": "invalid"}, {}, "leave out the seed"),
+        ({"plausible_speed": "invalid"}, {}, "No engine is so fast"),
+        ({"slots_filled": "invalid"}, {}, "between requests"),
+        ({"even_speed": "warn"}, {}, "uneven"),
         ({"output_length": "invalid"}, {}, "max-model-len"),
         ({"input_length": "invalid"}, {"mean_input_len": 8300.0}, "tokenize differently"),
     ],

@@ -26,10 +26,38 @@ def test_a_result_is_condensed_to_figures_per_request() -> None:
     condensed = condense(raw)
     assert not {"itls", "generated_texts"} & set(condensed)
     assert condensed["chunks"] == [65] * 32
-    assert condensed["latencies"][0] == pytest.approx(raw["ttfts"][0] + sum(raw["itls"][0]))
+    assert condensed["e2els"][0] == pytest.approx(raw["ttfts"][0] + sum(raw["itls"][0]))
     assert condensed["ttfts"] == raw["ttfts"]
     assert condensed["errors"] == {}
     assert len(json.dumps(condensed)) < len(json.dumps(raw)) / 5
+
+
+def test_a_result_over_time() -> None:
+    raw = {
+        "start_times": [100.0, 100.5, 102.0],
+        "ttfts": [0.5, 0.5, 0.0],
+        "itls": [[0.5, 0.5], [], []],
+        "output_lens": [10, 1, 0],
+    }
+    condensed = condense({**raw, "generated_texts": []})
+    assert condensed["tpots"] == [round(1 / 9, 6), 0.0, 0.0]
+    assert condensed["series"]["interval_s"] == 0.02
+    tokens, running = condensed["series"]["output_tokens"], condensed["series"]["running"]
+    assert len(tokens) == len(running) == 76
+    assert {index: value for index, value in enumerate(tokens) if value} == {50: 6.0, 75: 5.0}
+    assert (running[0], running[30], running[60], running[75]) == (1, 2, 1, 0)
+
+
+def test_a_run_without_an_answer_has_no_course() -> None:
+    assert condense(recorded("raw-refused.json"))["series"] is None
+
+
+def test_a_long_run_has_no_more_intervals() -> None:
+    raw = {"start_times": [0.0], "ttfts": [100.0], "itls": [[1.0] * 700], "output_lens": [701]}
+    course = condense(raw)["series"]
+    assert course["interval_s"] == 10.0
+    assert len(course["output_tokens"]) == 81
+    assert sum(course["output_tokens"]) == pytest.approx(701, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -52,10 +80,14 @@ def test_the_counters_of_a_busy_server() -> None:
         "running": 25,
         "waiting": 7,
         "requests": 0,
+        "prompt_tokens": 16560,
         "output_tokens": 25,
         "drafts": 9,
         "draft_tokens": 27,
         "accepted_tokens": 0,
+        "accepted_at_0": 0,
+        "accepted_at_1": 0,
+        "accepted_at_2": 0,
         "preemptions": 0,
         "prefix_cache_queries": 0,
         "prefix_cache_hits": 0,

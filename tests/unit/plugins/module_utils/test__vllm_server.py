@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils import _vllm_container, _vllm_server
+from ansible_collections.hgx.inference.plugins.module_utils import _vllm_server, _vllm_watch
 from ansible_collections.hgx.inference.plugins.module_utils._progress import ProgressFile
 from ansible_collections.hgx.inference.plugins.module_utils._vllm_server import NotReady, Server, wait_until_ready
 
@@ -78,8 +78,8 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(_vllm_server, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(_vllm_server, "DOOMED_GRACE_S", 0.3)
-    monkeypatch.setattr(_vllm_container, "SETTLE_S", 0.5)
-    monkeypatch.setattr(_vllm_container, "_kernel_log", lambda: ((STARTED_AT + 60, line) for line in KERNEL_LOG))
+    monkeypatch.setattr(_vllm_watch, "SETTLE_S", 0.5)
+    monkeypatch.setattr(_vllm_watch, "_kernel_log", lambda: ((STARTED_AT + 60, line) for line in KERNEL_LOG))
     return Engine(tmp_path)
 
 

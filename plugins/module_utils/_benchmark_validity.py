@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the figures of a benchmark run mean anything: the conditions that a run must meet before it is judged. Pure.
+
+A server is not believed on its word. What it says in its answers (usage), how its answers arrive (chunks, times) and
+what it counts (metrics) must fit together. A server that counts nothing cannot be believed, so its runs are invalid.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._benchmark import INVALID, PASS, WARN, Check, Run, number, request_count
+from ._benchmark_metrics import cached_share, compute_metrics, requests
+
+# A chat template adds this many tokens at most; more means that client and server tokenize differently.
+TEMPLATE_TOKENS = 64
+# The share by which the server's and the client's counts may differ.
+TRAFFIC_TOLERANCE = 0.01
+# In percent. Beside the warm-up's prompt and the chat template, hardly anything may be in the prefix cache.
+CACHED_SHARE_MAX = 50.0
+CACHED_SHARE_SLACK = 2.0
+# No draft is so long that the server's word for more would be taken.
+TOKENS_PER_STEP_MAX = 16.0
+# Tokens in a chunk, in steps of the engine. A server short of CPU joins two or three; more are worth a warning. An
+# answer in fewer chunks than the greater figure allows has not been streamed as it was produced.
+STEPS_PER_CHUNK_WARN = 4.0
+STEPS_PER_CHUNK_MAX = 32.0
+# Milliseconds. No step of an engine, with its scheduling, is faster, however small the model.
+STEP_MIN_MS = 0.8
+# By what factor figures may be better than published before another model, or no model, is the likelier reason.
+TOO_GOOD = 3.0
+# The share of C x duration that requests fill is at least W / (W + 1) in a run of W waves, and less this for luck.
+FILLED_SLACK = 0.7
+# Gaps between chunks spread more than whole requests, which average over many of them. Each request waits for the
+# prompts of as many others as run with it: only where these are few of its gaps does the 90th percentile say something.
+GAP_SPREAD = 1.5
+PROMPT_GAPS_MAX = 0.05
+
+
+def validity_checks(
+    run: Run, workload: Mapping[str, Any], size: str, published: Mapping[str, float] | None = None
+) -> list[Check]:
+    """Return the conditions without which no figure of the run means anything."""
+    checks = [_all_completed(run, request_count(workload, size))]
+    if not run.client["completed"]:
+        return checks
+    # Other data sets have prompts and answers of various lengths.
+    one_length = workload["dataset"] == "random" and "random-range-ratio" not in (workload.get("args") or {})
+    checks.append(_output_length(run.client, workload["output_len"] if one_length else None))
+    if not requests(run.client):
+        return checks
+    if one_length:
+        checks += [
+            _input_length(run.client, workload["input_len"]),
+            _no_other_traffic(run, workload),
+            _prompts_not_cached(run, workload, size),
+        ]
+    metrics = compute_metrics(run, workload)
+    return [
+        *checks,
+        _answers_streamed(run, metrics),
+        _plausible_speed(run, metrics, published or {}),
+        _slots_filled(run),
+        _even_speed(run.client, metrics, workload.get("spread_max") or 0),
+    ]
+
+
+def _all_completed(run: Run, wanted: int) -> Check:
+    client = run.client
+    completed, failed = client["completed"], client.get("failed", 0)
+    reported = min((len(client[name]) for name in ("ttfts", "output_lens") if name in client), default=wanted)
+    message = f"{completed} of {wanted} requests completed, {failed} failed{_first_error(client)}"
+    if reported != completed + failed:
+        message += f"; the client reports figures of {reported}"
+    return _condition("all_requests_completed", completed == reported == wanted and failed == 0, message)
+
+
+def _output_length(client: Mapping[str, Any], wanted: int | None) -> Check:
+    # A request that failed has no output; where none did, 0 is the length of an answer that was cut off.
+    outputs = [tokens for tokens in client["output_lens"] if tokens or not client.get("failed")]
+    message = f"the answers have {_range(outputs)} tokens"
+    if wanted is None:
+        return _condition("output_length", 0 not in outputs, message)
+    return _condition("output_length", set(outputs) == {wanted}, f"{message}, {wanted} were asked for")
+
+
+def _input_length(client: Mapping[str, Any], wanted: int) -> Check:
+    mean = statistics.fmean(request.inputs for request in requests(client))
+    low, high = wanted, wanted + TEMPLATE_TOKENS
+    message = f"the prompts have {mean:.1f} tokens on average, {low} to {high} are expected"
+    return _condition("input_length", low <= mean <= high, message)
+
+
+def _no_other_traffic(run: Run, workload: Mapping[str, Any]) -> Check:
+    name = "no_other_traffic"
+    produced = run.gained("output_tokens", with_warmup=True)
+    if produced is None:
+        return Check(name, INVALID, "the server's counters could not be read after the run, so nothing can be believed")
+    client, warmup = run.client, workload["warmup_prompts"]
+    wanted = client["total_output_tokens"] + warmup * workload["output_len"]
+    found = f"the server produced {produced:.0f} tokens, the client received {wanted}, warm-up included"
+    if produced < 0:
+        return Check(name, INVALID, "the server's counters went back: it has restarted")
+    if produced < wanted * (1 - TRAFFIC_TOLERANCE):
+        return Check(name, INVALID, found + "; something else has answered, such as a cache or another server")
+    if produced > wanted * (1 + TRAFFIC_TOLERANCE):
+        return Check(name, INVALID, found)
+    # Other requests may ask for next to no tokens, and cost as much. One may be the client's own, sent to look around.
+    longest = max(client["input_lens"])
+    sent = {
+        "prompt_tokens": (client["total_input_tokens"] + warmup * longest, longest),
+        "requests": (client["completed"] + client.get("failed", 0) + warmup, 1),
+    }
+    for counter, (limit, one_request) in sent.items():
+        gained = run.gained(counter, with_warmup=True) or 0
+        if gained > limit * (1 + TRAFFIC_TOLERANCE) + one_request:
+            what = counter.replace("_", " ")
+            return Check(name, INVALID, f"the server counted {gained:.0f} {what}, the client sent {limit}")
+    busiest = run.counters.get("busiest") or {}
+    under_way, concurrency = busiest.get("running", 0) + busiest.get("waiting", 0), workload["max_concurrency"]
+    if under_way > 1.1 * concurrency + 2:
+        return Check(name, INVALID, f"{under_way:.0f} requests were under way at once, the client sends {concurrency}")
+    return Check(name, PASS, found)
+
+
+def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Check:
+    share = cached_share(run) or 0
+    unavoidable = 1 / request_count(workload, size) + TEMPLATE_TOKENS / workload["input_len"]
+    limit = min(CACHED_SHARE_MAX, 100 * unavoidable + CACHED_SHARE_SLACK)
+    message = f"{share:.1f} % of the input was in the prefix cache"
+    return _condition("prompts_not_cached", share <= limit, message)
+
+
+def _answers_streamed(run: Run, metrics: Mapping[str, float]) -> Check:
+    name = "answers_streamed"
+    per_step = min(max(metrics.get("acceptance_length", 1.0), 1.0), TOKENS_PER_STEP_MAX)
+    limit = STEPS_PER_CHUNK_MAX * per_step
+    short = [r for r in requests(run.client) if r.outputs - 1 > limit * r.chunks]
+    if short:
+        worst = min(short, key=lambda request: request.chunks / request.outputs)
+        such = f"{worst.outputs} tokens in {worst.chunks + 1} chunks"
+        return Check(name, INVALID, f"{len(short)} answers claim more than can have been streamed, such as {such}")
+    mean = metrics.get("tokens_per_chunk", 0)
+    message = f"a chunk holds {number(mean)} tokens, a step of the engine yields {number(per_step)}"
+    return Check(name, WARN if mean > STEPS_PER_CHUNK_WARN * per_step else PASS, message)
+
+
+def _plausible_speed(run: Run, metrics: Mapping[str, float], published: Mapping[str, float]) -> Check:
+    name = "plausible_speed"
+    # Steps may share a chunk, but no two chunks share a step, whatever the server says of its drafts.
+    gaps = [1000 * (request.e2el - request.ttft) / request.chunks for request in requests(run.client) if request.chunks]
+    if gaps and statistics.median(gaps) < STEP_MIN_MS:
+        gap = f"chunks follow each other within {statistics.median(gaps):.2f} ms"
+        return Check(name, INVALID, f"{gap}, and no engine's step takes less than {STEP_MIN_MS} ms: it is none")
+    for metric, better in (("output_throughput", 1), ("mean_tpot_ms", -1)):
+        if metric in metrics and published.get(metric) and metrics[metric]:
+            factor = (metrics[metric] / published[metric]) ** better
+            if factor > TOO_GOOD:
+                message = f"{metric} is {factor:.1f} times better than published: is that the model, and its server?"
+                return Check(name, INVALID, message)
+    return Check(name, PASS, "the speed is possible")
+
+
+def _slots_filled(run: Run) -> Check:
+    client = run.client
+    answered = requests(client)
+    slots = min(client["max_concurrency"], len(answered))
+    filled = sum(request.e2el for request in answered) / (slots * client["duration"])
+    waves = len(answered) / slots
+    message = f"requests fill {100 * filled:.0f} % of the run; the rest of the time is in none of their latencies"
+    return _condition("slots_filled", filled >= FILLED_SLACK * waves / (waves + 1), message)
+
+
+def _even_speed(client: Mapping[str, Any], metrics: Mapping[str, float], limit: float) -> Check:
+    name = "even_speed"
+    spread = metrics.get("e2el_spread", 1.0)
+    message = f"the slower half of the requests took {number(spread)} times as long as the faster half"
+    if limit and spread > limit:
+        return Check(name, WARN, f"{message}, up to {number(limit)} is usual: a mean says little about such a run")
+    median, high = metrics.get("median_itl_ms"), metrics.get("p90_itl_ms")
+    prompt_gaps = client["max_concurrency"] / max(statistics.fmean(client["chunks"]), 1)
+    if limit and median and high and prompt_gaps < PROMPT_GAPS_MAX and high / median > GAP_SPREAD * limit:
+        gaps = f"a tenth of the chunks came after {number(high)} ms or more, the median is {number(median)} ms"
+        return Check(name, WARN, f"{gaps}: the server was slow for a part of the time")
+    return Check(name, PASS, message)
+
+
+def _condition(name: str, holds: bool, message: str) -> Check:
+    return Check(name, PASS if holds else INVALID, message)
+
+
+def _first_error(client: Mapping[str, Any]) -> str:
+    errors = client.get("errors") or {}
+    if not errors:
+        return ""
+    error = max(errors, key=lambda text: errors[text])
+    return f" ({errors[error]} x {error})"
+
+
+def _range(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,251 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What makes the figures of a run worth nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark import SPREAD_MAX, Check, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark_validity import validity_checks
+from ansible_collections.hgx.inference.tests.support.simulated_server import simulate
+from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import (
+    AFTER,
+    IDLE,
+    WORKLOAD,
+    recorded,
+    simulated,
+    statuses,
+)
+
+
+class TestValidity:
+    def test_a_recorded_run_is_valid(self) -> None:
+        checks = validity_checks(recorded("rich.json"), WORKLOAD, "smoke")
+        assert statuses(checks) == {
+            "all_requests_completed": "pass",
+            "output_length": "pass",
+            "input_length": "pass",
+            "no_other_traffic": "pass",
+            "prompts_not_cached": "pass",
+            "answers_streamed": "pass",
+            "plausible_speed": "pass",
+            "slots_filled": "pass",
+            "even_speed": "pass",
+        }
+
+    def test_a_recorded_run_on_a_cold_server_is_in_doubt(self) -> None:
+        workload = {**WORKLOAD, "spread_max": SPREAD_MAX}
+        found = statuses(validity_checks(recorded("small.json"), workload, "smoke"))
+        assert {name for name, status in found.items() if status != "pass"} == {"even_speed"}
+        assert found["even_speed"] == "warn"
+        assert set(statuses(validity_checks(recorded("rich.json"), workload, "smoke")).values()) == {"pass"}
+
+    @pytest.mark.parametrize(
+        ("name", "size", "message"),
+        [
+            ("killed.json", "smoke", r"0 of 64 requests completed, 64 failed \(32 x .*"),
+            ("raw-refused.json", "quick", r"0 of 2 requests completed, 2 failed \(2 x .*Cannot connect to host.*"),
+            ("raw-wrongname.json", "quick", r"0 of 2 requests completed, 2 failed \(2 x Not Found\)"),
+            ("raw-instant.json", "smoke", "32 of 64 requests completed, 0 failed"),
+        ],
+    )
+    def test_recorded_failures(self, name: str, size: str, message: str) -> None:
+        first = validity_checks(recorded(name), WORKLOAD, size)[0]
+        assert first.status == "invalid"
+        assert re.fullmatch(message, first.message)
+
+    @pytest.mark.parametrize(
+        ("changes", "failed_check"),
+        [
+            ({"completed": 63, "failed": 1}, "all_requests_completed"),
+            ({"output_lens": [256] * 63 + [255]}, "output_length"),
+            ({"output_lens": [256] * 63 + [0]}, "output_length"),
+            ({"output_lens": [0] * 64}, "output_length"),
+            ({"output_lens": [256] * 63, "ttfts": [0.1] * 63}, "all_requests_completed"),
+            ({"input_lens": [1023] * 64}, "input_length"),
+            ({"input_lens": [1024 + 65] * 64}, "input_length"),
+        ],
+    )
+    def test_what_makes_a_run_invalid(self, changes: dict[str, Any], failed_check: str) -> None:
+        checks = validity_checks(recorded("rich.json", **changes), WORKLOAD, "smoke")
+        assert [check.name for check in checks if check.status == "invalid"] == [failed_check]
+
+    @pytest.mark.parametrize("length", [1024, 1024 + 64])
+    def test_a_chat_template_is_allowed_for(self, length: int) -> None:
+        checks = validity_checks(recorded("rich.json", input_lens=[length] * 64), WORKLOAD, "smoke")
+        assert statuses(checks)["input_length"] == "pass"
+
+    @pytest.mark.parametrize(
+        ("tokens", "status"),
+        [(0, "pass"), (245, "pass"), (-245, "pass"), (246, "invalid"), (-246, "invalid"), (-24576, "invalid")],
+    )
+    def test_other_traffic_up_to_a_hundredth(self, tokens: int, status: str) -> None:
+        run = recorded("rich.json")
+        after = {**AFTER, "output_tokens": AFTER["output_tokens"] + tokens}
+        checks = validity_checks(Run(run.client, {**run.counters, "after": after}), WORKLOAD, "smoke")
+        assert statuses(checks)["no_other_traffic"] == status
+
+    def test_a_server_that_answers_no_more_is_invalid(self) -> None:
+        run = recorded("rich.json")
+        checks = validity_checks(Run(run.client, {**run.counters, "after": None}), WORKLOAD, "smoke")
+        assert statuses(checks)["no_other_traffic"] == "invalid"
+
+    @pytest.mark.parametrize(
+        ("after", "message"),
+        [
+            ({"output_tokens": 5.0}, "the server's counters went back: it has restarted"),
+            ({"prompt_tokens": 102000.0}, "the server counted 102000 prompt tokens, the client sent 99360"),
+            ({"requests": 99.0}, "the server counted 99 requests, the client sent 96"),
+        ],
+    )
+    def test_other_counters(self, after: dict[str, float], message: str) -> None:
+        run = recorded("rich.json")
+        before = {**(run.counters["before"] or {}), **dict.fromkeys(["prompt_tokens", "requests"], 0.0)}
+        counters = {**run.counters, "before": before, "after": {**AFTER, **after}}
+        (check,) = [c for c in validity_checks(Run(run.client, counters), WORKLOAD, "smoke") if c.status != "pass"]
+        assert (check.name, check.status, check.message) == ("no_other_traffic", "invalid", message)
+
+    @pytest.mark.parametrize(("waiting", "status"), [(5, "pass"), (6, "invalid")])
+    def test_more_under_way_than_the_client_sends(self, waiting: int, status: str) -> None:
+        run = recorded("rich.json")
+        counters = {**run.counters, "busiest": {"running": 32.0, "waiting": float(waiting)}}
+        assert statuses(validity_checks(Run(run.client, counters), WORKLOAD, "smoke"))["no_other_traffic"] == status
+
+    @pytest.mark.parametrize(
+        ("hits", "size", "status"), [(98, "smoke", "pass"), (99, "smoke", "invalid"), (501, "quick", "invalid")]
+    )
+    def test_a_load_that_was_run_before(self, hits: int, size: str, status: str) -> None:
+        """One request in 64 has the prompt of the warm-up, and a sixteenth of each is the chat template."""
+        run = recorded("rich.json")
+        after = {**AFTER, "prefix_cache_queries": 1000.0, "prefix_cache_hits": float(hits)}
+        checks = validity_checks(Run(run.client, {**run.counters, "after": after}), WORKLOAD, size)
+        assert statuses(checks)["prompts_not_cached"] == status
+
+    @pytest.mark.parametrize("changes", [{"dataset": "sharegpt"}, {"args": {"random-range-ratio": 0.2}}])
+    def test_lengths_that_vary_are_not_checked(self, changes: dict[str, Any]) -> None:
+        run = recorded("rich.json", output_lens=list(range(1, 65)))
+        checks = validity_checks(run, {**WORKLOAD, **changes}, "smoke")
+        skipped = {"input_length", "no_other_traffic", "prompts_not_cached"}
+        assert not skipped & set(statuses(checks))
+        assert statuses(checks)["output_length"] == "pass"
+
+    @pytest.mark.parametrize(
+        ("published", "status"),
+        [
+            ({"output_throughput": 1152.0}, "pass"),
+            ({"output_throughput": 1151.0}, "invalid"),
+            ({"mean_tpot_ms": 25.0}, "pass"),
+            ({"mean_tpot_ms": 26.0}, "invalid"),
+        ],
+    )
+    def test_too_good_to_be_true(self, published: dict[str, float], status: str) -> None:
+        checks = validity_checks(recorded("rich.json"), WORKLOAD, "smoke", published)
+        assert statuses(checks)["plausible_speed"] == status
+
+
+def judged(run: Run, requests: int = 128, spread_max: float = SPREAD_MAX) -> dict[str, str]:
+    workload = {**WORKLOAD, "warmup_prompts": 0, "sizes": {"smoke": requests}, "spread_max": spread_max}
+    return {
+        name: status for name, status in statuses(validity_checks(run, workload, "smoke")).items() if status != "pass"
+    }
+
+
+HONEST = simulate(128, 32, 0)
+
+
+def changed(**changes: Any) -> Run:
+    return simulated({**HONEST, **changes})
+
+
+class TestLiars:
+    """What a server that lies looks like to the client, and in the counters, made from an honest run."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("requests", [64, 128])
+    def test_an_honest_server(self, requests: int, seed: int) -> None:
+        assert judged(simulated(simulate(requests, 32, seed)), requests) == {}
+
+    def test_an_older_client_without_percentiles(self) -> None:
+        assert judged(simulated({key: value for key, value in HONEST.items() if "itl_ms" not in key})) == {}
+
+    def test_cut_streams(self) -> None:
+        """No usage arrives: the client counts the tokens of the text, which is empty under a reasoning parser."""
+        cut = changed(itls=[[]] * 128, output_lens=[0] * 128, total_output_tokens=0)
+        assert judged(cut) == {"output_length": "invalid"}
+        one_token = changed(itls=[[]] * 128, output_lens=[1] * 128, total_output_tokens=128)
+        assert judged(one_token)["output_length"] == "invalid"
+
+    def test_cut_streams_that_claim_all_tokens(self) -> None:
+        assert judged(changed(itls=[[]] * 128))["answers_streamed"] == "invalid"
+        one_cut = [[], *HONEST["itls"][1:]]
+        assert judged(changed(itls=one_cut)) == {"answers_streamed": "invalid"}
+
+    def test_drafts_that_explain_everything(self) -> None:
+        instant = changed(ttfts=[0.001] * 128, itls=[[0.0002]] * 128, duration=0.005)
+        counted = {"drafts": 128.0, "accepted_tokens": 128.0 * 10000}
+        before = {**(instant.counters["before"] or {}), **dict.fromkeys(counted, 0.0)}
+        counters = {**instant.counters, "before": before, "after": {**(instant.counters["after"] or {}), **counted}}
+        found = judged(Run(instant.client, counters))
+        assert (found["plausible_speed"], found["answers_streamed"]) == ("invalid", "warn")
+
+    def test_few_chunks_that_claim_all_tokens(self) -> None:
+        long_gaps = [[sum(gaps) / 20] * 20 for gaps in HONEST["itls"]]
+        assert judged(changed(itls=long_gaps)) == {"answers_streamed": "warn"}
+
+    @pytest.mark.parametrize("lengths", [[255] * 128, [256] * 127 + [257], [1] + [256] * 127])
+    def test_wrong_lengths(self, lengths: list[int]) -> None:
+        assert judged(changed(output_lens=lengths))["output_length"] == "invalid"
+
+    def test_a_tenth_of_errors(self) -> None:
+        lengths = [0] * 13 + [256] * 115
+        found = judged(changed(completed=115, failed=13, output_lens=lengths, errors=["Bad Gateway"] * 13 + [""] * 115))
+        assert found["all_requests_completed"] == "invalid"
+
+    def test_a_cache_that_answers_without_the_server(self) -> None:
+        assert judged(simulated(HONEST, output_tokens=0.0)) == {"no_other_traffic": "invalid"}
+
+    def test_a_cache_that_counts(self) -> None:
+        instant = {"ttfts": [0.001] * 128, "itls": [[0.00002] * 255] * 128, "duration": 0.03}
+        assert judged(changed(**instant)) == {"plausible_speed": "invalid"}
+
+    @pytest.mark.parametrize("tokens", [1.02, 0.98])
+    def test_counters_that_do_not_match(self, tokens: float) -> None:
+        assert judged(simulated(HONEST, output_tokens=tokens * 128 * 256)) == {"no_other_traffic": "invalid"}
+
+    def test_a_server_that_counts_nothing(self) -> None:
+        run = simulated(HONEST)
+        blind = {**run.counters, "before": IDLE, "after": IDLE}
+        assert judged(Run(run.client, blind)) == {"no_other_traffic": "invalid"}
+
+    @pytest.mark.parametrize("share", [0.5, 1.0])
+    def test_slow_half_of_the_time(self, share: float) -> None:
+        """A third of the speed in every second period."""
+        period = share * HONEST["duration"] / 2
+        run = simulated(simulate(128, 32, 0, lambda now: 3.0 if now % (2 * period) >= period else 1.0))
+        assert judged(run)["even_speed"] == "warn"
+        assert judged(run, spread_max=0) == {}
+
+    def test_slow_for_moments_that_every_request_sees(self) -> None:
+        """Where few gaps are due to the prompts of others, the gaps tell."""
+        assert judged(simulated(simulate(32, 4, 0)), 32) == {}
+        run = simulated(simulate(32, 4, 0, lambda now: 4.0 if now % 1.0 < 0.5 else 1.0))
+        assert judged(run, 32) == {"even_speed": "warn"}
+
+    def test_slow_for_every_second_request(self) -> None:
+        gaps = [[3 * gap for gap in gaps] if index % 2 else gaps for index, gaps in enumerate(HONEST["itls"])]
+        assert judged(changed(itls=gaps, duration=2 * HONEST["duration"]))["even_speed"] == "warn"
+
+    def test_time_that_no_latency_shows(self) -> None:
+        """Answers whose connection stays open after the last token, so that the next request waits."""
+        assert judged(changed(duration=2.5 * HONEST["duration"])) == {"slots_filled": "invalid"}
+
+
+def test_every_message_says_something() -> None:
+    checks: list[Check] = validity_checks(recorded("rich.json"), WORKLOAD, "smoke")
+    assert all(check.message for check in checks)

@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module smoke_benchmark, whole, against a server that lies in every way it knows; only the client is a stand-in.
+
+tests/e2e has the real client.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hgx.inference.plugins.modules import smoke_benchmark
+from ansible_collections.hgx.inference.tests.support.liar_server import LIES, LiarServer
+
+CLIENT = Path(__file__).parents[2] / "support" / "bench_client.py"
+# The lie, the verdict, and the check that sees through it.
+VERDICTS = {
+    "none": ("pass", ""),
+    "cut": ("invalid", "output_length"),
+    "cut-claim": ("invalid", "answers_streamed"),
+    "few-chunks": ("warn", "answers_streamed"),
+    "lengths": ("invalid", "output_length"),
+    "errors": ("invalid", "all_requests_completed"),
+    "slow-half": ("warn", "even_speed"),
+    "slow-requests": ("warn", "even_speed"),
+    "cache": ("invalid", "no_other_traffic"),
+    "cache-counts": ("invalid", "plausible_speed"),
+    "counters": ("invalid", "no_other_traffic"),
+    "uncounted": ("invalid", "no_other_traffic"),
+    "linger": ("invalid", "slots_filled"),
+    "traffic": ("invalid", "no_other_traffic"),
+}
+
+
+def benchmark(folder: Path, base_url: str, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    (folder / "vllm").write_text(f"#!{sys.executable}\n{CLIENT.read_text()}")
+    (folder / "vllm").chmod(0o755)
+    (folder / "python3").symlink_to(sys.executable)
+    arguments = {
+        "client_command": ["/usr/bin/env", f"PATH={folder}", f"TMPDIR={folder}"],
+        "base_url": base_url,
+        "model": "moonshotai/Kimi-K2.6",
+        "served_model_name": "kimi-k2.6",
+        "workload": {
+            "input_len": 64,
+            "output_len": 32,
+            "max_concurrency": 4,
+            "warmup_prompts": 4,
+            "sizes": {"smoke": 8},
+            "time_limit_s": 60,
+        },
+        "size": "smoke",
+        "thresholds": [{"metric": "steady_output_throughput", "op": ">=", "value": 1}],
+        "results_dir": str(folder),
+    }
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        smoke_benchmark.main()
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def test_every_lie_is_tried() -> None:
+    assert set(VERDICTS) == set(LIES)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_never_a_pass(lie: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LiarServer(0, lie) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        result = benchmark(tmp_path, f"http://127.0.0.1:{server.server_address[1]}", capsys)
+        server.shutdown()
+    verdict, check = VERDICTS[lie]
+    assert result["verdict"] == verdict, result
+    checks = json.loads(Path(result["result_path"]).read_text())["checks"]
+    assert check in {found["name"] for found in checks if found["status"] == verdict} | {""}
+
+
+def test_a_wrong_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = benchmark(tmp_path, "http://127.0.0.1:1", capsys)
+    assert (result["failed"], result["verdict"]) == (True, "invalid")

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook sweep on this machine, against a server and a client that are stand-ins."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.hgx.inference.tests.support.liar_server import LiarServer
+
+ROOT = Path(__file__).parents[2]
+
+
+def sweep(folder: Path, server: LiarServer, *options: str) -> subprocess.CompletedProcess[str]:
+    client = ROOT / "tests" / "support" / "bench_client.py"
+    (folder / "vllm").write_text(f"#!{sys.executable}\n{client.read_text()}")
+    (folder / "vllm").chmod(0o755)
+    if not (folder / "python3").exists():
+        (folder / "python3").symlink_to(sys.executable)
+    variables: dict[str, Any] = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+        "recipe_file": str(ROOT / "recipes" / "tiny_kimi_cpu.yml"),
+        "smoke_benchmark_client_command": ["/usr/bin/env", f"PATH={folder}", f"TMPDIR={folder}"],
+        "smoke_benchmark_base_url": f"http://127.0.0.1:{server.server_address[1]}",
+        "smoke_benchmark_results_dir": str(folder / "state"),
+        "smoke_benchmark_fetch_dir": str(folder / "results"),
+        "smoke_benchmark_sweep_concurrencies": [1, 4],
+    }
+    inventory = {"inference": {"hosts": {"node": variables}}}
+    (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    command = ["ansible-playbook", "playbooks/sweep.yml", "-i", str(folder / "hosts.yml"), *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_the_front(tmp_path: Path) -> None:
+    with LiarServer(0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        planned = sweep(tmp_path, server, "--check")
+        assert planned.returncode == 0, planned.stdout + planned.stderr
+        assert "Would benchmark" in planned.stdout
+        assert not (tmp_path / "results").exists()
+        assert not server.counters
+        done = sweep(tmp_path, server)
+        server.lie = "cut"
+        lied = sweep(tmp_path, server)
+        server.shutdown()
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = sorted((tmp_path / "results" / "node").glob("*-sweep.json"))
+    front = json.loads(first.read_text())
+    assert (front["format"], front["recipe_point"]) == (1, "concurrency 4")
+    assert [(point["name"], point["concurrency"]) for point in front["points"]] == [
+        ("concurrency 1", 1),
+        ("concurrency 4", 4),
+    ]
+    one, four = (point["metrics"]["steady_output_throughput"] for point in front["points"])
+    assert 2 < four / one < 5
+    assert lied.returncode == 0, lied.stdout + lied.stderr
+    assert [(point["verdict"], point["metrics"]) for point in json.loads(second.read_text())["points"]] == [
+        ("invalid", {}),
+        ("invalid", {}),
+    ]

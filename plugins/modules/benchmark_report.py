@@ -24,7 +24,9 @@ options:
     type: path
     required: true
   host:
-    description: Name of the host whose run is reported. Without it the reports of all results in O(dest) are made again.
+    description:
+      - Name of the host whose run is reported.
+      - Without it the reports of all results in O(dest) are made again.
     type: str
   result:
     description:
@@ -33,7 +35,8 @@ options:
     type: path
   outcome:
     description:
-      - What M(hgx.inference.smoke_benchmark) has returned. If it judged an earlier result again, this judgement is shown.
+      - What M(hgx.inference.smoke_benchmark) has returned. If it judged an earlier result again, this judgement is
+        shown.
       - Without O(result) its C(msg) says why nothing was measured.
     type: dict
     default: {}

@@ -48,7 +48,7 @@ def requests_of(client: Mapping[str, Any]) -> list[Request]:
     """Return the completed requests in the order of their start."""
     latencies = client.get("e2els") or client.get("latencies") or []
     columns = (client.get("start_times") or [], client.get("ttfts") or [], latencies, client.get("output_lens") or [])
-    completed = sorted(row for row in zip(*columns) if row[3])
+    completed = sorted(row for row in zip(*columns, strict=False) if row[3])
     first = completed[0][0] if completed else 0.0
     return [Request(start - first, ttft, latency, tokens) for start, ttft, latency, tokens in completed]
 
@@ -127,7 +127,7 @@ def throughput(
         if value
     ]
     heights = svg.spread([y(value) for value, _name, _class in marks], 16, 34, bottom)
-    for (value, name, class_), label_y in zip(marks, heights):
+    for (value, name, class_), label_y in zip(marks, heights, strict=True):
         parts.append(svg.line(x.start, y(value), x.end, y(value), class_))
         if narrow:
             continue
@@ -213,7 +213,8 @@ def distribution(name: str, title: str, values: Sequence[float], marks: Sequence
         label = f"{mark.name} {words.figure(mark.value)} {unit}" + (" → beyond the edge" if beyond else "")
         parts.append(svg.text(left + 34, legend_y + 18 * index, label, class_="label"))
     described = ", ".join(f"{mark.name} {words.figure(mark.value)} {unit}" for mark in marks)
-    description = f"Distribution over {len(ordered)} requests, from {words.figure(ordered[0])} to {words.figure(ordered[-1])} {unit}; {described}."
+    extremes = f"from {words.figure(ordered[0])} to {words.figure(ordered[-1])} {unit}"
+    description = f"Distribution over {len(ordered)} requests, {extremes}; {described}."
     height = legend_y + 18 * len(marks) - 8
     return svg.chart(f"cdf-{name}", title, description, width, height, *parts)
 

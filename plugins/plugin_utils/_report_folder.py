@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The results folder on the controller: HOST/RUN.json are results, HOST/RUN/report.* their reports, index.html compares."""
+"""The results folder on the controller.
+
+C(HOST/RUN.json) are results, C(HOST/RUN/report.*) their reports, and C(index.html) compares them.
+"""
 
 from __future__ import annotations
 
@@ -62,10 +65,9 @@ class Folder:
         if record is not None and history.is_sweep(record):
             return self._write_sweep(host, stem, record)
         earlier = self._document(host, stem) if record else None
-        document = build(host, {**_kept(earlier, parts), "result": record}, outcome, self._secrets)
         if record:
             self._forget(host, UNMEASURED)
-        return self._write_report(host, stem, document)
+        return self._write_report(host, stem, {**_kept(earlier, parts), "result": record}, outcome)
 
     def remake(self) -> list[Path]:
         """Write the reports of all results again and return the pages' paths."""
@@ -75,11 +77,10 @@ class Folder:
                 written.append(self._write_sweep(host, stem, record))
             else:
                 earlier = self._document(host, stem) or {}
-                document = build(host, {**earlier, "result": earlier.get("result") or record}, {}, self._secrets)
-                written.append(self._write_report(host, stem, document))
+                written.append(self._write_report(host, stem, {"result": record, **earlier}, {}))
         for host in self._hosts():
-            if document := self._document(host, UNMEASURED):
-                written.append(self._write_report(host, UNMEASURED, document))
+            if unmeasured := self._document(host, UNMEASURED):
+                written.append(self._write_report(host, UNMEASURED, unmeasured, {"msg": unmeasured.get("problem")}))
         return written
 
     def index(self) -> Path:
@@ -132,7 +133,8 @@ class Folder:
     def _page(self, host: str, stem: str) -> str:
         return f"{host}/{stem}/report.html" if (self._path / host / stem / "report.html").exists() else ""
 
-    def _write_report(self, host: str, stem: str, document: dict[str, Any]) -> Path:
+    def _write_report(self, host: str, stem: str, parts: Mapping[str, Any], outcome: Mapping[str, Any]) -> Path:
+        document = build(host, parts, outcome, self._secrets)
         folder = self._path / host / stem
         self._write(folder / "report.json", json.dumps(document, separators=(",", ":")) + "\n")
         self._write(folder / "report.md", render.markdown(document))

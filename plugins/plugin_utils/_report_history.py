@@ -105,7 +105,7 @@ def _group(name: str, newest_first: Sequence[Entry]) -> Group:
             f"{entry.host}: {words.metric_title(metric)} of the newest run is {cell.figure} {METRICS[metric].unit},"
             f" {cell.note} against the best, {words.figure(_metrics(best[metric])[metric])}"
             f" of {words.moment(_time(best[metric]))} on {best[metric].host}."
-            for metric, cell in zip(metrics, cells)
+            for metric, cell in zip(metrics, cells, strict=True)
             if cell.regression
         ]
     hosts = sorted(newest)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages from documents: the templates are those of role smoke_benchmark; every value is escaped and never a template."""
+"""Pages from documents. The templates are those of role smoke_benchmark; values are escaped, and never templates."""
 
 from __future__ import annotations
 

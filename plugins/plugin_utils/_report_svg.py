@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Drawing for the report: scales, ticks and elements of inline SVG. Colours and fonts come from the page's style sheet."""
+"""Scales, ticks and elements of inline SVG. Colours and fonts come from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def chart(
 
 
 def axes(frame: Frame, x_title: str, y_title: str, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> Markup:
-    """Return grid lines, labels and titles of both axes; the y title stands above its axis, to be read without turning."""
+    """Return grid, labels and titles of both axes; the y title stands above its axis, to be read without turning."""
     left, right = frame.x.start, frame.x.end
     bottom, top = frame.y.start, frame.y.end
     parts = [line(left, frame.y(value), right, frame.y(value), "grid") for value in y_ticks]

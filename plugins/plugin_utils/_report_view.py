@@ -362,7 +362,7 @@ def environment(document: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Deployed", words.moment(release["created_at"]) if release.get("created_at") else None),
         ("Server started", words.moment(ran["container_started_at"]) if ran.get("container_started_at") else None),
         ("KV cache", f"{tokens:,} tokens" if isinstance(tokens, int) else None),
-        ("Collection", _joined(" ", "hgx.inference", release["collection_version"]) if release.get("collection_version") else None),
+        ("hgx.inference", release.get("collection_version")),
         *((str(name), str(value)) for name, value in (release.get("env") or {}).items()),
     ]  # fmt: skip
     return [(name, str(value)) for name, value in rows if value]
@@ -371,7 +371,7 @@ def environment(document: Mapping[str, Any]) -> list[tuple[str, str]]:
 def gpus(node: Mapping[str, Any]) -> str:
     """Return the GPUs in words: 8 x NVIDIA B200."""
     names = [str(gpu.get("name") if isinstance(gpu, Mapping) else gpu) for gpu in node.get("gpus") or []]
-    return ", ".join(f"{names.count(name)} × {name}" for name in dict.fromkeys(names))
+    return ", ".join(f"{names.count(name)} {words.TIMES} {name}" for name in dict.fromkeys(names))
 
 
 def _joined(separator: str, *parts: Any) -> str:
@@ -486,8 +486,8 @@ def notes(document: Mapping[str, Any]) -> Iterable[str]:
     interval = result.get("steady_interval")
     known = f", known to ±{words.figure(interval)} tok/s (95 %, conservative)" if interval else ""
     yield (
-        "Whole-run throughput includes ramp-up and drain, so it grows with the number of requests; the steady state leaves"
-        f" both out: concurrency × mean output / mean latency (Little's law){known}."
+        "Whole-run throughput includes ramp-up and drain, so it grows with the number of requests; the steady state"
+        f" leaves both out: concurrency {words.TIMES} mean output / mean latency (Little's law){known}."
     )
     waves = count / concurrency
     if waves < 16:
@@ -500,7 +500,7 @@ def notes(document: Mapping[str, Any]) -> Iterable[str]:
             "The prompts are random tokens. They depress the acceptance of drafts and spread experts unlike real text,"
             " so they are for comparison with published figures, not a forecast for your traffic."
         )
-    yield "ITL is the time between streamed chunks, which hold several tokens with speculative decoding; TPOT is per token."
+    yield "ITL is the time between chunks, which hold several tokens with speculative decoding; TPOT is per token."
     if len(result.get("repetitions") or []) < 2:
         yield "One run. What differs from run to run shows only when it is repeated."
     if document.get("node") and not (document["node"] or {}).get("gpus"):

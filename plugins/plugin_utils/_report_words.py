@@ -15,6 +15,7 @@ from ..module_utils._metrics import HIGHER, METRICS
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 STATUS_WORDS = {PASS: "pass", WARN: "warning", FAIL: "fail", INVALID: "invalid", "skipped": "skipped"}
 STATUS_SYMBOLS = {PASS: "✓", WARN: "!", FAIL: "✗", INVALID: "?", "skipped": NOTHING}
 

@@ -10,6 +10,7 @@ The figures are drawn at random around the published ones. No such run has taken
 from __future__ import annotations
 
 import heapq
+import json
 import random
 import sys
 from collections.abc import Mapping
@@ -21,8 +22,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.hgx.inference.plugins.module_utils import _benchmark as benchmark
-from ansible_collections.hgx.inference.plugins.module_utils._recipe import resolve
+from ansible_collections.hgx.inference.plugins.module_utils import _benchmark as benchmark  # noqa: E402
+from ansible_collections.hgx.inference.plugins.module_utils._metrics import METRICS  # noqa: E402
+from ansible_collections.hgx.inference.plugins.module_utils._recipe import resolve  # noqa: E402
+from ansible_collections.hgx.inference.plugins.plugin_utils._report_folder import Folder  # noqa: E402
 
 RECIPE = "kimi_k2_6_hgx_b200"
 TITLE_NOTE = " (made-up figures)"
@@ -109,32 +112,33 @@ def result(
     chosen = recipe()
     workload, published = chosen["benchmark"], chosen["published"]
     measured = client(workload["sizes"][size], workload, seed, slowdown)
-    output = float(measured["total_output_tokens"])
-    counters = {
-        "before": dict.fromkeys(("drafts", "draft_tokens", "accepted_tokens", "preemptions", "output_tokens"), 0.0),
-        "after": {
-            "drafts": output / 2.12,
-            "draft_tokens": 3 * output / 2.12,
-            "accepted_tokens": output / 2.12 * 1.12,
-            "preemptions": 0.0,
-            "output_tokens": output,
-        },
+    latencies = measured["latencies"]
+    mean = sum(latencies) / len(latencies)
+    found = {
+        **measured,
+        "steady_output_throughput": workload["max_concurrency"] * workload["output_len"] / mean,
+        "warm_mean_ttft_ms": 1000 * sum(measured["ttfts"][32:]) / max(len(latencies) - 32, 1),
+        "tokens_per_chunk": 2.1,
+        "acceptance_length": 2.12,
+        "preemptions": 0.0,
+        "duration_s": measured["duration"],
     }
-    run = benchmark.Run(measured, counters)
-    metrics = benchmark.compute_metrics(run)
+    metrics = {name: float(found[name]) for name in METRICS if name in found}
     limits = benchmark.limits_for(chosen["thresholds"], published, workload["sizes"], size)
     thresholds = benchmark.threshold_checks(limits, metrics, published)
     completed = f"{measured['completed']} of {measured['completed']} requests completed, 0 failed"
     conditions = [
         benchmark.Check("all_requests_completed", benchmark.PASS, completed),
         benchmark.Check("output_length", benchmark.PASS, "the answers have 2048 tokens, 2048 were asked for"),
-        benchmark.Check("no_other_traffic", benchmark.PASS, f"the server produced {output:.0f} tokens"),
+        benchmark.Check(
+            "no_other_traffic", benchmark.PASS, f"the server produced {measured['total_output_tokens']} tokens"
+        ),
     ]
-    interval = benchmark.steady_interval(run, metrics)
+    deviation = (sum((latency - mean) ** 2 for latency in latencies) / len(latencies)) ** 0.5
+    interval = metrics["steady_output_throughput"] * 1.96 * deviation / mean / len(latencies) ** 0.5
     hints = ["Tokens take too long although drafts are accepted: look at clocks, NVLink, all-reduce fusion, KV type."]
-    argv = benchmark.client_argv(
-        workload, size, "http://127.0.0.1:8001", "moonshotai/Kimi-K2.6", chosen["engine"]["served_model_name"]
-    )
+    argv = ["vllm", "bench", "serve", "--backend", "openai-chat", "--base-url", "http://127.0.0.1:8001"]
+    argv += ["--model", "moonshotai/Kimi-K2.6", "--num-prompts", str(workload["sizes"][size]), "--save-result"]
     return {
         "schema": 1,
         "verdict": benchmark.verdict(conditions, thresholds),
@@ -221,7 +225,7 @@ def document(host: str = "kimi-b200-1", **about: Any) -> dict[str, Any]:
             "created_by": "ops@bastion",
             "collection_version": "0.2.0",
             "image": {"name": "vllm/vllm-openai:cu130-nightly", "digest": "sha256:" + "9b1c44e0d2a7f3b8" * 4},
-            "commits": {"moonshotai/Kimi-K2.6": "f2eb120e16f4" + "0" * 28, "lightseekorg/kimi-k2.6-eagle3": "03841b4201bd" + "0" * 28},
+            "commits": {model["repo"]: "f2eb120e16f4" + "0" * 28 for model in chosen["models"]},
             "argv": argv,
             "env": chosen["engine"]["env"],
         },
@@ -231,4 +235,51 @@ def document(host: str = "kimi-b200-1", **about: Any) -> dict[str, Any]:
             "driver": "580.95.05",
             "cuda": "13.0",
         },
-    }  # fmt: skip
+    }
+
+
+def sweep() -> dict[str, Any]:
+    """Return the record of a sweep over concurrencies."""
+    points = [
+        {
+            "name": f"{concurrency} at a time",
+            "concurrency": concurrency,
+            "engine_args": {},
+            "metrics": {
+                "steady_output_throughput": 2350 * concurrency / (concurrency + 20),
+                "mean_tpot_ms": 8.5 + 0.39 * concurrency,
+                "mean_ttft_ms": 210 + 19.5 * concurrency,
+                "acceptance_length": 2.12,
+            },
+        }
+        for concurrency in (1, 2, 4, 8, 16, 32, 64)
+    ]
+    return {"format": 1, "points": points, "recipe_point": "32 at a time", "finished_at": "2026-11-25T18:02:00Z"}
+
+
+def write(folder: Path) -> None:
+    """Write results of two hosts, one of which has become slower, and a sweep, and all reports."""
+    runs: list[tuple[str, dict[str, Any]]] = [
+        ("kimi-b200-1", {"size": "full", "seed": 1, "finished_at": "2026-11-23T09:12:40Z"}),
+        ("kimi-b200-1", {"size": "full", "seed": 2, "finished_at": "2026-11-24T10:44:02Z"}),
+        ("kimi-b200-1", {"size": "full", "seed": 0, "finished_at": "2026-11-25T16:31:45Z"}),
+        ("kimi-b200-2", {"size": "full", "seed": 3, "finished_at": "2026-11-24T11:02:20Z"}),
+        ("kimi-b200-2", {"size": "full", "seed": 4, "slowdown": 1.22, "finished_at": "2026-11-25T17:20:09Z"}),
+        ("kimi-b200-2", {"size": "smoke", "seed": 5, "finished_at": "2026-11-25T17:40:31Z"}),
+    ]
+    made = Folder(folder, dry=False)
+    for host, about in runs:
+        parts = document(host, **about)
+        stem = f"{about['finished_at'].replace('-', '').replace(':', '')}-{about['size']}"
+        (folder / host).mkdir(parents=True, exist_ok=True)
+        (folder / host / f"{stem}.json").write_text(json.dumps(parts["result"]), encoding="utf-8")
+        made.report(host, folder / host / f"{stem}.json", parts, {})
+    path = folder / "kimi-b200-1" / "20261125T180200Z-sweep.json"
+    path.write_text(json.dumps(sweep()), encoding="utf-8")
+    made.report("kimi-b200-1", path, {}, {})
+    made.index()
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))
+    print(f"{sys.argv[1]}/index.html")

@@ -95,12 +95,12 @@ def throughput(
 ) -> Markup:
     """Draw output tokens per second over time, and below the requests under way."""
     narrow = width < 600
-    height, strip = (300, 44) if narrow else (340, 56)
+    height, strip, head = (320, 44, 60) if narrow else (340, 56, 34)
     bottom = height - 60 - (strip + 22 if series.running else 0)
     end = series.interval_s * len(series.rates)
     top = svg.nice_ceiling(max([*series.rates, steady or 0, published or 0]))
     x = svg.Scale(0, end, 58, width - (14 if narrow else 190))
-    y = svg.Scale(0, top, bottom, 34)
+    y = svg.Scale(0, top, bottom, head)
     frame = svg.Frame(x, y, width, height)
     parts = [svg.axes(frame, "seconds", "output tokens / s", x.ticks(5 if narrow else 10), y.ticks(5))]
     if steady and interval:
@@ -126,23 +126,16 @@ def throughput(
         )
         if value
     ]
-    heights = svg.spread([y(value) for value, _name, _class in marks], 16, 34, bottom)
+    heights = svg.spread([y(value) for value, _name, _class in marks], 16, head, bottom)
     for (value, name, class_), label_y in zip(marks, heights, strict=True):
         parts.append(svg.line(x.start, y(value), x.end, y(value), class_))
         if narrow:
             continue
         parts.append(svg.text(x.end + 10, label_y + 4, name, class_=f"label {class_}-text"))
-    if narrow and marks:
-        legend_x = x.end
-        parts.append(
-            svg.text(
-                legend_x,
-                14,
-                ", ".join(f"{'╌╌' if c == 'published' else '──'} {n}" for _v, n, c in marks),
-                "end",
-                "tick",
-            )
-        )
+    if narrow:
+        for index, (_value, name, class_) in enumerate(marks):
+            parts.append(svg.line(170 * index, 10, 170 * index + 24, 10, class_))
+            parts.append(svg.text(170 * index + 32, 14, name, class_="label"))
     if series.running:
         parts.append(_running(series, x, height - 26 - strip, height - 26, narrow))
     low, high = min(series.rates), max(series.rates)
@@ -195,7 +188,7 @@ def distribution(name: str, title: str, values: Sequence[float], marks: Sequence
     x = svg.Scale(max(0.0, low - pad), high + pad, left, right)
     y = svg.Scale(0, 100, bottom, top)
     frame = svg.Frame(x, y, width, 0)
-    parts = [svg.axes(frame, unit, "% of requests", x.ticks(4), [0, 25, 50, 75, 100])]
+    parts = [svg.axes(frame, unit, "% of requests", x.ticks(5), [0, 25, 50, 75, 100])]
     points = [(x.start, y(0))]
     for index, value in enumerate(ordered):
         point = (x(value), y(100 * (index + 1) / len(ordered)))
@@ -210,7 +203,7 @@ def distribution(name: str, title: str, values: Sequence[float], marks: Sequence
         at = x.end if beyond else x(mark.value)
         parts.append(svg.line(at, y(0), at, y(100), mark.class_))
         parts.append(svg.line(left, legend_y + 18 * index - 4, left + 26, legend_y + 18 * index - 4, mark.class_))
-        label = f"{mark.name} {words.figure(mark.value)} {unit}" + (" → beyond the edge" if beyond else "")
+        label = f"{mark.name} {words.figure(mark.value)} {unit}" + (", off the scale" if beyond else "")
         parts.append(svg.text(left + 34, legend_y + 18 * index, label, class_="label"))
     described = ", ".join(f"{mark.name} {words.figure(mark.value)} {unit}" for mark in marks)
     extremes = f"from {words.figure(ordered[0])} to {words.figure(ordered[-1])} {unit}"
@@ -260,13 +253,13 @@ def acceptance(rows: Sequence[tuple[str, float, list[float]]]) -> Markup | None:
     if not shown:
         return None
     positions = max(len(rates) for _name, _length, rates in shown)
-    width, left, top, bottom = SMALL + 130.0, 44.0, 40.0, 190.0
+    width, left, top, bottom = SMALL + 30.0, 44.0, 40.0, 190.0
     x = svg.Scale(0, positions, left, width - 10)
     y = svg.Scale(0, 100, bottom, top)
     frame = svg.Frame(x, y, width, 0)
     parts = [svg.axes(frame, "position of the draft token", "% accepted", [], [0, 25, 50, 75, 100])]
     slot = (x.end - x.start) / positions
-    bar = min(44.0, slot * 0.7 / len(shown))
+    bar = min(40.0, slot * 0.7 / len(shown))
     for position in range(positions):
         centre = x(position + 0.5)
         parts.append(svg.text(centre, bottom + 18, str(position + 1), "middle", "tick"))
@@ -309,15 +302,16 @@ def startup(phases: Sequence[Phase], width: float = WIDE) -> Markup | None:
 
 def bullet(found: KeyFigure) -> Markup | None:
     """Draw a figure as a bar, with a tall tick where it was published and a dashed one where the limit is."""
-    if found.value is None or not found.published:
+    if found.value is None or (found.target is None and found.limit is None):
         return None
     width = 200.0
-    x = svg.Scale(0, 1.12 * max(found.value, found.published, found.limit or 0), 0, width)
+    x = svg.Scale(0, 1.12 * max(found.value, found.target or 0, found.limit or 0), 0, width)
     parts = [svg.rect(0, 6, width, 10, "track"), svg.rect(0, 6, x(found.value), 10, "bar fill0")]
-    parts.append(svg.line(x(found.published), 1, x(found.published), 21, "published solid"))
-    if found.limit is not None and found.limit != found.published:
-        parts.append(svg.line(x(found.limit), 3, x(found.limit), 19, "limit"))
-    limit = f", limit {words.figure(found.limit)}" if found.limit is not None else ""
+    if found.target is not None:
+        parts.append(svg.line(x(found.target), 1, x(found.target), 21, "published solid"))
+    if found.limit is not None and found.limit != found.target:
+        parts.append(svg.line(x(found.limit), 2, x(found.limit), 20, "limit"))
+    limit = f", limit {words.figure(found.limit)}" if found.limit is not None and found.target is not None else ""
     described = f"{found.figure} {found.unit}, {found.reference}{limit}"
     return svg.chart(
         f"bullet-{found.metric.replace('_', '-')}", found.title, described, width, 22, *parts, class_="bullet"
@@ -372,22 +366,18 @@ def front(points: Sequence[Point], x_title: str, name: str, width: float = 500) 
     parts = [svg.axes(frame, x_title, "output tokens / s", x.ticks(5), y.ticks(5))]
     ordered = sorted(points)
     parts.append(svg.polyline([(x(point.x), y(point.y)) for point in ordered], "steady"))
-    for point in ordered:
+    label_heights = svg.spread([y(point.y) + 8 for point in ordered], 15, top, bottom - 12)
+    for point, label_y in zip(ordered, label_heights, strict=True):
         title = f"{point.label}: {words.figure(point.y)} tok/s at {words.figure(point.x)} {x_title}"
         if point.special:
             parts.append(svg.element("circle", cx=x(point.x), cy=y(point.y), r=10, class_="ring"))
         parts.append(symbol(x(point.x), y(point.y), point.shape, "point", title))
-        leftward = x(point.x) > right - 90
-        offset = 14 if point.special else 9
         label = f"{point.label} ({point.special})" if point.special else point.label
+        # Left of the line's end, right of all others.
+        leftward = x(point.x) > right - 8 * len(label)
+        at = x(point.x) - 14 if leftward else x(point.x) + 14
         parts.append(
-            svg.text(
-                x(point.x) + (-offset if leftward else offset),
-                y(point.y) + 16,
-                label,
-                "end" if leftward else "start",
-                "label",
-            )
+            svg.text(at, label_y - 8 if leftward else label_y + 4, label, "end" if leftward else "start", "label")
         )
     described = "; ".join(f"{point.label}: {words.figure(point.y)} tok/s, {words.figure(point.x)}" for point in ordered)
     return svg.chart(f"front-{name}", f"Throughput against {x_title}", described, width, bottom + 44, *parts)
@@ -407,7 +397,8 @@ def trend(
     parts = [svg.axes(frame, "runs, oldest first", unit, [], y.ticks(4))]
     if reference:
         parts.append(svg.line(left, y(reference), right, y(reference), "published"))
-        parts.append(svg.text(right, y(reference) - 5, f"published {words.figure(reference)}", "end", "tick"))
+        parts.append(svg.line(right - 140, top - 16, right - 116, top - 16, "published"))
+        parts.append(svg.text(right, top - 12, f"published {words.figure(reference)}", "end", "tick"))
     for shape in dict.fromkeys(point.shape for point in points):
         own = [(x(point.x), y(point.y)) for point in points if point.shape == shape]
         if len(own) > 1:

@@ -99,15 +99,16 @@ def _group(name: str, newest_first: Sequence[Entry]) -> Group:
     rows, findings = [], []
     for entry in newest_first:
         latest = newest[entry.host] is entry
-        cells = [_cell(entry, metric, best[metric], entry in valid, latest) for metric in metrics]
+        cells = [_cell(entry, metric, best[metric], valid, latest) for metric in metrics]
         rows.append(_row(entry, cells, latest))
-        findings += [
-            f"{entry.host}: {words.metric_title(metric)} of the newest run is {cell.figure} {METRICS[metric].unit},"
-            f" {cell.note} against the best, {words.figure(_metrics(best[metric])[metric])}"
-            f" of {words.moment(_time(best[metric]))} on {best[metric].host}."
+        worse = [
+            f"{words.metric_title(metric)} {cell.figure} against {words.figure(_metrics(best[metric])[metric])}"
+            f" {METRICS[metric].unit} ({cell.note})"
             for metric, cell in zip(metrics, cells, strict=True)
             if cell.regression
         ]
+        if worse:
+            findings.append(f"{entry.host}, newest run: {'; '.join(worse)}.")
     hosts = sorted(newest)
     result = newest_first[0].document["result"]
     metadata = result.get("metadata") or {}
@@ -128,7 +129,7 @@ def _row(entry: Entry, cells: list[Cell], latest: bool) -> Row:
     document = entry.document
     release = (document.get("release") or {}).get("id")
     return Row(
-        when=words.moment(_time(entry)),
+        when=words.moment(_time(entry), short=True),
         host=entry.host,
         page=entry.page,
         status=verdict(document).status,
@@ -139,14 +140,14 @@ def _row(entry: Entry, cells: list[Cell], latest: bool) -> Row:
     )
 
 
-def _cell(entry: Entry, metric: str, best: Entry, valid: bool, latest: bool) -> Cell:
+def _cell(entry: Entry, metric: str, best: Entry, valid: Sequence[Entry], latest: bool) -> Cell:
     value = _metrics(entry).get(metric)
     if value is None:
         return Cell(words.NOTHING, "", False)
-    if not valid:
-        return Cell(words.figure(value), "not comparable", False)
+    if entry not in valid:
+        return Cell(words.figure(value), "not compared", False)
     if entry is best:
-        return Cell(words.figure(value), "best", False)
+        return Cell(words.figure(value), "best" if len(valid) > 1 else "", False)
     delta = delta_percent(value, _metrics(best)[metric])
     better_is_higher = METRICS[metric].better == HIGHER
     loss = 0.0 if delta is None else -delta if better_is_higher else delta

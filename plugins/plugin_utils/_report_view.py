@@ -47,7 +47,7 @@ class KeyFigure(NamedTuple):
     judged: str
     status: str
     value: float | None = None
-    published: float | None = None
+    target: float | None = None
     limit: float | None = None
 
 
@@ -211,23 +211,27 @@ def key_figures(result: Mapping[str, Any], prices: Sequence[Cost]) -> list[KeyFi
             continue
         judgements = [check for check in result.get("checks") or [] if check["name"] == name and "op" in check]
         statuses = [check["status"] for check in judgements]
-        wanted = judgements[0]["value"] if judgements else None
-        reference = published.get(name, wanted)
-        delta = delta_percent(value, reference)
-        origin = "published" if name in published else "wanted"
+        first = judgements[0] if judgements else {}
+        # With a tolerance a threshold's value is what is wanted, without one it is the limit itself.
+        target = published.get(name, first.get("value") if first.get("tolerance") else None)
+        delta = delta_percent(value, target)
+        if target is not None:
+            reference = f"{'published' if name in published else 'wanted'} {words.figure(target)}"
+        else:
+            reference = f"limit {_limit(first)}" if first else ""
         found.append(
             KeyFigure(
                 metric=name,
                 title=words.metric_title(name),
                 figure=words.figure(value),
                 unit=METRICS[name].unit,
-                reference="" if reference is None else f"{origin} {words.figure(reference)}",
+                reference=reference,
                 delta="" if delta is None else words.signed_percent(delta),
                 judged=words.judged(name, delta),
                 status=max(statuses, key=_RANK.index) if statuses else "",
                 value=value,
-                published=reference,
-                limit=judgements[0]["limit"] if judgements else None,
+                target=target,
+                limit=first.get("limit"),
             )
         )
     if prices and found:

@@ -16,6 +16,12 @@ from ..module_utils._metrics import HIGHER, METRICS
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+_JOINED = "\N{NO-BREAK SPACE}"
+# Not strftime's, which depend on who looks.
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 STATUS_WORDS = {PASS: "pass", WARN: "warning", FAIL: "fail", INVALID: "invalid", "skipped": "skipped"}
 STATUS_SYMBOLS = {PASS: "✓", WARN: "!", FAIL: "✗", INVALID: "?", "skipped": NOTHING}
 
@@ -44,14 +50,14 @@ def metric_title(name: str) -> str:
 
 
 def figure(value: float | None) -> str:
-    """Return a figure with four digits that count: 1,408, 373.2, 44.50 and 2.100; a whole number as it is."""
+    """Return a figure with as many digits as count: 1,408, 373.2, 44.50 and 2.10; a whole number as it is."""
     if value is None:
         return NOTHING
     size = abs(value)
     if size >= 1000 or float(value).is_integer():
         written = f"{value:,.0f}"
     else:
-        written = f"{value:.1f}" if size >= 100 else f"{value:.2f}" if size >= 10 else f"{value:.3f}"
+        written = f"{value:.1f}" if size >= 100 else f"{value:.2f}"
     return written.replace("-", MINUS)
 
 
@@ -83,21 +89,26 @@ def duration(seconds: float | None) -> str:
     """Return a duration: 0.82 s, 42.0 s, 12 min 25 s, 1 h 2 min."""
     if seconds is None:
         return NOTHING
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{minutes // 60} h {minutes % 60} min"
+    if seconds < 60:
+        written = f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    elif minutes < 60:
+        written = f"{minutes} min {rest} s"
+    else:
+        written = f"{minutes // 60} h {minutes % 60} min"
+    return written.replace(" ", _JOINED)
 
 
-def moment(written: str | None) -> str:
-    """Return a record's time for people, or as it is written if it is none."""
+def moment(written: str | None, short: bool = False) -> str:
+    """Return a record's time for people, or as it is written if it is none: 25 November 2026, 16:31 UTC."""
     try:
         time = datetime.strptime(str(written)[:19], "%Y-%m-%dT%H:%M:%S")
     except ValueError:
         return str(written or NOTHING)
-    return f"{time.day} {time:%B %Y, %H:%M} UTC"
+    month = _MONTHS[time.month - 1]
+    if short:
+        return f"{time.day} {month[:3]} {time.year}, {time:%H:%M}".replace(" ", _JOINED)
+    return f"{time.day} {month} {time.year}, {time:%H:%M} UTC"
 
 
 def usd(amount: float) -> str:

@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT / "collections"))
 from ansible_collections.hgx.inference.plugins.module_utils import _benchmark as benchmark  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._metrics import METRICS  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._recipe import resolve  # noqa: E402
+from ansible_collections.hgx.inference.plugins.plugin_utils._report_charts import percentile  # noqa: E402
 from ansible_collections.hgx.inference.plugins.plugin_utils._report_folder import Folder  # noqa: E402
 
 RECIPE = "kimi_k2_6_hgx_b200"
@@ -99,10 +100,8 @@ def client(count: int, workload: Mapping[str, Any], seed: int = 0, slowdown: flo
 
 
 def _statistics(values: list[float]) -> dict[str, float]:
-    ordered = sorted(values)
-    shares = {"median": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-    found = {name: ordered[round(share * (len(ordered) - 1))] for name, share in shares.items()}
-    return {"mean": sum(values) / len(values), **found}
+    shares = {"median": 50, "p90": 90, "p95": 95, "p99": 99}
+    return {"mean": sum(values) / len(values), **{name: percentile(values, share) for name, share in shares.items()}}
 
 
 def result(

@@ -397,8 +397,10 @@ def trend(
     parts = [svg.axes(frame, "runs, oldest first", unit, [], y.ticks(4))]
     if reference:
         parts.append(svg.line(left, y(reference), right, y(reference), "published"))
-        parts.append(svg.line(right - 140, top - 16, right - 116, top - 16, "published"))
-        parts.append(svg.text(right, top - 12, f"published {words.figure(reference)}", "end", "tick"))
+        label = f"published {words.figure(reference)}"
+        dash = right - 7 * len(label) - 10
+        parts.append(svg.line(dash - 24, top - 16, dash, top - 16, "published"))
+        parts.append(svg.text(right, top - 12, label, "end", "tick"))
     for shape in dict.fromkeys(point.shape for point in points):
         own = [(x(point.x), y(point.y)) for point in points if point.shape == shape]
         if len(own) > 1:

@@ -94,9 +94,9 @@ class Folder:
             document = self._document(host, stem) or build(host, {"result": record}, {}, self._secrets)
             entries.append(history.Entry(host, stem, document, page))
         unmeasured = [
-            (host, self._page(host, UNMEASURED), str(document.get("problem") or "The benchmark did not run."))
+            (host, self._page(host, UNMEASURED), str(found.get("problem") or "The benchmark did not run."))
             for host in self._hosts()
-            if (document := self._document(host, UNMEASURED))
+            if (found := self._document(host, UNMEASURED))
         ]
         text = render.page(
             "index.html.j2",

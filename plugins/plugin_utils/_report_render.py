@@ -28,22 +28,18 @@ EVIDENCE_LENGTH = 600
 def html(document: Mapping[str, Any], index: str = "") -> str:
     """Return the page of C(document); C(index) is the relative address of the page of all runs."""
     shown = view(document)
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(view=shown, charts=drawings(document, shown), style=style(), index=index)
-    )
+    return page("report.html.j2", view=shown, charts=drawings(document, shown), index=index)
 
 
 def markdown(document: Mapping[str, Any]) -> str:
     """Return the same as C(html), without drawings, as Markdown."""
-    text = _environment().get_template("report.md.j2").render(view=view(document))
+    text = _plain().get_template("report.md.j2").render(view=view(document))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
 def page(template: str, **variables: Any) -> str:
-    """Return a page of another template."""
-    return _environment().get_template(template).render(style=style(), **variables)
+    """Return the page of a template."""
+    return _pages().get_template(template).render(style=style(), **variables)
 
 
 def drawings(document: Mapping[str, Any], shown: View) -> dict[str, Any]:
@@ -76,14 +72,23 @@ def style() -> Markup:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def _pages() -> jinja2.Environment:
+    return _environment(autoescape=True)
+
+
+@functools.cache
+def _plain() -> jinja2.Environment:
+    return _environment(finalize=md)
+
+
+def _environment(**how_to_escape: Any) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=jinja2.select_autoescape(enabled_extensions=("html.j2",), default=False),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        **how_to_escape,
     )
     environment.filters.update(
         status_word=lambda status: words.STATUS_WORDS.get(status, "not measured"),
@@ -93,11 +98,10 @@ def _environment() -> jinja2.Environment:
         metric_title=words.metric_title,
         unit=lambda metric: METRICS[metric].unit,
         symbol_of=symbol_of,
-        address=lambda path: urllib.parse.quote(path),
+        address=urllib.parse.quote,
         evidence=evidence,
         breakable=breakable,
-        md=md,
-        indented=lambda text: "\n".join(f"    {line}" for line in text.split("\n")),
+        fenced=fenced,
     )
     return environment
 
@@ -125,5 +129,13 @@ def symbol_of(index: int) -> Markup:
 
 
 def md(value: Any) -> str:
-    """Return text that Markdown shows as it is, in one line."""
+    """Return text that Markdown shows as it is, in one line; a block of code as it is."""
+    if isinstance(value, Markup):
+        return value
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", " ".join(str(value).split()))
+
+
+def fenced(text: str) -> Markup:
+    """Return a block of code, in a fence that the code cannot close."""
+    fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", text) or [""]))
+    return Markup(f"{fence}sh\n{text}\n{fence}")

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..module_utils._benchmark import without_secrets
+from ..module_utils._scrub import MASK, scrub
 
 FORMAT = 1
 PARTS = ("result", "functional", "acceptance", "startup", "release", "node")
 # What an earlier result gets from judging it again.
 JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "steady_interval")
 
-HIDDEN = "***"
 _SECRET_NAME = re.compile(r"(?:^|[_-])(?:key|token|password|secret)s?$", re.IGNORECASE)
-_SECRET_TEXTS = (
-    re.compile(r"\bhf_[A-Za-z0-9]{8,}"),
-    re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"),
-    re.compile(r"(?<=Bearer )[^\s'\"$]+", re.IGNORECASE),
-    # KEY=value, but not KEY="$(command)"
-    re.compile(r"(?<=KEY=|KEN=|ORD=|RET=)[^\s'\"$]+"),
-)
 
 
 def build(host: str, parts: Mapping[str, Any], outcome: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
@@ -46,7 +39,7 @@ def build(host: str, parts: Mapping[str, Any], outcome: Mapping[str, Any], secre
     return hidden
 
 
-def scrubbed(value: Any, secrets: Iterable[str], name: str = "") -> Any:
+def scrubbed(value: Any, secrets: Sequence[str], name: str = "") -> Any:
     """Return C(value), the content of C(name), without C(secrets) and without what looks like one."""
     if isinstance(value, Mapping):
         return {scrubbed(key, secrets): scrubbed(inner, secrets, str(key)) for key, inner in value.items()}
@@ -56,10 +49,4 @@ def scrubbed(value: Any, secrets: Iterable[str], name: str = "") -> Any:
         return [scrubbed(item, secrets) for item in value]
     if not isinstance(value, str):
         return value
-    if _SECRET_NAME.search(name) and value:
-        return HIDDEN
-    for secret in secrets:
-        value = value.replace(secret, HIDDEN)
-    for pattern in _SECRET_TEXTS:
-        value = pattern.sub(HIDDEN, value)
-    return value
+    return MASK if value and _SECRET_NAME.search(name) else scrub(value, secrets)

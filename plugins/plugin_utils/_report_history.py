@@ -24,8 +24,8 @@ TOLERANCES = {
     "mean_ttft_ms": 20.0,
     "acceptance_length": 5.0,
 }
-# What of a workload says how it is run, not what it is.
-_NO_LOAD = {"sizes", "time_limit_s", "trust_remote_code", "repetitions"}
+# What of a workload says how it is run or judged, not what the server has to do.
+_NO_LOAD = {"sizes", "seed", "time_limit_s", "trust_remote_code", "goodput", "spread_max"}
 
 
 class Entry(NamedTuple):

@@ -178,10 +178,8 @@ def _reasons(document: Mapping[str, Any], result: Mapping[str, Any], functional:
         more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
         yield f"{len(broken)} of {len(functional['checks'])} functional checks failed: {titles}{more}."
     if not result:
-        if document.get("problem"):
-            yield str(document["problem"])
-        elif not broken:
-            yield "The benchmark did not run, so nothing is known about the speed."
+        if not broken:
+            yield str(document.get("problem") or "The benchmark did not run, so nothing is known about the speed.")
         return
     checks = result.get("checks") or []
     thresholds = [check for check in checks if "op" in check]

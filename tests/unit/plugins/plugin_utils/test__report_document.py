@@ -42,7 +42,6 @@ def test_what_only_sounds_like_a_secret_remains() -> None:
         "total_output_tokens": 5,
         "tokens_per_chunk": 2.1,
         "argv": ["--tokenizer-revision", "f2eb", "--max-num-batched-tokens", "8192"],
-        "script": 'VLLM_API_KEY="$(cat /run/secrets/vllm_api_key)"; export VLLM_API_KEY',
     }
     assert scrubbed(harmless, []) == harmless
 

@@ -18,10 +18,12 @@ PLAY = """
     recipe:
       {name: mine, profile: published, title: "My {{ 7 * 7 }} model", engine: {port: 1, served_model_name: m},
        benchmark: {input_len: 8, output_len: 8, max_concurrency: 1, sizes: {smoke: 4}},
-       models: [{repo: me/m, role: model}], published: {}, thresholds: [], hardware: {price_usd_per_hour: 5}}
+       models: [{repo: me/m, role: model}], published: {}, thresholds: [], hardware: {price_usd_per_hour: 5},
+       functional: {}, real_text: {}}
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
     smoke_benchmark_results_dir: results-on-the-host
     vllm_api_key: planted-key
+    smoke_benchmark_functional_checks: []
     smoke_benchmark_container: nowhere-planted-key
   roles:
     - hgx.inference.smoke_benchmark

@@ -197,6 +197,9 @@ def _reasons(document: Mapping[str, Any], result: Mapping[str, Any], functional:
         steady = (result.get("metrics") or {}).get("steady_output_throughput")
         speed = f", at {words.figure(steady)} output tokens per second in the steady state" if steady else ""
         yield f"{len(thresholds)} of {len(thresholds)} thresholds met{speed}."
+    for check in checks:
+        if "op" not in check and check["status"] == WARN:
+            yield f"In doubt: {check['message']}."
 
 
 def key_figures(result: Mapping[str, Any], prices: Sequence[Cost]) -> list[KeyFigure]:

@@ -66,6 +66,14 @@ def test_an_invalid_run_says_why() -> None:
     assert view.view(document).verdict == ("invalid", "INVALID", "The run cannot be judged: the answers are short.")
 
 
+def test_a_doubt_is_named_beside_the_thresholds() -> None:
+    document = sample.document()
+    document["result"]["verdict"] = "warn"
+    document["result"]["checks"].append({"name": "even_speed", "status": "warn", "message": "the server was slow"})
+    assert view.view(document).verdict.word == "WARNING"
+    assert view.view(document).verdict.sentence.endswith("in the steady state. In doubt: the server was slow.")
+
+
 def test_a_figure_is_held_against_published_then_wanted_then_its_limit() -> None:
     found = {figure.metric: figure for figure in view.view(sample.document()).key_figures}
     assert found["output_throughput"].reference == "published 1,408"

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._report_document import PARTS
@@ -40,7 +39,10 @@ class ActionModule(ActionBase):
                 reports = [self._report(folder, args)] if args["host"] else folder.remake()
                 index = folder.index()
         except ReportError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
+            return {**returned, "failed": True, "msg": str(exc)}
+        except Exception as exc:
+            # Returned, as an exception would pass by the task's failed_when and end a play whose server is good.
+            return {**returned, "failed": True, "msg": f"The report cannot be made: {type(exc).__name__}: {exc}."}
         for problem in folder.problems:
             self._display.warning(problem)
         return {**returned, "changed": folder.changed, "reports": [str(path) for path in reports], "index": str(index)}

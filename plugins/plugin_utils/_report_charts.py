@@ -255,7 +255,7 @@ def acceptance(rows: Sequence[tuple[str, float, list[float]]]) -> Markup | None:
     positions = max(len(rates) for _name, _length, rates in shown)
     width, left, top, bottom = SMALL + 30.0, 44.0, 40.0, 190.0
     x = svg.Scale(0, positions, left, width - 10)
-    y = svg.Scale(0, 100, bottom, top)
+    y = svg.Scale(0, 115, bottom, top)  # room for the figure above a full bar
     frame = svg.Frame(x, y, width, 0)
     parts = [svg.axes(frame, "position of the draft token", "% accepted", [], [0, 25, 50, 75, 100])]
     slot = (x.end - x.start) / positions

@@ -189,8 +189,12 @@ def _read(path: Path) -> dict[str, Any]:
         raise ReportError(f"The result {path} cannot be read: {exc.strerror}.") from exc
     except ValueError as exc:
         raise ReportError(f"{path} is no JSON: {exc}.") from exc
-    if isinstance(record, dict) and (history.is_sweep(record) or {"verdict", "metrics", "finished_at"} <= set(record)):
-        return record
+    if isinstance(record, dict):
+        if history.is_sweep(record):
+            return record
+        kinds = {"verdict": str, "metrics": dict, "finished_at": str}
+        if all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+            return record
     raise ReportError(f"{path} is no result of a benchmark: it lacks verdict, metrics or finished_at.")
 
 

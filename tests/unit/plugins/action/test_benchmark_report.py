@@ -29,6 +29,20 @@ PLAY = """
     - hgx.inference.smoke_benchmark
 """
 
+# As if the benchmark had passed and left something strange.
+ODD = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+    __smoke_benchmark_fetched: {dest: "{{ playbook_dir }}/odd.json"}
+  tasks:
+    - ansible.builtin.include_role:
+        name: hgx.inference.smoke_benchmark
+        tasks_from: report
+"""
+
 
 def play(folder: Path, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
@@ -54,6 +68,13 @@ def test_a_benchmark_that_fails_is_reported_and_the_report_can_be_made_again(tmp
     text = page.read_text(encoding="utf-8")
     assert "nowhere-********" in text
     assert "planted-key" not in text
+    odd = '{"verdict": "pass", "metrics": {}, "finished_at": "today", "checks": 3}'
+    (tmp_path / "odd.yml").write_text(ODD, encoding="utf-8")
+    (tmp_path / "odd.json").write_text(odd, encoding="utf-8")
+    rc, output = play(tmp_path / "odd", str(tmp_path / "odd.yml"), "-i", "one,")
+    assert rc == 0, output
+    assert "There is no report: " in output
+    assert "The report cannot be made: TypeError" in output
     rc, output = play(results, "playbooks/report.yml")
     assert rc == 0, output
     assert f"1 reports, compared in {results}/index.html" in output

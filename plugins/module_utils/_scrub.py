@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 
 MASK = "********"
-_NAME = r"[A-Za-z_]*(?:api[_-]?keys?|token|secret|password|passwd|authorization)"
+_NAME = r"[A-Za-z_-]*(?:api[_-]?keys?|token|secret|password|passwd|authorization)"
 # Each keeps its group "keep" and loses the rest.
 _PATTERNS = (
     # A name that tells, and its value: api_key='x', "token": ["x"], API_KEY=x, --api-key x
@@ -18,7 +18,8 @@ _PATTERNS = (
     re.compile(rf"(?P<keep>\b{_NAME}['\"]?\s*[=:]\s*\[)[^\]]+", re.IGNORECASE),
     re.compile(rf"(?P<keep>\b{_NAME}=)(?!None\b)[^\s'\",;&)\[\]]+", re.IGNORECASE),
     re.compile(rf"(?P<keep>--{_NAME}[ =])(?!\[)[^\s'\"]+", re.IGNORECASE),
-    re.compile(r"(?P<keep>\b(?:Bearer|Basic)\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE),
+    re.compile(r"(?P<keep>\bAuthorization['\"]?\s*[=:]\s*['\"]?\w+\s+)[^\s'\"]+", re.IGNORECASE),
+    re.compile(r"(?P<keep>\bBearer\s+)[A-Za-z0-9._~+/=-]{6,}", re.IGNORECASE),
     re.compile(r"(?P<keep>\bx-api-key['\"]?\s*:\s*['\"]?)[^\s'\"]+", re.IGNORECASE),
     re.compile(r"(?P<keep>\bhf_)[A-Za-z0-9]{8,}"),
     re.compile(r"(?P<keep>\bsk-)[A-Za-z0-9_-]{8,}"),

@@ -101,7 +101,7 @@ def throughput(
     top = svg.nice_ceiling(max([*series.rates, steady or 0, published or 0]))
     x = svg.Scale(0, end, 58, width - (14 if narrow else 190))
     y = svg.Scale(0, top, bottom, head)
-    frame = svg.Frame(x, y, width, height)
+    frame = svg.Frame(x, y)
     parts = [svg.axes(frame, "seconds", "output tokens / s", x.ticks(5 if narrow else 10), y.ticks(5))]
     if steady and interval:
         parts.append(
@@ -187,7 +187,7 @@ def distribution(name: str, title: str, values: Sequence[float], marks: Sequence
     pad = 0.06 * (high - low or high or 1.0)
     x = svg.Scale(max(0.0, low - pad), high + pad, left, right)
     y = svg.Scale(0, 100, bottom, top)
-    frame = svg.Frame(x, y, width, 0)
+    frame = svg.Frame(x, y)
     parts = [svg.axes(frame, unit, "% of requests", x.ticks(5), [0, 25, 50, 75, 100])]
     points = [(x.start, y(0))]
     for index, value in enumerate(ordered):
@@ -256,7 +256,7 @@ def acceptance(rows: Sequence[tuple[str, float, list[float]]]) -> Markup | None:
     width, left, top, bottom = SMALL + 30.0, 44.0, 40.0, 190.0
     x = svg.Scale(0, positions, left, width - 10)
     y = svg.Scale(0, 115, bottom, top)  # room for the figure above a full bar
-    frame = svg.Frame(x, y, width, 0)
+    frame = svg.Frame(x, y)
     parts = [svg.axes(frame, "position of the draft token", "% accepted", [], [0, 25, 50, 75, 100])]
     slot = (x.end - x.start) / positions
     bar = min(40.0, slot * 0.7 / len(shown))
@@ -362,7 +362,7 @@ def front(points: Sequence[Point], x_title: str, name: str, width: float = 500) 
     left, right, top, bottom = 58.0, width - 20.0, 40.0, 300.0
     x = svg.Scale(0, svg.nice_ceiling(1.08 * max(point.x for point in points)), left, right)
     y = svg.Scale(0, svg.nice_ceiling(1.05 * max(point.y for point in points)), bottom, top)
-    frame = svg.Frame(x, y, width, 0)
+    frame = svg.Frame(x, y)
     parts = [svg.axes(frame, x_title, "output tokens / s", x.ticks(5), y.ticks(5))]
     ordered = sorted(points)
     parts.append(svg.polyline([(x(point.x), y(point.y)) for point in ordered], "steady"))
@@ -393,7 +393,7 @@ def trend(
     pad = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
     x = svg.Scale(0, max(len(points) - 1, 1), left + 10, right - 10)
     y = svg.Scale(max(0.0, low - pad), high + pad, bottom, top)
-    frame = svg.Frame(svg.Scale(0, 1, left, right), y, width, 0)
+    frame = svg.Frame(svg.Scale(0, 1, left, right), y)
     parts = [svg.axes(frame, "runs, oldest first", unit, [], y.ticks(4))]
     if reference:
         parts.append(svg.line(left, y(reference), right, y(reference), "published"))

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..module_utils._benchmark import FAIL, PASS, WARN, delta_percent
+from ..module_utils._benchmark import FAIL, INVALID, PASS, WARN, delta_percent
 from ..module_utils._metrics import HIGHER, METRICS
 from . import _report_charts as charts
 from . import _report_words as words
@@ -207,6 +207,7 @@ class SweepRow(NamedTuple):
     concurrency: str
     engine_args: str
     chosen: bool
+    status: str
     cells: list[str]
 
 
@@ -228,6 +229,7 @@ def sweep_rows(sweep: Mapping[str, Any]) -> tuple[list[str], list[SweepRow]]:
             concurrency=str(point.get("concurrency") or ""),
             engine_args=_arguments(point.get("engine_args")),
             chosen=is_chosen(sweep, point),
+            status=str(point.get("verdict") or ""),
             cells=[words.with_unit(metric, point["metrics"].get(metric)) for metric in metrics],
         )
         for point in points
@@ -252,8 +254,9 @@ def _arguments(arguments: Any) -> str:
 
 
 def fronts(sweep: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return title and drawing of throughput against TPOT and against TTFT."""
+    """Return title and drawing of throughput against TPOT and against TTFT; an invalid point is not drawn."""
     drawn = []
+    valid = [point for point in sweep["points"] if point.get("verdict") != INVALID]
     for metric in ("mean_tpot_ms", "mean_ttft_ms"):
         points = [
             charts.Point(
@@ -262,7 +265,7 @@ def fronts(sweep: Mapping[str, Any]) -> list[tuple[str, Any]]:
                 label=str(point.get("name") or point.get("concurrency") or ""),
                 special="recipe" if is_chosen(sweep, point) else "",
             )
-            for point in sweep["points"]
+            for point in valid
             if metric in (point.get("metrics") or {}) and (rate := throughput_of(point["metrics"])) is not None
         ]
         if points:

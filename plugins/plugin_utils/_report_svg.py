@@ -31,12 +31,10 @@ class Scale(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """The area of a chart within its margins, and its two scales."""
+    """The two scales of a chart, whose ends are its margins."""
 
     x: Scale
     y: Scale
-    width: float
-    height: float
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:

@@ -271,6 +271,7 @@ def sweep() -> dict[str, Any]:
             "name": f"{concurrency} at a time",
             "concurrency": concurrency,
             "engine_args": {},
+            "verdict": "pass",
             "metrics": {
                 "steady_output_throughput": 2350 * concurrency / (concurrency + 20),
                 "mean_tpot_ms": 8.5 + 0.39 * concurrency,

@@ -88,13 +88,19 @@ def test_the_recipes_point_of_a_sweep_is_marked(chosen: Any) -> None:
         {"name": name, "concurrency": int(name), "engine_args": {"a": 1}, "metrics": {"mean_tpot_ms": 9.0, **more}}
         for name, more in (("16", {"output_throughput": 900.0}), ("32", {"steady_output_throughput": 1400.0}))
     ]
-    sweep = {"format": 1, "points": [*points, {"name": "64", "metrics": None}], "recipe_point": chosen}
+    invalid = {"name": "64", "verdict": "invalid", "metrics": points[1]["metrics"]}
+    sweep = {"format": 1, "points": [*points, invalid, {"name": "128", "metrics": None}], "recipe_point": chosen}
     _metrics, rows = history.sweep_rows(sweep)
-    assert [(row.name, row.chosen, row.engine_args) for row in rows] == [("16", False, "a=1"), ("32", True, "a=1")]
+    assert [(row.name, row.chosen, row.engine_args, row.status) for row in rows] == [
+        ("16", False, "a=1", ""),
+        ("32", True, "a=1", ""),
+        ("64", False, "", "invalid"),
+    ]
     ((title, drawing),) = history.fronts(sweep)
     assert title == "Throughput against Mean TPOT"
     assert "32 (recipe)" in drawing
     assert drawing.count('class="ring"') == 1
+    assert drawing.count('class="point"') == 2
 
 
 def test_a_sweep_without_figures_draws_nothing() -> None:

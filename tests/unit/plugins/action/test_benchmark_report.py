@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -61,6 +62,9 @@ def test_a_benchmark_that_fails_is_reported_and_the_report_can_be_made_again(tmp
     rc, output = play(results, str(book), "-i", "one,", "--check")
     assert rc == 0, output
     assert not results.exists()
+    rc, output = play(results, str(book), "-i", "one,", "-e", "smoke_benchmark_report=false")
+    assert rc != 0
+    assert not results.exists()
     rc, output = play(results, str(book), "-i", "one,")
     assert rc != 0
     page = results / "one" / "unmeasured" / "report.html"
@@ -68,6 +72,7 @@ def test_a_benchmark_that_fails_is_reported_and_the_report_can_be_made_again(tmp
     text = page.read_text(encoding="utf-8")
     assert "nowhere-********" in text
     assert "planted-key" not in text
+    assert json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["node"]["price_usd_per_hour"] == 5
     odd = '{"verdict": "pass", "metrics": {}, "finished_at": "today", "checks": 3}'
     (tmp_path / "odd.yml").write_text(ODD, encoding="utf-8")
     (tmp_path / "odd.json").write_text(odd, encoding="utf-8")

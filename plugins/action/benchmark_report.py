@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action C(benchmark_report): writes the reports of benchmarks on the controller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils._report_document import PARTS
+from ..plugin_utils._report_folder import Folder, ReportError
+
+OPTIONS: dict[str, Any] = {
+    "dest": {"type": "path", "required": True},
+    "host": {"type": "str"},
+    "result": {"type": "path"},
+    "outcome": {"type": "dict", "default": {}},
+    **{part: {"type": "dict"} for part in PARTS if part != "result"},
+    "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
+}
+
+
+class ActionModule(ActionBase):
+    """Never touches the target."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        returned: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
+        folder = Folder(Path(self._loader.path_dwim(args["dest"])), bool(self._task.check_mode), args["secrets"])
+        try:
+            with folder.locked():
+                reports = [self._report(folder, args)] if args["host"] else folder.remake()
+                index = folder.index()
+        except ReportError as exc:
+            return {**returned, "failed": True, "msg": str(exc)}
+        except Exception as exc:
+            # Returned, as an exception would pass by the task's failed_when and end a play whose server is good.
+            return {**returned, "failed": True, "msg": f"The report cannot be made: {type(exc).__name__}: {exc}."}
+        for problem in folder.problems:
+            self._display.warning(problem)
+        return {**returned, "changed": folder.changed, "reports": [str(path) for path in reports], "index": str(index)}
+
+    def _report(self, folder: Folder, args: dict[str, Any]) -> Path:
+        result = Path(self._loader.path_dwim(args["result"])) if args["result"] else None
+        return folder.report(args["host"], result, {part: args.get(part) for part in PARTS}, args["outcome"])

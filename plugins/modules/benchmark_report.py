@@ -1,0 +1,108 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This file holds the documentation only: the action plugin of the same name does the work, on the controller.
+
+DOCUMENTATION = r"""
+module: benchmark_report
+short_description: Write reports of benchmarks
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Writes, on the controller, a report of a run as a page (C(report.html)), as Markdown (C(report.md)) and as the JSON
+    document from which both are made (C(report.json)), in a folder named after the result, and the page C(index.html)
+    that compares all runs in O(dest).
+  - A page is one file that needs neither network nor script, and can be sent to anybody. What is one of O(secrets), or
+    looks like a key or token, is replaced.
+  - Only runs of the same recipe, profile, load and size are compared with each other.
+  - The same input makes the same files, byte for byte.
+options:
+  dest:
+    description: Folder on the controller that holds the results, each as C(HOST/RUN.json).
+    type: path
+    required: true
+  host:
+    description:
+      - Name of the host whose run is reported.
+      - Without it the reports of all results in O(dest) are made again.
+    type: str
+  result:
+    description:
+      - What M(hgx.inference.smoke_benchmark) has stored, or the record of a sweep; a file on the controller.
+      - Without it the report says that nothing was measured, and why.
+    type: path
+  outcome:
+    description:
+      - What M(hgx.inference.smoke_benchmark) has returned. If it judged an earlier result again, this judgement is
+        shown.
+      - Without O(result) its C(msg) says why nothing was measured.
+    type: dict
+    default: {}
+  functional:
+    description: The functional checks, C(verdict) and C(checks).
+    type: dict
+  acceptance:
+    description: Acceptance of drafts on real text, C(acceptance_length), C(per_position) and C(sets).
+    type: dict
+  startup:
+    description: The start of the server, C(seconds), C(phases) and C(kv_cache_tokens).
+    type: dict
+  release:
+    description: The record of what was deployed.
+    type: dict
+  node:
+    description: The node, C(price_usd_per_hour), C(gpus), C(driver) and C(cuda).
+    type: dict
+  secrets:
+    description: Texts that must not be in any report.
+    type: list
+    elements: str
+    default: []
+attributes:
+  action:
+    description: Runs on the controller.
+    support: full
+  check_mode:
+    description: Can run in check mode and return changed status without writing.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: A page is no text to compare.
+"""
+
+EXAMPLES = r"""
+- name: Report a run
+  hgx.inference.benchmark_report:
+    dest: results
+    host: "{{ inventory_hostname }}"
+    result: "results/{{ inventory_hostname }}/20261125T163145Z-full.json"
+    node:
+      price_usd_per_hour: 53.52
+
+- name: Say why there is nothing to report
+  hgx.inference.benchmark_report:
+    dest: results
+    host: "{{ inventory_hostname }}"
+    outcome: "{{ benchmark }}"
+
+- name: Make all reports again
+  hgx.inference.benchmark_report:
+    dest: results
+"""
+
+RETURN = r"""
+reports:
+  description: The pages of the reports, on the controller.
+  returned: success
+  type: list
+  elements: str
+  sample: [/home/me/results/node1/20261125T163145Z-full/report.html]
+index:
+  description: The page that compares all runs, on the controller.
+  returned: success
+  type: str
+  sample: /home/me/results/index.html
+"""

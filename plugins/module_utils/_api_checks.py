@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from . import _api_answers as answers
 from ._api_answers import Answer, AnswerError
-from ._api_client import ANTHROPIC_HEADERS, KEY_REFUSED, MODEL_UNKNOWN, TIMEOUT, UNREACHABLE, Api, ApiError
+from ._api_client import ANTHROPIC_HEADERS, BROKEN, KEY_REFUSED, MODEL_UNKNOWN, TIMEOUT, UNREACHABLE, Api, ApiError
 
 PASS = "pass"
 WARN = "warn"
@@ -114,7 +114,16 @@ class Result(NamedTuple):
 
 
 def models(probe: Probe) -> Finding:
-    served, _max_model_len = served_models(probe.api)
+    try:
+        served, _max_model_len = served_models(probe.api)
+    except ApiError as exc:
+        if exc.kind == BROKEN:
+            words = "It was taken and dropped: nobody listens at the far end of the tunnel, or it is no HTTP server."
+        elif exc.status == 404:
+            words = "Another program listens there: the port is another one."
+        else:
+            raise
+        raise ApiError(UNREACHABLE, f"{exc} {words}", exc.status) from exc
     missing = [name for name in (probe.model, *probe.further_models) if name not in served]
     if missing:
         unknown = ", ".join(repr(name) for name in dict.fromkeys(missing))

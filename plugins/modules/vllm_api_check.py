@@ -13,8 +13,8 @@ short_description: Check that an inference server answers as its clients expect
 version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Talks to an OpenAI- and Anthropic-compatible server as its clients do, from the host it runs on, and judges the answers.
-  - All checks are made before the module fails, with all failures in one message, which says what came back and what to do.
+  - Talks to an OpenAI- and Anthropic-compatible server as its clients do, from the host it runs on.
+  - All checks are made before the module fails, with all failures in one message: what came back, and what to do.
   - It tells apart that nobody answers, that the key is refused, and that the model has another name.
   - Proxies of the environment are not used.
 options:
@@ -43,7 +43,7 @@ options:
   checks:
     description:
       - The checks to make, all by default. V(models) is always made first, and where it fails the others are not tried.
-      - V(key) wants a wrong key and no key to be refused. V(crowd) looks for broken text in answers generated at the same time.
+      - V(key) wants a wrong key and no key to be refused. V(crowd) wants sound answers to several at the same time.
       - V(messages_tools) is one turn of Claude Code, with a tool call, its result and an answer, all streamed.
     type: list
     elements: str

@@ -115,7 +115,7 @@ class Result(NamedTuple):
 
 def models(probe: Probe) -> Finding:
     try:
-        served, _max_model_len = served_models(probe.api)
+        served = [entry["id"] for entry in _model_list(probe.api)]
     except ApiError as exc:
         if exc.kind == BROKEN:
             words = "It was taken and dropped: nobody listens at the far end of the tunnel, or it is no HTTP server."
@@ -129,12 +129,6 @@ def models(probe: Probe) -> Finding:
         unknown = ", ".join(repr(name) for name in dict.fromkeys(missing))
         raise ApiError(MODEL_UNKNOWN, f"No model is served as {unknown}; served are {', '.join(served) or 'none'}.")
     return Finding("The model is served under its name.", ", ".join(served))
-
-
-def served_models(api: Api) -> tuple[list[str], int | None]:
-    """Return the names of the models, and the longest context of the first. Raises ApiError, AnswerError."""
-    data = json.loads(api.get("/v1/models"))["data"]
-    return [entry["id"] for entry in data], data[0].get("max_model_len") if data else None
 
 
 def key(probe: Probe) -> Finding:
@@ -326,6 +320,9 @@ class Check(NamedTuple):
         return self.run.__name__
 
 
+# What an answer without the form that it must have leads to.
+_FORM_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+
 _TOOL_ADVICE = (
     "See --enable-auto-tool-choice and --tool-call-parser; vLLM 0.19 breaks the arguments of some calls, 0.20 does not."
 )
@@ -395,8 +392,7 @@ def run_checks(probe: Probe, names: Collection[str], skip: Mapping[str, str]) ->
     wanted = [check for check in CHECKS[1:] if check.name in names]
     if first.status == FAIL:
         return [first, *(_skipped(check, "Not tried: see the list of models.") for check in wanted)]
-    _names, max_model_len = served_models(probe.api)
-    probe = probe._replace(max_model_len=max_model_len)
+    probe = probe._replace(max_model_len=_max_model_len(probe))
     results = {first.name: first}
     results.update({check.name: _skipped(check, skip[check.name]) for check in wanted if check.name in skip})
     left = [check for check in wanted if check.name not in skip]
@@ -437,7 +433,7 @@ def _run(check: Check, probe: Probe) -> Result:
         status, message, evidence = FAIL, str(exc) if plain else f"{exc} {check.advice}", exc.kind
     except AnswerError as exc:
         status, message, evidence = FAIL, f"{probe.api.quoted(exc)} {check.advice}", "answer"
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as exc:
+    except _FORM_ERRORS as exc:
         said = probe.api.quoted(f"{type(exc).__name__}: {exc}")
         status, message, evidence = (
             FAIL,
@@ -451,6 +447,18 @@ def _run(check: Check, probe: Probe) -> Result:
 
 def _skipped(check: Check, reason: str) -> Result:
     return Result(check.name, check.title, SKIPPED, reason, "", 0.0)
+
+
+def _model_list(api: Api) -> list[dict[str, Any]]:
+    return list(json.loads(api.get("/v1/models"))["data"])
+
+
+def _max_model_len(probe: Probe) -> int | None:
+    try:
+        lengths = {entry["id"]: entry.get("max_model_len") for entry in _model_list(probe.api)}
+    except (ApiError, *_FORM_ERRORS):
+        return None  # it has answered a moment ago; if it is gone now the checks say so
+    return lengths.get(probe.model)
 
 
 def _require_answer(probe: Probe, answer: Answer) -> None:

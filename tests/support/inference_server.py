@@ -35,8 +35,8 @@ class InferenceServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, key: str | None = KEY, faults: frozenset[str] = frozenset()) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, key: str | None, faults: frozenset[str], host: str, port: int) -> None:
+        super().__init__((host, port), Handler)
         self.key = key
         self.faults = faults
         self.started_at = time.time()
@@ -48,12 +48,12 @@ class InferenceServer(ThreadingHTTPServer):
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"http://{self.server_address[0]!s}:{self.server_port}"
 
 
 @contextlib.contextmanager
-def serving(key: str | None = KEY, *faults: str) -> Iterator[InferenceServer]:
-    server = InferenceServer(key, frozenset(faults))
+def serving(key: str | None = KEY, *faults: str, host: str = "127.0.0.1", port: int = 0) -> Iterator[InferenceServer]:
+    server = InferenceServer(key, frozenset(faults), host, port)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield server
@@ -227,7 +227,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _chat(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
         usage = {"prompt_tokens": prompt, "completion_tokens": words}
-        calls = [
+        calls: list[dict[str, Any]] = [
             {"index": index, "id": f"functions.{name}:{index}", "function": {"name": name, "arguments": arguments}}
             for index, (name, arguments) in enumerate(reply.calls)
         ]
@@ -262,7 +262,9 @@ class Handler(BaseHTTPRequestHandler):
         if not stream:
             usage = {"input_tokens": prompt, "output_tokens": words}
             return self._answer(200, {"type": "message", "content": blocks, "stop_reason": stop, "usage": usage})
-        events = [{"type": "message_start", "message": {"usage": {"input_tokens": prompt, "output_tokens": 0}}}]
+        events: list[dict[str, Any]] = [
+            {"type": "message_start", "message": {"usage": {"input_tokens": prompt, "output_tokens": 0}}}
+        ]
         for index, block in enumerate(blocks):
             kind, field = {
                 "thinking": ("thinking_delta", "thinking"),

@@ -201,7 +201,7 @@ def test_a_shorter_text_may_be_asked_for_and_not_be_remembered(capsys: pytest.Ca
 
 def test_an_outcome_is_reused_until_the_server_starts_again(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with serving() as server:
-        options = {"reuse_file": str(tmp_path / "kept.json"), "checks": ["chat"]}
+        options: dict[str, Any] = {"reuse_file": str(tmp_path / "kept.json"), "checks": ["chat"]}
         first = run(capsys, server.base_url, **options)
         asked = len(server.requests)
         again = run(capsys, server.base_url, **options)
@@ -217,7 +217,7 @@ def test_an_outcome_is_reused_until_the_server_starts_again(capsys: pytest.Captu
 
 def test_a_failure_is_never_reused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with serving(KEY, "wrong") as server:
-        options = {"reuse_file": str(tmp_path / "kept.json"), "checks": ["chat"]}
+        options: dict[str, Any] = {"reuse_file": str(tmp_path / "kept.json"), "checks": ["chat"]}
         run(capsys, server.base_url, **options)
         server.faults = frozenset()
         assert run(capsys, server.base_url, **options)["reused"] is False

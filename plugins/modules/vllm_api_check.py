@@ -14,7 +14,7 @@ version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Talks to an OpenAI- and Anthropic-compatible server as its clients do, from the host it runs on.
-  - All checks are made before the module fails, with all failures in one message: what came back, and what to do.
+  - All checks are made before the module fails. Its one message says of each failure what came back, and what to do.
   - It tells apart that nobody answers, that the key is refused, and that the model has another name.
   - Proxies of the environment are not used.
 options:
@@ -204,7 +204,10 @@ from ..module_utils import _api_checks as api_checks
 from ..module_utils import _api_server as api_server
 from ..module_utils._api_client import Api, read_key
 
-LONG_CONTEXT_SPEC: dict[str, Any] = {"tokens": {"type": "int"}, "recall": {"type": "bool", "default": True}}
+LONG_CONTEXT_SPEC: dict[str, Any] = {
+    "tokens": {"type": "int", "no_log": False},
+    "recall": {"type": "bool", "default": True},
+}
 
 
 def check(params: dict[str, Any]) -> dict[str, Any]:

@@ -109,6 +109,14 @@ def test_settings_that_cannot_be_merged_are_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "claude" / "settings.json").read_text() == "{oops"
 
 
+def test_claude_code_must_know_its_model(tmp_path: Path) -> None:
+    with serving() as server:
+        done = set_up_client(server, tmp_path, "-e", '{"llm_client_claude_code_env": {}}')
+    assert done.returncode == 2
+    assert "set ANTHROPIC_MODEL" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_tunnel_to_another_server_is_noticed(tmp_path: Path) -> None:
     """Two starts of a server differ, though their models have the same name."""
     playbook = write(

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ._api_checks import CHECK_NAMES
 from ._benchmark import GOODPUT_LIMITS, SPREAD_MAX, threshold_problems
 from ._metrics import METRICS
 from ._vllm_args import ArgsError, render_args
@@ -186,6 +187,29 @@ BENCHMARK = Record(
     args=Field(MapOf(Node()), required=False, default={}),
 )
 
+# What the functional checks must know of the model; C(skip) says which it cannot pass, and why.
+FUNCTIONAL = Record(
+    skip=Field(MapOf(Scalar("a reason", str), keys=CHECK_NAMES), required=False, default={}),
+    answer=Field(_TEXT, required=False, default="Paris"),
+    instant_template_kwargs=Field(MapOf(Node()), required=False, default={"thinking": False}),
+    long_context=Field(
+        Record(
+            tokens=Field(_COUNT, required=False),
+            recall=Field(_FLAG, required=False, default=True),
+        ),
+        required=False,
+        default={"tokens": None, "recall": True},
+    ),
+    token_ids=Field(MapOf(_COUNT0), required=False, default={}),
+)
+
+# How much real text is answered to see how many drafted tokens are accepted.
+REAL_TEXT = Record(
+    prompts=Field(_COUNT, required=False, default=8),
+    output_len=Field(_COUNT, required=False, default=256),
+    concurrency=Field(_COUNT, required=False, default=4),
+)
+
 RECIPE = Record(
     title=Field(_TEXT),
     source=Field(_TEXT),
@@ -245,6 +269,8 @@ RECIPE = Record(
     ),
     profiles=Field(MapOf(Node())),
     benchmark=Field(BENCHMARK),
+    functional=Field(FUNCTIONAL, required=False, default=FUNCTIONAL.check({}, "", [])),
+    real_text=Field(REAL_TEXT, required=False, default=REAL_TEXT.check({}, "", [])),
     published=Field(MapOf(_NUMBER, keys=METRICS)),
     thresholds=Field(ListOf(THRESHOLD)),
     clients=Field(MapOf(MapOf(_TEXT)), required=False, default={}),

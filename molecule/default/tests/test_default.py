@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+import testinfra
 from testinfra.host import Host
 
 KEY = "molecule-endpoint-key"
@@ -105,6 +107,52 @@ def test_the_server_runs_the_commits_of_the_cache(host: Host) -> None:
     for option in ("--revision", "--tokenizer-revision", "--code-revision"):
         assert words[words.index(option) + 1] == model
     assert json.loads(words[words.index("--speculative-config") + 1])["revision"] == draft
+
+
+def test_the_answers_are_those_that_clients_expect(host: Host) -> None:
+    kept = json.loads(host.file(f"{STATE}/results/.functional.json").content_string)["findings"]
+    assert kept["verdict"] == "pass"
+    skipped = {check["name"]: check["message"] for check in kept["checks"] if check["status"] == "skipped"}
+    assert set(skipped) == {"tool_calls_parallel", "image"}, "the recipe says why"
+    assert len(kept["checks"]) == 16
+
+
+def test_the_draft_is_accepted_on_real_text(host: Host) -> None:
+    kept = json.loads(host.file(f"{STATE}/results/.real_text.json").content_string)["findings"]
+    assert kept["acceptance_length"] > 3.9
+    assert [entry["name"] for entry in kept["sets"]] == ["code", "prose"]
+
+
+@pytest.fixture(scope="module")
+def client() -> Host:
+    return testinfra.get_host("docker://hgx-molecule-client")
+
+
+def test_the_clients_files_are_their_owners(client: Host) -> None:
+    folder = "/root/.config/hgx-inference"
+    for path in ("/root/.claude/settings.json", f"{folder}/claude_code.env", f"{folder}/openai.env"):
+        assert client.file(path).mode == 0o600
+    environment = json.loads(client.file("/root/.claude/settings.json").content_string)["env"]
+    assert environment["ANTHROPIC_AUTH_TOKEN"] == KEY
+    assert environment["ANTHROPIC_API_KEY"] == ""
+
+
+def test_a_shell_with_these_files_alone_calls_a_tool_through_the_tunnel(client: Host) -> None:
+    tool = {"name": "get_weather", "description": "The weather", "input_schema": TOOL["function"]["parameters"]}
+    body = {
+        "model": "kimi-k2.6",
+        "max_tokens": 64,
+        "stream": True,
+        "tools": [tool],
+        "messages": [{"role": "user", "content": "What is the weather in Paris?"}],
+    }
+    streamed = client.check_output(
+        ". /root/.config/hgx-inference/claude_code.env && curl -sN $ANTHROPIC_BASE_URL/v1/messages"
+        " -H 'anthropic-version: 2023-06-01' -H 'Content-Type: application/json'"
+        f" -H \"Authorization: Bearer $ANTHROPIC_AUTH_TOKEN\" -d '{json.dumps(body)}'"
+    )
+    assert r'"partial_json":"{\"city\": \"Paris\"}"' in streamed
+    assert streamed.rstrip().endswith('data: {"type":"message_stop"}')
 
 
 def test_result_is_a_pass(host: Host) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+import yaml
 from tokenizers import Tokenizer
 
 from ansible_collections.hgx.inference.demo import tiny_kimi
@@ -117,6 +118,12 @@ def test_every_token_has_one_id(tokenizer: Tokenizer) -> None:
 )
 def test_any_text_survives_the_tokenizer(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text).ids, skip_special_tokens=False) == text
+
+
+def test_the_recipe_knows_the_token(tokenizer: Tokenizer) -> None:
+    recipe = yaml.safe_load((Path(__file__).parents[3] / "recipes/tiny_kimi_cpu.yml").read_text(encoding="utf-8"))
+    for text, number in recipe["functional"]["token_ids"].items():
+        assert tokenizer.token_to_id(text) == number
 
 
 def test_a_token_with_two_successors_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

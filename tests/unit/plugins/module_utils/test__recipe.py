@@ -149,6 +149,13 @@ def drop(*path: str) -> Callable[[dict[str, Any]], None]:
             put("thresholds/1/metric", "acceptance_length"),
             "thresholds[1]: no value, and no figure of acceptance_length is published",
         ),
+        (
+            put("functional/skip", {"images": "none"}),
+            "functional.skip.images: unknown name 'images'; did you mean 'image'?",
+        ),
+        (put("functional/long_context", {"token": 1}), "functional.long_context.token: unknown name 'token'"),
+        (put("functional/token_ids/x", "1"), "functional.token_ids.x: '1' is not a whole number."),
+        (put("real_text/prompts", 0), "real_text.prompts: 0 is not a whole number of 1 or more."),
         (put("engine/args/--seed", 1), "engine.args.--seed: '--seed' is not the name of an option"),
         (put("engine/args/port", 8001), "engine.args.port: leave it out; it follows from engine.port."),
         (
@@ -185,3 +192,16 @@ def test_merge() -> None:
     base = {"a": {"b": 1, "c": [1, 2]}, "d": 2}
     assert merge(base, {"a": {"c": [3], "e": None}}) == {"a": {"b": 1, "c": [3], "e": None}, "d": 2}
     assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 2}
+
+
+def test_what_the_checks_expect_has_defaults(data: dict[str, Any]) -> None:
+    del data["functional"], data["real_text"]
+    recipe = resolve(data, "published")
+    assert recipe["functional"] == {
+        "skip": {},
+        "answer": "Paris",
+        "instant_template_kwargs": {"thinking": False},
+        "long_context": {"tokens": None, "recall": True},
+        "token_ids": {},
+    }
+    assert recipe["real_text"] == {"prompts": 8, "output_len": 256, "concurrency": 4}

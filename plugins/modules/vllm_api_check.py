@@ -1,0 +1,278 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_api_check)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_api_check
+short_description: Check that an inference server answers as its clients expect
+version_added: 0.1.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Talks to an OpenAI- and Anthropic-compatible server as its clients do, from the host it runs on.
+  - All checks are made before the module fails. Its one message says of each failure what came back, and what to do.
+  - It tells apart that nobody answers, that the key is refused, and that the model has another name.
+  - Proxies of the environment are not used.
+options:
+  base_url:
+    description: Address of the server as seen from the target, without a path.
+    type: str
+    required: true
+  served_model_name:
+    description: The name under which the model is served.
+    type: str
+    required: true
+  further_model_names:
+    description: Other names that must be served, too.
+    type: list
+    elements: str
+    default: []
+  api_key:
+    description: The server's API key. Empty for none.
+    type: str
+    default: ""
+  api_key_file:
+    description:
+      - File on the target that holds the API key, where O(api_key) is empty.
+      - A missing or empty file means that the server asks for none.
+    type: path
+  checks:
+    description:
+      - The checks to make, all by default. V(models) is always made first, and where it fails the others are not tried.
+      - V(key) wants a wrong key and no key to be refused. V(crowd) wants sound answers to several at the same time.
+      - V(messages_tools) is one turn of Claude Code, with a tool call, its result and an answer, all streamed.
+    type: list
+    elements: str
+    choices:
+      - models
+      - key
+      - chat
+      - streaming
+      - thinking
+      - instant
+      - tool_call
+      - tool_call_streamed
+      - tool_calls_parallel
+      - image
+      - long_context
+      - messages
+      - messages_tools
+      - count_tokens
+      - tokenizer
+      - crowd
+  skip:
+    description: Checks that this model cannot pass, each with the reason why. They are reported as skipped.
+    type: dict
+    default: {}
+  answer:
+    description: What an answer to the question for the capital of France must contain.
+    type: str
+    default: Paris
+  instant_template_kwargs:
+    description: Arguments of the chat template that switch thinking off.
+    type: dict
+    default: {thinking: false}
+  long_context:
+    description: The check V(long_context), which sends a long text and asks for a sentence within it.
+    type: dict
+    default: {}
+    suboptions:
+      tokens:
+        description: Length of the text. By default what fits into the context that the server reports.
+        type: int
+      recall:
+        description: Whether the sentence must be found, or only a sound answer given.
+        type: bool
+        default: true
+  token_ids:
+    description: Texts that must be one token, with its number.
+    type: dict
+    default: {}
+  timeout:
+    description: How long a single answer may take, in seconds.
+    type: int
+    default: 300
+  reuse_file:
+    description:
+      - File on the target in which the outcome is kept. While the same server process runs and is asked the same,
+        an outcome other than V(fail) is not found out again.
+    type: path
+  reuse_max_age:
+    description: How old a reused outcome may be, in seconds.
+    type: int
+    default: 86400
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+    details: Sends nothing in check mode.
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing but O(reuse_file).
+"""
+
+EXAMPLES = r"""
+- name: Check everything
+  hgx.inference.vllm_api_check:
+    base_url: http://127.0.0.1:8001
+    served_model_name: kimi-k2.6
+    api_key_file: /var/lib/hgx-inference/vllm/secrets/vllm_api_key
+    token_ids:
+      </think>: 163607
+
+- name: Check what Claude Code needs, of a model that sees no pictures
+  hgx.inference.vllm_api_check:
+    base_url: http://127.0.0.1:8001
+    served_model_name: glm-5
+    checks: [messages, messages_tools, count_tokens]
+    skip:
+      image: The model has no vision.
+"""
+
+RETURN = r"""
+verdict:
+  description: The outcome, V(pass), V(warn) if nothing was proven, or V(fail).
+  returned: when not in check mode
+  type: str
+  sample: pass
+summary:
+  description: The outcome in lines for people.
+  returned: always
+  type: list
+  elements: str
+  sample: ["PASS: 15 pass, 1 skipped of 16 functional checks"]
+checks:
+  description: Every check that was asked for.
+  returned: when not in check mode
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: As in O(checks).
+      type: str
+      sample: tool_call
+    title:
+      description: The name for people.
+      type: str
+      sample: Tool call
+    status:
+      description: V(pass), V(fail) or V(skipped).
+      type: str
+      sample: pass
+    message:
+      description: What was found, or why it was skipped.
+      type: str
+      sample: The tool was called with valid arguments.
+    evidence:
+      description: What came back, trimmed. With a failure its kind, such as V(unreachable), V(key) or V(model).
+      type: str
+      sample: 'get_weather({"city": "Paris"})'
+    seconds:
+      description: How long the check took.
+      type: float
+      sample: 1.42
+server:
+  description: What the server tells of itself.
+  returned: when not in check mode
+  type: dict
+  contains:
+    started_at:
+      description: When its process was started, in seconds since 1970, or null.
+      type: float
+      sample: 1795624276.6
+    version:
+      description: Its version, or null.
+      type: str
+      sample: 0.32.0
+reused:
+  description: Whether this is the outcome kept in O(reuse_file).
+  returned: when not in check mode
+  type: bool
+  sample: false
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _api_checks as api_checks
+from ..module_utils import _api_server as api_server
+from ..module_utils._api_client import Api, read_key
+
+LONG_CONTEXT_SPEC: dict[str, Any] = {
+    "tokens": {"type": "int", "no_log": False},
+    "recall": {"type": "bool", "default": True},
+}
+
+
+def check(params: dict[str, Any]) -> dict[str, Any]:
+    """Make the checks, or return the outcome of the last time. Raises OSError where it cannot be kept."""
+    api = Api(params["base_url"], params["api_key"] or read_key(params["api_key_file"]), params["timeout"])
+    names = params["checks"] or list(api_checks.CHECK_NAMES)
+    server = api_server.describe(api)
+    question = {name: value for name, value in params.items() if name not in ("api_key", "api_key_file", "timeout")}
+    fingerprint = api_server.fingerprint(server["started_at"], {**question, "with_key": api.has_key})
+    known = api_server.recall(params["reuse_file"], fingerprint, params["reuse_max_age"])
+    if known is not None:
+        return {**known, "server": server, "reused": True}
+    context = params["long_context"]
+    expected = api_checks.Expected(
+        params["answer"], params["instant_template_kwargs"], context["tokens"], context["recall"], params["token_ids"]
+    )
+    probe = api_checks.Probe(api, params["served_model_name"], tuple(params["further_model_names"]), expected)
+    results = api_checks.run_checks(probe, names, params["skip"])
+    outcome = {
+        "verdict": api_checks.verdict(results),
+        "summary": api_checks.summary(results),
+        "checks": [result._asdict() for result in results],
+    }
+    if outcome["verdict"] != api_checks.FAIL:
+        api_server.keep(params["reuse_file"], fingerprint, outcome)
+    return {**outcome, "server": server, "reused": False}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "base_url": {"type": "str", "required": True},
+            "served_model_name": {"type": "str", "required": True},
+            "further_model_names": {"type": "list", "elements": "str", "default": []},
+            "api_key": {"type": "str", "default": "", "no_log": True},
+            "api_key_file": {"type": "path", "no_log": False},
+            "checks": {"type": "list", "elements": "str", "choices": list(api_checks.CHECK_NAMES)},
+            "skip": {"type": "dict", "default": {}},
+            "answer": {"type": "str", "default": "Paris"},
+            "instant_template_kwargs": {"type": "dict", "default": {"thinking": False}},
+            "long_context": {"type": "dict", "default": {}, "options": LONG_CONTEXT_SPEC},
+            "token_ids": {"type": "dict", "default": {}, "no_log": False},
+            "timeout": {"type": "int", "default": 300},
+            "reuse_file": {"type": "path"},
+            "reuse_max_age": {"type": "int", "default": 86400},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    unknown = sorted(set(params["skip"]) - set(api_checks.CHECK_NAMES))
+    if unknown:
+        module.fail_json(
+            msg=f"skip: there is no check {', '.join(unknown)}; there are {', '.join(api_checks.CHECK_NAMES)}."
+        )
+    if module.check_mode:
+        module.exit_json(changed=False, summary=[f"Would check the answers of {params['base_url']}."])
+    try:
+        outcome = check(params)
+    except OSError as exc:
+        module.fail_json(msg=f"The outcome cannot be kept in {params['reuse_file']}: {exc.strerror}.")
+    if outcome["verdict"] == api_checks.FAIL:
+        module.fail_json(msg="\n".join(outcome["summary"]), **outcome)
+    module.exit_json(changed=False, **outcome)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_text_probe)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_text_probe
+short_description: Find out how many drafted tokens a model accepts on real text
+version_added: 0.1.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Has a vLLM server answer prompts, and reads from its counters how many of the drafted tokens it has accepted.
+  - A benchmark on random tokens says little about speculative decoding, since nobody can foresee such text.
+  - Judges nothing.
+options:
+  base_url:
+    description: Address of the server as seen from the target, without a path.
+    type: str
+    required: true
+  served_model_name:
+    description: The name under which the model is served.
+    type: str
+    required: true
+  api_key_file:
+    description: File on the target that holds the API key. A missing or empty file means that the server asks for none.
+    type: path
+  sets:
+    description: Lists of prompts, by the name of the set.
+    type: dict
+    required: true
+  prompts:
+    description: How many prompts of each set are sent.
+    type: int
+    default: 8
+  output_len:
+    description: Tokens after which an answer is cut off.
+    type: int
+    default: 256
+  concurrency:
+    description: How many prompts are under way at the same time.
+    type: int
+    default: 4
+  timeout:
+    description: How long a single answer may take, in seconds.
+    type: int
+    default: 300
+  reuse_file:
+    description: File on the target in which the outcome is kept. The same server process is not measured again.
+    type: path
+  reuse_max_age:
+    description: How old a reused outcome may be, in seconds.
+    type: int
+    default: 86400
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+    details: Sends nothing in check mode.
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: Changes nothing but O(reuse_file).
+"""
+
+EXAMPLES = r"""
+- name: Look how well the draft does on code
+  hgx.inference.vllm_text_probe:
+    base_url: http://127.0.0.1:8001
+    served_model_name: kimi-k2.6
+    sets:
+      code: [Write a binary search in C., Explain what a mutex is.]
+"""
+
+RETURN = r"""
+acceptance_length:
+  description: Tokens for each step of the model; 1 if no draft is ever accepted, null without a draft.
+  returned: when not in check mode
+  type: float
+  sample: 2.9
+per_position:
+  description: Share of the steps in which the first, second, ... drafted token was accepted.
+  returned: when not in check mode
+  type: list
+  elements: float
+  sample: [0.84, 0.63, 0.44]
+output_tokens:
+  description: Tokens of all answers.
+  returned: when not in check mode
+  type: int
+  sample: 4096
+output_throughput:
+  description: Tokens of all answers for each second.
+  returned: when not in check mode
+  type: float
+  sample: 412.6
+sets:
+  description: The same for each set, with its name, its number of prompts and of output tokens.
+  returned: when not in check mode
+  type: list
+  elements: dict
+  sample: [{name: code, prompts: 8, output_tokens: 2048, acceptance_length: 3.1, per_position: [0.9, 0.7, 0.5]}]
+undisturbed:
+  description: Whether the server generated nothing for others meanwhile.
+  returned: when not in check mode
+  type: bool
+  sample: true
+summary:
+  description: The outcome in one line for people.
+  returned: always
+  type: str
+  sample: 2.9 tokens are accepted a step on real text (code 3.1, prose 2.7)
+reused:
+  description: Whether this is the outcome kept in O(reuse_file).
+  returned: when not in check mode
+  type: bool
+  sample: false
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _api_server as api_server
+from ..module_utils import _text_probe as text_probe
+from ..module_utils._api_client import Api, ApiError, read_key
+
+
+def measure(params: dict[str, Any]) -> dict[str, Any]:
+    """Measure, or return the outcome of the last time. Raises ApiError, OSError, and what an odd answer leads to."""
+    api = Api(params["base_url"], read_key(params["api_key_file"]), params["timeout"])
+    sets = {name: prompts[: params["prompts"]] for name, prompts in params["sets"].items()}
+    question = {
+        **{name: params[name] for name in ("base_url", "served_model_name", "output_len", "concurrency")},
+        "sets": sets,
+    }
+    fingerprint = api_server.fingerprint(api_server.describe(api)["started_at"], question)
+    known = api_server.recall(params["reuse_file"], fingerprint, params["reuse_max_age"])
+    if known is not None:
+        return {**known, "reused": True}
+    found = text_probe.probe(api, params["served_model_name"], sets, params["output_len"], params["concurrency"])
+    found["summary"] = text_probe.summary(found)
+    if found["undisturbed"]:
+        api_server.keep(params["reuse_file"], fingerprint, found)
+    return {**found, "reused": False}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "base_url": {"type": "str", "required": True},
+            "served_model_name": {"type": "str", "required": True},
+            "api_key_file": {"type": "path", "no_log": False},
+            "sets": {"type": "dict", "required": True},
+            "prompts": {"type": "int", "default": 8},
+            "output_len": {"type": "int", "default": 256},
+            "concurrency": {"type": "int", "default": 4},
+            "timeout": {"type": "int", "default": 300},
+            "reuse_file": {"type": "path"},
+            "reuse_max_age": {"type": "int", "default": 86400},
+        },
+        supports_check_mode=True,
+    )
+    if module.check_mode:
+        module.exit_json(changed=False, summary=f"Would have {module.params['base_url']} answer prompts of real text.")
+    try:
+        found = measure(module.params)
+    except ApiError as exc:
+        module.fail_json(msg=f"Real text could not be measured: {exc}")
+    except (KeyError, IndexError, TypeError, ValueError) as exc:
+        module.fail_json(msg=f"An answer has not the form that it must have ({type(exc).__name__}: {exc}).")
+    except OSError as exc:
+        module.fail_json(msg=f"The outcome cannot be kept in {module.params['reuse_file']}: {exc.strerror}.")
+    module.exit_json(changed=False, **found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The roles that talk to an endpoint, against a stand-in for one."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.tests.support.inference_server import KEY, MODEL, InferenceServer, serving
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+
+def play(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["ansible-playbook", "-i", "inventories/local", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def write(path: Path, content: Any) -> str:
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return str(path)
+
+
+def test_all_failed_checks_come_in_one_message_and_stay_a_fact(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(KEY)
+    expected = {"answer": "Paris", "skip": {"thinking": "It is simple-minded."}}
+    tasks = [{"ansible.builtin.include_role": {"name": "hgx.inference.smoke_benchmark", "tasks_from": "functional"}}]
+    show = [{"ansible.builtin.debug": {"msg": "kept: {{ smoke_benchmark_functional.verdict }}"}}]
+    playbook = write(
+        tmp_path / "play.json", [{"hosts": "all", "gather_facts": False, "tasks": [{"block": tasks, "always": show}]}]
+    )
+    with serving(KEY, "blind", "no_messages") as server:
+        settings = {
+            "smoke_benchmark_endpoint": server.base_url,
+            "smoke_benchmark_api_key_file": str(tmp_path / "key"),
+            "smoke_benchmark_served_model_name": MODEL,
+            "smoke_benchmark_expected": expected,
+            "smoke_benchmark_functional_checks": ["chat", "thinking", "image", "count_tokens"],
+            "smoke_benchmark_results_dir": str(tmp_path),
+        }
+        done = play(playbook, "-e", json.dumps(settings))
+    assert done.returncode == 2, done.stdout
+    assert "FAIL: 2 pass, 2 fail, 1 skipped of 5 functional checks" in done.stdout
+    assert "It does not see that the picture is red" in done.stdout
+    assert "It is simple-minded." in done.stdout
+    assert "kept: fail" in done.stdout
+
+
+def set_up_client(server: InferenceServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    settings = {
+        "llm_client_base_url": server.base_url,
+        "llm_client_claude_code_settings": str(folder / "claude" / "settings.json"),
+        "llm_client_env_dir": str(folder / "env"),
+    }
+    return play("playbooks/clients.yml", "-e", json.dumps(settings), *arguments, VLLM_API_KEY=KEY)
+
+
+def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Path) -> None:
+    (tmp_path / "claude").mkdir(mode=0o700)
+    file = tmp_path / "claude" / "settings.json"
+    write(file, {"theme": "dark {{ x }}", "env": {"EDITOR": "vi", "ANTHROPIC_API_KEY": "sk-other"}})
+    with serving() as server:
+        plan = set_up_client(server, tmp_path, "--check", "--diff")
+        assert server.requests == []
+        done = set_up_client(server, tmp_path, "--diff", "-vvv")
+    for run in (plan, done):
+        assert run.returncode == 0, run.stdout
+        assert "changed=4 " in run.stdout
+        assert KEY not in run.stdout
+        assert "sk-other" not in run.stdout
+    assert "waits at each turn until its whole conversation has been" in " ".join(done.stdout.split())
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    assert settings["theme"] == "dark {{ x }}"
+    assert settings["env"]["EDITOR"] == "vi"
+    assert settings["env"]["ANTHROPIC_API_KEY"] == ""
+    assert settings["env"]["ANTHROPIC_AUTH_TOKEN"] == KEY
+    assert settings["env"]["ANTHROPIC_SMALL_FAST_MODEL"] == MODEL
+    files = [file, *(tmp_path / "env").iterdir()]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600] * 3
+    (backup,) = (tmp_path / "claude").glob("settings.json.*")
+    assert "sk-other" in backup.read_text(encoding="utf-8")
+
+
+def test_settings_that_cannot_be_merged_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "claude").mkdir()
+    (tmp_path / "claude" / "settings.json").write_text("{oops")
+    with serving() as server:
+        done = set_up_client(server, tmp_path)
+    assert done.returncode == 2
+    assert "Nothing was changed: mend the file or move it away." in " ".join(done.stdout.split())
+    assert (tmp_path / "claude" / "settings.json").read_text() == "{oops"
+
+
+def test_claude_code_must_know_its_model(tmp_path: Path) -> None:
+    with serving() as server:
+        done = set_up_client(server, tmp_path, "-e", '{"llm_client_claude_code_env": {}}')
+    assert done.returncode == 2
+    assert "set ANTHROPIC_MODEL" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tunnel_to_another_server_is_noticed(tmp_path: Path) -> None:
+    """Two starts of a server differ, though their models have the same name."""
+    playbook = write(
+        tmp_path / "play.json",
+        [
+            {
+                "hosts": "all",
+                "gather_facts": False,
+                "vars": {"llm_client_server": "{{ inventory_hostname }}", "llm_client_served_model_name": MODEL},
+                "tasks": [
+                    {"ansible.builtin.include_role": {"name": "hgx.inference.llm_client", "tasks_from": "tunnel"}}
+                ],
+            }
+        ],
+    )
+
+    def check(server: InferenceServer) -> subprocess.CompletedProcess[str]:
+        settings = {"vllm_port": server.server_port, "vllm_bind_address": server.server_address[0]}
+        return play(playbook, "-e", json.dumps(settings), VLLM_API_KEY=KEY)
+
+    with serving() as server:
+        opened = check(server)
+    assert opened.returncode == 0, opened.stdout
+    # Here the same port of another loopback address is the node.
+    with serving(host="127.0.0.2") as server:
+        closed = check(server)
+        with serving(host="127.0.0.1", port=server.server_port):
+            astray = check(server)
+    assert closed.returncode == astray.returncode == 2
+    assert f"Open it with: ssh -N -L {server.server_port}:127.0.0.1:{server.server_port}" in closed.stdout
+    assert "leads to another server than localhost's" in " ".join(astray.stdout.split())

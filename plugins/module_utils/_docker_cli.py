@@ -78,3 +78,17 @@ def inspect_container(name: str) -> dict[str, Any] | None:
     if "no such container" in done.stderr.lower():
         return None
     raise DockerError(f"docker container inspect {name}: {done.stderr.strip()}")
+
+
+def inspect_image(name: str) -> dict[str, Any] | None:
+    """Return what C(docker inspect) says of the image C(name), a name or an ID, or None if it is not on the host.
+
+    Raises DockerError when the engine cannot be asked.
+    """
+    done = run_docker(["image", "inspect", name])
+    if done.rc == 0:
+        details: dict[str, Any] = json.loads(done.stdout)[0]
+        return details
+    if "no such image" in done.stderr.lower():
+        return None
+    raise DockerError(f"docker image inspect {name}: {done.stderr.strip()}")

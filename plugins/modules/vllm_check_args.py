@@ -62,13 +62,11 @@ checked:
   type: bool
 """
 
-import json
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _vllm_check_worker
-from ..module_utils._docker_cli import WORKER_PROGRAM, DockerError, run_docker, worker_job
+from ..module_utils._docker_cli import DockerError
 from ..module_utils._gpu_request import REQUESTS
+from ..module_utils._vllm_check import read_args
 
 
 def main() -> None:
@@ -83,27 +81,22 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    image, args = module.params["image"], module.params["args"]
-    gpus = REQUESTS[module.params["gpu_request"]] if module.params["gpus"] else []
-    container = ["--rm", "--interactive", "--network", "none", "--env", "VLLM_LOGGING_LEVEL=ERROR", *gpus]
-    command = ["run", *container, "--entrypoint", "python3", image, "-c", WORKER_PROGRAM]
+    image = module.params["image"]
+    gpus = module.params["gpu_request"] if module.params["gpus"] else ""
     try:
-        done = run_docker(command, timeout_s=module.params["timeout"], stdin=worker_job(_vllm_check_worker, argv=args))
+        reading = read_args(image, module.params["args"], gpus, module.params["timeout"])
     except DockerError as exc:
         module.fail_json(msg=str(exc))
-    try:
-        result = json.loads(done.stdout.strip().rpartition("\n")[2])
-    except ValueError:
-        module.fail_json(msg=f"The command line could not be checked with {image}: {done.stderr.strip()[-1000:]}")
-    if result.get("problems"):
-        problems = "\n".join("  " + problem.replace("\n", "\n  ") for problem in result["problems"])
+    if reading.problems:
+        problems = "\n".join("  " + problem.replace("\n", "\n  ") for problem in reading.problems)
         module.fail_json(
             msg=f"The vLLM of {image} refuses the command line, so nothing was stopped or started:\n{problems}"
         )
-    if "unchecked" in result:
-        reason = result["unchecked"]
-        module.warn(f"The vLLM of {image} keeps its parser in an unknown place, nothing was checked: {reason}")
-    module.exit_json(changed=False, checked="unchecked" not in result)
+    if reading.unchecked:
+        module.warn(
+            f"The vLLM of {image} keeps its parser in an unknown place, nothing was checked: {reading.unchecked}"
+        )
+    module.exit_json(changed=False, checked=not reading.unchecked)
 
 
 if __name__ == "__main__":

@@ -109,7 +109,7 @@ def test_a_revision_of_ones_own_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Start the server")]
+    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Run the release")]
 )
 def test_the_site_can_be_looked_at_without_any_secret(option: str, words: str) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}

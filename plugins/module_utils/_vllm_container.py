@@ -6,18 +6,20 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import re
 import time
 import urllib.request
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ._docker_cli import DockerError, inspect_container, inspect_image, run_docker
 from ._nvidia_host import run
 from ._nvidia_smi import SmiError, parse_report
 from ._progress import ProgressFile
-from ._vllm_release import SPEC_DEFAULTS, create_args, endpoint, observed
+from ._vllm_release import LABEL, SPEC_DEFAULTS, create_args, endpoint, observed
 
 POLL_INTERVAL_S = 0.5
 # vLLM takes a few seconds to end its workers; then it is killed.
@@ -45,11 +47,20 @@ def drain(base_url: str, limit_s: float, progress: ProgressFile) -> int:
 
 def requests_under_way(base_url: str) -> int:
     """Return how many requests the server counts, running and waiting; none if it does not answer."""
+    return int(sum(float(value) for value in _REQUESTS.findall(_get(f"{base_url}/metrics") or "")))
+
+
+def healthy(base_url: str) -> bool:
+    """Return whether the server says that it is."""
+    return _get(f"{base_url}/health") is not None
+
+
+def _get(url: str) -> str | None:
     # The server is on this host: a proxy of the environment must not be asked for it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with suppress(OSError), opener.open(f"{base_url}/metrics", timeout=5) as response:
-        return int(sum(float(value) for value in _REQUESTS.findall(response.read().decode("utf-8", errors="replace"))))
-    return 0
+    with suppress(OSError), opener.open(url, timeout=5) as response:
+        return str(response.read().decode("utf-8", errors="replace"))
+    return None
 
 
 def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
@@ -64,6 +75,28 @@ def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
     _docker(["stop", "--time", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
     _wait_for_gpus(held, progress)
     return cut_off
+
+
+@contextmanager
+def only_one(state_dir: str, progress: ProgressFile) -> Iterator[bool]:
+    """Have no other run at work on the server meanwhile; tells whether there was one to wait for."""
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    with open(os.path.join(state_dir, "lock"), "w", encoding="utf-8") as stream:
+        waited = False
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                waited = True
+                progress.report("waiting for another run that is replacing the server")
+                time.sleep(POLL_INTERVAL_S)
+        yield waited
+
+
+def runs(container: Mapping[str, Any], release: str) -> bool:
+    """Return whether a container was made of this release."""
+    return bool((container["Config"].get("Labels") or {}).get(LABEL) == release)
 
 
 def image_source(record: Mapping[str, Any]) -> str | None:

@@ -52,8 +52,8 @@ def remote_code(args: Sequence[str]) -> list[str]:
         return []
     return [
         f"--trust-remote-code runs code from the repositories of {', '.join(named)}, but not at a commit:"
-        f" {', '.join(unpinned)} is none. Run the role hgx.inference.hf_cache, which records the commits, give them in vllm_revisions, or take the"
-        " option out."
+        f" {', '.join(unpinned)} is none. Run the role hgx.inference.hf_cache, which records the commits, give"
+        " them in vllm_revisions, or take the option out."
     ]
 
 

@@ -30,8 +30,10 @@ options:
     choices: [started, absent]
     default: started
   state_dir:
-    description: Folder on the target that holds the API key and the server's caches. Required if O(state=started).
+    description: Folder on the target that holds the API key, the server's caches, and the lock of runs at the same
+      time.
     type: path
+    required: true
   record:
     description: The release's record, as M(hgx.inference.vllm_release) returns it. Required if O(state=started).
     type: dict
@@ -108,7 +110,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
-            "state_dir": {"type": "path"},
+            "state_dir": {"type": "path", "required": True},
             "record": {"type": "dict"},
             "replace": {"type": "bool", "default": False},
             "api_key": {"type": "str", "default": "", "no_log": True},
@@ -116,7 +118,7 @@ def main() -> None:
             "drain_timeout": {"type": "int", "default": 60},
             "progress_file": {"type": "path"},
         },
-        required_if=[("state", "started", ["state_dir", "record"])],
+        required_if=[("state", "started", ["record"])],
         supports_check_mode=True,
     )
     try:
@@ -137,11 +139,20 @@ def _absent(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name, record = params["name"], params["record"]
-    container = inspect_container(name)
-    running = container is not None and container["State"]["Running"]
-    if check_mode or (running and not params["replace"]):
-        return {"changed": not running or params["replace"], "cut_off": 0}
+    if check_mode:
+        return {"changed": True}
     progress = ProgressFile(params["progress_file"])
+    # An interrupted play leaves its module at work; the next play finds the work done.
+    with _vllm_container.only_one(params["state_dir"], progress) as waited:
+        container = inspect_container(name)
+        running = container is not None and container["State"]["Running"]
+        if running and (not params["replace"] or (waited and _vllm_container.runs(container, record["id"]))):
+            return {"changed": False, "cut_off": 0}
+        return _replaced(params, running, progress)
+
+
+def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:
+    name, record = params["name"], params["record"]
     image = image_source(record)
     if image is None:
         raise DockerError(f"The image {record['container']['image']} is not on this host; nothing was stopped.")

@@ -30,10 +30,10 @@ options:
     choices: [started, absent]
     default: started
   state_dir:
-    description: Folder on the target that holds the API key, the server's caches, and the lock of runs at the same
-      time.
+    description:
+      - Folder on the target that holds the API key, the server's caches, and the lock of runs at the same time.
+      - Required if O(state=started).
     type: path
-    required: true
   record:
     description: The release's record, as M(hgx.inference.vllm_release) returns it. Required if O(state=started).
     type: dict
@@ -92,6 +92,7 @@ downtime:
 """
 
 import os
+import shutil
 import time
 from typing import Any
 
@@ -110,7 +111,7 @@ def main() -> None:
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
-            "state_dir": {"type": "path", "required": True},
+            "state_dir": {"type": "path"},
             "record": {"type": "dict"},
             "replace": {"type": "bool", "default": False},
             "api_key": {"type": "str", "default": "", "no_log": True},
@@ -118,7 +119,7 @@ def main() -> None:
             "drain_timeout": {"type": "int", "default": 60},
             "progress_file": {"type": "path"},
         },
-        required_if=[("state", "started", ["record"])],
+        required_if=[("state", "started", ["state_dir", "record"])],
         supports_check_mode=True,
     )
     try:
@@ -130,6 +131,8 @@ def main() -> None:
 
 
 def _absent(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    if shutil.which("docker") is None:
+        return {"changed": False, "cut_off": 0}
     if check_mode:
         return {"changed": inspect_container(params["name"]) is not None}
     progress = ProgressFile(params["progress_file"])
@@ -145,10 +148,11 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     # An interrupted play leaves its module at work; the next play finds the work done.
     with _vllm_container.only_one(params["state_dir"], progress) as waited:
         container = inspect_container(name)
-        running = container is not None and container["State"]["Running"]
-        if running and (not params["replace"] or (waited and _vllm_container.runs(container, record["id"]))):
+        if container is None or not container["State"]["Running"]:
+            return _replaced(params, False, progress)
+        if not params["replace"] or (waited and _vllm_container.runs(container, record["id"])):
             return {"changed": False, "cut_off": 0}
-        return _replaced(params, running, progress)
+        return _replaced(params, True, progress)
 
 
 def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:

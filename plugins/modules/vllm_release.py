@@ -167,9 +167,10 @@ releases:
   type: list
   elements: dict
 commits:
-  description: Repository to the commits that the recorded releases need.
+  description: The commits that the recorded releases need, of all repositories.
   returned: if O(state=listed)
-  type: dict
+  type: list
+  elements: str
 """
 
 import time
@@ -277,13 +278,11 @@ class Releases:
     def listed(self) -> dict[str, Any]:
         """Return what is recorded."""
         records = [self._store.read(release) for release in self._store.ids()]
-        commits: dict[str, list[str]] = {}
+        commits = set()
         for record in records:
             record["verdict"] = (self._store.result(record["id"]) or {}).get("verdict", "")
-            for repo, commit in record["commits"].items():
-                commits.setdefault(repo, []).append(commit)
-        unique = {repo: sorted(set(found)) for repo, found in commits.items()}
-        return {"changed": False, "releases": records, "commits": unique, **self._pointers}
+            commits.update(record["commits"].values())
+        return {"changed": False, "releases": records, "commits": sorted(commits), **self._pointers}
 
     def _look(self, ask: Callable[[Any], Any], subject: Any) -> Any:
         """Return what the engine says, or None. In a plan for a bare host there is no engine."""

@@ -145,6 +145,19 @@ def test_nobody_notices_what_does_not_replace_the_server(host: Host, requests: P
     assert set(statuses) == {200}
 
 
+def test_pruned_weights_are_those_that_no_release_needs(host: Host) -> None:
+    needed, waste = "c" * 40, "d" * 40
+    record = f"{STATE}/releases/{'c' * 12}/release.json"
+    host.check_output(f"mkdir -p {HUB}/snapshots/{needed} {HUB}/snapshots/{waste} $(dirname {record})")
+    commit = host.check_output(f"cat {HUB}/refs/main")
+    host.check_output(f"sed 's/{commit}/{needed}/' {STATE}/current/release.json >{record}")
+    rc, output = play("cache", hf_cache_prune=True)
+    host.check_output(f"rm -r $(dirname {record})")
+    assert rc == 0, output
+    assert host.file(f"{HUB}/snapshots/{needed}").exists
+    assert not host.file(f"{HUB}/snapshots/{waste}").exists
+
+
 def test_a_play_that_is_killed_in_the_middle_of_a_replacement(host: Host, requests: Path) -> None:
     """Requests end first; the next play finds the work done. The downtime is what vLLM itself takes."""
     before = pointed(host, "current")
@@ -152,7 +165,7 @@ def test_a_play_that_is_killed_in_the_middle_of_a_replacement(host: Host, reques
     assert process.stdout
     for line in process.stdout:
         if "Record the release" in line:
-            host.check_output("systemd-run --unit=long sh -c 'exec request_loop.py 2000 >/var/tmp/long'")
+            host.check_output("systemd-run --unit=long sh -c 'exec request_loop.py 1200 >/var/tmp/long'")
         if "requests are under way" in line:
             process.send_signal(signal.SIGKILL)
             break

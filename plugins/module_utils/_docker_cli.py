@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import subprocess
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -59,6 +60,34 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
         done.stdout.decode("utf-8", errors="replace"),
         (done.stderr or b"").decode("utf-8", errors="replace"),
     )
+
+
+def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "") -> Completed:
+    """Run C(docker ARGS), a long one, and tell each line as it comes; both output streams are in C(stdout).
+
+    Raises DockerError when the command cannot be run.
+    """
+    lines: list[str] = []
+    try:
+        with subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing until the end
+            ["docker", *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(stdin)
+            process.stdin.close()
+            for line in process.stdout:
+                lines.append(line)
+                tell(line.strip())
+    except FileNotFoundError as exc:
+        raise DockerError(
+            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
+        ) from exc
+    return Completed(process.returncode, "".join(lines), "")
 
 
 def worker_job(worker: ModuleType, **job: Any) -> bytes:

@@ -166,7 +166,7 @@ class Supervisor:
         settings = self._settings()
         say("stopping the server")
         docker("stop", "--time", str(settings["stop_timeout_s"]), settings["container"])
-        sys.exit(0)
+        raise SystemExit(0)
 
     def _settings(self) -> dict[str, Any]:
         return _read(self._settings_file)
@@ -211,4 +211,4 @@ def _read(path: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(Supervisor(sys.argv[1]).run())
+    raise SystemExit(Supervisor(sys.argv[1]).run())

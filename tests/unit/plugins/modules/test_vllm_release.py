@@ -17,6 +17,7 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hgx.inference.plugins.modules import (
     vllm_container,
+    vllm_image,
     vllm_precheck,
     vllm_release,
     vllm_status,
@@ -42,6 +43,12 @@ def answer(name):
     print(open(path).read())
 if words[:2] in (["image", "inspect"], ["container", "inspect"]):
     answer(words[0] if words[-1] != "vllm-next" else "next")
+elif words[0] in ("pull", "build"):
+    if words[-1] == "missing:1":
+        sys.exit("manifest for missing:1 not found")
+    print("a1: Pulling fs layer", "a2: Already exists", "a1: Pull complete", sep=chr(10))
+    open(f"{folder}/stdin", "w").write(sys.stdin.read())
+    os.rename(f"{folder}/away", f"{folder}/image.json")
 elif words[0] == "run":
     print('{"problems": ["unrecognized arguments: --max-model-len"]}')
 """
@@ -190,3 +197,22 @@ def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engi
     assert "s3cret" not in json.dumps(calls)
     assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
     assert run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+@pytest.mark.parametrize("dockerfile", ["", "FROM some/image:tag\n"])
+def test_an_image_is_brought_once(run: Run, engine: Path, tmp_path: Path, dockerfile: str) -> None:
+    options = {"name": "some/image:tag", "dockerfile": dockerfile, "progress_file": str(tmp_path / "progress")}
+    assert not run(vllm_image, **options)["changed"]
+    (engine / "image.json").rename(engine / "away")
+    assert run(vllm_image, check=True, **options)["changed"]
+    result = run(vllm_image, **options)
+    assert (result["changed"], result["id"]) == (True, "sha256:aa")
+    assert (engine / "stdin").read_text(encoding="utf-8") == dockerfile
+    shown = (tmp_path / "progress").read_text(encoding="utf-8")
+    assert shown.startswith("building some/image:tag" if dockerfile else "pulling some/image:tag: 0 of 1 layers")
+
+
+def test_an_image_that_is_nowhere(run: Run, engine: Path) -> None:
+    (engine / "image.json").unlink()
+    message = run(vllm_image, name="missing:1")["msg"]
+    assert message == "missing:1 cannot be pulled. Docker says:\n  manifest for missing:1 not found"

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from typing import Any
 
 from ._docker_cli import DockerError, inspect_container, inspect_image, run_docker
@@ -58,7 +59,7 @@ def healthy(base_url: str) -> bool:
 def _get(url: str) -> str | None:
     # The server is on this host: a proxy of the environment must not be asked for it.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with suppress(OSError), opener.open(url, timeout=5) as response:
+    with suppress(OSError, HTTPException), opener.open(url, timeout=5) as response:
         return str(response.read().decode("utf-8", errors="replace"))
     return None
 
@@ -112,8 +113,7 @@ def image_source(record: Mapping[str, Any]) -> str | None:
 
 
 def switch(name: str) -> None:
-    """Let the prepared container take the place of one that is stopped, or not there, and start it. Raises"
-    " DockerError."""
+    """Start the prepared container in the place of one that is stopped, or not there. Raises DockerError."""
     _docker(["rm", "--force", name], missing_ok=True)
     _docker(["rename", _NEXT.format(name), name])
     _docker(["start", name])

@@ -58,16 +58,14 @@ def remote_code(args: Sequence[str]) -> list[str]:
 
 
 def repositories(args: Sequence[str]) -> list[str]:
-    """Return the repositories that a command line names. What is no repository but a folder of this host is left"
-    " out."""
+    """Return the repositories that a command line names. Folders of this host are left out."""
     options = _values(args)
     named = [options.get("--model", ""), str(_json(options.get("--speculative-config")).get("model", ""))]
     return [name for name in named if name and not name.startswith(("/", "."))]
 
 
 def weights(cache_home: str, models: Mapping[str, str]) -> list[str]:
-    """Every file of the models, repository to commit, is there with its size and was not written to since it was"
-    " verified."""
+    """Every file of the models, repository to commit, has its size and was not written to since it was verified."""
     problems = []
     for repo, commit in models.items():
         cache = RepoCache(cache_home, repo)
@@ -93,8 +91,7 @@ def memory(needed_gib: float, available: int, held: int) -> list[str]:
 
 
 def shared_memory(needed_gib: float, free: int, ipc: str) -> list[str]:
-    """C(free) is what /dev/shm of the host has, in bytes. A container that does not share it gets its own, of the"
-    " needed size."""
+    """C(free) is what /dev/shm of the host has, in bytes. A container that does not share it gets its own."""
     if ipc != "host" or free >= needed_gib * GIB:
         return []
     return [

@@ -241,8 +241,7 @@ def observed(
 
 
 def image_identity(details: Mapping[str, Any] | None) -> str:
-    """Return what an image is known by: the registry's digest, the same on all hosts, or the ID of one that has"
-    " none."""
+    """Return what an image is known by: the registry's digest, the same on all hosts, or else its ID."""
     if details is None:
         return ""
     digests = sorted(digest.partition("@")[2] for digest in details.get("RepoDigests") or [])

@@ -67,8 +67,7 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
 
 
 def gpu_problem(host: int, container: int | None, output: str) -> str:
-    """Return why the container does not see the GPUs of its host, or nothing. C(container) is None if it cannot"
-    " tell."""
+    """Return why the container does not see its host's GPUs, or nothing. C(container) is None if it cannot tell."""
     if container == host:
         return ""
     said = output.strip().splitlines()[0] if output.strip() else "it lists none"

@@ -23,8 +23,8 @@ from ansible_collections.hgx.inference.plugins.modules import (
     vllm_status,
 )
 
-IMAGE = {"Id": "sha256:aa", "RepoDigests": ["some/image@sha256:dd"], "Config": {"Env": ["PATH=/bin"]}}
-SPEC = {
+IMAGE: dict[str, Any] = {"Id": "sha256:aa", "RepoDigests": ["some/image@sha256:dd"], "Config": {"Env": ["PATH=/bin"]}}
+SPEC: dict[str, Any] = {
     "image": "some/image:tag",
     "command": ["vllm", "serve", "--model", "org/name", "--max-model-len", "4096"],
     "env": {"BRACES": "{{ braces }}"},

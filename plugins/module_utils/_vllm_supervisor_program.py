@@ -111,7 +111,8 @@ class Supervisor:
             if self._running():
                 return True
             ended = self._inspect()
-            if ended is not None and not self._asked(ended):
+            # One that was only created is about to take the place of the one that was stopped.
+            if ended is not None and ended["Status"] != "created" and not self._asked(ended):
                 return False
             time.sleep(ENGINE_POLL_S)
         return False

@@ -63,7 +63,8 @@ class Engine:
             self.running = end == "restarted"
             self.events = event("15") if end in ("stopped", "restarted") else ""
         elif words[0] == "container":
-            output = json.dumps({"Running": self.running, "ExitCode": 0, "StartedAt": "2026-11-25T18:00:00Z"})
+            state = {"Running": self.running, "Status": "exited", "ExitCode": 0, "StartedAt": "2026-11-25T18:00:00Z"}
+            output = json.dumps(state)
         elif words[0] == "events":
             output = self.events
         elif words[0] == "show":

@@ -242,18 +242,24 @@ def test_docker_restart_and_a_stop_are_a_persons_wish(host: Host) -> None:
     """With a small container, since the service knows no model."""
     module = "ansible hgx-vllm-node -i molecule/vllm/inventory -m hgx.inference.vllm_supervisor -a"
     arguments = "name=small state_dir=/var/lib/small restart_limit=1"
-    host.check_output("docker create --name small probe python3 -c 'import time; time.sleep(1000)'")
+    program = "import signal; signal.signal(15, lambda *_: exit()); signal.pause()"
+    host.check_output(f"docker create --name small probe python3 -c '{program}'")
     subprocess.run([*module.split(), arguments], cwd=ROOT, check=True, capture_output=True)
     service = host.service("hgx-inference-small.service")
 
     host.check_output("docker restart --time 1 small")
-    time.sleep(14)
+    time.sleep(4)
     assert service.is_running
     assert inspect(host, "small")["State"]["Running"]
 
     host.check_output("docker stop --time 1 small")
     time.sleep(14)
     assert not service.is_running
+    assert not inspect(host, "small")["State"]["Running"]
+
+    host.check_output("systemctl start hgx-inference-small && sleep 2")
+    assert inspect(host, "small")["State"]["Running"]
+    host.check_output("systemctl stop hgx-inference-small")
     assert not inspect(host, "small")["State"]["Running"]
 
 

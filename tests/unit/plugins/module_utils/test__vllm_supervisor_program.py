@@ -53,6 +53,7 @@ class Engine:
         self.ends = ends
         self.events = ""
         self.started = 0
+        self.down = 0  # for how many more looks the engine does not answer
 
     def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
         words, output, rc = argv[1:], "", 0
@@ -60,6 +61,7 @@ class Engine:
             self.running, self.started = True, self.started + 1
         elif words[0] == "wait":
             end = self.ends.pop(0)
+            self.down = 2 if end == "engine" else 0
             self.running = end == "restarted"
             self.events = event("15") if end in ("stopped", "restarted") else ""
         elif words[0] == "container":
@@ -67,6 +69,8 @@ class Engine:
             output = json.dumps(state)
         elif words[0] == "events":
             output = self.events
+        elif words[0] == "version":
+            self.down, rc = max(0, self.down - 1), int(self.down > 0)
         elif words[0] == "show":
             output = "active"
         elif argv[0] == "nvidia-smi":
@@ -90,6 +94,12 @@ def test_a_person_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     rc, engine, state = supervise(tmp_path, monkeypatch, ["restarted", "stopped"])
     assert (rc, engine.started) == (0, 1), "started at boot, and docker restart needs no help"
     assert state == {"restarts": [], "gave_up": ""}
+
+
+def test_an_engine_that_took_its_containers_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rc, engine, state = supervise(tmp_path, monkeypatch, ["engine", "stopped"])
+    assert (rc, engine.started) == (0, 2)
+    assert state["restarts"] == []
 
 
 def test_a_crash_loop_has_an_end(

@@ -88,6 +88,12 @@ class Service:
             self._systemctl("kill", "--signal=KILL", self.unit)
         return changed or new_program or not active
 
+    def let_go(self) -> None:
+        """Have the service leave the container to a play until it is ensured again. A boot starts it all the same."""
+        path = os.path.join(self.folder, "settings.json")
+        with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+            write_text(path, json.dumps({**json.load(stream), "let_go": True}, indent=1) + "\n")
+
     def remove(self) -> bool:
         """Stop and remove the service, which leaves the container alone if that was stopped before."""
         there = [path for path in (self._wants, self._file, self.folder) if os.path.lexists(path)]

@@ -61,7 +61,6 @@ class Supervisor:
     def run(self) -> int:
         """Keep the container running until somebody stops it or it has ended too often."""
         signal.signal(signal.SIGTERM, self._stop)
-        self._state = {**self._state, **_read(self._state_file), "gave_up": ""}
         self._wait_for_engine()
         if not self._running():
             self._wait_for_fabric()
@@ -69,10 +68,13 @@ class Supervisor:
         while True:
             self._save()
             self._follow()
-            if self._back_at_once():
+            if self._settings().get("let_go"):
+                say("a play replaces the server, and starts this service again when the new one is ready")
+                return 0
+            ended = self._ended()
+            if ended is None:
                 continue
-            ended = self._inspect()
-            if ended is None or self._asked(ended):
+            if not ended:
                 say("somebody stopped the server, so it stays down until it is started again")
                 return 0
             if not self._restart(ended):
@@ -97,8 +99,11 @@ class Supervisor:
         self._start()
         return True
 
-    def _back_at_once(self) -> bool:
-        """Return whether the container runs again, or the engine itself went down and has to be waited for."""
+    def _ended(self) -> dict[str, Any] | None:
+        """Return the state of a container that ended by itself, an empty one if it was stopped, or None if it runs.
+
+        It runs again after a C(docker restart), and once an engine that went down has been waited for.
+        """
         deadline = time.monotonic() + SECOND_LOOK_S
         while time.monotonic() < deadline:
             if not self._engine_up():
@@ -107,15 +112,15 @@ class Supervisor:
                 if not self._running():
                     self._wait_for_fabric()
                     self._start()
-                return True
-            if self._running():
-                return True
-            ended = self._inspect()
+                return None
+            state = self._inspect()
+            if state and state["Running"]:
+                return None
             # One that was only created is about to take the place of the one that was stopped.
-            if ended is not None and ended["Status"] != "created" and not self._asked(ended):
-                return False
+            if state and state["Status"] != "created" and not self._asked(state):
+                return state
             time.sleep(ENGINE_POLL_S)
-        return False
+        return {}
 
     def _asked(self, ended: dict[str, Any]) -> bool:
         window = ["--since", ended["StartedAt"], "--until", f"{time.time():.9f}"]

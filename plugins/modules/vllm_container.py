@@ -103,6 +103,7 @@ from ..module_utils._docker_cli import DockerError, inspect_container
 from ..module_utils._progress import ProgressFile
 from ..module_utils._vllm_container import image_source
 from ..module_utils._vllm_key import key_file, write_key
+from ..module_utils._vllm_supervisor import Service
 
 
 def main() -> None:
@@ -164,6 +165,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
     _vllm_container.prepare(name, record["container"], image, record["id"])
+    Service(name, params["state_dir"]).let_go()
     cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
     stopped_at = time.monotonic()
     write_key(params)

@@ -15,7 +15,13 @@ import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils import _vllm_supervisor_program as program
 
-SETTINGS = {"container": "vllm", "gpus": True, "restart_limit": 2, "restart_interval_s": 3600, "stop_timeout_s": 1}
+SETTINGS: dict[str, Any] = {
+    "container": "vllm",
+    "gpus": True,
+    "restart_limit": 2,
+    "restart_interval_s": 3600,
+    "stop_timeout_s": 1,
+}
 
 
 def event(signal: str) -> str:
@@ -94,6 +100,13 @@ def test_a_person_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     rc, engine, state = supervise(tmp_path, monkeypatch, ["restarted", "stopped"])
     assert (rc, engine.started) == (0, 1), "started at boot, and docker restart needs no help"
     assert state == {"restarts": [], "gave_up": ""}
+
+
+def test_a_play_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SETTINGS, "let_go", True)
+    rc, engine, state = supervise(tmp_path, monkeypatch, ["crashed"])
+    assert (rc, engine.started) == (0, 1), "at a boot it is started all the same"
+    assert state["gave_up"] == ""
 
 
 def test_an_engine_that_took_its_containers_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import subprocess
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -61,6 +62,34 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
     )
 
 
+def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "") -> Completed:
+    """Run C(docker ARGS), a long one, and tell each line as it comes; both output streams are in C(stdout).
+
+    Raises DockerError when the command cannot be run.
+    """
+    lines: list[str] = []
+    try:
+        with subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing until the end
+            ["docker", *args],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process:
+            assert process.stdin is not None and process.stdout is not None
+            process.stdin.write(stdin)
+            process.stdin.close()
+            for line in process.stdout:
+                lines.append(line)
+                tell(line.strip())
+    except FileNotFoundError as exc:
+        raise DockerError(
+            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
+        ) from exc
+    return Completed(process.returncode, "".join(lines), "")
+
+
 def worker_job(worker: ModuleType, **job: Any) -> bytes:
     """Return what WORKER_PROGRAM reads from stdin to run C(main(job)) of the module C(worker)."""
     return json.dumps({**job, "source": inspect.getsource(worker)}).encode() + b"\n"
@@ -78,3 +107,17 @@ def inspect_container(name: str) -> dict[str, Any] | None:
     if "no such container" in done.stderr.lower():
         return None
     raise DockerError(f"docker container inspect {name}: {done.stderr.strip()}")
+
+
+def inspect_image(name: str) -> dict[str, Any] | None:
+    """Return what C(docker inspect) says of the image C(name), a name or an ID, or None if it is not on the host.
+
+    Raises DockerError when the engine cannot be asked.
+    """
+    done = run_docker(["image", "inspect", name])
+    if done.rc == 0:
+        details: dict[str, Any] = json.loads(done.stdout)[0]
+        return details
+    if "no such image" in done.stderr.lower():
+        return None
+    raise DockerError(f"docker image inspect {name}: {done.stderr.strip()}")

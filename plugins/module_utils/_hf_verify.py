@@ -61,6 +61,10 @@ class Memory:
         except OSError:
             return False
 
+    def changed(self, blob: str, path: str) -> bool:
+        """Return whether a file that was found good was written to since then."""
+        return blob in self._known and not self.knows(blob, path)
+
     def remember(self, blob: str, path: str) -> None:
         with suppress(OSError):
             self._good[blob] = _fingerprint(path)

@@ -96,7 +96,7 @@ def look(needs: Needs, places: Places) -> Host:
         image_present=engine.image_present,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         shm_bytes=_free_bytes("/dev/shm"),
-        port_holder=_port_holder(needs, engine.own_container),
+        port_holder=port_holder(needs.bind_address, needs.port, engine.own_container),
         skew_s=skew_s,
         reached=reached,
         unreachable=unreachable,
@@ -226,21 +226,21 @@ def _source_conflicts() -> tuple[str, ...]:
     return tuple(_apt_sources.signing_conflicts(_apt_sources.read_sources()))
 
 
-def _port_holder(needs: Needs, container: dict[str, Any] | None) -> str | None:
-    """Return who listens on the wanted port, or None if it is free or our own server's."""
-    if not needs.port:
+def port_holder(address: str, port: int, container: dict[str, Any] | None) -> str | None:
+    """Return who listens on the wanted port, or None if it is free, our own server's, or 0, for none."""
+    if not port:
         return None
     bindings = ((container or {}).get("HostConfig") or {}).get("PortBindings") or {}
-    if any(binding["HostPort"] == str(needs.port) for published in bindings.values() for binding in published or []):
+    if any(binding["HostPort"] == str(port) for published in bindings.values() for binding in published or []):
         return None
-    family = socket.AF_INET6 if ":" in needs.bind_address else socket.AF_INET
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((needs.bind_address, needs.port))
+            probe.bind((address, port))
             return None
         except OSError as exc:
-            return _container_with_port(needs.port) or _listener(needs.port) or str(exc)
+            return _container_with_port(port) or _listener(port) or str(exc)
 
 
 def _container_with_port(port: int) -> str | None:

@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_a_revision_of_ones_own_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Start the server")]
+    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Run the release")]
 )
 def test_the_site_can_be_looked_at_without_any_secret(option: str, words: str) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}
@@ -117,3 +118,39 @@ def test_the_site_can_be_looked_at_without_any_secret(option: str, words: str) -
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert words in done.stdout
+
+
+def test_the_role_needs_no_recipe(tmp_path: Path) -> None:
+    """A plan for a host without an engine, of which only variables are known."""
+    settings = {
+        "vllm_image_name": "some/image",
+        "vllm_image_tag": "1",
+        "vllm_image_digest": "",
+        "vllm_image_pip": [],
+        "vllm_model": "org/name",
+        "vllm_revisions": {},
+        "vllm_served_model_name": "name",
+        "vllm_entrypoint": ["vllm", "serve"],
+        "vllm_engine_args": {"max-model-len": 4096},
+        "vllm_env": {},
+        "vllm_container_port": 8001,
+        "vllm_ready_timeout": 60,
+        "vllm_gpus": "",
+        "vllm_ipc_mode": "",
+        "vllm_memory_gib": 0,
+        "vllm_shm_gib": 0,
+        "vllm_state_dir": str(tmp_path / "state"),
+    }
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "environment": {"PATH": str(tmp_path)},
+        "vars": {**settings, "ansible_python_interpreter": sys.executable},
+        "roles": ["hgx.inference.vllm"],
+    }
+    (tmp_path / "play.json").write_text(json.dumps([play]), encoding="utf-8")
+    command = ["ansible-playbook", str(tmp_path / "play.json"), "--check", "--diff"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "would start the server" in done.stdout
+    assert "+ --max-model-len 4096" in done.stdout

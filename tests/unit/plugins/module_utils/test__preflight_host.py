@@ -37,26 +37,26 @@ def listener() -> Iterator[int]:
 
 
 def test_a_port_is_held_by_a_process(listener: int) -> None:
-    holder = _preflight_host._port_holder(Needs(port=listener), None)
+    holder = _preflight_host.port_holder("127.0.0.1", listener, None)
     comm = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
     assert holder == f"{comm} (pid {os.getpid()})"
 
 
 def test_our_own_servers_port_is_free(listener: int) -> None:
     container = json.loads(json.dumps(OWN).replace("PORT", str(listener)))
-    assert _preflight_host._port_holder(Needs(port=listener), container) is None
-    assert _preflight_host._port_holder(Needs(port=listener), OWN) is not None
+    assert _preflight_host.port_holder("127.0.0.1", listener, container) is None
+    assert _preflight_host.port_holder("127.0.0.1", listener, OWN) is not None
 
 
 def test_a_free_port() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-    assert _preflight_host._port_holder(Needs(port=port), None) is None
+    assert _preflight_host.port_holder("127.0.0.1", port, None) is None
 
 
 def test_an_address_that_this_machine_does_not_have() -> None:
-    holder = _preflight_host._port_holder(Needs(port=18001, bind_address="192.0.2.1"), None)
+    holder = _preflight_host.port_holder("192.0.2.1", 18001, None)
     assert holder is not None
     assert "assign" in holder
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.modules import vllm_check_args
+from ansible_collections.hgx.inference.plugins.module_utils._docker_cli import DockerError
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_check import read_args
 
 PARSER = "from argparse import ArgumentParser as FlexibleArgumentParser\n"
 SERVER_ARGS = """
@@ -53,8 +53,8 @@ LAYOUTS = {
 }
 
 
-def check(folder: Path, layout: str, args: list[str], **options: Any) -> tuple[dict[str, Any], list[str]]:
-    """Return the module's result and the words of its call of docker."""
+def check(folder: Path, layout: str, args: list[str], gpus: str = "") -> tuple[dict[str, Any], list[str]]:
+    """Return the reading and the words of its call of docker."""
     for name, content in LAYOUTS[layout].items():
         (folder / "site" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "site" / name).write_text(content)
@@ -67,17 +67,16 @@ def check(folder: Path, layout: str, args: list[str], **options: Any) -> tuple[d
     )
     (folder / "docker").chmod(0o755)
     program = (
-        "from ansible.module_utils.testing import patch_module_args\n"
-        "from ansible_collections.hgx.inference.plugins.modules import vllm_check_args\n"
-        f"with patch_module_args({dict(image='some/image:tag', args=args, **options)!r}):\n"
-        "    vllm_check_args.main()\n"
+        "import json\n"
+        "from ansible_collections.hgx.inference.plugins.module_utils._vllm_check import read_args\n"
+        f"print(json.dumps(read_args('some/image:tag', {args!r}, {gpus!r}, 60)._asdict()))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={"PATH": f"{folder}:/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[4] / "collections")},
         capture_output=True,
         text=True,
-        check=False,
+        check=True,
     )
     return json.loads(done.stdout), (folder / "words").read_text().splitlines()
 
@@ -86,8 +85,7 @@ def check(folder: Path, layout: str, args: list[str], **options: Any) -> tuple[d
 def test_good_arguments(tmp_path: Path, layout: str) -> None:
     args = ["--model", "{{ braces }}", "--tool-call-parser", "kimi_k2"]
     result, words = check(tmp_path, layout, args)
-    assert result["checked"] is True
-    assert result["changed"] is False
+    assert result == {"problems": [], "unchecked": ""}
     assert "--gpus" not in words
     assert words[words.index("--entrypoint") + 1 : -2] == ["python3", "some/image:tag"]
 
@@ -98,7 +96,7 @@ def test_good_arguments(tmp_path: Path, layout: str) -> None:
     [
         (
             ["--model", "x", "--tool-kall-parser", "y"],
-            "unrecognized arguments: --tool-kall-parser y\n  Fix: Correct the",
+            "unrecognized arguments: --tool-kall-parser y\nFix: Correct the",
         ),
         (["--model", "x", "--tool-kall-parser", "y"], "Nearest known: --tool-call-parser"),
         ([], "the following arguments are required: --model"),
@@ -108,35 +106,31 @@ def test_good_arguments(tmp_path: Path, layout: str) -> None:
 )
 def test_bad_arguments(tmp_path: Path, layout: str, args: list[str], problem: str) -> None:
     result, _words = check(tmp_path, layout, args)
-    assert result["failed"] is True
-    assert problem in result["msg"]
-    assert "nothing was stopped or started" in result["msg"]
+    (found,) = result["problems"]
+    assert problem in found
 
 
 def test_an_unknown_layout_is_said_and_not_taken_for_a_mistake(tmp_path: Path) -> None:
     result, _words = check(tmp_path, "unknown", ["--model", "x"])
-    assert result["checked"] is False
-    assert "nothing was checked" in json.dumps(result["warnings"])
+    assert result["problems"] == []
+    assert "ModuleNotFoundError" in result["unchecked"]
 
 
 @pytest.mark.parametrize(("gpu_request", "words"), [("runtime", "--gpus all"), ("cdi", "--device nvidia.com/gpu=all")])
 def test_gpus(tmp_path: Path, gpu_request: str, words: str) -> None:
-    _result, asked = check(tmp_path, "new", ["--model", "x"], gpus=True, gpu_request=gpu_request)
+    _result, asked = check(tmp_path, "new", ["--model", "x"], gpus=gpu_request)
     assert f" {words} " in " ".join(asked)
 
 
-def test_a_container_that_does_not_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_container_that_does_not_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "docker").write_text(
         "#!/bin/sh\necho 'could not select device driver \"\" with capabilities: [[gpu]]' >&2\nexit 125\n"
     )
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    with patch_module_args({"image": "some/image:tag", "args": []}), pytest.raises(SystemExit):
-        vllm_check_args.main()
-    message = json.loads(capsys.readouterr().out)["msg"]
-    assert message.startswith(
+    with pytest.raises(DockerError) as caught:
+        read_args("some/image:tag", [], "runtime", 60)
+    assert str(caught.value).startswith(
         "The command line could not be checked with some/image:tag: Docker could not give the GPUs"
     )
-    assert "  could not select device driver" in message
+    assert "  could not select device driver" in str(caught.value)

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The API key of a server, in the one file that holds it. The server reads it when it starts."""
+
+from __future__ import annotations
+
+import calendar
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from ._hf_cache import write_text
+
+
+def key_file(state_dir: str) -> str:
+    return os.path.join(state_dir, "secrets", "vllm_api_key")
+
+
+def read_key(state_dir: str) -> str:
+    """Return the key, or nothing if there is none."""
+    with suppress(FileNotFoundError), open(key_file(state_dir), encoding="utf-8") as stream:
+        return stream.read().strip()
+    return ""
+
+
+def key_is_new(params: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
+    """Return whether the key that is wanted is another one than the server in the container has read.
+
+    C(params) has C(state_dir), C(api_key) and C(api_key_generate).
+    """
+    kept = read_key(params["state_dir"])
+    if kept != (params["api_key"] or (kept if params["api_key_generate"] else "")):
+        return True
+    if params["api_key_generate"] and not kept:
+        return True
+    try:
+        written_at = os.stat(key_file(params["state_dir"])).st_mtime
+    except OSError:
+        return False
+    # It may have been written by a run that did not get to the restart.
+    return written_at > _epoch(container["State"]["StartedAt"])
+
+
+def write_key(params: Mapping[str, Any]) -> bool:
+    """Have the key that is wanted in its file, a new one if it is to be generated; return whether it was written."""
+    path = key_file(params["state_dir"])
+    kept = read_key(params["state_dir"])
+    wanted = params["api_key"] or (kept or secrets.token_hex(24) if params["api_key_generate"] else "")
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    if wanted == kept:
+        return False
+    mask = os.umask(0o077)
+    try:
+        write_text(path, wanted)
+    finally:
+        os.umask(mask)
+    return True
+
+
+def _epoch(docker_time: str) -> float:
+    """Return the seconds of C(2026-11-25T16:41:00.123456789Z)."""
+    try:
+        whole, _dot, fraction = docker_time.rstrip("Z").partition(".")
+        return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{fraction or 0}")
+    except ValueError:
+        return 0.0

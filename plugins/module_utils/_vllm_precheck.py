@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What keeps a server from starting, as far as that can be known before an old one is stopped for it.
+
+Every function returns problems, each a sentence with what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._hf_cache import COMMIT, RepoCache
+from ._hf_verify import Memory
+
+GIB = 1024**3
+LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
+_NAMED_FILES = 3
+
+
+def open_endpoint(address: str, has_key: bool) -> list[str]:
+    """An address that others reach needs an API key."""
+    if has_key or address in LOOPBACK:
+        return []
+    return [
+        f"vllm_bind_address is {address}, but there is no API key: anyone who reaches the address could use the"
+        " server, for ports"
+        " published by Docker pass the host's own firewall. Set VLLM_API_KEY in the environment or vllm_api_key in a"
+        " vault, let the"
+        " host make one (vllm_api_key_generate: true), or keep the server on 127.0.0.1 and reach it through an SSH"
+        " tunnel."
+    ]
+
+
+def remote_code(args: Sequence[str]) -> list[str]:
+    """Code that comes with a model is only run at a commit."""
+    if "--trust-remote-code" not in args:
+        return []
+    options, named = _values(args), repositories(args)
+    model, draft = options.get("--model", ""), _json(options.get("--speculative-config"))
+    unpinned = []
+    if model in named:
+        unpinned += [f"--{name}" for name in ("revision", "code-revision") if not _is_commit(options.get(f"--{name}"))]
+    if draft.get("model") in named and not _is_commit(draft.get("revision")):
+        unpinned.append("revision in --speculative-config")
+    if not unpinned:
+        return []
+    return [
+        f"--trust-remote-code runs code from the repositories of {', '.join(named)}, but not at a commit:"
+        f" {', '.join(unpinned)} is none. Run the role hgx.inference.hf_cache, which records the commits, give"
+        " them in vllm_revisions, or take the option out."
+    ]
+
+
+def repositories(args: Sequence[str]) -> list[str]:
+    """Return the repositories that a command line names. Folders of this host are left out."""
+    options = _values(args)
+    named = [options.get("--model", ""), str(_json(options.get("--speculative-config")).get("model", ""))]
+    return [name for name in named if name and not name.startswith(("/", "."))]
+
+
+def weights(cache_home: str, models: Mapping[str, str]) -> list[str]:
+    """Every file of the models, repository to commit, has its size and was not written to since it was verified."""
+    problems = []
+    for repo, commit in models.items():
+        cache = RepoCache(cache_home, repo)
+        pinned = commit or cache.pinned_commit("main")
+        if pinned is None or not os.path.isdir(cache.snapshot(pinned)):
+            what = f"the commit {commit} of {repo}" if commit else repo
+            problems.append(f"{what} is not in the cache {cache_home}, and the server downloads nothing. {_FETCH}")
+            continue
+        problems += _incomplete(cache, pinned)
+    return problems
+
+
+def memory(needed_gib: float, available: int, held: int) -> list[str]:
+    """C(available) is the host's free memory, C(held) what the server holds that is to be replaced; both in bytes."""
+    if available + held >= needed_gib * GIB:
+        return []
+    own = f", {held / GIB:.1f} GiB are held by the running server" if held else ""
+    return [
+        f"The server needs {needed_gib:g} GiB of memory (vllm_memory_gib); {available / GIB:.1f} GiB are"
+        f" available{own}."
+        " End what uses the memory ('ps aux --sort=-rss | head'), or lower vllm_memory_gib if it is too careful."
+    ]
+
+
+def shared_memory(needed_gib: float, free: int, ipc: str) -> list[str]:
+    """C(free) is what /dev/shm of the host has, in bytes. A container that does not share it gets its own."""
+    if ipc != "host" or free >= needed_gib * GIB:
+        return []
+    return [
+        f"The workers talk through /dev/shm and need {needed_gib:g} GiB there (vllm_shm_gib); {free / GIB:.1f} GiB"
+        " are free."
+        f" Run 'mount -o remount,size={max(1, round(needed_gib * 2))}G /dev/shm', or remove what lies there."
+    ]
+
+
+def port(address: str, number: str, holder: str | None) -> list[str]:
+    """C(holder) is who listens on the port, if it is another than our own server."""
+    if holder is None:
+        return []
+    return [f"{address}:{number} is taken by {holder}. Stop it, or set another vllm_port or vllm_bind_address."]
+
+
+_FETCH = "Run the role hgx.inference.hf_cache (playbooks/cache.yml)."
+
+
+def _incomplete(cache: RepoCache, commit: str) -> list[str]:
+    files = cache.recorded_files(commit)
+    snapshot = cache.snapshot(commit)
+    if files is None:
+        # Fetched by another program. What it left unfinished shows in links that lead nowhere.
+        broken = [name for name in _walk(snapshot) if not os.path.exists(os.path.join(snapshot, name))]
+        return [_files("missing from", broken, snapshot)] if broken else []
+    state = cache.state(commit, files)
+    problems = []
+    if state.missing:
+        problems.append(_files("missing from, or of a wrong size in,", [file.path for file in state.missing], snapshot))
+    known = Memory(cache.memory)
+    missing = {file.path for file in state.missing}
+    rewritten = [
+        file.path
+        for file in files
+        if file.path not in missing and known.changed(file.blob, cache.content(commit, file))
+    ]
+    if rewritten:
+        problems.append(_files("not what was verified, but was written to since, in", rewritten, snapshot))
+    return problems
+
+
+def _files(words: str, names: list[str], folder: str) -> str:
+    listed = ", ".join(names[:_NAMED_FILES]) + (
+        f" and {len(names) - _NAMED_FILES} more" if names[_NAMED_FILES:] else ""
+    )
+    return f"{listed} {'is' if len(names) == 1 else 'are'} {words} {folder}. {_FETCH}"
+
+
+def _walk(folder: str) -> list[str]:
+    return sorted(
+        os.path.relpath(os.path.join(parent, name), folder)
+        for parent, _folders, names in os.walk(folder)
+        for name in names
+    )
+
+
+def _values(args: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word, following in zip(args, [*args[1:], ""]):
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            found[name] = value if equals else following
+    return found
+
+
+def _is_commit(value: Any) -> bool:
+    return re.fullmatch(COMMIT, str(value or "")) is not None
+
+
+def _json(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,220 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A service that keeps the container of a vLLM server running: supervise.py SETTINGS.json
+
+An engine that dies while serving ends the server with exit code 0, which Docker's own policies either ignore or answer
+by starts without end. This one counts. It reads its settings at every turn, so that they change without a restart.
+It is installed as a file of its own; what it has done stands beside the settings, in state.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+RESTART_DELAY_S = 5.0
+# docker restart: the container that a person stopped is running again. And an engine that goes down has stopped it.
+SECOND_LOOK_S = 10.0
+FABRIC_TIMEOUT_S = 300.0
+ENGINE_POLL_S = 2.0
+GAVE_UP = 3  # the unit knows this exit code
+_ASKED_SIGNALS = ("2", "9", "15")
+
+
+def too_many(restarts: list[float], now: float, limit: int, interval_s: float) -> bool:
+    """Return whether one more restart would be more than C(limit) within C(interval_s)."""
+    return len([at for at in restarts if now - at < interval_s]) >= limit
+
+
+def was_asked(events: str) -> bool:
+    """Return whether somebody stopped the container: then the engine has sent it a signal."""
+    for line in events.splitlines():
+        try:
+            if json.loads(line)["Actor"]["Attributes"].get("signal") in _ASKED_SIGNALS:
+                return True
+        except (ValueError, KeyError, TypeError):
+            continue
+    return False
+
+
+def fabric_settled(csv: str) -> bool:
+    """Return whether every GPU has joined the fabric, or has none, from C(fabric.state)."""
+    states = [line.strip() for line in csv.splitlines() if line.strip()]
+    return bool(states) and all(state not in ("Not Started", "In Progress") for state in states)
+
+
+class Supervisor:
+    """Follows one container, named in the settings."""
+
+    def __init__(self, settings_file: str) -> None:
+        self._settings_file = settings_file
+        self._state_file = os.path.join(os.path.dirname(settings_file), "state.json")
+        self._state: dict[str, Any] = {"restarts": [], "gave_up": ""}
+
+    def run(self) -> int:
+        """Keep the container running until somebody stops it or it has ended too often."""
+        signal.signal(signal.SIGTERM, self._stop)
+        self._wait_for_engine()
+        if not self._running():
+            self._wait_for_fabric()
+            self._start()
+        while True:
+            self._save()
+            self._follow()
+            if self._settings().get("let_go"):
+                say("a play replaces the server, and starts this service again when the new one is ready")
+                return 0
+            ended = self._ended()
+            if ended is None:
+                continue
+            if not ended:
+                say("somebody stopped the server, so it stays down until it is started again")
+                return 0
+            if not self._restart(ended):
+                return GAVE_UP
+
+    def _restart(self, ended: dict[str, Any]) -> bool:
+        settings, now = self._settings(), time.time()
+        limit, interval_s = int(settings["restart_limit"]), float(settings["restart_interval_s"])
+        if too_many(self._state["restarts"], now, limit, interval_s):
+            self._state["gave_up"] = (
+                f"the server ended again (exit code {ended['ExitCode']}) after {limit} restarts in"
+                f" {interval_s / 60:.0f} minutes"
+            )
+            self._save()
+            say(f"{self._state['gave_up']}: it stays down. See docker logs {settings['container']}")
+            return False
+        self._state["restarts"] = [at for at in self._state["restarts"] if now - at < interval_s] + [now]
+        self._save()
+        say(f"the server ended by itself (exit code {ended['ExitCode']}), starting it again")
+        time.sleep(RESTART_DELAY_S)
+        self._wait_for_engine()
+        self._start()
+        return True
+
+    def _ended(self) -> dict[str, Any] | None:
+        """Return the state of a container that ended by itself, an empty one if it was stopped, or None if it runs.
+
+        It runs again after a C(docker restart), and once an engine that went down has been waited for.
+        """
+        deadline = time.monotonic() + SECOND_LOOK_S
+        while time.monotonic() < deadline:
+            if not self._engine_up():
+                say("the engine went down, waiting for it")
+                self._wait_for_engine()
+                if not self._running():
+                    self._wait_for_fabric()
+                    self._start()
+                return None
+            state = self._inspect()
+            if state and state["Running"]:
+                return None
+            # One that was only created is about to take the place of the one that was stopped.
+            if state and state["Status"] != "created" and not self._asked(state):
+                return state
+            time.sleep(ENGINE_POLL_S)
+        return {}
+
+    def _asked(self, ended: dict[str, Any]) -> bool:
+        window = ["--since", ended["StartedAt"], "--until", f"{time.time():.9f}"]
+        filters = ["--filter", f"container={self._settings()['container']}", "--filter", "event=kill"]
+        return was_asked(docker("events", *window, *filters, "--format", "{{json .}}").stdout)
+
+    def _follow(self) -> None:
+        docker("wait", self._settings()["container"])
+
+    def _start(self) -> None:
+        done = docker("start", self._settings()["container"])
+        if done.returncode != 0:
+            say(f"docker start: {done.stderr.strip()}")
+
+    def _inspect(self) -> dict[str, Any] | None:
+        done = docker("container", "inspect", "--format", "{{json .State}}", self._settings()["container"])
+        if done.returncode != 0:
+            return None
+        state: dict[str, Any] = json.loads(done.stdout)
+        return state
+
+    def _running(self) -> bool:
+        state = self._inspect()
+        return state is not None and bool(state["Running"])
+
+    def _engine_up(self) -> bool:
+        """Return whether the engine answers and is not about to go down."""
+        if docker("version", "--format", "{{.Server.Version}}").returncode != 0:
+            return False
+        shown = command("systemctl", "show", "docker.service", "--property=ActiveState", "--value")
+        return shown.stdout.strip() not in ("deactivating", "activating", "reloading")
+
+    def _wait_for_engine(self) -> None:
+        while not self._engine_up():
+            time.sleep(ENGINE_POLL_S)
+
+    def _wait_for_fabric(self) -> None:
+        if not self._settings()["gpus"]:
+            return
+        deadline = time.monotonic() + FABRIC_TIMEOUT_S
+        while time.monotonic() < deadline:
+            asked = command("nvidia-smi", "--query-gpu=fabric.state", "--format=csv,noheader")
+            if asked.returncode == 0 and fabric_settled(asked.stdout):
+                return
+            time.sleep(ENGINE_POLL_S)
+        say("the GPUs have not joined their fabric; the server is started all the same, and its log will say")
+
+    def _stop(self, _signal: int, _frame: object) -> None:
+        settings = self._settings()
+        say("stopping the server")
+        docker("stop", "--time", str(settings["stop_timeout_s"]), settings["container"])
+        raise SystemExit(0)
+
+    def _settings(self) -> dict[str, Any]:
+        return _read(self._settings_file)
+
+    def _save(self) -> None:
+        temporary = f"{self._state_file}.new"
+        try:
+            with open(temporary, "w", encoding="utf-8") as stream:
+                json.dump(self._state, stream)
+            os.replace(temporary, self._state_file)
+        except OSError as exc:  # a full disk must not end the supervision
+            say(f"{self._state_file}: {exc}")
+
+
+def docker(*args: str) -> subprocess.CompletedProcess[str]:
+    return command("docker", *args)
+
+
+def command(*argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it said. One that is not there has failed."""
+    try:
+        return subprocess.run(  # pylint: disable=ansible-bad-function  # it is no part of a module
+            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError as exc:
+        return subprocess.CompletedProcess(argv, 127, "", str(exc))
+
+
+def say(words: str) -> None:
+    """Tell the journal."""
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def _read(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as stream:
+            found: dict[str, Any] = json.load(stream)
+            return found
+    except (OSError, ValueError):
+        return {}
+
+
+if __name__ == "__main__":
+    raise SystemExit(Supervisor(sys.argv[1]).run())

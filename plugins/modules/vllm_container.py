@@ -1,0 +1,180 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_container)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_container
+short_description: Start, replace or remove the container of a vLLM server
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Does to a container what M(hgx.inference.vllm_release) has found necessary.
+  - The new container is created before the old one is stopped. Requests that are under way may end first, and the
+    next server starts
+    when the GPU memory of the old one is free.
+options:
+  name:
+    description: Name of the container.
+    type: str
+    required: true
+  state:
+    description:
+      - V(started) has the container run the release; a running one is replaced only if O(replace=true).
+      - V(absent) stops and removes it.
+    type: str
+    choices: [started, absent]
+    default: started
+  state_dir:
+    description:
+      - Folder on the target that holds the API key, the server's caches, and the lock of runs at the same time.
+      - Required if O(state=started).
+    type: path
+  record:
+    description: The release's record, as M(hgx.inference.vllm_release) returns it. Required if O(state=started).
+    type: dict
+  replace:
+    description: Whether a running container is replaced.
+    type: bool
+    default: false
+  api_key:
+    description: The API key that the server shall have. It is kept in a file that only root can read.
+    type: str
+    default: ""
+  api_key_generate:
+    description: Whether a key is made, and kept, where O(api_key) is empty.
+    type: bool
+    default: false
+  drain_timeout:
+    description: How long requests that are under way may take to end before the server is stopped, in seconds.
+    type: int
+    default: 60
+  progress_file:
+    description: Where the module keeps one line saying how far it is. Set by the action plugin.
+    type: path
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+    details: M(hgx.inference.vllm_release) shows what differs.
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Run the release
+  hgx.inference.vllm_container:
+    name: vllm
+    state_dir: /var/lib/hgx-inference/vllm
+    record: "{{ planned.record }}"
+    replace: "{{ planned.action == 'replace' }}"
+"""
+
+RETURN = r"""
+cut_off:
+  description: Requests that were still under way when the server was stopped.
+  returned: success, and not in check mode
+  type: int
+  sample: 0
+downtime:
+  description: Time from the old server's stop to the start of the new one's process, in seconds.
+  returned: when a server was replaced
+  type: float
+  sample: 3.2
+"""
+
+import os
+import shutil
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _vllm_container
+from ..module_utils._docker_cli import DockerError, inspect_container
+from ..module_utils._progress import ProgressFile
+from ..module_utils._vllm_container import image_source
+from ..module_utils._vllm_key import key_file, write_key
+from ..module_utils._vllm_supervisor import Service
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+            "state_dir": {"type": "path"},
+            "record": {"type": "dict"},
+            "replace": {"type": "bool", "default": False},
+            "api_key": {"type": "str", "default": "", "no_log": True},
+            "api_key_generate": {"type": "bool", "default": False, "no_log": False},
+            "drain_timeout": {"type": "int", "default": 60},
+            "progress_file": {"type": "path"},
+        },
+        required_if=[("state", "started", ["state_dir", "record"])],
+        supports_check_mode=True,
+    )
+    try:
+        if module.params["state"] == "absent":
+            module.exit_json(**_absent(module.params, module.check_mode))
+        module.exit_json(**_started(module.params, module.check_mode))
+    except (DockerError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+
+
+def _absent(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    if shutil.which("docker") is None:
+        return {"changed": False, "cut_off": 0}
+    if check_mode:
+        return {"changed": inspect_container(params["name"]) is not None}
+    progress = ProgressFile(params["progress_file"])
+    cut_off = _vllm_container.stop(params["name"], params["drain_timeout"], progress)
+    return {"changed": _vllm_container.remove(params["name"]), "cut_off": cut_off}
+
+
+def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    name, record = params["name"], params["record"]
+    if check_mode:
+        return {"changed": True}
+    progress = ProgressFile(params["progress_file"])
+    # An interrupted play leaves its module at work; the next play finds the work done.
+    with _vllm_container.only_one(params["state_dir"], progress) as waited:
+        container = inspect_container(name)
+        if container is None or not container["State"]["Running"]:
+            return _replaced(params, False, progress)
+        if not params["replace"] or (waited and _vllm_container.runs(container, record["id"])):
+            return {"changed": False, "cut_off": 0}
+        return _replaced(params, True, progress)
+
+
+def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:
+    name, record = params["name"], params["record"]
+    image = image_source(record)
+    if image is None:
+        raise DockerError(f"The image {record['container']['image']} is not on this host; nothing was stopped.")
+    # Docker would make them with modes of its own.
+    os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
+    os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
+    _vllm_container.prepare(name, record["container"], image, record["id"])
+    Service(name, params["state_dir"]).let_go()
+    cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
+    stopped_at = time.monotonic()
+    write_key(params)
+    _vllm_container.switch(name)
+    result: dict[str, Any] = {"changed": True, "cut_off": cut_off}
+    if running:
+        result["downtime"] = round(time.monotonic() - stopped_at, 1)
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_image)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_image
+short_description: Pull an image, or build one on top of it, and show how far that is
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Has an image on the host. One that is there already is used as it is, so nothing drifts by itself.
+options:
+  name:
+    description: The image.
+    type: str
+    required: true
+  base:
+    description: The image that it is built from, if O(dockerfile) is given.
+    type: str
+  dockerfile:
+    description: Content of the Dockerfile. Without one O(name) is pulled.
+    type: str
+    default: ""
+  progress_file:
+    description: Where the module keeps one line saying how far it is. Set by the action plugin.
+    type: path
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+  action:
+    description: Has a part that runs on the controller.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have the image
+  hgx.inference.vllm_image:
+    name: vllm/vllm-openai:v0.20.2
+"""
+
+RETURN = r"""
+id:
+  description: The image's ID.
+  returned: success, and not in check mode
+  type: str
+  sample: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+"""
+
+from collections.abc import Callable
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._docker_cli import DockerError, follow_docker, inspect_image
+from ..module_utils._progress import ProgressFile
+
+_LONGEST_LINE = 100
+_LAST_LINES = 8
+_SAID_ONCE = "Pulling fs layer"
+_DONE = ("Already exists", "Pull complete")
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "base": {"type": "str"},
+            "dockerfile": {"type": "str", "default": ""},
+            "progress_file": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    name, base, dockerfile = (module.params[key] for key in ("name", "base", "dockerfile"))
+    progress = ProgressFile(module.params["progress_file"])
+    try:
+        image = inspect_image(name)
+        changed = image is None
+        if changed and not module.check_mode:
+            if dockerfile:
+                if base and inspect_image(base) is None:
+                    pull(base, progress)
+                build(name, dockerfile, progress)
+            else:
+                pull(name, progress)
+            image = inspect_image(name)
+    except DockerError as exc:
+        module.fail_json(msg=str(exc))
+    module.exit_json(changed=changed, **({"id": image["Id"]} if image else {}))
+
+
+def pull(name: str, progress: ProgressFile) -> None:
+    """Pull an image, and tell how many of its layers are there. Raises DockerError."""
+    layers: dict[str, bool] = {}
+
+    def tell(line: str) -> None:
+        layer, _colon, state = line.partition(": ")
+        if state.startswith((_SAID_ONCE, *_DONE)):
+            layers[layer] = state.startswith(_DONE)
+        progress.report(f"pulling {name}: {sum(layers.values())} of {len(layers)} layers, {line[:_LONGEST_LINE]}")
+
+    _run(["pull", name], f"{name} cannot be pulled", tell)
+
+
+def build(name: str, dockerfile: str, progress: ProgressFile) -> None:
+    """Build an image, and tell what that does just now. Raises DockerError."""
+    _run(
+        ["build", "--tag", name, "-"],
+        f"{name} cannot be built",
+        lambda line: progress.report(f"building {name}: {line[:_LONGEST_LINE]}"),
+        dockerfile,
+    )
+
+
+def _run(args: list[str], problem: str, tell: Callable[[str], None], stdin: str = "") -> None:
+    done = follow_docker(args, tell, stdin)
+    if done.rc != 0:
+        last = "\n".join(f"  {line}" for line in done.stdout.strip().splitlines()[-_LAST_LINES:])
+        raise DockerError(f"{problem}. Docker says:\n{last}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_precheck)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_precheck
+short_description: Look whether a vLLM server could start, before an old one is stopped for it
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Has the vLLM of the image read the command line, in a container that is thrown away; no model is loaded.
+  - Looks whether the weights are complete and unchanged since they were verified, whether there is memory, whether
+    the port is free,
+    and whether endpoint, secrets and remote code are as safe as they must be.
+  - Fails with all that is wrong at once. What only shows while a model is loaded stays unseen.
+options:
+  container:
+    description: Name of the container that is to be replaced, if it runs.
+    type: str
+    required: true
+  record:
+    description: The release's record, as M(hgx.inference.vllm_release) returns it.
+    type: dict
+    required: true
+  cache_home:
+    description: The Hugging Face cache on the target.
+    type: path
+    required: true
+  has_key:
+    description: Whether the server asks for an API key.
+    type: bool
+    required: true
+  memory_gib:
+    description: Memory that must be available, counting what the running server holds.
+    type: float
+    default: 0
+  planned:
+    description: What is not there yet, because the run that this is the plan for would bring it; it is not looked for.
+    type: list
+    elements: str
+    choices: [image, weights]
+    default: []
+extends_documentation_fragment: [hgx.inference.looks_only]
+"""
+
+EXAMPLES = r"""
+- name: Look before the server is replaced
+  hgx.inference.vllm_precheck:
+    container: vllm
+    record: "{{ planned.record }}"
+    cache_home: /var/lib/huggingface
+    has_key: false
+"""
+
+RETURN = r"""
+checked:
+  description:
+    - V(false) if the command line was not read, because the image is only planned or keeps its parser in an unknown
+      place.
+    - A warning says the latter.
+  returned: success
+  type: bool
+"""
+
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _vllm_precheck as precheck
+from ..module_utils._docker_cli import DockerError, inspect_container, run_docker
+from ..module_utils._hf_cache import CacheError, free_bytes
+from ..module_utils._preflight_host import port_holder
+from ..module_utils._vllm_check import Reading, read_args
+from ..module_utils._vllm_container import image_source
+from ..module_utils._vllm_release import secret_problems, server_args
+
+ARGS_TIMEOUT_S = 180.0
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "container": {"type": "str", "required": True},
+            "record": {"type": "dict", "required": True},
+            "cache_home": {"type": "path", "required": True},
+            "has_key": {"type": "bool", "required": True, "no_log": False},
+            "memory_gib": {"type": "float", "default": 0},
+            "planned": {"type": "list", "elements": "str", "choices": ["image", "weights"], "default": []},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    try:
+        reading = _read(params)
+        problems = [*reading.problems, *_problems(params)]
+    except (DockerError, CacheError) as exc:
+        module.fail_json(msg=str(exc))
+    if problems:
+        listed = "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
+        module.fail_json(msg=f"Nothing was stopped or started, because a server cannot run as wanted:\n{listed}")
+    if reading.unchecked and "image" not in params["planned"]:
+        module.warn(
+            f"The image's vLLM keeps its parser in an unknown place, no option was checked: {reading.unchecked}"
+        )
+    module.exit_json(changed=False, checked=not reading.unchecked)
+
+
+def _read(params: dict[str, Any]) -> Reading:
+    record = params["record"]
+    if "image" in params["planned"]:
+        return Reading([], "the image is only planned")
+    name = image_source(record)
+    if name is None:
+        words = f"The image {record['container']['image']} is not on this host."
+        return Reading([words], "there is no image")
+    return read_args(name, server_args(record["argv"]), record["container"]["gpus"], ARGS_TIMEOUT_S)
+
+
+def _problems(params: dict[str, Any]) -> list[str]:
+    record = params["record"]
+    spec, args = record["container"], server_args(record["argv"])
+    container = inspect_container(params["container"])
+    running = container if container and container["State"]["Running"] else None
+    held = _held_bytes(params["container"]) if running else 0
+    models = {**dict.fromkeys(precheck.repositories(args), ""), **record["commits"]}
+    planned = "weights" in params["planned"]
+    problems = [
+        *secret_problems(spec),
+        *([] if planned else precheck.remote_code(args)),
+        *([] if planned else precheck.weights(params["cache_home"], models)),
+        *precheck.memory(params["memory_gib"], _available_bytes(), held),
+        *precheck.shared_memory(spec["shm_gib"], free_bytes("/dev/shm"), spec["ipc"]),
+    ]
+    for published in spec["ports"]:
+        address, number, _inside = published.rsplit(":", 2)
+        holder = port_holder(address.strip("[]"), int(number), running)
+        problems += [*precheck.open_endpoint(address, params["has_key"]), *precheck.port(address, number, holder)]
+    return problems
+
+
+def _available_bytes() -> int:
+    return _kib("/proc/meminfo", "MemAvailable") * 1024
+
+
+def _held_bytes(container: str) -> int:
+    """Return the memory that a container's processes have for themselves."""
+    pids = [word for word in run_docker(["top", container, "-eo", "pid"]).stdout.split() if word.isdigit()]
+    return sum(_kib(os.path.join("/proc", pid, "status"), "RssAnon") for pid in pids) * 1024
+
+
+def _kib(path: str, field: str) -> int:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return next((int(line.split()[1]) for line in stream if line.startswith(f"{field}:")), 0)
+    except (OSError, ValueError):
+        return 0
+
+
+if __name__ == "__main__":
+    main()

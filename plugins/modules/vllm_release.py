@@ -1,0 +1,349 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_release)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_release
+short_description: Record what a vLLM server is to run with, and say what that does to the running one
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - A release is all that a server runs with, such as image, command line, environment, mounts and commits of the
+    weights.
+    Its ID follows from that, so the same configuration is the same release.
+  - Compares a release with the real container, and tells what is to be done to it and why. It is done by
+    M(hgx.inference.vllm_container).
+  - Records the release on the host, all of it or nothing, before anything is done to a server.
+options:
+  state_dir:
+    description: Folder on the target that holds the releases, the API key and the server's caches.
+    type: path
+    required: true
+  state:
+    description:
+      - V(recorded) has a record of the release, and makes it the current one. In check mode it only tells what would
+        be done.
+      - V(accepted) makes the current release the last good one, and keeps O(result) with it.
+      - V(listed) changes nothing, and returns the releases.
+    type: str
+    choices: [recorded, accepted, listed]
+    default: recorded
+  container:
+    description: Name of the server's container. Required if O(state=recorded).
+    type: str
+  spec:
+    description:
+      - The container's specification, with C(image), C(command), C(env), C(mounts) and C(ports) as for the C(docker)
+        command;
+        C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib), C(capabilities), C(pids_limit), and C(health), a
+          shell's
+        command line, with C(health_start_s).
+    type: dict
+  release:
+    description: ID of a recorded release to take instead of O(spec).
+    type: str
+  commits:
+    description: Repository to the commit that is served.
+    type: dict
+    default: {}
+  details:
+    description: What else the record shall tell, such as C(recipe), C(profile), C(title), C(created_by),
+      C(collection_version).
+    type: dict
+    default: {}
+  api_key:
+    description:
+      - The API key that the server shall have. It is compared with the one in O(state_dir), and no part of the record.
+    type: str
+    default: ""
+  api_key_generate:
+    description: Whether a key of the host's own counts where O(api_key) is empty.
+    type: bool
+    default: false
+  keep:
+    description: How many records to keep. The current and the last good release are always kept.
+    type: int
+    default: 5
+  result:
+    description: File on the target with the benchmark result that the release is accepted with.
+    type: path
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: full
+    details: Shows the options, variables and settings that differ, and nothing else.
+"""
+
+EXAMPLES = r"""
+- name: Record what is to run
+  hgx.inference.vllm_release:
+    state_dir: /var/lib/hgx-inference/vllm
+    container: vllm
+    spec:
+      image: vllm/vllm-openai:v0.20.2
+      command: [vllm, serve, moonshotai/Kimi-K2.6, --tensor-parallel-size, "8"]
+      ports: ["127.0.0.1:8001:8001"]
+      gpus: runtime
+      ipc: host
+    details: {title: Kimi K2.6}
+
+- name: The server has passed its benchmark
+  hgx.inference.vllm_release:
+    state_dir: /var/lib/hgx-inference/vllm
+    state: accepted
+    result: /var/lib/hgx-inference/results/latest.json
+"""
+
+RETURN = r"""
+id:
+  description: The release's ID. Of an image that is not on the host yet it is an estimate.
+  returned: unless O(state=listed)
+  type: str
+  sample: 1f2e3d4c5b6a
+action:
+  description:
+    - What is to be done to the container, V(none), V(start), V(replace), or V(adopt) where the running one only
+      lacks its record.
+  returned: if O(state=recorded)
+  type: str
+  sample: replace
+reasons:
+  description: Why.
+  returned: if O(state=recorded)
+  type: list
+  elements: str
+  sample: ["--max-model-len 4096 -> 8192"]
+running:
+  description: Whether a container of that name runs, whatever it runs with.
+  returned: if O(state=recorded)
+  type: bool
+engine:
+  description: Whether a Docker engine answers. In check mode there may be none yet.
+  returned: if O(state=recorded)
+  type: bool
+image_present:
+  description: Whether the image is on the host.
+  returned: if O(state=recorded)
+  type: bool
+base_url:
+  description: Where the release is reached on the host, without a path.
+  returned: if O(state=recorded)
+  type: str
+  sample: http://127.0.0.1:8001
+served_model_name:
+  description: The name under which it serves its model.
+  returned: if O(state=recorded)
+  type: str
+  sample: kimi-k2.6
+record:
+  description: The record.
+  returned: unless O(state=listed)
+  type: dict
+  sample: {id: 1f2e3d4c5b6a, created_at: "2026-11-25T17:00:00Z", title: Kimi K2.6}
+removed:
+  description: Releases whose records were removed, because more than O(keep) were there.
+  returned: if O(state=recorded)
+  type: list
+  elements: str
+current:
+  description: The release that is to run, before this module has changed it. Empty if there is none.
+  returned: success
+  type: str
+last_good:
+  description: The newest release that passed. Empty if there is none.
+  returned: success
+  type: str
+releases:
+  description: The records, the newest first, with C(verdict), that of their benchmark, if any.
+  returned: if O(state=listed)
+  type: list
+  elements: dict
+commits:
+  description: The commits that the recorded releases need, of all repositories.
+  returned: if O(state=listed)
+  type: list
+  elements: str
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _vllm_release
+from ..module_utils._docker_cli import DockerError, inspect_container, inspect_image
+from ..module_utils._vllm_container import image_source
+from ..module_utils._vllm_key import key_is_new
+from ..module_utils._vllm_store import CURRENT, FORMAT, LAST_GOOD, Store, StoreError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "state_dir": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["recorded", "accepted", "listed"], "default": "recorded"},
+            "container": {"type": "str"},
+            "spec": {"type": "dict"},
+            "release": {"type": "str"},
+            "commits": {"type": "dict", "default": {}},
+            "details": {"type": "dict", "default": {}},
+            "api_key": {"type": "str", "default": "", "no_log": True},
+            "api_key_generate": {"type": "bool", "default": False, "no_log": False},
+            "keep": {"type": "int", "default": 5},
+            "result": {"type": "path"},
+        },
+        required_if=[("state", "recorded", ["container"]), ("state", "recorded", ["spec", "release"], True)],
+        mutually_exclusive=[["spec", "release"]],
+        supports_check_mode=True,
+    )
+    releases = Releases(module.params, module.check_mode)
+    try:
+        module.exit_json(**getattr(releases, module.params["state"])())
+    except (StoreError, DockerError) as exc:
+        module.fail_json(msg=str(exc))
+
+
+class Releases:
+    """The releases of a server, and the server."""
+
+    def __init__(self, params: dict[str, Any], check_mode: bool) -> None:
+        self._params = params
+        self._check_mode = check_mode
+        self._engine = True
+        self._store = Store(params["state_dir"])
+        self._pointers = {name: self._store.pointed(name) or "" for name in (CURRENT, LAST_GOOD)}
+
+    def recorded(self) -> dict[str, Any]:
+        """Have a record of the release, and return what is to be done to the container."""
+        record, image_id = self._wanted()
+        has_record = self._store.has(record["id"]) and self._pointers[CURRENT] == record["id"]
+        container = self._look(inspect_container, self._params["container"])
+        image = self._look(inspect_image, container["Image"]) if container else None
+        plan = _vllm_release.plan(
+            record["container"],
+            image_id,
+            container,
+            (image or {}).get("Config", {}).get("Env") or [],
+            has_record,
+            container is not None and key_is_new(self._params, container),
+        )
+        changed = plan.action != "none"
+        result = {
+            "changed": changed,
+            "id": record["id"],
+            "action": plan.action,
+            "reasons": plan.reasons,
+            "running": bool(container and container["State"]["Running"]),
+            "engine": self._engine,
+            "image_present": image_id is not None,
+            "record": record,
+            **_vllm_release.endpoint(record["container"]["ports"], record["argv"]),
+            "removed": [],
+            "msg": _words(plan, record["id"]),
+            **self._pointers,
+        }
+        if changed:
+            result["diff"] = _diff(plan, self._pointers[CURRENT], record["id"])
+        if changed and not self._check_mode:
+            if not self._store.has(record["id"]):
+                self._store.write(record)
+            self._store.point(CURRENT, record["id"])
+            result["removed"] = self._store.prune(self._params["keep"])
+        return result
+
+    def accepted(self) -> dict[str, Any]:
+        """Make the current release the last good one."""
+        current = self._pointers[CURRENT]
+        if not current:
+            raise StoreError(f"There is no current release below {self._params['state_dir']} that could be accepted.")
+        record = self._store.read(current)
+        if not self._check_mode:
+            if self._params["result"]:
+                self._store.store_result(current, self._params["result"])
+            if self._pointers[LAST_GOOD] != current:
+                self._store.point(LAST_GOOD, current)
+        changed = self._pointers[LAST_GOOD] != current
+        return {"changed": changed, "id": current, "record": record, **self._pointers}
+
+    def listed(self) -> dict[str, Any]:
+        """Return what is recorded."""
+        records = [self._store.read(release) for release in self._store.ids()]
+        commits = set()
+        for record in records:
+            record["verdict"] = (self._store.result(record["id"]) or {}).get("verdict", "")
+            commits.update(record["commits"].values())
+        return {"changed": False, "releases": records, "commits": sorted(commits), **self._pointers}
+
+    def _look(self, ask: Callable[[Any], Any], subject: Any) -> Any:
+        """Return what the engine says, or None. In a plan for a bare host there is no engine."""
+        try:
+            return ask(subject)
+        except DockerError:
+            if not self._check_mode:
+                raise
+            self._engine = False
+            return None
+
+    def _wanted(self) -> tuple[dict[str, Any], str | None]:
+        """Return the record of what is wanted, and the ID of its image if that is on the host."""
+        if self._params["release"]:
+            record = self._store.read(self._params["release"])
+            name = self._look(image_source, record)
+            kept = self._look(inspect_image, name) if name else None
+            return record, kept["Id"] if kept else None
+        spec = _vllm_release.normalize(self._params["spec"])
+        image = self._look(inspect_image, spec["image"])
+        commits = {str(repo): str(commit) for repo, commit in sorted(self._params["commits"].items())}
+        identity = _vllm_release.image_identity(image)
+        release = _vllm_release.release_id(spec, identity, commits)
+        if self._store.has(release):
+            return {**self._store.read(release), "container": spec}, image["Id"] if image else None
+        record = {
+            "format": FORMAT,
+            "id": release,
+            "created_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "created_by": "",
+            **{key: str(value) for key, value in self._params["details"].items()},
+            "image": {
+                "name": spec["image"],
+                "digest": identity if image and identity != image["Id"] else "",
+                "id": image["Id"] if image else "",
+            },
+            "commits": commits,
+            "argv": spec["command"],
+            "env": spec["env"],
+            "container": spec,
+        }
+        return record, image["Id"] if image else None
+
+
+def _words(plan: _vllm_release.Plan, release: str) -> str:
+    if plan.action == "none":
+        return f"The server runs the release {release}."
+    verb = {"start": "started", "replace": "restarted", "adopt": "recorded as it is"}[plan.action]
+    return f"The server is to be {verb}, as release {release}: {'; '.join(plan.reasons)}."
+
+
+def _diff(plan: _vllm_release.Plan, current: str, release: str) -> dict[str, str]:
+    verb = {"start": "would start the server", "replace": "would restart the server", "adopt": "would only record it"}
+    after = plan.after or [f"({'; '.join(plan.reasons)})"]
+    return {
+        "before_header": f"release {current or 'none'}",
+        "after_header": f"release {release}, {verb[plan.action]}",
+        "before": "".join(f" {line}\n" for line in plan.before),
+        "after": "".join(f" {line}\n" for line in after),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_status)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_status
+short_description: Say how a vLLM server stands
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Tells what runs, since when, who deployed it, with which verdict, and where container, record and settings differ.
+  - Tells the truth also where nothing is deployed or the engine is down.
+options:
+  container:
+    description: Name of the server's container.
+    type: str
+    required: true
+  state_dir:
+    description: Folder on the target that holds the releases.
+    type: path
+    required: true
+  spec:
+    description: What the settings want, as for M(hgx.inference.vllm_release).
+    type: dict
+    required: true
+  node:
+    description: C(launched_at) and C(price_usd_per_hour) of a rented machine.
+    type: dict
+    default: {}
+extends_documentation_fragment: [hgx.inference.looks_only]
+"""
+
+EXAMPLES = r"""
+- name: Look at the server
+  hgx.inference.vllm_status:
+    container: vllm
+    state_dir: /var/lib/hgx-inference/vllm
+    spec: {image: "vllm/vllm-openai:v0.20.2", command: [vllm, serve, moonshotai/Kimi-K2.6]}
+"""
+
+RETURN = r"""
+text:
+  description: All of it in lines for people.
+  returned: success
+  type: list
+  elements: str
+healthy:
+  description: Whether the server says of itself that it is.
+  returned: success
+  type: bool
+record:
+  description: The record of the current release; empty if there is none.
+  returned: success
+  type: dict
+last_good:
+  description: The newest release that passed; empty if there is none.
+  returned: success
+  type: str
+drift:
+  description: Where container, record and settings differ.
+  returned: success
+  type: list
+  elements: str
+service:
+  description: What systemd and the service that keeps the server running say; empty without systemd.
+  returned: success
+  type: dict
+gpus:
+  description: The number of GPUs of the host where the container asks for them, and what the C(problem) is, if the
+    container sees others.
+  returned: success
+  type: dict
+  sample: {host: 8, lost: false, problem: ""}
+"""
+
+import os
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils import _vllm_log, _vllm_release, _vllm_status
+from ..module_utils._docker_cli import DockerError, inspect_container, inspect_image, run_docker
+from ..module_utils._gpu_request import gpu_names
+from ..module_utils._nvidia_host import run
+from ..module_utils._vllm_container import healthy
+from ..module_utils._vllm_key import key_file, read_key
+from ..module_utils._vllm_store import CURRENT, LAST_GOOD, Store, StoreError
+from ..module_utils._vllm_supervisor import Service
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "container": {"type": "str", "required": True},
+            "state_dir": {"type": "path", "required": True},
+            "spec": {"type": "dict", "required": True},
+            "node": {"type": "dict", "default": {}},
+        },
+        supports_check_mode=True,
+    )
+    found = look(module.params)
+    module.exit_json(changed=False, **found, text=_vllm_status.render(found, time.time()))
+
+
+def look(params: dict[str, Any]) -> dict[str, Any]:
+    """Return what there is to know about the server, whatever state the host is in."""
+    found: dict[str, Any] = {
+        "container": params["container"],
+        "problem": "",
+        "exists": False,
+        "state": {},
+        "healthy": False,
+        "phase": "",
+        "drift": [],
+        "gpus": {"host": 0, "lost": False, "problem": ""},
+        "node": params["node"],
+        **_recorded(params["state_dir"]),
+        **_key(params["state_dir"]),
+    }
+    service = Service(params["container"], params["state_dir"])
+    found["service"] = {"unit": service.unit, **service.state()} if service.possible else {}
+    wanted = _vllm_release.normalize(params["spec"])
+    found.update(_vllm_release.endpoint(wanted["ports"], wanted["command"]))
+    try:
+        container = inspect_container(params["container"])
+        if container is not None:
+            found.update(_running(container, found, wanted))
+    except DockerError as exc:
+        found["problem"] = f"UNKNOWN, the engine does not answer: {exc}"
+    return found
+
+
+def _recorded(state_dir: str) -> dict[str, Any]:
+    store = Store(state_dir)
+    current = store.pointed(CURRENT)
+    try:
+        record = store.read(current) if current else {}
+    except StoreError:
+        record = {}
+    result = (store.result(current) if current else None) or {}
+    verdict = {key: result[key] for key in ("verdict", "finished_at") if key in result}
+    return {"record": record, "last_good": store.pointed(LAST_GOOD) or "", "verdict": verdict}
+
+
+def _key(state_dir: str) -> dict[str, str]:
+    path = key_file(state_dir)
+    mode = f"{os.stat(path).st_mode & 0o7777:04o}" if os.path.exists(path) and read_key(state_dir) else ""
+    return {"key_file": path, "key_mode": mode}
+
+
+def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return what a container that is there adds. Raises DockerError."""
+    name, state, record = found["container"], container["State"], found["record"]
+    image = inspect_image(container["Image"])
+    environment = (image or {}).get("Config", {}).get("Env") or []
+    recorded = _vllm_release.normalize(record["container"]) if record else None
+    image_id = record["image"]["id"] if record else None
+    real = _vllm_release.observed(container, environment, recorded or wanted, image_id)
+    plan = _vllm_release.plan(wanted, None, container, environment, recorded=True)
+    serving = bool(state["Running"] and healthy(_vllm_release.endpoint(real["ports"], real["command"])["base_url"]))
+    return {
+        "exists": True,
+        "state": state,
+        **_vllm_release.endpoint(real["ports"], real["command"]),
+        "healthy": serving,
+        "phase": "" if serving or not state["Running"] else _phase(name),
+        "drift": _vllm_status.drift(_lines(recorded), _lines(real), plan),
+        "gpus": _gpus(name) if real["gpus"] and state["Running"] else found["gpus"],
+    }
+
+
+def _lines(spec: dict[str, Any] | None) -> list[str] | None:
+    return _vllm_release.shown(_vllm_release.describe(spec)) if spec else None
+
+
+def _phase(name: str) -> str:
+    return _vllm_log.phase(run_docker(["logs", "--tail", "200", name], merge=True).stdout.splitlines())
+
+
+def _gpus(name: str) -> dict[str, Any]:
+    host = gpu_names(run(["nvidia-smi", "-L"], 60).output)
+    inside = run_docker(["exec", name, "nvidia-smi", "-L"], merge=True)
+    seen = len(gpu_names(inside.stdout)) if inside.rc == 0 else None
+    problem = _vllm_status.gpu_problem(len(host), seen, inside.stdout)
+    return {"host": len(host), "lost": bool(problem), "problem": problem}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Module C(vllm_supervisor)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vllm_supervisor
+short_description: Have a service keep the container of a vLLM server running
+version_added: 0.2.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Installs and starts a systemd service that starts the container after a boot and after it has ended by itself, a
+    limited number
+    of times. A container that somebody stops stays down until the next boot.
+  - Never reloads systemd, which can take the GPUs away from running containers. The unit holds no setting, so that
+    it never changes.
+  - On a host without systemd there is no such service, and nothing is done.
+options:
+  name:
+    description: Name of the container.
+    type: str
+    required: true
+  state:
+    description: Whether there shall be the service. The container itself is left as it is.
+    type: str
+    choices: [present, absent]
+    default: present
+  state_dir:
+    description: Folder on the target in which the program, its settings and what it has done are kept.
+    type: path
+    required: true
+  gpus:
+    description: Whether the start waits until the GPUs have joined their fabric.
+    type: bool
+    default: false
+  restart_limit:
+    description: How often a container that ended by itself is started again within O(restart_interval).
+    type: int
+    default: 3
+  restart_interval:
+    description: The time in which the starts are counted, in seconds. It must be longer than O(restart_limit) starts
+      take.
+    type: int
+    default: 7200
+attributes:
+  check_mode:
+    description: Can run in check mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Returns details on what has changed when in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Keep the server running
+  hgx.inference.vllm_supervisor:
+    name: vllm
+    state_dir: /var/lib/hgx-inference/vllm
+    gpus: true
+"""
+
+RETURN = r"""
+unit:
+  description: Name of the service; empty on a host without systemd.
+  returned: success
+  type: str
+  sample: hgx-inference-vllm.service
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._vllm_supervisor import Service, SupervisorError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state_dir": {"type": "path", "required": True},
+            "gpus": {"type": "bool", "default": False},
+            "restart_limit": {"type": "int", "default": 3},
+            "restart_interval": {"type": "int", "default": 7200},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    service = Service(params["name"], params["state_dir"], module.check_mode)
+    try:
+        if not service.possible:
+            module.exit_json(changed=False, unit="")
+        if params["state"] == "absent":
+            module.exit_json(changed=service.remove(), unit=service.unit)
+        changed = service.ensure(params["restart_limit"], params["restart_interval"], params["gpus"])
+        module.exit_json(changed=changed, unit=service.unit)
+    except (SupervisorError, OSError) as exc:
+        module.fail_json(msg=str(exc))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The modules of a release against a stand-in of the docker command. Molecule runs them against the real one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hgx.inference.plugins.modules import (
+    vllm_container,
+    vllm_image,
+    vllm_precheck,
+    vllm_release,
+    vllm_status,
+)
+
+IMAGE: dict[str, Any] = {"Id": "sha256:aa", "RepoDigests": ["some/image@sha256:dd"], "Config": {"Env": ["PATH=/bin"]}}
+SPEC: dict[str, Any] = {
+    "image": "some/image:tag",
+    "command": ["vllm", "serve", "--model", "org/name", "--max-model-len", "4096"],
+    "env": {"BRACES": "{{ braces }}"},
+    "ports": ["127.0.0.1:0:8001"],
+}
+# It keeps what it was told to create, and answers as docker would.
+DOCKER = """\
+#!/usr/bin/python3
+import json, os, sys
+folder, words = os.path.dirname(__file__), sys.argv[1:]
+open(f"{folder}/calls", "a").write(json.dumps(words) + "\\n")
+def answer(name):
+    path = f"{folder}/{name}.json"
+    if not os.path.exists(path):
+        sys.exit(f"Error: No such {words[0]}: {words[-1]}")
+    print(open(path).read())
+if words[:2] in (["image", "inspect"], ["container", "inspect"]):
+    answer(words[0] if words[-1] != "vllm-next" else "next")
+elif words[0] in ("pull", "build"):
+    if words[-1] == "missing:1":
+        sys.exit("manifest for missing:1 not found")
+    print("a1: Pulling fs layer", "a2: Already exists", "a1: Pull complete", sep=chr(10))
+    open(f"{folder}/stdin", "w").write(sys.stdin.read())
+    os.rename(f"{folder}/away", f"{folder}/image.json")
+elif words[0] == "run":
+    print('{"problems": ["unrecognized arguments: --max-model-len"]}')
+"""
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "docker").write_text(DOCKER, encoding="utf-8")
+    (folder / "docker").chmod(0o755)
+    (folder / "image.json").write_text(json.dumps([IMAGE]), encoding="utf-8")
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    return folder
+
+
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(module: ModuleType = vllm_release, check: bool = False, **options: Any) -> dict[str, Any]:
+        with (
+            patch_module_args({**options, "_ansible_check_mode": check, "_ansible_diff": True}),
+            pytest.raises(SystemExit),
+        ):
+            module.main()
+        result: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return result
+
+    return run
+
+
+def recorded(run: Run, folder: Path, check: bool = False, **options: Any) -> dict[str, Any]:
+    given = options if "release" in options else {"spec": SPEC, **options}
+    return run(check=check, state_dir=str(folder / "state"), container="vllm", **given)
+
+
+def serves(engine: Path, **changes: Any) -> None:
+    """Let a container run that was made of SPEC."""
+    created = vllm_release._vllm_release.normalize({**SPEC, **changes})
+    details = {
+        "Image": "sha256:aa",
+        "State": {"Running": True, "Status": "running", "ExitCode": 0, "StartedAt": "2030-01-01T00:00:00Z"},
+        "Config": {
+            "Image": created["image"],
+            "Entrypoint": ["/bin/sh"],
+            "Cmd": [*vllm_release._vllm_release.WRAPPER, *created["command"]],
+            "Env": [*(f"{name}={value}" for name, value in created["env"].items()), "PATH=/bin"],
+        },
+        "HostConfig": {
+            "PortBindings": {"8001/tcp": [{"HostIp": "127.0.0.1", "HostPort": "0"}]},
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+        },
+    }
+    (engine / "container.json").write_text(json.dumps([details]), encoding="utf-8")
+
+
+def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Path) -> None:
+    plan = recorded(run, tmp_path, check=True)
+    assert (plan["changed"], plan["action"], plan["current"]) == (True, "start", "")
+    assert not (tmp_path / "state").exists()
+
+    first = recorded(run, tmp_path, details={"title": "{{ braces }}"}, commits={"org/name": "a" * 40})
+    assert first["action"] == "start"
+    assert first["record"]["image"] == {"name": "some/image:tag", "digest": "sha256:dd", "id": "sha256:aa"}
+    assert first["record"]["title"] == "{{ braces }}"
+
+    serves(engine)
+    again = recorded(run, tmp_path, commits={"org/name": "a" * 40})
+    assert (again["changed"], again["action"]) == (False, "none")
+    assert again["record"]["title"] == "{{ braces }}"
+
+    (tmp_path / "passed.json").write_text('{"verdict": "pass"}', encoding="utf-8")
+    state = {"state_dir": str(tmp_path / "state")}
+    assert run(**state, state="accepted", result=str(tmp_path / "passed.json"))["changed"]
+    assert not run(**state, state="accepted", result=str(tmp_path / "passed.json"))["changed"]
+
+    longer = {**SPEC, "command": [*SPEC["command"][:-1], "8192"]}
+    second = recorded(run, tmp_path, spec=longer)
+    assert second["reasons"] == ["--max-model-len 4096 -> 8192"]
+    assert (second["diff"]["before"], second["diff"]["after"]) == (" --max-model-len 4096\n", " --max-model-len 8192\n")
+    assert second["diff"]["after_header"].endswith("would restart the server")
+
+    listed = run(**state, state="listed")
+    assert (listed["current"], listed["last_good"]) == (second["id"], first["id"])
+    assert {release["id"]: release["verdict"] for release in listed["releases"]} == {
+        first["id"]: "pass",
+        second["id"]: "",
+    }
+    assert listed["commits"] == ["a" * 40], "what a rollback needs is not pruned"
+
+    back = recorded(run, tmp_path, release=first["id"])
+    assert (back["action"], back["record"]) == ("adopt", first["record"]), "the old container still runs"
+    assert "There is no record of the release" in recorded(run, tmp_path, release="f" * 12)["msg"]
+
+
+def test_a_plan_for_a_host_without_an_engine(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    plan = recorded(run, tmp_path, check=True)
+    assert (plan["action"], plan["engine"], plan["image_present"]) == ("start", False, False)
+    assert "docker command is not on this host's PATH" in recorded(run, tmp_path)["msg"]
+    status = run(vllm_status, container="vllm", state_dir=str(tmp_path), spec=SPEC)
+    assert "the engine does not answer" in status["text"][0]
+    assert not run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+def test_everything_that_is_wrong_is_said_at_once(run: Run, engine: Path, tmp_path: Path) -> None:
+    serves(engine)
+    spec = {
+        **SPEC,
+        "command": [*SPEC["command"], "--trust-remote-code"],
+        "env": {"A_PASSWORD": "x"},
+        "ports": ["0.0.0.0:0:8001"],
+    }
+    record = recorded(run, tmp_path, check=True, spec=spec)["record"]
+    wanted = {"container": "vllm", "record": record, "cache_home": str(tmp_path), "has_key": False, "memory_gib": 1e6}
+    message = run(vllm_precheck, **wanted)["msg"]
+    assert message.startswith("Nothing was stopped or started")
+    for words in (
+        "unrecognized arguments: --max-model-len",
+        "A_PASSWORD is a secret",
+        "--trust-remote-code runs code",
+        "org/name is not in the cache",
+        "needs 1e+06 GiB of memory",
+        "but there is no API key",
+    ):
+        assert f"  - {words}" in message or words in message
+    planned = run(vllm_precheck, **wanted, planned=["image", "weights"])["msg"]
+    assert "unrecognized" not in planned
+    assert "cache" not in planned
+
+
+def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engine: Path, tmp_path: Path) -> None:
+    record = recorded(run, tmp_path)["record"]
+    serves(engine)
+    options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record, "api_key": "s3cret"}
+    assert not run(vllm_container, **options)["changed"], "it runs, and is not to be replaced"
+    (engine / "calls").unlink()
+    result = run(vllm_container, **options, replace=True)
+    assert (result["changed"], result["cut_off"]) == (True, 0)
+    calls = [json.loads(line) for line in (engine / "calls").read_text(encoding="utf-8").splitlines()]
+    verbs = [words[0] for words in calls if words[0] not in ("image", "container")]
+    assert verbs == ["rm", "create", "stop", "rm", "rename", "start"]
+    assert "s3cret" not in json.dumps(calls)
+    assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
+    assert run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+@pytest.mark.parametrize("dockerfile", ["", "FROM some/image:tag\n"])
+def test_an_image_is_brought_once(run: Run, engine: Path, tmp_path: Path, dockerfile: str) -> None:
+    options = {"name": "some/image:tag", "dockerfile": dockerfile, "progress_file": str(tmp_path / "progress")}
+    assert not run(vllm_image, **options)["changed"]
+    (engine / "image.json").rename(engine / "away")
+    assert run(vllm_image, check=True, **options)["changed"]
+    result = run(vllm_image, **options)
+    assert (result["changed"], result["id"]) == (True, "sha256:aa")
+    assert (engine / "stdin").read_text(encoding="utf-8") == dockerfile
+    shown = (tmp_path / "progress").read_text(encoding="utf-8")
+    assert shown.startswith("building some/image:tag" if dockerfile else "pulling some/image:tag: 0 of 1 layers")
+
+
+def test_an_image_that_is_nowhere(run: Run, engine: Path) -> None:
+    (engine / "image.json").unlink()
+    message = run(vllm_image, name="missing:1")["msg"]
+    assert message == "missing:1 cannot be pulled. Docker says:\n  manifest for missing:1 not found"

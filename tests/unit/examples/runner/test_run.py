@@ -244,7 +244,10 @@ def test_a_canceled_run_leaves_nothing_running(inventory: Path, playbook: Path) 
 
 @pytest.mark.slow
 def test_the_folder_is_one_that_ansible_runner_itself_takes(tmp_path: Path) -> None:
+    before = sorted(PROJECT.rglob("*"))
     command = ["ansible-runner", "run", str(PROJECT), "-p", "site.yml", "--artifact-dir", str(tmp_path)]
-    done = subprocess.run([*command, "--cmdline=--list-tasks"], capture_output=True, text=True, check=False)
+    options = ["--omit-env-files", "--cmdline=--list-tasks"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "hgx.inference.vllm : " in done.stdout
+    assert sorted(PROJECT.rglob("*")) == before

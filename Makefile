@@ -94,11 +94,11 @@ unit: setup ## Unit tests, without the slow ones
 
 docs: dist .cache/venv/docs/.ready ## The documentation, in .cache/docs/html; every link in it is checked
 	@export PATH=$(CURDIR)/.cache/venv/docs/bin:$$PATH
-	python docs/build.py dist/hgx-inference-*.tar.gz .cache/docs
-	python docs/links.py .cache/docs/html
+	python -m docs.build dist/hgx-inference-*.tar.gz .cache/docs
+	python -m docs.links .cache/docs/html
 
 evidence: setup ## Bring README.md up to docs/evidence.yml
-	@python docs/tables.py
+	@python -m docs.tables
 
 importer: dist .cache/venv/importer/.ready ## What Galaxy checks in an upload
 	@tests/importer.sh dist/hgx-inference-*.tar.gz .cache/venv/importer

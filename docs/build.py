@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build the documentation, without a network: python docs/build.py ARTIFACT FOLDER. A warning is an error.
+"""Build the documentation, without a network: python -m docs.build ARTIFACT FOLDER. A warning is an error.
 
 The reference of roles, modules and plugins comes from their own specifications in the built collection.
 """
@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tables import ROOT, evidence_table, load_evidence, troubleshooting_table
+
+from .tables import ROOT, evidence_table, load_evidence, troubleshooting_table
 
 COLLECTION = "ansible_collections/hgx/inference"
 # The theme shows the contents of each page beside it.

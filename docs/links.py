@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check a built site: python docs/links.py FOLDER. Every link inside leads somewhere, and no page loads from a network."""
+"""Check a built site: python -m docs.links FOLDER.
+
+Every link inside leads somewhere, and no page loads from a network.
+"""
 
 from __future__ import annotations
 
@@ -71,4 +74,4 @@ def problems(site: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     found = list(problems(Path(sys.argv[1])))
-    sys.exit("\n".join(found))
+    sys.exit("\n".join(found) or 0)

@@ -4,7 +4,7 @@
 
 """The tables of the documentation that are made of data, and the copy of one of them in README.md.
 
-    python docs/tables.py    brings the copy up to date
+python -m docs.tables    brings the copy up to date
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, Protocol
 
 import ansible_runner
 from rich import box
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -192,6 +192,10 @@ class Drawing:
         self._end_bars()
         if self._now is not None:
             self._phases.update(self._now, completed=1, step="")
+
+    def last(self) -> RenderableType:
+        """Return the phases as they stand, to be printed elsewhere."""
+        return self._phases.get_renderable()
 
     def step(self, name: str) -> None:
         self._end_bars()

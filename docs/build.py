@@ -50,6 +50,7 @@ def write_reference(artifact: Path, collections: Path, reference: Path) -> None:
     for specs in collection.glob("roles/*/meta/argument_specs.yml"):
         documented = yaml.safe_load(specs.read_text(encoding="utf-8"))
         for spec in documented["argument_specs"].values():
+            spec.setdefault("description", spec["short_description"])  # antsibull-docs wants both
             tell_templates_in_words(spec.get("options", {}))
         specs.write_text(yaml.safe_dump(documented, sort_keys=False), encoding="utf-8")
     environment = {

@@ -66,8 +66,16 @@ $(READY): requirements/dev.txt
 	mkdir -p .cache  # as this user, before the demo needs it as root
 	touch $@
 
-requirements: setup ## Pin the newest tools in requirements/dev.txt
-	@uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements/dev.txt requirements/dev.in
+requirements: setup ## Pin the newest tools in requirements/*.txt
+	@for each in dev docs importer; do
+	  uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements/$$each.txt requirements/$$each.in
+	done
+
+# Tools that cannot share .venv, in environments of their own.
+.cache/venv/%/.ready: requirements/%.txt | $(READY)
+	@uv venv --quiet --clear --python .venv/bin/python .cache/venv/$*
+	uv pip sync --quiet --system-certs --python .cache/venv/$*/bin/python requirements/$*.txt
+	touch $@
 
 ##@ Check
 check: setup ## Lint and quick unit tests at the same time, under 3 minutes
@@ -84,6 +92,20 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint
 unit: setup ## Unit tests, without the slow ones
 	@pytest -m 'not slow'
 
+docs: dist .cache/venv/docs/.ready ## The documentation, in .cache/docs/html; every link in it is checked
+	@export PATH=$(CURDIR)/.cache/venv/docs/bin:$$PATH
+	python -m docs.build dist/hgx-inference-*.tar.gz .cache/docs
+	python -m docs.links .cache/docs/html
+
+evidence: setup ## Bring README.md up to docs/evidence.yml
+	@python -m docs.tables
+
+importer: dist .cache/venv/importer/.ready ## What Galaxy checks in an upload
+	@tests/importer.sh dist/hgx-inference-*.tar.gz .cache/venv/importer
+
+compat: setup ## Unit tests and a plan with the oldest supported ansible-core and Python, and with the newest Python
+	@tests/compat.sh
+
 sanity: dist ## ansible-test sanity on the built collection
 	@tests/sanity.sh dist/hgx-inference-*.tar.gz
 
@@ -97,11 +119,15 @@ molecule: setup ## The site and the roles on container hosts with systemd: the r
 
 test: lint ## Everything, cheap things first
 	@pytest
-	$(MAKE) sanity dist molecule e2e
+	$(MAKE) docs importer sanity dist molecule e2e
 
 dist: setup ## Build the collection artifact into dist/
 	@rm -f dist/*.tar.gz
 	ansible-galaxy collection build --output-path dist
+
+ee: dist ## Build the execution environment, an image of the controller; needs image registries
+	@ansible-builder build --context .cache/ee --tag hgx-inference-ee:latest --container-runtime docker \
+	  $(if $(EE_BASE_IMAGE),--build-arg EE_BASE_IMAGE=$(EE_BASE_IMAGE))
 
 clean: ## Remove all that these targets made: demo, caches, results, environment
 	@if [ -e .cache/hgx ]; then
@@ -110,4 +136,4 @@ clean: ## Remove all that these targets made: demo, caches, results, environment
 	fi
 	rm -rf .ansible .cache .venv dist results
 
-.PHONY: help demo demo-down plan setup requirements check lint unit sanity e2e molecule test dist clean
+.PHONY: help demo demo-down plan setup requirements check lint unit docs evidence importer compat sanity e2e molecule test dist ee clean

@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
 import secrets
 import shlex
+import signal
 import time
+from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
@@ -21,6 +26,8 @@ POLL_INTERVALS_S = (0.25, 0.5, 1.0, 2.0)
 LOST_CONNECTION_LIMIT_S = 300.0
 # What the module may take beyond its own limit, to clean up and to report.
 GRACE_S = 60
+# The time of a last look by which a job knows that nobody waits for it any more.
+LONG_AGO = "200001010000"
 # What core's wrapper adds to the module's own result.
 WRAPPER_KEYS = (
     "ansible_job_id",
@@ -34,10 +41,14 @@ WRAPPER_KEYS = (
 )
 
 
+class Interrupted(BaseException):
+    """The play is being ended. Not an Exception, so that nothing on the way takes it for a failure of the task."""
+
+
 class ProgressActionBase(ActionBase):
     """Runs the module of the task through core's async wrapper and shows each new line of its progress file.
 
-    The job on the target outlives a lost connection but never C(time_limit_s).
+    The job on the target outlives a lost connection but never C(time_limit_s). It is told when the play is ended.
     """
 
     TRANSFERS_FILES = False
@@ -88,21 +99,27 @@ class ProgressActionBase(ActionBase):
         intervals = itertools.chain(POLL_INTERVALS_S, itertools.repeat(POLL_INTERVALS_S[-1]))
         started = last_contact = time.monotonic()
         shown = ""
-        while time.monotonic() - started < limit_s:
-            try:
-                progress, finished = self._look(progress_file, results_file)
-            except AnsibleConnectionFailure:
-                if time.monotonic() - last_contact > LOST_CONNECTION_LIMIT_S:
+        with _interrupts() as require_play:
+            while time.monotonic() - started < limit_s:
+                try:
+                    require_play()
+                    progress, finished = self._look(progress_file, results_file)
+                    require_play()
+                except AnsibleConnectionFailure:
+                    if time.monotonic() - last_contact > LOST_CONNECTION_LIMIT_S:
+                        raise
+                    self._connection.reset()
+                except Interrupted:
+                    self._low_level_execute_command(f"touch -t {LONG_AGO} {shlex.quote(progress_file)}.seen")
                     raise
-                self._connection.reset()
-            else:
-                last_contact = time.monotonic()
-                if progress and progress != shown:
-                    shown = progress
-                    self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {progress}")
-                if finished:
-                    return
-            time.sleep(next(intervals))
+                else:
+                    last_contact = time.monotonic()
+                    if progress and progress != shown:
+                        shown = progress
+                        self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {progress}")
+                    if finished:
+                        return
+                time.sleep(next(intervals))
 
     def _look(self, progress_file: str, results_file: str) -> tuple[str, bool]:
         """Return the newest progress line and whether the job has ended; one cheap command instead of a module."""
@@ -116,3 +133,30 @@ class ProgressActionBase(ActionBase):
         lines = [line.strip() for line in lines if line.strip()]
         finished = bool(lines) and lines[-1] == "finished"
         return (lines[0] if len(lines) > finished else ""), finished
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[Callable[[], None]]:
+    """Give a function that raises Interrupted once the play is being ended or its process is gone.
+
+    Core runs each task in a process and session of its own. A signal would end that process at once, and without one,
+    as when ansible-playbook is killed, it would follow its job to the end.
+    """
+    play = os.getppid()
+    received: list[int] = []
+
+    def receive(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    def require_play() -> None:
+        if received or os.getppid() != play:
+            raise Interrupted
+
+    handlers = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield require_play
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if received:
+            signal.raise_signal(received[0])

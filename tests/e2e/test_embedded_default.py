@@ -19,6 +19,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.hgx.inference.examples.runner.run import Lines, run_site
+
 ROOT = Path(__file__).parents[2]
 SERVER = "hgx-demo-vllm"
 INVENTORY = ["-i", "inventories/local"]
@@ -131,9 +133,35 @@ def test_an_impossible_threshold_fails_and_says_how_far_off(first_demo: str, tmp
 
 
 def test_python_gets_the_verdict(first_demo: str) -> None:
-    done = run("python", "examples/runner.py", "--inventory", "inventories/local")
+    done = run("python", "examples/runner/run.py", "--inventory", "inventories/local")
     assert done.returncode == 0, done.stdout[-5000:]
-    assert "localhost: pass" in done.stdout
+    assert re.search(r"localhost +benchmark +pass", done.stdout)
+
+
+def clients() -> int:
+    """Return how many benchmark clients run in the server's container."""
+    command = "for each in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$each; echo; done 2>/dev/null"
+    return len(re.findall(r"vllm bench serve", run("docker", "exec", SERVER, "sh", "-c", command).stdout))
+
+
+def test_a_benchmark_that_is_canceled_leaves_no_client(first_demo: str) -> None:
+    before = started_at()
+    shown: list[str] = []
+    workload = "{{ recipe.benchmark | combine({'output_len': 1000}) }}"
+    result = run_site(
+        ROOT / "inventories" / "local",
+        ROOT / "playbooks" / "verify.yml",
+        extra_vars={"smoke_benchmark_reuse": "never", "smoke_benchmark_workload": workload},
+        display=Lines(shown.append),
+        cancel=lambda: int("requests done" in "".join(shown)),
+    )
+    assert (result.status, result.exit_code) == ("canceled", 1), result.failures or shown[-5:]
+    deadline = time.monotonic() + 15
+    while clients() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert clients() == 0
+    assert started_at() == before
+    assert chat(first_demo)["content"]
 
 
 FLAG = '{"vllm_engine_args_extra": {"tensor-paralel-size": 1}}'

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -78,6 +81,46 @@ def test_the_dependencies_are_told_once() -> None:
     galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
     required = yaml.safe_load((ROOT / "requirements.yml").read_text(encoding="utf-8"))["collections"]
     assert {entry["name"]: entry["version"] for entry in required} == galaxy["dependencies"]
+
+
+def test_the_image_of_the_controller_has_its_build_context(artifact: Path, installed: Path, tmp_path: Path) -> None:
+    definition = (ROOT / "execution-environment.yml").read_text(encoding="utf-8")
+    (tmp_path / "execution-environment.yml").write_text(definition, encoding="utf-8")
+    (tmp_path / "dist").symlink_to(artifact.parent)
+    run("ansible-builder", "create", "--output-filename", "Containerfile", cwd=tmp_path)
+    context = tmp_path / "context"
+    assert (context / "_build" / "dist" / artifact.name).is_file()
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
+    required = yaml.safe_load((context / "_build" / "requirements.yml").read_text(encoding="utf-8"))["collections"]
+    assert {each["name"]: each.get("version") for each in required} == {
+        f"dist/{artifact.name}": None,
+        **galaxy["dependencies"],
+    }
+    # What the collection asks for, as the build finds it.
+    introspect = [sys.executable, str(context / "_build" / "scripts" / "introspect.py"), "introspect"]
+    found = yaml.safe_load(run(*introspect, str(installed), cwd=tmp_path))
+    assert [each for each in found["system"] if each.startswith("openssh-client")]
+    assert found["python"] == []
+
+
+def test_navigator_runs_a_playbook_without_a_container_engine() -> None:
+    command = ["ansible-navigator", "run", "playbooks/plan.yml", "-i", "inventories/lambda"]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "--served-model-name kimi-k2.6" in done.stdout
+    assert list(ROOT.glob("*-artifact-*.json")) == []
+
+
+def test_a_release_can_be_made(tmp_path: Path) -> None:
+    """The fragments become the changelog of the next version, and are gone then."""
+    shutil.copytree(ROOT / "changelogs", tmp_path / "changelogs")
+    galaxy = (ROOT / "galaxy.yml").read_text(encoding="utf-8")
+    (tmp_path / "galaxy.yml").write_text(re.sub("(?m)^version: .*", "version: 99.0.0", galaxy), encoding="utf-8")
+    for folder in ("plugins", "roles"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    run("antsibull-changelog", "release", "--date", "2026-12-01", cwd=tmp_path, collections=ROOT / "collections")
+    assert "v99.0.0\n=======" in (tmp_path / "CHANGELOG.rst").read_text(encoding="utf-8")
+    assert list((tmp_path / "changelogs" / "fragments").glob("*.yml")) == []
 
 
 def test_the_installed_site_resolves(installed: Path) -> None:

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 
+from ansible_collections.hgx.inference.plugins.module_utils._progress import ControllerGone, ProgressFile
 from ansible_collections.hgx.inference.plugins.plugin_utils import _progress
 from ansible_collections.hgx.inference.plugins.plugin_utils._progress import ProgressActionBase
 
@@ -21,6 +25,7 @@ class Follower(ProgressActionBase):
 
     def __init__(self, seen: list[str | Exception]) -> None:
         self.shown: list[str] = []
+        self.commands: list[str] = []
         self.resets = 0
         self._seen = iter(seen)
         self._task = SimpleNamespace(action="hgx.inference.some_module")
@@ -30,7 +35,8 @@ class Follower(ProgressActionBase):
     def _reset(self) -> None:
         self.resets += 1
 
-    def _low_level_execute_command(self, *_args: Any, **_kwargs: Any) -> dict[str, str]:
+    def _low_level_execute_command(self, command: str, **_kwargs: Any) -> dict[str, str]:
+        self.commands.append(command)
         seen = next(self._seen)
         if isinstance(seen, Exception):
             raise seen
@@ -64,3 +70,38 @@ def test_a_connection_that_stays_away_ends_the_wait(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(_progress, "LOST_CONNECTION_LIMIT_S", -1.0)
     with pytest.raises(AnsibleConnectionFailure):
         follow(["1 of 2\n", AnsibleConnectionFailure("no route to host")])
+
+
+ABANDONED = f"touch -t {_progress.LONG_AGO} progress.seen"
+
+
+def test_a_signal_tells_the_job_first_and_then_does_what_it_always_does() -> None:
+    handled: list[int] = []
+    follower = Follower(["1 of 2\n", ""])
+    follower._display = SimpleNamespace(display=lambda _line: signal.raise_signal(signal.SIGTERM))
+    before = signal.signal(signal.SIGTERM, lambda number, _frame: handled.append(number))
+    try:
+        with pytest.raises(_progress.Interrupted):
+            follower._follow("node1", "progress", "results", 60)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert handled == [signal.SIGTERM]
+    assert follower.commands[-1] == ABANDONED
+
+
+def test_the_job_is_told_that_the_play_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    parents = iter([100, 100, 100, 1])
+    monkeypatch.setattr(_progress.os, "getppid", lambda: next(parents))
+    follower = Follower(["1 of 2\n", ""])
+    with pytest.raises(_progress.Interrupted):
+        follower._follow("node1", "progress", "results", 60)
+    assert follower.commands[-1] == ABANDONED
+
+
+def test_a_job_that_was_told_stops_at_its_next_report(tmp_path: Path) -> None:
+    progress = ProgressFile(str(tmp_path / "progress"), watched=True)
+    subprocess.run(["sh", "-c", f"touch {tmp_path}/progress.seen"], check=True)
+    progress.report("1 of 2")
+    subprocess.run(["sh", "-c", ABANDONED.replace("progress.seen", f"{tmp_path}/progress.seen")], check=True)
+    with pytest.raises(ControllerGone):
+        progress.report("2 of 2")

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tables of the documentation that are made of data, and the copy of one of them in README.md.
+
+python -m docs.tables    brings the copy up to date
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+EVIDENCE = ROOT / "docs" / "evidence.yml"
+README = ROOT / "README.md"
+BEGIN = "<!-- evidence: made of docs/evidence.yml by `make evidence` -->\n"
+END = "<!-- end of evidence -->\n"
+
+
+class Signature(Protocol):
+    """What the troubleshooting table shows of a way to fail."""
+
+    key: str
+    title: str
+    cause: str
+    fix: str
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Return a table in Markdown."""
+    cells = [list(head), *([" ".join(cell.split()).replace("|", r"\|") for cell in row] for row in rows)]
+    lines = ["| " + " | ".join(row) + " |" for row in cells]
+    return "\n".join([lines[0], "|" + " --- |" * len(cells[0]), *lines[1:]]) + "\n"
+
+
+def evidence_table(evidence: Mapping[str, Any], with_source: bool = False) -> str:
+    """Return what has been shown on which hardware; where it has not, that stands out."""
+    hardware = evidence["hardware"]
+    source = {"shown_by": "shown by"} if with_source else {}
+    rows = ([claim["what"], *(_answer(claim[key]) for key in [*hardware, *source])] for claim in evidence["claims"])
+    return table(["", *hardware.values(), *source.values()], rows)
+
+
+def troubleshooting_table(signatures: Iterable[Signature]) -> str:
+    """Return the known ways in which a server fails, by their title."""
+    known = sorted(signatures, key=lambda signature: signature.title.lower())
+    rows = ([f"**{_plain(one.title)}** `{one.key}`", _plain(one.cause), _plain(one.fix)] for one in known)
+    return table(["what", "cause", "fix"], rows)
+
+
+def with_evidence(readme: str, evidence: Mapping[str, Any]) -> str:
+    """Return the README with its copy of the evidence up to date."""
+    before, _begin, rest = readme.partition(BEGIN)
+    _old, end, after = rest.partition(END)
+    if not end:
+        raise ValueError("README.md lacks the marks of the evidence")
+    return f"{before}{BEGIN}\n{evidence_table(evidence)}\n{END}{after}"
+
+
+def load_evidence() -> dict[str, Any]:
+    evidence: dict[str, Any] = yaml.safe_load(EVIDENCE.read_text(encoding="utf-8"))
+    return evidence
+
+
+def _answer(answer: bool | str) -> str:
+    """Return the text of a cell, with a no in bold."""
+    text = ("yes" if answer else "no") if isinstance(answer, bool) else answer
+    word, semicolon, rest = text.partition(";")
+    return f"**{word}**{semicolon}{rest}" if word == "no" else text
+
+
+def _plain(text: str) -> str:
+    """Return text that Markdown shows as it is."""
+    for character in r"\`*_[]{}<>$":
+        text = text.replace(character, f"\\{character}" if character not in "<>" else html.escape(character))
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_evidence(README.read_text(encoding="utf-8"), load_evidence()), encoding="utf-8")

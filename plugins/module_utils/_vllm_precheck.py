@@ -29,11 +29,9 @@ def open_endpoint(address: str, has_key: bool) -> list[str]:
         return []
     return [
         f"vllm_bind_address is {address}, but there is no API key: anyone who reaches the address could use the"
-        " server, for ports"
-        " published by Docker pass the host's own firewall. Set VLLM_API_KEY in the environment or vllm_api_key in a"
-        " vault, let the"
-        " host make one (vllm_api_key_generate: true), or keep the server on 127.0.0.1 and reach it through an SSH"
-        " tunnel."
+        " server, for ports published by Docker pass the host's own firewall. Set VLLM_API_KEY in the environment or"
+        " vllm_api_key in a vault, let the host make one (vllm_api_key_generate: true), or keep the server on"
+        " 127.0.0.1 and reach it through an SSH tunnel."
     ]
 
 

@@ -46,6 +46,7 @@ def drift(record: Sequence[str] | None, container: Sequence[str] | None, wanted:
 def render(found: Mapping[str, Any], now: float) -> list[str]:
     """Return the status in lines. C(found) is what the module vllm_status returns."""
     rows: list[tuple[str, str]] = [("server", _server(found, now))]
+    rows += [("cause" if index == 0 else "", line) for index, line in enumerate(found["cause"])]
     record = found["record"]
     if record:
         profile = f", profile {record['profile']}" if record.get("profile") else ""
@@ -73,10 +74,8 @@ def gpu_problem(host: int, container: int | None, output: str) -> str:
     said = output.strip().splitlines()[0] if output.strip() else "it lists none"
     return (
         f"the container has lost its GPUs: the host has {host}, the container says '{said}'. A reload of systemd on"
-        " the host"
-        " ('systemctl daemon-reload', also by a package's installation) takes them away from containers that were"
-        " started"
-        " with --gpus. Restart the server ('docker restart'); vllm_gpu_request: cdi is not affected."
+        " the host ('systemctl daemon-reload', also by a package's installation) takes them away from containers that"
+        " were started with --gpus. Restart the server ('docker restart'); vllm_gpu_request: cdi is not affected."
     )
 
 

@@ -57,6 +57,11 @@ record:
   description: The record of the current release; empty if there is none.
   returned: success
   type: dict
+cause:
+  description: Why a server that is down has ended, as its log tells it.
+  returned: success
+  type: list
+  elements: str
 last_good:
   description: The newest release that passed; empty if there is none.
   returned: success
@@ -84,7 +89,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _vllm_log, _vllm_release, _vllm_status
+from ..module_utils import _vllm_release, _vllm_status
 from ..module_utils._docker_cli import DockerError, inspect_container, inspect_image, run_docker
 from ..module_utils._gpu_request import gpu_names
 from ..module_utils._nvidia_host import run
@@ -92,6 +97,7 @@ from ..module_utils._vllm_container import healthy
 from ..module_utils._vllm_key import key_file, read_key
 from ..module_utils._vllm_store import CURRENT, LAST_GOOD, Store, StoreError
 from ..module_utils._vllm_supervisor import Service
+from ..module_utils._vllm_watch import newest_lines, read_start, stopped
 
 
 def main() -> None:
@@ -118,6 +124,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "state": {},
         "healthy": False,
         "phase": "",
+        "cause": [],
         "drift": [],
         "gpus": {"host": 0, "lost": False, "problem": ""},
         "node": params["node"],
@@ -170,7 +177,8 @@ def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str,
         "state": state,
         **_vllm_release.endpoint(real["ports"], real["command"]),
         "healthy": serving,
-        "phase": "" if serving or not state["Running"] else _phase(name),
+        "phase": "" if serving or not state["Running"] else read_start(name, state["StartedAt"]).words(),
+        "cause": [] if state["Running"] else stopped(name, container, newest_lines(name, state), "").splitlines(),
         "drift": _vllm_status.drift(_lines(recorded), _lines(real), plan),
         "gpus": _gpus(name) if real["gpus"] and state["Running"] else found["gpus"],
     }
@@ -178,10 +186,6 @@ def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str,
 
 def _lines(spec: dict[str, Any] | None) -> list[str] | None:
     return _vllm_release.shown(_vllm_release.describe(spec)) if spec else None
-
-
-def _phase(name: str) -> str:
-    return _vllm_log.phase(run_docker(["logs", "--tail", "200", name], merge=True).stdout.splitlines())
 
 
 def _gpus(name: str) -> dict[str, Any]:

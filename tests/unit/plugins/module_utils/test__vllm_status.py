@@ -21,6 +21,7 @@ SERVING: dict[str, Any] = {
     "state": {"Running": True, "StartedAt": "2026-11-25T16:30:00.5Z"},
     "healthy": True,
     "phase": "",
+    "cause": [],
     "served_model_name": "kimi-k2.6",
     "base_url": "http://127.0.0.1:8001",
     "record": {
@@ -68,6 +69,7 @@ def test_a_serving_node() -> None:
             {"state": {"Running": False, "ExitCode": 0, "FinishedAt": "2026-11-25T17:59:30Z"}},
             "DOWN, vllm has ended 30 s ago (exit code 0)",
         ),
+        ({"cause": ["It was killed.", "  evidence"]}, "cause        It was killed."),
         ({"verdict": {}}, "not proven"),
         ({"service": {}}, "none, for there is no systemd here"),
         ({"service": {"unit": "u", "gave_up": "it ended again"}}, "GAVE UP: it ended again"),

@@ -8,7 +8,7 @@ results=$work/results
 port=${PORT:-8001}
 url=http://127.0.0.1:$port
 input=1024 output=256 concurrency=32
-declare -A requests=([smoke]=128 [full]=512)
+declare -A requests=([smoke]=128 [pair]=384 [full]=512)
 export HF_HUB_OFFLINE=1 VLLM_NO_USAGE_STATS=1 DO_NOT_TRACK=1 VLLM_HOST_IP=127.0.0.1 TOKENIZERS_PARALLELISM=false
 export PYTHONUNBUFFERED=1 LC_ALL=C.UTF-8 PATH=$work/bin:$PATH ANSIBLE_COLLECTIONS_PATH=$PWD/collections
 
@@ -65,18 +65,21 @@ PYTHON
 
 pairs() { # Who begins alternates, so that a drift of the machine favours nobody.
   local pair
+  by_hand warm-up smoke 0 # a cold server compiles kernels while it is first loaded: not compared
   for ((pair = 1; pair <= ${1:-3}; pair++)); do
     if ((pair % 2)); then
-      by_module "module-$pair" smoke "$pair"; by_hand "hand-$pair" smoke "$pair"
+      by_module "module-$pair" pair "$pair"; by_hand "hand-$pair" pair "$pair"
     else
-      by_hand "hand-$pair" smoke "$pair"; by_module "module-$pair" smoke "$pair"
+      by_hand "hand-$pair" pair "$pair"; by_module "module-$pair" pair "$pair"
     fi
   done
   python3 tests/gpu/compare.py "$results" | tee "$results/pairs.txt"
 }
 
 sizes() { # The steady estimate of 128 requests and that of 512.
-  by_module module-full full 100
+  local run
+  for run in 1 2 3; do by_module "size-smoke-$run" smoke "10$run"; done
+  by_module size-full full 100
   python3 tests/gpu/compare.py "$results" | tee "$results/sizes.txt"
 }
 

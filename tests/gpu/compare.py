@@ -34,9 +34,10 @@ def main() -> None:
     for number, (module, hand, verdict) in enumerate(pairs, start=1):
         counts = [f"{who['completed']:.0f} completed, {who['failed']:.0f} failed" for who in (module, hand)]
         print(f"pair {number}: module {counts[0]} ({verdict}); by hand {counts[1]}")
-    full = folder / "module-full.json"
+    full = folder / "size-full.json"
     if full.exists():
-        steady = [module["steady_output_throughput"] for module, _hand, _verdict in pairs]
+        short = sorted(folder.glob("size-smoke-*.json"))
+        steady = [read(path)["metrics"]["steady_output_throughput"] for path in short]
         long = read(full)["metrics"]["steady_output_throughput"]
         print(f"steady, 128 requests: {', '.join(f'{value:.0f}' for value in steady)} tok/s; 512: {long:.0f} tok/s")
         print(f"median of 128 against 512: {100 * (statistics.median(steady) / long - 1):+.2f} %")

@@ -29,7 +29,7 @@ DOOMED = re.compile(
     r"|WorkerProc failed to start|died unexpectedly, shutting down|EngineCore hit an exception"
     r"|Timed out waiting for engine core process|taking the entire process down"
 )
-DOOMED_GRACE_S = 1.0
+DOOMED_GRACE_S = 0.5
 
 
 class NotReady(Exception):
@@ -101,7 +101,7 @@ class _Watch:
     def wait_for_health(self) -> bool:
         """Return whether there was anything to wait for."""
         waited = False
-        while _request(self._server, "/health", timeout_s=2).status != 200:
+        while _request(self._server, "/health", timeout_s=1).status != 200:
             waited = True
             self._look()
             if self.elapsed() > self._timeout_s:

@@ -29,7 +29,7 @@ DOOMED = re.compile(
     r"|WorkerProc failed to start|died unexpectedly, shutting down|EngineCore hit an exception"
     r"|Timed out waiting for engine core process|taking the entire process down"
 )
-DOOMED_GRACE_S = 1.0
+DOOMED_GRACE_S = 0.5
 
 
 class NotReady(Exception):
@@ -89,7 +89,6 @@ class _Watch:
         self._timeout_s = timeout_s
         self._progress = progress
         self._started = time.monotonic()
-        self._doomed_at: float | None = None
         self._shown = ""
 
     def close(self) -> None:
@@ -101,7 +100,7 @@ class _Watch:
     def wait_for_health(self) -> bool:
         """Return whether there was anything to wait for."""
         waited = False
-        while _request(self._server, "/health", timeout_s=2).status != 200:
+        while _request(self._server, "/health", timeout_s=1).status != 200:
             waited = True
             self._look()
             if self.elapsed() > self._timeout_s:
@@ -134,7 +133,8 @@ class _Watch:
 
     def _look(self, words: str = "") -> None:
         """Raise NotReady if the server will not come; else report the progress."""
-        self._require_hope(self._require_running())
+        self._require_running()
+        self._require_hope()
         words = words or self._follower.start.words()
         self._progress.report(f"{self.elapsed():.0f} s, {words}", force=words != self._shown)
         self._shown = words
@@ -158,19 +158,16 @@ class _Watch:
             doing += ", and was started again"
         raise NotReady(stopped(name, details, self._follower.lines(), doing, [self._server.api_key]))
 
-    def _require_hope(self, details: dict[str, Any]) -> None:
-        """Raise NotReady if a process has failed for good and the container runs on all the same."""
-        now = time.monotonic()
-        if self._doomed_at is None:
-            if any(DOOMED.search(line) for line in self._follower.lines()):
-                self._doomed_at = now
-        elif now - self._doomed_at > DOOMED_GRACE_S:
-            name = self._server.container
-            headline = (
-                f"The server in {name} failed while {self._follower.start.title()}, though its container still runs"
-            )
-            message = [*failed(details, self._follower.lines(), headline), f"The whole log: docker logs {name}"]
-            raise NotReady(scrub("\n".join(message), [self._server.api_key]))
+    def _require_hope(self) -> None:
+        """Raise NotReady if a process has failed for good, also if the container runs on all the same."""
+        if not any(DOOMED.search(line) for line in self._follower.lines()):
+            return
+        self._follower.ended.wait(DOOMED_GRACE_S)
+        details = self._require_running()
+        name = self._server.container
+        headline = f"The server in {name} failed while {self._follower.start.title()}, though its container still runs"
+        message = [*failed(details, self._follower.lines(), headline), f"The whole log: docker logs {name}"]
+        raise NotReady(scrub("\n".join(message), [self._server.api_key]))
 
     def _late(self) -> str:
         last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]

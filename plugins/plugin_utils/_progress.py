@@ -21,7 +21,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 # Many jobs have nothing to do and end at once: look soon, then less often.
-POLL_INTERVALS_S = (0.25, 0.5, 1.0, 2.0)
+POLL_INTERVALS_S = (0.25, 0.5, 1.0)
 # A job runs on without its connection, so a connection may be away for so long.
 LOST_CONNECTION_LIMIT_S = 300.0
 # What the module may take beyond its own limit, to clean up and to report.

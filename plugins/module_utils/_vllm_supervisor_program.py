@@ -67,11 +67,12 @@ class Supervisor:
             self._start()
         while True:
             self._save()
+            engine = self._engine_run()
             self._follow()
             if self._settings().get("let_go"):
                 say("a play replaces the server, and starts this service again when the new one is ready")
                 return 0
-            ended = self._ended()
+            ended = self._ended(engine)
             if ended is None:
                 continue
             if not ended:
@@ -99,14 +100,15 @@ class Supervisor:
         self._start()
         return True
 
-    def _ended(self) -> dict[str, Any] | None:
-        """Return the state of a container that ended by itself, an empty one if it was stopped, or None if it runs.
+    def _ended(self, engine: str) -> dict[str, Any] | None:
+        """Return the state of a container that ended by itself, an empty one if stopped, or None if it runs.
 
-        It runs again after a C(docker restart), and once an engine that went down has been waited for.
+        It runs again after a C(docker restart), and once an engine that went down has been waited for. C(engine) is the
+        run of the engine in which it was followed, as an engine that ends stops its containers like a person does.
         """
         deadline = time.monotonic() + SECOND_LOOK_S
         while time.monotonic() < deadline:
-            if not self._engine_up():
+            if not self._engine_up() or self._engine_run() != engine:
                 say("the engine went down, waiting for it")
                 self._wait_for_engine()
                 if not self._running():
@@ -145,6 +147,10 @@ class Supervisor:
     def _running(self) -> bool:
         state = self._inspect()
         return state is not None and bool(state["Running"])
+
+    def _engine_run(self) -> str:
+        """Return what tells one run of the engine from another; nothing if systemd does not run it."""
+        return command("systemctl", "show", "docker.service", "--property=InvocationID", "--value").stdout.strip()
 
     def _engine_up(self) -> bool:
         """Return whether the engine answers and is not about to go down."""

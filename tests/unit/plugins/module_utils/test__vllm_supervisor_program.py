@@ -59,6 +59,7 @@ class Engine:
         self.ends = ends
         self.events = ""
         self.started = 0
+        self.run = 1
         self.down = 0  # for how many more looks the engine does not answer
 
     def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
@@ -68,8 +69,9 @@ class Engine:
         elif words[0] == "wait":
             end = self.ends.pop(0)
             self.down = 2 if end == "engine" else 0
+            self.run += end in ("engine", "another engine")
             self.running = end == "restarted"
-            self.events = event("15") if end in ("stopped", "restarted") else ""
+            self.events = event("15") if end in ("stopped", "restarted", "another engine") else ""
         elif words[0] == "container":
             state = {"Running": self.running, "Status": "exited", "ExitCode": 0, "StartedAt": "2026-11-25T18:00:00Z"}
             output = json.dumps(state)
@@ -78,7 +80,7 @@ class Engine:
         elif words[0] == "version":
             self.down, rc = max(0, self.down - 1), int(self.down > 0)
         elif words[0] == "show":
-            output = "active"
+            output = "active" if "ActiveState" in argv[3] else f"run {self.run}"
         elif argv[0] == "nvidia-smi":
             output = "Completed"
         return subprocess.CompletedProcess(argv, rc, output, "")
@@ -110,8 +112,8 @@ def test_a_play_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_an_engine_that_took_its_containers_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rc, engine, state = supervise(tmp_path, monkeypatch, ["engine", "stopped"])
-    assert (rc, engine.started) == (0, 2)
+    rc, engine, state = supervise(tmp_path, monkeypatch, ["engine", "another engine", "stopped"])
+    assert (rc, engine.started) == (0, 3)
     assert state["restarts"] == []
 
 

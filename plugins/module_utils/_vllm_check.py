@@ -38,7 +38,7 @@ def read_args(image: str, args: list[str], gpus: str, timeout_s: float) -> Readi
         cause, rest = failure_text(diagnose(lines, done.rc or None), lines)
         words = "\n".join([f"The command line could not be checked with {image}: {cause}", *rest])
         raise DockerError(scrub(words)) from None
-    problems = [_with_fix(scrub(problem), result["options"]) for problem in result.get("problems", [])]
+    problems = [_with_fix(scrub(problem), result.get("options", [])) for problem in result.get("problems", [])]
     return Reading(problems, str(result.get("unchecked", "")))
 
 

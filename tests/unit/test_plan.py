@@ -154,3 +154,36 @@ def test_the_role_needs_no_recipe(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "would start the server" in done.stdout
     assert "+ --max-model-len 4096" in done.stdout
+
+
+def test_the_other_roles_need_no_recipe_either(tmp_path: Path) -> None:
+    settings = {
+        "hf_cache_models": [],
+        "hf_cache_home": str(tmp_path / "cache"),
+        "preflight_hardware": {"gpu_count": 0, "memory_gib": 0, "disk_gb": {"weights": 0, "image": 0}},
+        "preflight_models": [],
+        "preflight_image": "some/image:1",
+        "preflight_port": 1,
+        "preflight_warn": ["reachability", "packages"],
+        "smoke_benchmark_base_url": "http://127.0.0.1:1",
+        "smoke_benchmark_endpoint": "http://127.0.0.1:1",
+        "smoke_benchmark_model": "org/name",
+        "smoke_benchmark_served_model_name": "name",
+        "smoke_benchmark_expected": {},
+        "smoke_benchmark_real_text": {},
+        "smoke_benchmark_workload": {"input_len": 8, "output_len": 8, "max_concurrency": 1, "sizes": {"smoke": 1}},
+        "smoke_benchmark_published": {},
+        "smoke_benchmark_thresholds": [],
+        "smoke_benchmark_results_dir": str(tmp_path / "results"),
+        "smoke_benchmark_fetch_dir": "",
+    }
+    play = {
+        "hosts": "localhost",
+        "vars": {**settings, "ansible_python_interpreter": sys.executable},
+        "roles": ["hgx.inference.preflight", "hgx.inference.hf_cache", "hgx.inference.smoke_benchmark"],
+    }
+    (tmp_path / "play.json").write_text(json.dumps([play]), encoding="utf-8")
+    command = ["ansible-playbook", str(tmp_path / "play.json"), "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "Would benchmark vllm" in done.stdout

@@ -28,6 +28,7 @@ HUB = "/var/lib/huggingface/hub/models--moonshotai--Kimi-K2.6"
 KILL = "pkill --signal KILL --full '[v]llm.entrypoints'"
 BAD_FLAG = {"vllm_engine_args_extra": {"tensor-paralel-size": 1}}
 OTHER = {"vllm_engine_args_extra": {"max-num-seqs": 8}}
+FASTER = {"metric": "steady_output_throughput", "op": ">=", "value": 1e6, "source": "no server is that fast"}
 # The server reads it well, and then has no room for one token.
 NEVER_READY = {"vllm_engine_args_extra": {"kv-cache-memory-bytes": "1K"}}
 
@@ -190,6 +191,22 @@ def test_a_play_that_is_killed_in_the_middle_of_a_replacement(host: Host, reques
 
 def seconds(host: Host, moment: str) -> float:
     return float(host.check_output(f"date -d {moment} +%s.%N"))
+
+
+def test_a_release_that_is_too_slow_is_taken_back(host: Host) -> None:
+    slow, good = pointed(host, "current"), pointed(host, "last_good")
+    settings = {"smoke_benchmark_size": "quick", "smoke_benchmark_functional_checks": ["models"]}
+    rc, output = play("verify", **OTHER, **settings, smoke_benchmark_real_text={}, smoke_benchmark_thresholds=[FASTER])
+    assert rc != 0
+    assert "FAIL: 1 of 1 thresholds missed" in output, output
+    assert f"the node serves release {good} again, and it answers" in " ".join(output.split()), output
+    assert answers(host)
+    assert (pointed(host, "current"), pointed(host, "last_good")) == (good, good)
+
+    rc, output = play("rollback", vllm_rollback_to=slow)
+    assert rc == 0, output
+    assert answers(host)
+    assert inspect(host)["Config"]["Labels"]["hgx.inference.release"] == pointed(host, "current") == slow
 
 
 def test_a_release_that_never_gets_ready_is_taken_back(host: Host) -> None:

@@ -190,7 +190,7 @@ def plan(
 
 
 def create_args(name: str, record: Mapping[str, Any], image: str) -> list[str]:
-    """Return the words after C(docker) that create the container of a release from the image with the ID or name C(image)."""
+    """Return the words after C(docker) that create the container of a release from C(image), an ID or a name."""
     spec = record["container"]
     options: list[str] = ["--name", name, "--label", f"{LABEL}={record['id']}", "--restart", "no", "--pull", "never"]
     options += ["--label", f"{TRIAL_LABEL}={record['trial']}"] if record.get("trial") else []

@@ -57,8 +57,8 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
         rows.append(("last good", found["last_good"] or "none yet"))
     if found["trial"]:
         rows += [
-            ("sweep", f"the variant '{found['trial']}' runs instead of this release. If no sweep is under way, one was"),
-            ("", f"interrupted; playbooks/rollback.yml -e vllm_rollback_to={record.get('id', 'ID')} returns"),
+            ("sweep", f"its variant '{found['trial']}' runs instead of this release; if it was interrupted,"),
+            ("", f"playbooks/rollback.yml -e vllm_rollback_to={record.get('id', 'ID')} returns"),
         ]
     rows += [("drift" if index == 0 else "", line) for index, line in enumerate(found["drift"])]
     if found["exists"]:

@@ -259,12 +259,14 @@ def fronts(sweep: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return title and drawing of throughput against TPOT and against TTFT; an invalid point is not drawn."""
     drawn = []
     valid = [point for point in sweep["points"] if point.get("verdict") != INVALID]
+    servers = list(dict.fromkeys(_arguments(point.get("engine_args")) for point in sweep["points"]))
     for metric in ("mean_tpot_ms", "mean_ttft_ms"):
         points = [
             charts.Point(
                 x=point["metrics"][metric],
                 y=rate,
                 label=str(point.get("name") or point.get("concurrency") or ""),
+                shape=servers.index(_arguments(point.get("engine_args"))),
                 special="recipe" if is_chosen(sweep, point) else "",
             )
             for point in valid

@@ -58,10 +58,10 @@ def test_the_front(tmp_path: Path) -> None:
         (tmp_path / "docker").write_text("#!/bin/sh\necho no engine >&2; exit 1\n")
         (tmp_path / "docker").chmod(0o755)
         variants = [{"name": "1 drafted", "engine_args": {"speculative-config": {"num_speculative_tokens": 1}}}]
-        more = json.dumps({"smoke_benchmark_sweep_variants": variants})
+        more = json.dumps({"smoke_benchmark_sweep_variants": variants, "smoke_benchmark_sweep_concurrencies": [4]})
         planned = sweep(tmp_path, server, "--check", "-e", more)
         assert planned.returncode == 0, planned.stdout + planned.stderr
-        for words in ("as deployed, concurrency 4: Would", "1 drafted, concurrency 1: Would", "be started 2 times"):
+        for words in ("as deployed, concurrency 4: Would", "1 drafted, concurrency 4: Would", "be started 2 times"):
             assert words in planned.stdout
         assert {path.name for path in tmp_path.iterdir()} == {"docker", "hosts.yml", "python3", "vllm"}
         refused = sweep(tmp_path, server, "-e", more)

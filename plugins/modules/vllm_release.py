@@ -36,7 +36,7 @@ options:
   container:
     description:
       - Name of the server's container. Required if O(state=recorded).
-      - With O(state=accepted) it is seen to that it does not run a variant that was only tried.
+      - With O(state=accepted), nothing is accepted while it runs a variant that was only tried.
     type: str
   spec:
     description:

@@ -119,10 +119,10 @@ def switch(name: str) -> None:
     _docker(["start", name])
 
 
-def prepare(name: str, spec: Mapping[str, Any], image: str, release: str) -> None:
+def prepare(name: str, record: Mapping[str, Any], image: str) -> None:
     """Create the next container beside the running one, so that what is wrong with it shows before that is stopped."""
     _docker(["rm", "--force", _NEXT.format(name)], missing_ok=True)
-    _docker(create_args(_NEXT.format(name), spec, image, release))
+    _docker(create_args(_NEXT.format(name), record, image))
 
 
 def remove(name: str) -> bool:

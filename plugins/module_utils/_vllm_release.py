@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 from ._gpu_request import REQUESTS
 
 LABEL = "hgx.inference.release"
+# On the container of a release that is only tried: the name of the variant.
+TRIAL_LABEL = "hgx.inference.trial"
 ID = re.compile(r"[0-9a-f]{12}")
 # The first words of every container's command, before the server's own: C(sh) reads the API key from its file.
 SHELL = "/bin/sh"
@@ -187,9 +189,11 @@ def plan(
     return Plan("none", [], [], [])
 
 
-def create_args(name: str, spec: Mapping[str, Any], image: str, release: str) -> list[str]:
-    """Return the words after C(docker) that create the container from the image with the ID or name C(image)."""
-    options: list[str] = ["--name", name, "--label", f"{LABEL}={release}", "--restart", "no", "--pull", "never"]
+def create_args(name: str, record: Mapping[str, Any], image: str) -> list[str]:
+    """Return the words after C(docker) that create the container of a release from C(image), an ID or a name."""
+    spec = record["container"]
+    options: list[str] = ["--name", name, "--label", f"{LABEL}={record['id']}", "--restart", "no", "--pull", "never"]
+    options += ["--label", f"{TRIAL_LABEL}={record['trial']}"] if record.get("trial") else []
     options += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
     options += [word for capability in spec["capabilities"] for word in ("--cap-add", capability)]
     options += ["--pids-limit", str(spec["pids_limit"] or -1)]
@@ -204,6 +208,12 @@ def create_args(name: str, spec: Mapping[str, Any], image: str, release: str) ->
         options += ["--health-cmd", spec["health"], "--health-interval", "30s", "--health-timeout", "10s"]
         options += ["--health-retries", "3", "--health-start-period", f"{spec['health_start_s']}s"]
     return ["create", *options, "--entrypoint", SHELL, image, *WRAPPER, *spec["command"]]
+
+
+def left_by_trial(container: Mapping[str, Any], current: str) -> str:
+    """Return the name of the variant that a container runs instead of the current release; empty if it does not."""
+    labels = container["Config"].get("Labels") or {}
+    return "" if labels.get(LABEL) == current else str(labels.get(TRIAL_LABEL, ""))
 
 
 def observed(

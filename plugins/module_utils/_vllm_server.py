@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 from typing import Any, NamedTuple
 
-from ._docker_cli import inspect_container
+from ._docker_cli import DockerError, inspect_container
 from ._progress import ProgressFile
 from ._scrub import scrub
 from ._vllm_watch import LogFollower, failed, newest_lines, read_start, settled, stopped
@@ -77,6 +77,15 @@ def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -
     if waited:  # else the log alone knows when that was
         start.answered(time.time())
     return {"seconds": watch.elapsed(), "completion": completion, "startup": start.result()}
+
+
+def newest_start(container: str) -> dict[str, Any]:
+    """Return C(startup) of a server that runs, and nothing if there is none, or no engine yet."""
+    with contextlib.suppress(DockerError):
+        details = inspect_container(container)
+        if details and details["State"]["Running"]:
+            return read_start(container, str(details["State"].get("StartedAt", ""))).result()
+    return {}
 
 
 class _Watch:

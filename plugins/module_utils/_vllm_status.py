@@ -55,6 +55,11 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
         rows.append(("", f"made {record['created_at']}{by}, hgx.inference {record.get('collection_version') or '?'}"))
         rows.append(("verdict", _verdict(found, now)))
         rows.append(("last good", found["last_good"] or "none yet"))
+    if found["trial"]:
+        rows += [
+            ("sweep", f"its variant '{found['trial']}' runs instead of this release; if it was interrupted,"),
+            ("", f"playbooks/rollback.yml -e vllm_rollback_to={record.get('id', 'ID')} returns"),
+        ]
     rows += [("drift" if index == 0 else "", line) for index, line in enumerate(found["drift"])]
     if found["exists"]:
         rows.append(("supervision", _supervision(found["service"])))

@@ -273,6 +273,11 @@ summary:
   type: list
   elements: str
   sample: ["PASS: 1 of 1 thresholds met (size full: 512 requests of 8192 + 2048 tokens, 32 at a time, 744.7 s)"]
+seconds:
+  description: How long the run would take at the published rate, in seconds; V(null) if none is published.
+  returned: in check mode
+  type: float
+  sample: 762.5
 metrics:
   description: Every metric that could be measured, by name; with O(repetitions) the median.
   returned: when the verdict is V(pass) or V(warn)
@@ -431,7 +436,7 @@ class SmokeBenchmark:
                 "If the server stays as it is, an earlier result is judged again instead:",
                 *earlier["summary"],
             ]
-        return {"summary": lines}
+        return {"summary": lines, "seconds": seconds}
 
     def reusable(self) -> dict[str, Any] | None:
         """Judge the newest result of the same load on the same start of the server, if there is a good one."""

@@ -79,7 +79,8 @@ startup:
   description:
     - How the start went, by the time stamps of the container's log.
     - The same for a server that has been running for long, unless its log has been rotated.
-  returned: success, and not in check mode
+    - In check mode that of the server which runs now, and empty if none does.
+  returned: success
   type: dict
   contains:
     seconds:
@@ -124,7 +125,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._docker_cli import DockerError
 from ..module_utils._progress import ControllerGone, ProgressFile
-from ..module_utils._vllm_server import NotReady, Server, wait_until_ready
+from ..module_utils._vllm_server import NotReady, Server, newest_start, wait_until_ready
 
 
 def main() -> None:
@@ -142,7 +143,8 @@ def main() -> None:
     )
     params = module.params
     if module.check_mode:
-        module.exit_json(changed=False, msg=f"Would wait for {params['container']} to answer at {params['base_url']}.")
+        words = f"Would wait for {params['container']} to answer at {params['base_url']}."
+        module.exit_json(changed=False, msg=words, startup=newest_start(params["container"]))
     server = Server(
         params["container"], params["base_url"], params["served_model_name"], _read_key(params["api_key_file"])
     )

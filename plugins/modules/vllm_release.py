@@ -34,7 +34,9 @@ options:
     choices: [recorded, accepted, listed]
     default: recorded
   container:
-    description: Name of the server's container. Required if O(state=recorded).
+    description:
+      - Name of the server's container. Required if O(state=recorded).
+      - With O(state=accepted), nothing is accepted while it runs a variant that was only tried.
     type: str
   spec:
     description:
@@ -44,6 +46,12 @@ options:
           shell's
         command line, with C(health_start_s).
     type: dict
+  trial:
+    description:
+      - Name of a variant that is only tried. Then nothing is recorded, and the current release stays the one that is to
+        run.
+    type: str
+    default: ""
   release:
     description: ID of a recorded release to take instead of O(spec).
     type: str
@@ -194,6 +202,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["recorded", "accepted", "listed"], "default": "recorded"},
             "container": {"type": "str"},
             "spec": {"type": "dict"},
+            "trial": {"type": "str", "default": ""},
             "release": {"type": "str"},
             "commits": {"type": "dict", "default": {}},
             "details": {"type": "dict", "default": {}},
@@ -226,6 +235,9 @@ class Releases:
     def recorded(self) -> dict[str, Any]:
         """Have a record of the release, and return what is to be done to the container."""
         record, image_id = self._wanted()
+        trial = self._params["trial"]
+        if trial:
+            record["trial"] = trial
         has_record = self._store.has(record["id"]) and self._pointers[CURRENT] == record["id"]
         container = self._look(inspect_container, self._params["container"])
         image = self._look(inspect_image, container["Image"]) if container else None
@@ -234,7 +246,7 @@ class Releases:
             image_id,
             container,
             (image or {}).get("Config", {}).get("Env") or [],
-            has_record,
+            has_record or bool(trial),
             container is not None and key_is_new(self._params, container),
         )
         changed = plan.action != "none"
@@ -254,7 +266,7 @@ class Releases:
         }
         if changed:
             result["diff"] = _diff(plan, self._pointers[CURRENT], record["id"])
-        if changed and not self._check_mode:
+        if changed and not trial and not self._check_mode:
             if not self._store.has(record["id"]):
                 self._store.write(record)
             self._store.point(CURRENT, record["id"])
@@ -267,6 +279,13 @@ class Releases:
         if not current:
             raise StoreError(f"There is no current release below {self._params['state_dir']} that could be accepted.")
         record = self._store.read(current)
+        container = self._look(inspect_container, self._params["container"]) if self._params["container"] else None
+        if container and (trial := _vllm_release.left_by_trial(container, current)):
+            raise StoreError(
+                f"What runs is the variant '{trial}' of a sweep and not the release {current}, so nothing is accepted."
+                f" Return with playbooks/rollback.yml -e vllm_rollback_to={current}, or deploy what shall run instead"
+                " with playbooks/serve.yml."
+            )
         if not self._check_mode:
             if self._params["result"]:
                 self._store.store_result(current, self._params["result"])

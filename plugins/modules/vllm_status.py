@@ -66,6 +66,11 @@ last_good:
   description: The newest release that passed; empty if there is none.
   returned: success
   type: str
+trial:
+  description: Name of the variant that an interrupted sweep, or one that is under way, runs instead of the current
+    release; empty otherwise.
+  returned: success
+  type: str
 drift:
   description: Where container, record and settings differ.
   returned: success
@@ -125,6 +130,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "healthy": False,
         "phase": "",
         "cause": [],
+        "trial": "",
         "drift": [],
         "gpus": {"host": 0, "lost": False, "problem": ""},
         "node": params["node"],
@@ -179,6 +185,7 @@ def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str,
         "healthy": serving,
         "phase": "" if serving or not state["Running"] else read_start(name, state["StartedAt"]).words(),
         "cause": [] if state["Running"] else stopped(name, container, newest_lines(name, state), "").splitlines(),
+        "trial": _vllm_release.left_by_trial(container, record.get("id", "")),
         "drift": _vllm_status.drift(_lines(recorded), _lines(real), plan),
         "gpus": _gpus(name) if real["gpus"] and state["Running"] else found["gpus"],
     }

@@ -358,14 +358,20 @@ def symbol(point_x: float, point_y: float, shape: int, class_: str, title: str =
 
 
 def front(points: Sequence[Point], x_title: str, name: str, width: float = 500) -> Markup:
-    """Draw throughput against a latency, a point for each setting; the recipe's own one is ringed."""
+    """Draw throughput against a latency, a point for each setting; the recipe's own one is ringed.
+
+    A line connects the points of the same shape, which are those of one server.
+    """
     left, right, top, bottom = 58.0, width - 20.0, 40.0, 300.0
     x = svg.Scale(0, svg.nice_ceiling(1.08 * max(point.x for point in points)), left, right)
     y = svg.Scale(0, svg.nice_ceiling(1.05 * max(point.y for point in points)), bottom, top)
     frame = svg.Frame(x, y)
     parts = [svg.axes(frame, x_title, "output tokens / s", x.ticks(5), y.ticks(5))]
     ordered = sorted(points)
-    parts.append(svg.polyline([(x(point.x), y(point.y)) for point in ordered], "steady"))
+    for shape in dict.fromkeys(point.shape for point in ordered):
+        own = [(x(point.x), y(point.y)) for point in ordered if point.shape == shape]
+        if len(own) > 1:
+            parts.append(svg.polyline(own, "steady"))
     label_heights = svg.spread([y(point.y) + 8 for point in ordered], 15, top, bottom - 12)
     for point, label_y in zip(ordered, label_heights, strict=True):
         title = f"{point.label}: {words.figure(point.y)} tok/s at {words.figure(point.x)} {x_title}"

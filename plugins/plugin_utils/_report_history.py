@@ -209,6 +209,7 @@ class SweepRow(NamedTuple):
     chosen: bool
     status: str
     cells: list[str]
+    reason: str
 
 
 SWEEP_METRICS = ("steady_output_throughput", "output_throughput", "mean_tpot_ms", "mean_ttft_ms", "acceptance_length")
@@ -220,8 +221,8 @@ def is_sweep(record: Mapping[str, Any]) -> bool:
 
 
 def sweep_rows(sweep: Mapping[str, Any]) -> tuple[list[str], list[SweepRow]]:
-    """Return the metrics that some point has, and a row for each point."""
-    points = [point for point in sweep["points"] if point.get("metrics")]
+    """Return the metrics that some point has, and a row for each point, also where nothing was measured."""
+    points = [{**point, "metrics": point.get("metrics") or {}} for point in sweep["points"]]
     metrics = [metric for metric in SWEEP_METRICS if any(metric in point["metrics"] for point in points)]
     rows = [
         SweepRow(
@@ -231,6 +232,7 @@ def sweep_rows(sweep: Mapping[str, Any]) -> tuple[list[str], list[SweepRow]]:
             chosen=is_chosen(sweep, point),
             status=str(point.get("verdict") or ""),
             cells=[words.with_unit(metric, point["metrics"].get(metric)) for metric in metrics],
+            reason=str(point.get("reason") or ""),
         )
         for point in points
     ]
@@ -257,12 +259,14 @@ def fronts(sweep: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Return title and drawing of throughput against TPOT and against TTFT; an invalid point is not drawn."""
     drawn = []
     valid = [point for point in sweep["points"] if point.get("verdict") != INVALID]
+    servers = list(dict.fromkeys(_arguments(point.get("engine_args")) for point in sweep["points"]))
     for metric in ("mean_tpot_ms", "mean_ttft_ms"):
         points = [
             charts.Point(
                 x=point["metrics"][metric],
                 y=rate,
                 label=str(point.get("name") or point.get("concurrency") or ""),
+                shape=servers.index(_arguments(point.get("engine_args"))),
                 special="recipe" if is_chosen(sweep, point) else "",
             )
             for point in valid

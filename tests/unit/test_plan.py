@@ -81,11 +81,13 @@ def test_a_profile_and_an_override() -> None:
         "vllm_engine_args_extra": {"kv-cache-dtype": None, "max-model-len": 131072},
         "vllm_env_extra": {"SOME_API_KEY": "hidden"},
         "vllm_gpu_request": "cdi",
+        "vllm_trial": {"name": "x", "engine_args": {"speculative-config": {"num_speculative_tokens": 1}, "port": None}},
     }
     text = plan("-e", json.dumps(settings))
     expected = PUBLISHED.replace("--no-enable-prefix-caching", "--enable-prefix-caching").replace(
         " --kv-cache-dtype fp8", ""
     )
+    expected = expected.replace('"num_speculative_tokens":3', '"num_speculative_tokens":1').replace(" --port 8001", "")
     assert command(text) == [*shlex.split(expected), "--max-model-len", "131072"]
     assert "GPUs: all by CDI, ipc: host" in text
     assert "SOME_API_KEY=********" in text

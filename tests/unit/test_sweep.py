@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 import threading
@@ -37,21 +39,33 @@ def sweep(folder: Path, server: LiarServer, *options: str) -> subprocess.Complet
         "smoke_benchmark_results_dir": str(folder / "state"),
         "smoke_benchmark_fetch_dir": str(folder / "results"),
         "smoke_benchmark_sweep_concurrencies": [1, 4],
+        "vllm_container_name": "hgx-test-sweep",
+        "vllm_state_dir": str(folder / "vllm-state"),
+        "hf_cache_home": str(folder / "hub"),
     }
     inventory = {"inference": {"hosts": {"node": variables}}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
     command = ["ansible-playbook", "playbooks/sweep.yml", "-i", str(folder / "hosts.yml"), *options]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow
 def test_the_front(tmp_path: Path) -> None:
     with LiarServer(0) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        planned = sweep(tmp_path, server, "--check")
+        # On a host that has nothing yet.
+        (tmp_path / "docker").write_text("#!/bin/sh\necho no engine >&2; exit 1\n")
+        (tmp_path / "docker").chmod(0o755)
+        variants = [{"name": "1 drafted", "engine_args": {"speculative-config": {"num_speculative_tokens": 1}}}]
+        more = json.dumps({"smoke_benchmark_sweep_variants": variants, "smoke_benchmark_sweep_concurrencies": [4]})
+        planned = sweep(tmp_path, server, "--check", "-e", more)
         assert planned.returncode == 0, planned.stdout + planned.stderr
-        assert "Would benchmark" in planned.stdout
-        assert not (tmp_path / "results").exists()
+        for words in ("as deployed, concurrency 4: Would", "1 drafted, concurrency 4: Would", "be started 2 times"):
+            assert words in planned.stdout
+        assert {path.name for path in tmp_path.iterdir()} == {"docker", "hosts.yml", "python3", "vllm"}
+        refused = sweep(tmp_path, server, "-e", more)
+        assert "Deploy it first with playbooks/serve.yml" in refused.stdout
         assert not server.counters
         done = sweep(tmp_path, server)
         server.lie = "cut"
@@ -72,3 +86,7 @@ def test_the_front(tmp_path: Path) -> None:
         ("invalid", {}),
         ("invalid", {}),
     ]
+    page = (second.with_suffix("") / "report.html").read_text()
+    assert "Why “concurrency 4” has no figures" in page
+    assert re.search(r"concurrency 1: \d+ tok/s, mean TPOT", done.stdout)
+    assert str(first.with_suffix("") / "report.html") in done.stdout

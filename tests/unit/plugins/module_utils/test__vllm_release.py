@@ -163,16 +163,32 @@ def test_secrets_have_no_place_in_a_release(changes: dict[str, Any], words: str 
 
 
 def test_how_the_container_is_created() -> None:
-    words = release.create_args("vllm", SPEC, "some/image:tag", "0123456789ab")
+    record = {"id": "0123456789ab", "container": SPEC}
+    words = release.create_args("vllm", record, "some/image:tag")
     text = " ".join(words)
     assert "--label hgx.inference.release=0123456789ab" in text
     assert "--security-opt no-new-privileges --cap-drop ALL --cap-add DAC_OVERRIDE" in text
     assert "--gpus all" in text
     assert "--shm-size" not in text, "the host's own is shared"
-    own = release.create_args("vllm", changed(ipc="", gpus="cdi"), "some/image:tag", "0123456789ab")
+    own = release.create_args("vllm", {**record, "container": changed(ipc="", gpus="cdi")}, "some/image:tag")
     assert own[own.index("--shm-size") + 1] == str(16 * 1024**3)
     assert own[own.index("--device") + 1] == "nvidia.com/gpu=all"
     assert words[words.index("some/image:tag") + 1 :] == [*release.WRAPPER, *SPEC["command"]]
+    assert "hgx.inference.trial" not in text
+    assert "hgx.inference.trial=1 drafted" in release.create_args("vllm", {**record, "trial": "1 drafted"}, "i")
+
+
+@pytest.mark.parametrize(
+    ("labels", "left"),
+    [
+        (None, ""),
+        ({release.LABEL: "b"}, ""),
+        ({release.LABEL: "b", release.TRIAL_LABEL: "1 drafted"}, "1 drafted"),
+        ({release.LABEL: "a", release.TRIAL_LABEL: "1 drafted"}, ""),  # deployed since, as it was
+    ],
+)
+def test_what_a_trial_has_left(labels: dict[str, str] | None, left: str) -> None:
+    assert release.left_by_trial({"Config": {"Labels": labels}}, "a") == left
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ SERVING: dict[str, Any] = {
     },
     "verdict": {"verdict": "pass", "finished_at": "2026-11-25T17:00:00Z"},
     "last_good": "0123456789ab",
+    "trial": "",
     "drift": ["the settings want: --max-model-len 1 -> 2", "more"],
     "service": {"unit": "hgx-inference-vllm.service", "ActiveState": "active", "enabled": True, "restarts": [1.0]},
     "gpus": {"host": 8, "lost": False, "problem": ""},
@@ -71,6 +72,8 @@ def test_a_serving_node() -> None:
         ),
         ({"cause": ["It was killed.", "  evidence"]}, "cause        It was killed."),
         ({"verdict": {}}, "not proven"),
+        ({"trial": "1 drafted"}, "sweep        its variant '1 drafted' runs instead of this release"),
+        ({"trial": "1 drafted"}, "rollback.yml -e vllm_rollback_to=0123456789ab"),
         ({"service": {}}, "none, for there is no systemd here"),
         ({"service": {"unit": "u", "gave_up": "it ended again"}}, "GAVE UP: it ended again"),
         (

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.modules import (
     vllm_container,
     vllm_image,
@@ -87,7 +88,7 @@ def recorded(run: Run, folder: Path, check: bool = False, **options: Any) -> dic
     return run(check=check, state_dir=str(folder / "state"), container="vllm", **given)
 
 
-def serves(engine: Path, **changes: Any) -> None:
+def serves(engine: Path, labels: dict[str, str] | None = None, **changes: Any) -> None:
     """Let a container run that was made of SPEC."""
     created = vllm_release._vllm_release.normalize({**SPEC, **changes})
     details = {
@@ -95,6 +96,7 @@ def serves(engine: Path, **changes: Any) -> None:
         "State": {"Running": True, "Status": "running", "ExitCode": 0, "StartedAt": "2030-01-01T00:00:00Z"},
         "Config": {
             "Image": created["image"],
+            "Labels": labels,
             "Entrypoint": ["/bin/sh"],
             "Cmd": [*vllm_release._vllm_release.WRAPPER, *created["command"]],
             "Env": [*(f"{name}={value}" for name, value in created["env"].items()), "PATH=/bin"],
@@ -145,6 +147,28 @@ def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Pa
     back = recorded(run, tmp_path, release=first["id"])
     assert (back["action"], back["record"]) == ("adopt", first["record"]), "the old container still runs"
     assert "There is no record of the release" in recorded(run, tmp_path, release="f" * 12)["msg"]
+
+
+def test_a_trial_leaves_no_record(run: Run, engine: Path, tmp_path: Path) -> None:
+    current = recorded(run, tmp_path)["id"]
+    serves(engine)
+    longer = {**SPEC, "command": [*SPEC["command"][:-1], "8192"]}
+    trial = recorded(run, tmp_path, spec=longer, trial="long")
+    assert (trial["action"], trial["record"]["trial"]) == ("replace", "long")
+    assert recorded(run, tmp_path, trial="as it is")["action"] == "none"
+    state = {"state_dir": str(tmp_path / "state")}
+    listed = run(**state, state="listed")
+    assert ([release["id"] for release in listed["releases"]], listed["current"]) == ([current], current)
+
+    # The sweep is interrupted here.
+    serves(engine, command=longer["command"], labels={LABEL: trial["id"], TRIAL_LABEL: "long"})
+    refused = run(**state, state="accepted", container="vllm")["msg"]
+    assert f"variant 'long' of a sweep and not the release {current}" in refused
+    status = run(vllm_status, container="vllm", **state, spec=SPEC)
+    assert status["trial"] == "long"
+    assert recorded(run, tmp_path, release=current)["action"] == "replace"
+    assert recorded(run, tmp_path, spec=longer)["action"] == "adopt", "the settings want it by now"
+    assert run(**state, state="accepted", container="vllm")["changed"]
 
 
 def test_a_plan_for_a_host_without_an_engine(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

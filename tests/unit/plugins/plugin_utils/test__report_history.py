@@ -89,18 +89,28 @@ def test_the_recipes_point_of_a_sweep_is_marked(chosen: Any) -> None:
         for name, more in (("16", {"output_throughput": 900.0}), ("32", {"steady_output_throughput": 1400.0}))
     ]
     invalid = {"name": "64", "verdict": "invalid", "metrics": points[1]["metrics"]}
-    sweep = {"format": 1, "points": [*points, invalid, {"name": "128", "metrics": None}], "recipe_point": chosen}
+    sweep = {
+        "format": 1,
+        "points": [*points, invalid, {"name": "x", "metrics": None, "verdict": "fail", "reason": "no <memory>"}],
+        "recipe_point": chosen,
+    }
     _metrics, rows = history.sweep_rows(sweep)
     assert [(row.name, row.chosen, row.engine_args, row.status) for row in rows] == [
         ("16", False, "a=1", ""),
         ("32", True, "a=1", ""),
         ("64", False, "", "invalid"),
+        ("x", False, "", "fail"),
     ]
+    assert (rows[-1].reason, set(rows[-1].cells)) == ("no <memory>", {"–"})
     ((title, drawing),) = history.fronts(sweep)
     assert title == "Throughput against Mean TPOT"
     assert "32 (recipe)" in drawing
     assert drawing.count('class="ring"') == 1
     assert drawing.count('class="point"') == 2
+    assert 'class="steady"' in drawing
+    other = {**points[0], "engine_args": {"a": 2}}
+    ((_title, drawing),) = history.fronts({"points": [points[1], other]})
+    assert 'class="steady"' not in drawing, "no line leads from one server to another"
 
 
 def test_a_sweep_without_figures_draws_nothing() -> None:

@@ -11,7 +11,7 @@ import json
 import subprocess
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 # What Python in a container runs to become a worker: the worker's source comes with its job through stdin, so that the
 # container needs no file of ours.
@@ -77,10 +77,10 @@ def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "")
             encoding="utf-8",
             errors="replace",
         ) as process:
-            assert process.stdin is not None and process.stdout is not None
-            process.stdin.write(stdin)
-            process.stdin.close()
-            for line in process.stdout:
+            stream = cast(IO[str], process.stdin)
+            stream.write(stdin)
+            stream.close()
+            for line in cast(IO[str], process.stdout):
                 lines.append(line)
                 tell(line.strip())
     except FileNotFoundError as exc:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # 2026-11-25T16:31:23.402960059Z, put there by `docker logs --timestamps`
@@ -112,8 +112,7 @@ def parse(lines: Iterable[str]) -> list[LogLine]:
 
 
 def _parse_line(line: str) -> LogLine:
-    match = _PREFIX.match(line)
-    assert match  # all its parts are optional
+    match = cast(re.Match[str], _PREFIX.match(line))  # all its parts are optional
     place = match["place"]
     process = match["process"] or _PROCESS_OF_PLACE.get((place or "").rpartition("/")[2])
     return LogLine(process, match["level"], place, line[match.end() :].rstrip())

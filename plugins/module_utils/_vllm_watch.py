@@ -61,7 +61,7 @@ class LogFollower:
         self._reader.join(timeout=5)
 
     def _read(self) -> None:
-        for raw in cast("IO[bytes]", self._process.stdout):
+        for raw in cast(IO[bytes], self._process.stdout):
             line = raw.decode("utf-8", errors="replace").rstrip("\n")
             with self._lock:
                 self._lines.append(line)
@@ -76,7 +76,7 @@ def read_start(container: str, since: str) -> Start:
     watchdog = threading.Timer(10, process.kill)
     watchdog.start()
     try:
-        for number, raw in enumerate(cast("IO[bytes]", process.stdout)):
+        for number, raw in enumerate(cast(IO[bytes], process.stdout)):
             start.feed(raw.decode("utf-8", errors="replace").rstrip("\n"))
             if start.is_complete or number > _START_LINES:
                 break

@@ -259,7 +259,7 @@ def acceptance(rows: Sequence[tuple[str, float, list[float]]]) -> Markup | None:
     frame = svg.Frame(x, y)
     parts = [svg.axes(frame, "position of the draft token", "% accepted", [], [0, 25, 50, 75, 100])]
     slot = (x.end - x.start) / positions
-    bar = min(40.0, slot * 0.7 / len(shown))
+    bar_width = min(40.0, slot * 0.7 / len(shown))
     for position in range(positions):
         centre = x(position + 0.5)
         parts.append(svg.text(centre, bottom + 18, str(position + 1), "middle", "tick"))
@@ -267,10 +267,10 @@ def acceptance(rows: Sequence[tuple[str, float, list[float]]]) -> Markup | None:
             if position >= len(rates):
                 continue
             share = 100 * rates[position]
-            at = centre + (index - len(shown) / 2) * bar
+            at = centre + (index - len(shown) / 2) * bar_width
             title = f"{name}, position {position + 1}: {share:.1f} %"
-            parts.append(svg.rect(at + 1, y(share), bar - 2, bottom - y(share), f"bar fill{index}", title))
-            parts.append(svg.text(at + bar / 2, y(share) - 5, f"{share:.0f}", "middle", "tick"))
+            parts.append(svg.rect(at + 1, y(share), bar_width - 2, bottom - y(share), f"bar fill{index}", title))
+            parts.append(svg.text(at + bar_width / 2, y(share) - 5, f"{share:.0f}", "middle", "tick"))
     for index, (name, _length, _rates) in enumerate(shown):
         parts.append(svg.rect(left + 150 * index, bottom + 46, 14, 12, f"bar fill{index}"))
         parts.append(svg.text(left + 150 * index + 21, bottom + 56, name, class_="label"))

@@ -195,7 +195,11 @@ def seconds(host: Host, moment: str) -> float:
 
 def test_a_release_that_is_too_slow_is_taken_back(host: Host) -> None:
     slow, good = pointed(host, "current"), pointed(host, "last_good")
-    settings = {"smoke_benchmark_size": "quick", "smoke_benchmark_functional_checks": ["models"]}
+    settings = {
+        "smoke_benchmark_size": "quick",
+        "smoke_benchmark_functional_checks": ["models"],
+        "smoke_benchmark_fetch_dir": "",
+    }
     rc, output = play("verify", **OTHER, **settings, smoke_benchmark_real_text={}, smoke_benchmark_thresholds=[FASTER])
     assert rc != 0
     assert "FAIL: 1 of 1 thresholds missed" in output, output

@@ -87,6 +87,6 @@ def test_the_front(tmp_path: Path) -> None:
         ("invalid", {}),
     ]
     page = (second.with_suffix("") / "report.html").read_text()
-    assert "Why “concurrency 4” has no figures" in page
+    assert "Why <em>concurrency 4</em> has no figures" in page
     assert re.search(r"concurrency 1: \d+ tok/s, mean TPOT", done.stdout)
     assert str(first.with_suffix("") / "report.html") in done.stdout

@@ -123,6 +123,7 @@ startup:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._api_client import read_key
 from ..module_utils._docker_cli import DockerError
 from ..module_utils._progress import ControllerGone, ProgressFile
 from ..module_utils._vllm_server import NotReady, Server, newest_start, wait_until_ready
@@ -146,7 +147,7 @@ def main() -> None:
         words = f"Would wait for {params['container']} to answer at {params['base_url']}."
         module.exit_json(changed=False, msg=words, startup=newest_start(params["container"]))
     server = Server(
-        params["container"], params["base_url"], params["served_model_name"], _read_key(params["api_key_file"])
+        params["container"], params["base_url"], params["served_model_name"], read_key(params["api_key_file"])
     )
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
     try:
@@ -154,16 +155,6 @@ def main() -> None:
     except (NotReady, DockerError, ControllerGone) as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **ready)
-
-
-def _read_key(path: str | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read().strip() or None
-    except FileNotFoundError:
-        return None
 
 
 if __name__ == "__main__":

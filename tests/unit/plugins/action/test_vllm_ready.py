@@ -28,7 +28,11 @@ LOADING = "2026-11-23T10:00:04.5Z Loading safetensors checkpoint shards:  50% Co
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
     (tmp_path / "state").write_text(json.dumps([{"State": STATE}]))
-    script = f"#!/bin/sh\ncase $1 in logs) echo '{LOADING}' >&2;; *) cat '{tmp_path}/state';; esac\n"
+    # The log of a container that runs does not end.
+    script = (
+        f"#!/bin/sh\ncase $1 in logs) echo '{LOADING}' >&2;; *) cat '{tmp_path}/state';; esac\n"
+        'case "$*" in *--follow*) exec sleep 30;; esac\n'
+    )
     (tmp_path / "docker").write_text(script)
     (tmp_path / "docker").chmod(0o755)
     return tmp_path

@@ -29,7 +29,6 @@ CLIENT = [
     [
         ("none", "pass", "even_speed"),
         ("cut-claim", "invalid", "answers_streamed"),
-        ("slow-requests", "warn", "even_speed"),
     ],
 )
 def test_the_real_client_and_a_lie(lie: str, verdict: str, check: str, tmp_path: Path) -> None:

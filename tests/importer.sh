@@ -30,6 +30,7 @@ EOF
 cd "$work"
 export PATH=$environment/bin:$PATH GALAXY_IMPORTER_CONFIG=$work/importer.cfg
 unset ANSIBLE_CONFIG
-python -m galaxy_importer.main "$(basename "$artifact")" 2>&1 | grep -v '^{' | tee importer.log | grep -Ev '^Loading ' || true
+python -m galaxy_importer.main "$(basename "$artifact")" >importer.log 2>&1 || { cat importer.log; exit 1; }
+grep -Ev '^(Loading |\{)' importer.log
 grep -q '^Importer processing completed successfully$' importer.log
 ! grep -E '^(WARNING|ERROR)' importer.log

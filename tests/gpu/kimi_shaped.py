@@ -6,8 +6,8 @@
 
     PYTHONPATH=collections python3 tests/gpu/kimi_shaped.py FOLDER      writes FOLDER/model and FOLDER/draft
 
-The model of the demo is made for a CPU. This one has the full vocabulary, INT4 experts and heads as FlashMLA wants
-them, in 2 GiB. Its answers are noise. Standard library only.
+It has Kimi K2.6's own widths and experts, and LAYERS of its 61 layers, so that it fits on the card, and yet a step
+costs the GPU more than the host. Its answers are noise. Standard library only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from ansible_collections.hgx.inference.demo import tiny_kimi
 
 VOCAB, FIRST_SPECIAL, CONTEXT = 163840, 163584, 262144
-HIDDEN, LAYERS, HEADS = 2048, 6, 16
+HIDDEN, INNER, LAYERS, HEADS = 7168, 18432, 6, 64
 SPECIAL = [tiny_kimi.THINK, tiny_kimi.END_THINK, *tiny_kimi.SPECIAL_TOKENS]
 IDS = {name: FIRST_SPECIAL + index for index, name in enumerate(SPECIAL)}
 ENDS = {"bos_token_id": IDS["[BOS]"], "eos_token_id": IDS["<|im_end|>"], "pad_token_id": IDS["[PAD]"]}
@@ -65,12 +65,12 @@ TEXT = {
     "dtype": "bfloat16",
     "vocab_size": VOCAB,
     "hidden_size": HIDDEN,
-    "intermediate_size": 2 * HIDDEN,
-    "moe_intermediate_size": 512,
+    "intermediate_size": INNER,
+    "moe_intermediate_size": 2048,
     "num_hidden_layers": LAYERS,
     "num_attention_heads": HEADS,
     "num_key_value_heads": HEADS,
-    "n_routed_experts": 32,
+    "n_routed_experts": 384,
     "num_experts_per_tok": 8,
     "q_lora_rank": 1536,
     "max_position_embeddings": CONTEXT,
@@ -138,7 +138,7 @@ DRAFT = {
     "vocab_size": VOCAB,
     "draft_vocab_size": VOCAB,
     "hidden_size": HIDDEN,
-    "intermediate_size": 2 * HIDDEN,
+    "intermediate_size": INNER,
     "num_hidden_layers": 1,
     "num_attention_heads": HEADS,
     "num_key_value_heads": HEADS,

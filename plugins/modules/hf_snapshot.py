@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Fills the standard Hugging Face cache with all files of some repositories, each at one revision.
-  - A branch or tag is resolved to a commit once. The commit is recorded in the cache (C(refs/REVISION)) and used
-    from then on, until O(update) asks to resolve it again.
+  - A branch or tag is resolved to a commit once. The commit is recorded in the cache (C(refs/REVISION)) and used from
+    then on, until O(update) asks to resolve it again.
   - The hash of every file is checked when it has come, and of those that another program has fetched. What was found
     good is remembered. A complete cache of files known to be good is answered for in milliseconds, without the network.
   - An interrupted download goes on where it stopped, also within a large file.

@@ -11,8 +11,8 @@ short_description: Have a firewall rule set at Lambda with exactly these rules
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Has a rule set of a region, found by its name, with exactly the rules given. An instance gets it at its launch,
-    see O(hgx.inference.lambda_instance#module:firewall_rulesets).
+  - Has a rule set of a region, found by its name, with exactly the rules given. An instance gets it at its launch, see
+    O(hgx.inference.lambda_instance#module:firewall_rulesets).
   - A rule set that exists is never widened unless O(allow_widening) says so. It may serve other people's instances.
   - Without any rule set Lambda lets in TCP port 22 and ICMP only.
 extends_documentation_fragment:

@@ -93,8 +93,8 @@ problems:
       type: str
     remedy:
       description:
-        - What a program can do about it, V(install) the toolkit, make the V(runtime) known to the engine,
-          V(restart) the engine, switch V(cdi) on in it, or renew the V(spec) of CDI. Empty if nothing.
+        - What a program can do about it, V(install) the toolkit, make the V(runtime) known to the engine, V(restart)
+          the engine, switch V(cdi) on in it, or renew the V(spec) of CDI. Empty if nothing.
       type: str
 proof:
   description: What the answer depends on, to be kept for O(last_proof). Empty if nothing works.

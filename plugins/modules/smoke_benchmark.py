@@ -13,8 +13,8 @@ short_description: Benchmark a served model and judge the figures
 version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Runs vLLM's own benchmark client inside the container that serves the model, so that client and server have the
-    same version.
+  - Runs vLLM's own benchmark client inside the container that serves the model, so that client and server have the same
+    version.
   - Checks first that the server is idle and serves the model, and afterwards that all requests completed, with the
     lengths asked for, streamed as they were produced, at a speed that is possible, and with nobody else on the server.
     Otherwise the verdict is V(invalid), whatever the figures. The client's exit code counts for nothing, because it is

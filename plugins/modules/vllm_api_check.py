@@ -98,8 +98,8 @@ options:
     default: 300
   reuse_file:
     description:
-      - File on the target in which the outcome is kept. While the same server process runs and is asked the same,
-        an outcome other than V(fail) is not found out again.
+      - File on the target in which the outcome is kept. While the same server process runs and is asked the same, an
+        outcome other than V(fail) is not found out again.
     type: path
   reuse_max_age:
     description: How old a reused outcome may be, in seconds.

@@ -14,9 +14,8 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Does to a container what M(hgx.inference.vllm_release) has found necessary.
-  - The new container is created before the old one is stopped. Requests that are under way may end first, and the
-    next server starts
-    when the GPU memory of the old one is free.
+  - The new container is created before the old one is stopped. Requests that are under way may end first, and the next
+    server starts when the GPU memory of the old one is free.
 options:
   name:
     description: Name of the container.

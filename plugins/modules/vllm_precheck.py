@@ -14,9 +14,8 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Has the vLLM of the image read the command line, in a container that is thrown away; no model is loaded.
-  - Looks whether the weights are complete and unchanged since they were verified, whether there is memory, whether
-    the port is free,
-    and whether endpoint, secrets and remote code are as safe as they must be.
+  - Looks whether the weights are complete and unchanged since they were verified, whether there is memory, whether the
+    port is free, and whether endpoint, secrets and remote code are as safe as they must be.
   - Fails with all that is wrong at once. What only shows while a model is loaded stays unseen.
 options:
   container:

@@ -14,8 +14,8 @@ version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Waits until the vLLM server in a container has answered a real chat completion; C(/health) alone is no proof.
-  - Fails within seconds once the container has ended, or once its engine has failed though the container runs on.
-    The message has the cause, the lines of the log that show it, and what to do.
+  - Fails within seconds once the container has ended, or once its engine has failed though the container runs on. The
+    message has the cause, the lines of the log that show it, and what to do.
   - Shows while it waits how far the start is, and returns how long each part of it took.
   - What it shows and returns is free of the API key, of tokens and of what else looks like a secret.
 options:

@@ -14,8 +14,7 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - A release is all that a server runs with, such as image, command line, environment, mounts and commits of the
-    weights.
-    Its ID follows from that, so the same configuration is the same release.
+    weights. Its ID follows from that, so the same configuration is the same release.
   - Compares a release with the real container, and tells what is to be done to it and why. It is done by
     M(hgx.inference.vllm_container).
   - Records the release on the host, all of it or nothing, before anything is done to a server.
@@ -26,8 +25,8 @@ options:
     required: true
   state:
     description:
-      - V(recorded) has a record of the release, and makes it the current one. In check mode it only tells what would
-        be done.
+      - V(recorded) has a record of the release, and makes it the current one. In check mode it only tells what would be
+        done.
       - V(accepted) makes the current release the last good one, and keeps O(result) with it.
       - V(listed) changes nothing, and returns the releases.
     type: str
@@ -41,10 +40,8 @@ options:
   spec:
     description:
       - The container's specification, with C(image), C(command), C(env), C(mounts) and C(ports) as for the C(docker)
-        command;
-        C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib), C(capabilities), C(pids_limit), and C(health), a
-          shell's
-        command line, with C(health_start_s).
+        command; C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib), C(capabilities), C(pids_limit), and
+        C(health), a shell's command line, with C(health_start_s).
     type: dict
   trial:
     description:
@@ -118,8 +115,8 @@ id:
   sample: 1f2e3d4c5b6a
 action:
   description:
-    - What is to be done to the container, V(none), V(start), V(replace), or V(adopt) where the running one only
-      lacks its record.
+    - What is to be done to the container, V(none), V(start), V(replace), or V(adopt) where the running one only lacks
+      its record.
   returned: if O(state=recorded)
   type: str
   sample: replace

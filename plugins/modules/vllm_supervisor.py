@@ -14,10 +14,9 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Installs and starts a systemd service that starts the container after a boot and after it has ended by itself, a
-    limited number
-    of times. A container that somebody stops stays down until the next boot.
-  - Never reloads systemd, which can take the GPUs away from running containers. The unit holds no setting, so that
-    it never changes.
+    limited number of times. A container that somebody stops stays down until the next boot.
+  - Never reloads systemd, which can take the GPUs away from running containers. The unit holds no setting, so that it
+    never changes.
   - On a host without systemd there is no such service, and nothing is done.
 options:
   name:

@@ -60,7 +60,10 @@ def write_reference(artifact: Path, collections: Path, reference: Path) -> None:
     options = ["--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", str(reference)]
     run("antsibull-docs", "collection", *options, "hgx.inference", environment=environment)
     for page in reference.glob("*.rst"):
-        page.write_text(CONTENTS.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
+        text = page.read_text(encoding="utf-8")
+        if "ERROR while parsing" in text:  # for antsibull-docs a text like any other
+            raise SystemExit(f"{page.name}: broken markup: {text.partition('ERROR while parsing')[2][:200]}")
+        page.write_text(CONTENTS.sub("", text), encoding="utf-8")
 
 
 def tell_templates_in_words(options: dict[str, dict[str, Any]]) -> None:

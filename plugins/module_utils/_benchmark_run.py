@@ -23,7 +23,7 @@ from ._vllm_watch import newest_lines, settled, stopped
 # The worker needs this long to end a client that does not want to end.
 END_GRACE_S = 15
 # What the worker may take on top of the client's time limit: waiting for idleness, reading results.
-WORKER_GRACE_S = _benchmark_worker.IDLE_WAIT_S + 40
+WORKER_GRACE_S = _benchmark_worker.IDLE_WAIT_S + _benchmark_worker.LAST_LOOK_S + 40
 
 
 class RunError(Exception):

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ._benchmark import FAIL, INVALID
+
 SCHEMA = 2
 LATEST = "latest.json"
 
@@ -37,8 +39,13 @@ def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: st
     return path
 
 
-def newest(folder: str, fingerprint: str, now: datetime, max_age_s: int) -> tuple[str, dict[str, Any]] | None:
-    """Return path and content of the newest result with C(fingerprint) that is not too old, or None."""
+def newest(
+    folder: str, fingerprint: str, server: str, now: datetime, max_age_s: int
+) -> tuple[str, dict[str, Any]] | None:
+    """Return path and content of the newest result with C(fingerprint) that is not too old, or None.
+
+    None as well if another load has since shown the same C(server) to be bad, or could not be believed.
+    """
     oldest = f"{now - timedelta(seconds=max_age_s):%Y%m%dT%H%M%SZ}"
     try:
         names = sorted(os.listdir(folder), reverse=True)
@@ -52,9 +59,21 @@ def newest(folder: str, fingerprint: str, now: datetime, max_age_s: int) -> tupl
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             with open(path, encoding="utf-8") as stream:
                 record = json.load(stream)
-            if record["schema"] == SCHEMA and record["fingerprint"] == fingerprint:
+            if record["schema"] != SCHEMA:
+                continue
+            if record["fingerprint"] == fingerprint:
                 return path, record
+            if record["server_fingerprint"] == server and record["verdict"] in (FAIL, INVALID):
+                return None
     return None
+
+
+def judge_again(path: str, record: Mapping[str, Any]) -> None:
+    """Replace a result by the same figures under another judgement. Raises StoreError."""
+    try:
+        _replace(path, json.dumps(record, indent=2) + "\n")
+    except OSError as exc:
+        raise StoreError(f"The result {path} cannot be written: {exc.strerror}.") from exc
 
 
 def _replace(path: str, text: str) -> None:

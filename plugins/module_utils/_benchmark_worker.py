@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import fcntl
+import http.client
 import importlib.metadata
 import json
 import os
@@ -31,6 +32,9 @@ from typing import Any, TextIO
 POLL_INTERVAL_S = 2.0
 # The last request of a readiness probe may still be under way.
 IDLE_WAIT_S = 20.0
+# A single look that fails must not cost a run.
+LAST_LOOK_S = 30.0
+FIRST_LOOK_S = 5.0
 INTERVALS_MAX = 120
 # The client prints this between its warm-up and the part that it measures.
 MEASURING_LINE = "Starting main benchmark run"
@@ -127,6 +131,17 @@ def read_counters(base_url: str) -> dict[str, float]:
     counters = parse_counters(_get(base_url + "/metrics"))
     _require_counters(counters, base_url)
     return counters
+
+
+def read_counters_patiently(base_url: str, limit_s: float) -> dict[str, float] | None:
+    """Return the server's counters, or None if it has not told them for C(limit_s) seconds."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        with contextlib.suppress(OSError):
+            return read_counters(base_url)
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(0.5)
 
 
 def _require_counters(counters: dict[str, float], base_url: str) -> None:
@@ -246,8 +261,8 @@ class Client:
         for line in stream:
             self._lines.append(line.rstrip())
             if MEASURING_LINE in line and self.measuring is None:
-                with contextlib.suppress(OSError):
-                    self.measuring = read_counters(self._base_url)
+                self.measuring = read_counters_patiently(self._base_url, FIRST_LOOK_S)
+                if self.measuring is not None:
                     emit("measuring", counters=self.measuring)
 
     def _without_key(self, text: str) -> str:
@@ -271,9 +286,7 @@ def _run(job: dict[str, Any], folder: str, key: str, gone: threading.Event) -> N
                     counters = read_counters(job["base_url"])
                     busiest = max(busiest, counters, key=_under_way)
                     emit("progress", counters=counters)
-        after = None
-        with contextlib.suppress(OSError):
-            after = read_counters(job["base_url"])
+        after = read_counters_patiently(job["base_url"], LAST_LOOK_S)
         return emit(
             "finished",
             rc=client.process.returncode,
@@ -324,5 +337,8 @@ def _client_version() -> str:
 def _get(url: str, key: str = "") -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
-    with opener.open(request, timeout=10) as response:
-        return str(response.read().decode("utf-8", errors="replace"))
+    try:
+        with opener.open(request, timeout=10) as response:
+            return str(response.read().decode("utf-8", errors="replace"))
+    except http.client.HTTPException as exc:  # an answer that breaks off
+        raise OSError(repr(exc)) from exc

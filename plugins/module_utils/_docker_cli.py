@@ -22,6 +22,10 @@ class DockerError(Exception):
     """The docker command is missing, hangs or does not reach its engine."""
 
 
+class DockerTimeout(DockerError):
+    """The docker command took too long."""
+
+
 class Completed(NamedTuple):
     """A finished docker command."""
 
@@ -35,7 +39,7 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
 
     C(merge) puts both output streams into C(stdout), in the order of their lines.
 
-    Raises DockerError when the command cannot be run or takes longer than C(timeout_s) seconds.
+    Raises DockerError when the command cannot be run, and DockerTimeout when it takes longer than C(timeout_s) seconds.
     """
     try:
         done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
@@ -52,7 +56,7 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
             "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
         ) from exc
     except subprocess.TimeoutExpired as exc:
-        raise DockerError(
+        raise DockerTimeout(
             f"'docker {args[0]}' did not answer within {timeout_s:.0f} s. Is the engine healthy?"
         ) from exc
     return Completed(

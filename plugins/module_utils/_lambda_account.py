@@ -53,8 +53,12 @@ class Account:
 
     def find(self, identity: Identity) -> list[Instance]:
         """Return the instances that run, or may run, and are meant."""
+        return [one for one in self.running() if identity.matches(one)]
+
+    def running(self) -> list[Instance]:
+        """Return all instances of the account that run, or may run."""
         known = [records.parse_instance(raw) for raw in self.client.get_list("/instances")]
-        return [one for one in known if one["status"] not in records.GONE and identity.matches(one)]
+        return [one for one in known if one["status"] not in records.GONE]
 
     def find_one(self, identity: Identity) -> Instance | None:
         return unique(self.find(identity), identity)

@@ -110,8 +110,8 @@ class Manager:
                 seen = current
             if seen["status"] in records.GONE or seen["status"] == "unhealthy":
                 raise LambdaError(
-                    f"{records.described(seen)} is {seen['status']} instead of active. Restart it (state=restarted), "
-                    "or release it and launch another."
+                    f"{records.described(seen)} is {seen['status']} instead of active. Restart it in the Lambda "
+                    "console, or release it and launch another."
                 )
             address = seen["ip"]
             if seen["status"] == "active" and (not port or (address and self._probe(address, port))):
@@ -122,14 +122,17 @@ class Manager:
         wanted = f"an answer on port {port} of {seen['ip']}" if seen["status"] == "active" else "it to become active"
         raise LambdaError(
             f"{records.described(seen)} is {seen['status']}; {self._limits.wait_s:.0f} s were not enough for {wanted}. "
-            "Look at it in the Lambda console; a longer time is set with wait_timeout."
+            "Look at it in the Lambda console; a longer time is set with wait_timeout (in the role "
+            "lambda_node_wait_timeout_s)."
         )
 
     def absent(self, identity: Identity, force: bool) -> Outcome:
         """Have no such instance. What this collection did not launch needs C(force)."""
         found = self._account.find_one(identity)
         if found is None:
-            return outcome(False, f"There is no running instance with {identity}.", None)
+            others = [records.described(one) for one in self._account.running()]
+            billing = f" Others run, and bill: {'; '.join(others)}." if others else ""
+            return outcome(False, f"There is no running instance with {identity}.{billing}", None)
         require_managed(found, force, "terminated")
         cost = records.cost_usd(found, self._clock.time())
         total = "" if cost is None else f" It has cost about {cost:.2f} USD."
@@ -177,7 +180,8 @@ def require_managed(found: Instance, force: bool, verb: str) -> None:
     if not found["managed"] and not force:
         raise LambdaError(
             f"{records.described(found)} was not launched by this collection (it lacks the tag "
-            f"{records.MANAGED}={records.MANAGED_VALUE}), so it is not {verb}. If it is yours, set force=true."
+            f"{records.MANAGED}={records.MANAGED_VALUE}), so it is not {verb}. If it is yours, "
+            "set force=true (in the role lambda_node_force)."
         )
 
 

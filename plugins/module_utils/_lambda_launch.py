@@ -110,7 +110,7 @@ class Launcher:
             return name or names[0]
         known = f"The account has {', '.join(sorted(names))}." if names else "The account has none."
         if name is None:
-            raise LambdaError(f"Name the SSH key to log in with (ssh_key). {known}")
+            raise LambdaError(f"Name the SSH key to log in with (ssh_key, in the role lambda_node_ssh_key). {known}")
         raise LambdaError(
             f"The account has no SSH key {name!r}. {known} Add yours in the Lambda console under SSH keys."
         )

@@ -146,10 +146,11 @@ def explain_no_capacity(offer: Offer, wanted: list[str], bound: str | None, wait
     where = f"in {bound}, where the file systems are" if bound else f"in {', '.join(wanted)}" if wanted else "anywhere"
     after = f" after {waited_s / 60:.0f} minutes" if waited_s >= 60 else ""
     others = [region for region in offer.regions if region != bound]
-    elsewhere = f" There is some in {', '.join(others)}: name it in regions." if others else ""
+    name_it = "name it in regions (in the role lambda_node_regions)"
+    elsewhere = f" There is some in {', '.join(others)}: {name_it}." if others else ""
     return (
         f"Lambda has no free {offer.name} {where}{after}. Nothing was launched.{elsewhere} "
-        "Set capacity_timeout to wait for one."
+        "Set capacity_timeout (in the role lambda_node_capacity_timeout_s) to wait for one."
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import time
 
-UNWATCHED_LIMIT_S = 120.0
+# Longer than the controller goes on without a connection (LOST_CONNECTION_LIMIT_S of the action plugins).
+UNWATCHED_LIMIT_S = 360.0
 
 
 class ControllerGone(Exception):
@@ -32,7 +33,7 @@ class ProgressFile:
     def report(self, line: str, force: bool = False) -> None:
         """Write C(line), at most once per interval unless C(force) is set.
 
-        Raises ControllerGone when watched and not looked at for 120 seconds.
+        Raises ControllerGone when watched and not looked at for C(UNWATCHED_LIMIT_S).
         """
         if self._path is None:
             return

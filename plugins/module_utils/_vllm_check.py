@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import json
+import secrets
 from typing import NamedTuple
 
 from . import _vllm_check_worker
-from ._docker_cli import WORKER_PROGRAM, DockerError, run_docker, worker_job
+from ._docker_cli import WORKER_PROGRAM, DockerError, DockerTimeout, run_docker, worker_job
 from ._gpu_request import REQUESTS
 from ._scrub import scrub
 from ._vllm_failures import diagnose, failure_text
@@ -28,9 +29,17 @@ def read_args(image: str, args: list[str], gpus: str, timeout_s: float) -> Readi
 
     Raises DockerError if the container does not start.
     """
-    container = ["--rm", "--interactive", "--network", "none", "--env", "VLLM_LOGGING_LEVEL=ERROR"]
+    name = f"hgx-inference-check-{secrets.token_hex(4)}"
+    container = ["--rm", "--name", name, "--interactive", "--network", "none", "--env", "VLLM_LOGGING_LEVEL=ERROR"]
     command = ["run", *container, *REQUESTS.get(gpus, []), "--entrypoint", "python3", image, "-c", WORKER_PROGRAM]
-    done = run_docker(command, timeout_s=timeout_s, stdin=worker_job(_vllm_check_worker, argv=args))
+    try:
+        done = run_docker(command, timeout_s=timeout_s, stdin=worker_job(_vllm_check_worker, argv=args))
+    except DockerTimeout:
+        run_docker(["rm", "--force", name])
+        raise DockerError(
+            f"The vLLM of {image} did not read the command line within {timeout_s:.0f} s. With a slow disk, or an image"
+            " that is used for the first time, it may be faster at a second try: run the play again."
+        ) from None
     try:
         result = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:

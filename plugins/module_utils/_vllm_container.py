@@ -73,7 +73,7 @@ def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
     cut_off = drain(endpoint(found["ports"], found["command"])["base_url"], drain_s, progress)
     held = _gpu_memory(name) if container["HostConfig"].get("DeviceRequests") else {}
     progress.report("stopping the server", force=True)
-    _docker(["stop", "--time", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
+    _docker(["stop", "-t", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
     _wait_for_gpus(held, progress)
     return cut_off
 
@@ -119,10 +119,13 @@ def switch(name: str) -> None:
     _docker(["start", name])
 
 
-def prepare(name: str, record: Mapping[str, Any], image: str) -> None:
-    """Create the next container beside the running one, so that what is wrong with it shows before that is stopped."""
+def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool) -> None:
+    """Create the next container beside the running one, so that what is wrong with it shows before that is stopped.
+
+    C(keyed) is whether the server is to have an API key. Raises DockerError.
+    """
     _docker(["rm", "--force", _NEXT.format(name)], missing_ok=True)
-    _docker(create_args(_NEXT.format(name), record, image))
+    _docker(create_args(_NEXT.format(name), record, image, keyed))
 
 
 def remove(name: str) -> bool:

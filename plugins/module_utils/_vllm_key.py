@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API key of a server, in the one file that holds it. The server reads it when it starts."""
+"""The API key of a server, in the one file that holds it. The server reads it when it starts.
+
+A host that has a key keeps it where none is given: a play from a shell without the key must not open the endpoint.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,23 @@ def read_key(state_dir: str) -> str:
     return ""
 
 
-def key_is_new(params: Mapping[str, Any], container: Mapping[str, Any]) -> bool:
-    """Return whether the key that is wanted is another one than the server in the container has read.
+def wants_key(params: Mapping[str, Any]) -> bool:
+    """Return whether the server is to have a key.
 
     C(params) has C(state_dir), C(api_key) and C(api_key_generate).
     """
-    kept = read_key(params["state_dir"])
-    if kept != (params["api_key"] or (kept if params["api_key_generate"] else "")):
+    return bool(params["api_key"] or params["api_key_generate"] or read_key(params["state_dir"]))
+
+
+def key_is_new(params: Mapping[str, Any], container: Mapping[str, Any], keyed: bool) -> bool:
+    """Return whether the key that is wanted is another one than the server in the container has read.
+
+    C(params) are as above; C(keyed) is whether the server reads a key at all.
+    """
+    if wants_key(params) != keyed:
         return True
-    if params["api_key_generate"] and not kept:
+    kept = read_key(params["state_dir"])
+    if (params["api_key"] or kept) != kept or (keyed and not kept):
         return True
     try:
         written_at = os.stat(key_file(params["state_dir"])).st_mtime
@@ -50,7 +61,7 @@ def write_key(params: Mapping[str, Any]) -> bool:
     """Have the key that is wanted in its file, a new one if it is to be generated; return whether it was written."""
     path = key_file(params["state_dir"])
     kept = read_key(params["state_dir"])
-    wanted = params["api_key"] or (kept or secrets.token_hex(24) if params["api_key_generate"] else "")
+    wanted = params["api_key"] or kept or (secrets.token_hex(24) if params["api_key_generate"] else "")
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     if wanted == kept:
         return False

@@ -22,14 +22,17 @@ LABEL = "hgx.inference.release"
 # On the container of a release that is only tried: the name of the variant.
 TRIAL_LABEL = "hgx.inference.trial"
 ID = re.compile(r"[0-9a-f]{12}")
-# The first words of every container's command, before the server's own: C(sh) reads the API key from its file.
+# The first words of every container's command, before the server's own: C(sh) reads the API key from its file. A server
+# that is to have a key does not start without it, whoever starts it.
 SHELL = "/bin/sh"
-WRAPPER = [
+KEYED_WRAPPER = [
     "-c",
-    'if [ -s /run/secrets/vllm_api_key ]; then VLLM_API_KEY="$(cat /run/secrets/vllm_api_key)"; '
-    'export VLLM_API_KEY; fi; exec "$@"',
+    'VLLM_API_KEY="$(cat /run/secrets/vllm_api_key)"; if [ -z "$VLLM_API_KEY" ]; then '
+    'echo "The file of the API key is gone, without which anyone could use the server. Deploy it again." >&2; exit 78; '
+    'fi; export VLLM_API_KEY; exec "$@"',
     "vllm",
 ]
+OPEN_WRAPPER = ["-c", 'exec "$@"', "vllm"]
 SPEC_DEFAULTS: dict[str, Any] = {
     "image": "",
     "command": [],
@@ -189,8 +192,11 @@ def plan(
     return Plan("none", [], [], [])
 
 
-def create_args(name: str, record: Mapping[str, Any], image: str) -> list[str]:
-    """Return the words after C(docker) that create the container of a release from C(image), an ID or a name."""
+def create_args(name: str, record: Mapping[str, Any], image: str, keyed: bool) -> list[str]:
+    """Return the words after C(docker) that create the container of a release from C(image), an ID or a name.
+
+    C(keyed) is whether the server is to have an API key.
+    """
     spec = record["container"]
     options: list[str] = ["--name", name, "--label", f"{LABEL}={record['id']}", "--restart", "no", "--pull", "never"]
     options += ["--label", f"{TRIAL_LABEL}={record['trial']}"] if record.get("trial") else []
@@ -207,7 +213,18 @@ def create_args(name: str, record: Mapping[str, Any], image: str) -> list[str]:
     if spec["health"]:
         options += ["--health-cmd", spec["health"], "--health-interval", "30s", "--health-timeout", "10s"]
         options += ["--health-retries", "3", "--health-start-period", f"{spec['health_start_s']}s"]
-    return ["create", *options, "--entrypoint", SHELL, image, *WRAPPER, *spec["command"]]
+    wrapper = KEYED_WRAPPER if keyed else OPEN_WRAPPER
+    return ["create", *options, "--entrypoint", SHELL, image, *wrapper, *spec["command"]]
+
+
+def is_keyed(container: Mapping[str, Any]) -> bool:
+    """Return whether the server in a container reads an API key when it starts."""
+    return [SHELL, *KEYED_WRAPPER] == _whole_command(container)[: len(KEYED_WRAPPER) + 1]
+
+
+def _whole_command(container: Mapping[str, Any]) -> list[str]:
+    config = container["Config"]
+    return [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
 
 
 def left_by_trial(container: Mapping[str, Any], current: str) -> str:
@@ -226,9 +243,10 @@ def observed(
     """
     given = [f"{name}={value}" for name, value in wanted["env"].items()]
     config, host = container["Config"], container["HostConfig"]
-    command = [*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]
-    if command[: len(WRAPPER) + 1] == [SHELL, *WRAPPER]:
-        command = command[len(WRAPPER) + 1 :]
+    command = _whole_command(container)
+    for wrapper in (KEYED_WRAPPER, OPEN_WRAPPER):
+        if command[: len(wrapper) + 1] == [SHELL, *wrapper]:
+            command = command[len(wrapper) + 1 :]
     shm = host.get("ShmSize") or _DOCKER_SHM_BYTES
     health = (config.get("Healthcheck") or {}).get("Test") or []
     name = config["Image"]
@@ -320,5 +338,8 @@ def _by_key(lines: Sequence[str]) -> dict[str, str]:
 
 
 def _hide(line: str) -> str:
+    option = re.split(r"[ =]", line, maxsplit=1)[0]
+    if option in _SECRET_OPTIONS and option != line:
+        return f"{option} ********"
     name, equals, _value = line.partition("=")
     return f"{name}=********" if equals and line.startswith("env ") and _SECRET.search(name) else line

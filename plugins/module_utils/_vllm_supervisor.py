@@ -21,11 +21,12 @@ from ._vllm_container import STOP_TIMEOUT_S
 UNITS = "/etc/systemd/system"
 SYSTEMD = "/run/systemd/system"
 _TIMEOUT_S = 60
-# Without a setting in it, because a changed unit takes a reload of systemd.
+# Without a setting that may change, because a changed unit takes a reload of systemd.
 _UNIT = """\
 [Unit]
 Description=vLLM server in the container {name}
-After=docker.service network-online.target nvidia-fabricmanager.service nvidia-persistenced.service
+After=docker.service network-online.target local-fs.target remote-fs.target
+After=nvidia-fabricmanager.service nvidia-persistenced.service
 Wants=docker.service network-online.target
 
 [Service]

@@ -177,7 +177,7 @@ class Supervisor:
     def _stop(self, _signal: int, _frame: object) -> None:
         settings = self._settings()
         say("stopping the server")
-        docker("stop", "--time", str(settings["stop_timeout_s"]), settings["container"])
+        docker("stop", "-t", str(settings["stop_timeout_s"]), settings["container"])
         raise SystemExit(0)
 
     def _settings(self) -> dict[str, Any]:

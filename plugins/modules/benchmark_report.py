@@ -53,7 +53,8 @@ options:
     description: The record of what was deployed.
     type: dict
   node:
-    description: The node, C(price_usd_per_hour), C(gpus), C(driver) and C(cuda).
+    description: The node, C(price_usd_per_hour), C(gpus), C(driver), C(cuda), and in C(problem) why its GPUs could not
+      be read.
     type: dict
   secrets:
     description: Texts that must not be in any report.

@@ -11,7 +11,7 @@ short_description: Launch, restart or release an instance at Lambda
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Has one instance in a state. It is found by O(id), O(name) or O(match_tags); a second one is never bought.
+  - Brings one instance into a state. It is found by O(id), O(name) or O(match_tags); a second one is never bought.
   - A launch is never sent again before the module has looked whether the first one has made an instance. It is written
     to a journal before it is sent. Of runs at the same time, also on different machines, one instance stays.
   - Every instance that is launched bears the tags C(hgx-managed-by), C(hgx-launched-at) and C(hgx-launch), and with
@@ -124,7 +124,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have one node for at most 4 hours and 60 USD an hour
+- name: Have one node for at most 60 USD an hour, marked to expire in 4 hours
   hgx.inference.lambda_instance:
     name: kimi
     instance_type: gpu_8x_b200_sxm6
@@ -140,7 +140,7 @@ EXAMPLES = r"""
   hgx.inference.lambda_instance:
     name: kimi
     tags:
-      hgx-expires-at: "{{ now(utc=true).timestamp() | int | add(7200) | strftime('%Y-%m-%dT%H:%M:%SZ') }}"
+      hgx-expires-at: "{{ '%Y-%m-%dT%H:%M:%SZ' | strftime(now().timestamp() + 7200, utc=true) }}"
   delegate_to: localhost
 
 - name: Release it

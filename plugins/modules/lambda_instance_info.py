@@ -29,7 +29,7 @@ options:
     type: dict
     default: {}
   expired:
-    description: Only instances whose expiry has passed, or with V(false) only those it has not passed of.
+    description: Only instances that have expired; with V(false), only those that have not, or have no expiry.
     type: bool
   instance_type:
     description: Tell also what this type costs and where it is free, as RV(offer).

@@ -428,7 +428,7 @@ class SmokeBenchmark:
         served = self._params["container"] or self._base_url
         lines = [f"Would benchmark {served} ({describe(self._workload, self._size)}{duration})."]
         try:
-            earlier = self.reusable()
+            earlier = self.reusable(look_only=True)
         except DockerError:  # a host whose engine is still to be installed
             earlier = None
         if earlier:
@@ -438,14 +438,14 @@ class SmokeBenchmark:
             ]
         return {"summary": lines, "seconds": seconds}
 
-    def reusable(self) -> dict[str, Any] | None:
+    def reusable(self, look_only: bool = False) -> dict[str, Any] | None:
         """Judge the newest result of the same load on the same start of the server, if there is a good one."""
         if self._params["reuse"] == "never":
             return None
-        fingerprint = self._fingerprint(self._container())
-        if fingerprint is None:
+        server, load = self._fingerprints(self._container())
+        if server is None or load is None:
             return None
-        found = store.newest(self._params["results_dir"], fingerprint, _now(), self._params["reuse_max_age_s"])
+        found = store.newest(self._params["results_dir"], load, server, _now(), self._params["reuse_max_age_s"])
         if found is None:
             return None
         path, record = found
@@ -457,6 +457,8 @@ class SmokeBenchmark:
         outcome = self._judge(benchmark.Run(record["client"], record["counters"]), record.get("repetitions"))
         if outcome["verdict"] not in (benchmark.PASS, benchmark.WARN):
             return None
+        if outcome["verdict"] != record["verdict"] and not look_only:
+            store.judge_again(path, {**record, **outcome})
         outcome["summary"].append(f"  from the result of {record['finished_at']}, judged again")
         return {**outcome, "result_path": path, "reused": True}
 
@@ -486,6 +488,7 @@ class SmokeBenchmark:
         if repetitions and outcome["verdict"] != benchmark.INVALID:
             outcome = self._judge(runs[chosen].run, repetitions)
         command = [*self._place.command, *self._client_argv(first_seed + chosen)]
+        server, load = self._fingerprints(container, runs[chosen].server)
         record = {
             "schema": store.SCHEMA,
             **outcome,
@@ -497,7 +500,8 @@ class SmokeBenchmark:
             "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
             "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
             "environment": self._environment(container, runs[chosen]),
-            "fingerprint": self._fingerprint(container, runs[chosen].server),
+            "fingerprint": load,
+            "server_fingerprint": server,
             "counters": runs[chosen].run.counters,
             "client": runs[chosen].run.client,
             "client_command": benchmark.without_secrets(command),
@@ -565,17 +569,25 @@ class SmokeBenchmark:
             )
         return container
 
-    def _fingerprint(self, container: dict[str, Any] | None, server: dict[str, Any] | None = None) -> str | None:
-        """Return what is the same for the same load on the same start of the server, or None if that is not known."""
+    def _fingerprints(
+        self, container: dict[str, Any] | None, server: dict[str, Any] | None = None
+    ) -> tuple[str | None, str | None]:
+        """Return what is the same for this start of the server, and for the same load on it; None if not known."""
+        start = self._start_of_server(container, server)
+        if start is None:
+            return None, None
+        return benchmark.fingerprint(start, []), benchmark.fingerprint(start, self._argv)
+
+    def _start_of_server(self, container: dict[str, Any] | None, server: dict[str, Any] | None) -> list[str] | None:
         if container:
-            return benchmark.fingerprint([container["Id"], container["State"]["StartedAt"]], self._argv)
+            return [container["Id"], container["State"]["StartedAt"]]
         if self._place.container:
             return None
         # Behind a command there may be any server: what it says of itself must do.
         server = server or identify(self._place, self._base_url, self._params["api_key_file"])
         if not server or not server["started"]:
             return None
-        return benchmark.fingerprint([*self._place.command, server["version"], server["started"]], self._argv)
+        return [*self._place.command, server["version"], server["started"]]
 
     def _environment(self, container: dict[str, Any] | None, measured: Measured) -> dict[str, Any]:
         environment = {

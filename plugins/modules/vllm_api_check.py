@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vllm_api_check
 short_description: Check that an inference server answers as its clients expect
-version_added: 0.1.0
+version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Talks to an OpenAI- and Anthropic-compatible server as its clients do, from the host it runs on.

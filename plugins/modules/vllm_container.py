@@ -41,11 +41,13 @@ options:
     type: bool
     default: false
   api_key:
-    description: The API key that the server shall have. It is kept in a file that only root can read.
+    description:
+      - The API key that the server shall have. It is kept in a file that only root can read.
+      - Where it is empty, a key that the host has stays.
     type: str
     default: ""
   api_key_generate:
-    description: Whether a key is made, and kept, where O(api_key) is empty.
+    description: Whether a key is made, and kept, where O(api_key) is empty and the host has none.
     type: bool
     default: false
   drain_timeout:
@@ -101,7 +103,7 @@ from ..module_utils import _vllm_container
 from ..module_utils._docker_cli import DockerError, inspect_container
 from ..module_utils._progress import ProgressFile
 from ..module_utils._vllm_container import image_source
-from ..module_utils._vllm_key import key_file, write_key
+from ..module_utils._vllm_key import key_file, wants_key, write_key
 from ..module_utils._vllm_supervisor import Service
 
 
@@ -143,7 +145,8 @@ def _absent(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     name, record = params["name"], params["record"]
     if check_mode:
-        return {"changed": True}
+        container = inspect_container(name)
+        return {"changed": params["replace"] or container is None or not container["State"]["Running"]}
     progress = ProgressFile(params["progress_file"])
     # An interrupted play leaves its module at work; the next play finds the work done.
     with _vllm_container.only_one(params["state_dir"], progress) as waited:
@@ -163,7 +166,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     # Docker would make them with modes of its own.
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
-    _vllm_container.prepare(name, record, image)
+    _vllm_container.prepare(name, record, image, wants_key(params))
     Service(name, params["state_dir"]).let_go()
     cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
     stopped_at = time.monotonic()

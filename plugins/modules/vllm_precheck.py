@@ -117,7 +117,10 @@ def _read(params: dict[str, Any]) -> Reading:
         return Reading([], "the image is only planned")
     name = image_source(record)
     if name is None:
-        words = f"The image {record['container']['image']} is not on this host."
+        words = (
+            f"The image {record['container']['image']} is not on this host. Run playbooks/serve.yml with the settings"
+            " of that release, which brings it."
+        )
         return Reading([words], "there is no image")
     return read_args(name, server_args(record["argv"]), record["container"]["gpus"], ARGS_TIMEOUT_S)
 

@@ -75,6 +75,10 @@ completion:
   returned: success, and not in check mode
   type: str
   sample: The user greets me
+at_fault:
+  description: Whether it is the server that failed, and not that it could not be watched.
+  returned: failure
+  type: bool
 startup:
   description:
     - How the start went, by the time stamps of the container's log.
@@ -153,7 +157,7 @@ def main() -> None:
     try:
         ready = wait_until_ready(server, params["timeout"], progress)
     except (NotReady, DockerError, ControllerGone) as exc:
-        module.fail_json(msg=str(exc))
+        module.fail_json(msg=str(exc), at_fault=isinstance(exc, NotReady))
     module.exit_json(changed=False, **ready)
 
 

@@ -67,7 +67,7 @@ options:
     type: str
     default: ""
   api_key_generate:
-    description: Whether a key of the host's own counts where O(api_key) is empty.
+    description: Whether the host is to make a key where O(api_key) is empty and it has none.
     type: bool
     default: false
   keep:
@@ -134,6 +134,10 @@ engine:
   description: Whether a Docker engine answers. In check mode there may be none yet.
   returned: if O(state=recorded)
   type: bool
+has_key:
+  description: Whether the server is to have an API key, which may be one that the host has kept.
+  returned: if O(state=recorded)
+  type: bool
 image_present:
   description: Whether the image is on the host.
   returned: if O(state=recorded)
@@ -180,6 +184,7 @@ commits:
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -187,7 +192,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _vllm_release
 from ..module_utils._docker_cli import DockerError, inspect_container, inspect_image
 from ..module_utils._vllm_container import image_source
-from ..module_utils._vllm_key import key_is_new
+from ..module_utils._vllm_key import key_is_new, wants_key
 from ..module_utils._vllm_store import CURRENT, FORMAT, LAST_GOOD, Store, StoreError
 
 
@@ -244,7 +249,7 @@ class Releases:
             container,
             (image or {}).get("Config", {}).get("Env") or [],
             has_record or bool(trial),
-            container is not None and key_is_new(self._params, container),
+            container is not None and key_is_new(self._params, container, _vllm_release.is_keyed(container)),
         )
         changed = plan.action != "none"
         result = {
@@ -255,6 +260,7 @@ class Releases:
             "running": bool(container and container["State"]["Running"]),
             "engine": self._engine,
             "image_present": image_id is not None,
+            "has_key": wants_key(self._params),
             "record": record,
             **_vllm_release.endpoint(record["container"]["ports"], record["argv"]),
             "removed": [],
@@ -293,8 +299,10 @@ class Releases:
 
     def listed(self) -> dict[str, Any]:
         """Return what is recorded."""
-        records = [self._store.read(release) for release in self._store.ids()]
-        commits = set()
+        records, commits = [], set()
+        for release in self._store.ids():
+            with suppress(StoreError):  # one that is damaged, or of another version, must not hide the others
+                records.append(self._store.read(release))
         for record in records:
             record["verdict"] = (self._store.result(record["id"]) or {}).get("verdict", "")
             commits.update(record["commits"].values())

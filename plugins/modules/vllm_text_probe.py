@@ -10,7 +10,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: vllm_text_probe
 short_description: Find out how many drafted tokens a model accepts on real text
-version_added: 0.1.0
+version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Has a vLLM server answer prompts, and reads from its counters how many of the drafted tokens it has accepted.

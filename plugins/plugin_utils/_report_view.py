@@ -508,5 +508,8 @@ def notes(document: Mapping[str, Any]) -> Iterable[str]:
     yield "ITL is the time between chunks, which hold several tokens with speculative decoding; TPOT is per token."
     if len(result.get("repetitions") or []) < 2:
         yield "One run. What differs from run to run shows only when it is repeated."
-    if document.get("node") and not (document["node"] or {}).get("gpus"):
+    node = document.get("node") or {}
+    if node.get("problem"):
+        yield f"The GPUs could not be read when this was written: {node['problem']}"
+    elif node and not node.get("gpus"):
         yield "No GPU: these figures say nothing about the speed of any real model."

@@ -190,18 +190,20 @@ def test_a_misspelt_flag_at_the_first_start_starts_nothing(first_demo: str) -> N
 
 def test_secrets_stay_secret(first_demo: str) -> None:
     """A server with a key, deployed with full verbosity: nothing but the file of mode 0600 holds the secrets."""
-    done = run("ansible-playbook", "site.yml", *INVENTORY, "-vvv", environment=SECRETS)
+    done = run("ansible-playbook", "site.yml", *INVENTORY, "-vvv", "--diff", environment=SECRETS)
     assert done.returncode == 0, done.stdout[-5000:]
     status = ["curl", "-s", "-o", os.devnull, "-w", "%{http_code}", "http://127.0.0.1:8001/v1/models"]
     assert run(*status).stdout == "401"
     assert run(*status, "-H", f"Authorization: Bearer {SECRETS['VLLM_API_KEY']}").stdout == "200"
     results = sorted((ROOT / ".cache/hgx/state/results").glob("2*.json"))
+    reports = sorted((ROOT / "results/localhost").glob("*/report.html"))
     exposed = {
         "the play's output": done.stdout,
         "docker inspect": run("docker", "inspect", SERVER).stdout,
         "the server's log": run("docker", "logs", SERVER).stdout,
         "the process list": run("ps", "axww").stdout,
         "the result": results[-1].read_text(encoding="utf-8"),
+        "the report": reports[-1].read_text(encoding="utf-8"),
     }
     for place, text in exposed.items():
         assert text, place
@@ -211,6 +213,12 @@ def test_secrets_stay_secret(first_demo: str) -> None:
     assert key.stat().st_mode & 0o777 == 0o600
     found = run("grep", "-rlF", "-e", SECRETS["VLLM_API_KEY"], "-e", SECRETS["HF_TOKEN"], ".cache/hgx/state").stdout
     assert found.split() == [".cache/hgx/state/vllm/secrets/vllm_api_key"]
+    before = started_at()
+    assert run("ansible-playbook", "playbooks/serve.yml", *INVENTORY).returncode == 0
+    assert started_at() == before, "a shell without the key does not open the endpoint"
+    key.unlink()  # as documented, for the tests that follow
+    assert run("ansible-playbook", "playbooks/serve.yml", *INVENTORY).returncode == 0
+    assert run(*status).stdout == "200"
 
 
 def test_an_open_endpoint_is_refused(first_demo: str) -> None:

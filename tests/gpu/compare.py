@@ -42,7 +42,8 @@ def main() -> None:
         short = sorted(folder.glob("size-smoke-*.json"))
         steady = [read(path)["metrics"]["steady_output_throughput"] for path in short]
         long = read(full)["metrics"]["steady_output_throughput"]
-        print(f"steady, 128 requests: {', '.join(f'{value:.0f}' for value in steady)} tok/s; 512: {long:.0f} tok/s")
+        each = ", ".join(f"{value:.0f} ({100 * (value / long - 1):+.1f} %)" for value in steady)
+        print(f"steady, 128 requests: {each} tok/s; 512: {long:.0f} tok/s")
         print(f"median of 128 against 512: {100 * (statistics.median(steady) / long - 1):+.2f} %")
 
 

@@ -20,7 +20,8 @@ NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 
 
 def record(fingerprint: str = "one", **more: Any) -> dict[str, Any]:
-    return {"schema": store.SCHEMA, "fingerprint": fingerprint, **more}
+    ours = {"fingerprint": fingerprint, "server_fingerprint": "server", "verdict": "pass"}
+    return {"schema": store.SCHEMA, **ours, **more}
 
 
 def test_a_result_is_private_and_the_newest_is_linked(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_the_newest_of_the_same_load(tmp_path: Path) -> None:
         store.save(str(tmp_path), record(fingerprint, hours=hours), NOON + timedelta(hours=hours), "smoke")
     (tmp_path / "20261123T150000Z-smoke.json").write_text("{ broken")
     (tmp_path / "20261123T160000Z-smoke.json").write_text(json.dumps({**record(), "schema": store.SCHEMA + 1}))
-    found = store.newest(str(tmp_path), "one", NOON + timedelta(hours=5), 86400)
+    found = store.newest(str(tmp_path), "one", "server", NOON + timedelta(hours=5), 86400)
     assert found is not None
     assert found[0] == str(tmp_path / "20261123T130000Z-smoke.json")
     assert found[1]["hours"] == 1
@@ -59,9 +60,27 @@ def test_the_newest_of_the_same_load(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("age_s", "found"), [(3600, True), (3601, False)])
 def test_an_old_result_does_not_count(tmp_path: Path, age_s: int, found: bool) -> None:
     store.save(str(tmp_path), record(), NOON, "smoke")
-    newest = store.newest(str(tmp_path), "one", NOON + timedelta(seconds=age_s), 3600)
+    newest = store.newest(str(tmp_path), "one", "server", NOON + timedelta(seconds=age_s), 3600)
     assert (newest is not None) == found
 
 
 def test_no_folder_no_result(tmp_path: Path) -> None:
-    assert store.newest(str(tmp_path / "none"), "one", NOON, 60) is None
+    assert store.newest(str(tmp_path / "none"), "one", "server", NOON, 60) is None
+
+
+@pytest.mark.parametrize(
+    ("server", "verdict", "found"),
+    [
+        ("server", "pass", True),
+        ("server", "warn", True),
+        ("server", "fail", False),
+        ("server", "invalid", False),
+        ("another", "fail", True),
+    ],
+)
+def test_what_another_load_has_shown_since(tmp_path: Path, server: str, verdict: str, found: bool) -> None:
+    store.save(str(tmp_path), record(), NOON, "smoke")
+    later = record("two", server_fingerprint=server, verdict=verdict)
+    store.save(str(tmp_path), later, NOON + timedelta(hours=1), "full")
+    newest = store.newest(str(tmp_path), "one", "server", NOON + timedelta(hours=2), 86400)
+    assert (newest is not None) == found

@@ -7,12 +7,20 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark_worker import condense, parse_counters
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark_worker import (
+    condense,
+    parse_counters,
+    read_counters_patiently,
+)
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "bench"
 
@@ -105,3 +113,36 @@ def test_the_counters_of_a_busy_server() -> None:
 )
 def test_counters_are_summed_over_engines(text: str, counters: dict[str, float]) -> None:
     assert parse_counters(text) == counters
+
+
+@contextmanager
+def answering(*answers: bytes) -> Iterator[str]:
+    """Serve one raw answer for each connection, then none."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _address = listener.accept()
+                with connection:
+                    connection.recv(4096)
+                    connection.sendall(answer)
+            listener.close()
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        thread.join(timeout=5)
+
+
+COUNTERS = b"vllm:num_requests_running 1\nvllm:num_requests_waiting 0\n"
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(COUNTERS), COUNTERS)
+
+
+def test_a_look_that_breaks_off_is_taken_again() -> None:
+    with answering(WHOLE[:-20], b"", WHOLE) as url:
+        assert read_counters_patiently(url, limit_s=10) == {"running": 1.0, "waiting": 0.0}
+
+
+def test_a_server_that_tells_nothing_is_given_up() -> None:
+    with answering(WHOLE[:-20]) as url:
+        assert read_counters_patiently(url, limit_s=0) is None

@@ -38,12 +38,12 @@ def test_a_key_is_made_once_and_kept(tmp_path: Path) -> None:
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_given_key_wins_and_none_takes_it_away(tmp_path: Path) -> None:
+def test_a_given_key_wins_and_none_keeps_it(tmp_path: Path) -> None:
     key.write_key(wish(tmp_path, generate=True))
     assert key.write_key(wish(tmp_path, "{{ given }}", generate=True))
     assert key.read_key(str(tmp_path)) == "{{ given }}"
-    assert key.write_key(wish(tmp_path))
-    assert key.read_key(str(tmp_path)) == ""
+    assert not key.write_key(wish(tmp_path))
+    assert key.read_key(str(tmp_path)) == "{{ given }}"
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,22 @@ def test_a_given_key_wins_and_none_takes_it_away(tmp_path: Path) -> None:
         ("old", False, BEFORE, False),
         ("", True, BEFORE, False),
         ("new", False, BEFORE, True),
-        ("", False, BEFORE, True),
+        ("", False, BEFORE, False),  # from a shell that does not have it
         ("old", False, AFTER, True),  # written by a run that did not get to the restart
     ],
 )
 def test_whether_the_server_has_another_key(tmp_path: Path, value: str, generate: bool, at: int, new: bool) -> None:
     kept(tmp_path, "old", at)
-    assert key.key_is_new(wish(tmp_path, value, generate), STARTED) is new
+    assert key.key_is_new(wish(tmp_path, value, generate), STARTED, keyed=True) is new
 
 
 def test_without_a_key(tmp_path: Path) -> None:
-    assert not key.key_is_new(wish(tmp_path), STARTED)
-    assert key.key_is_new(wish(tmp_path, generate=True), STARTED)
+    assert not key.key_is_new(wish(tmp_path), STARTED, keyed=False)
+    assert key.key_is_new(wish(tmp_path, generate=True), STARTED, keyed=False)
+
+
+@pytest.mark.parametrize("generate", [False, True])
+def test_a_key_that_was_removed(tmp_path: Path, generate: bool) -> None:
+    """Then the server gets another one, or none."""
+    assert key.wants_key(wish(tmp_path, generate=generate)) is generate
+    assert key.key_is_new(wish(tmp_path, generate=generate), STARTED, keyed=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def container(spec: dict[str, Any] = SPEC, **state: Any) -> dict[str, Any]:
         "Config": {
             "Image": spec["image"],
             "Entrypoint": [release.SHELL],
-            "Cmd": [*release.WRAPPER, *spec["command"]],
+            "Cmd": [*release.OPEN_WRAPPER, *spec["command"]],
             "Env": [*(f"{name}={value}" for name, value in spec["env"].items()), *IMAGE_ENV],
             "Healthcheck": {"Test": ["CMD-SHELL", spec["health"]], "StartPeriod": 60_000_000_000},
             "Labels": {},
@@ -111,6 +112,18 @@ def test_a_container_made_from_the_id_of_a_kept_image() -> None:
         ),
         ({"env": {**SPEC["env"], "SOME": "1"}}, "env SOME 1 added", [], ["env SOME=1"]),
         ({"env": {**SPEC["env"], "A_TOKEN": "s3cret"}}, "env A_TOKEN ******** added", [], ["env A_TOKEN=********"]),
+        (
+            {"command": [*SPEC["command"], "--api-key", "s3cret"]},
+            "--api-key ******** added",
+            [],
+            ["--api-key ********"],
+        ),
+        (
+            {"command": [*SPEC["command"], "--hf-token=s3cret"]},
+            "--hf-token ******** added",
+            [],
+            ["--hf-token ********"],
+        ),
         ({"gpus": "cdi"}, "GPUs all, by runtime -> all, by cdi", None, None),
         ({"mounts": []}, "mount /root/.cache/huggingface:ro /srv/weights removed", None, []),
         ({"image": "other:1"}, "image some/image:tag -> other:1", None, None),
@@ -164,18 +177,32 @@ def test_secrets_have_no_place_in_a_release(changes: dict[str, Any], words: str 
 
 def test_how_the_container_is_created() -> None:
     record = {"id": "0123456789ab", "container": SPEC}
-    words = release.create_args("vllm", record, "some/image:tag")
+    words = release.create_args("vllm", record, "some/image:tag", keyed=True)
     text = " ".join(words)
     assert "--label hgx.inference.release=0123456789ab" in text
     assert "--security-opt no-new-privileges --cap-drop ALL --cap-add DAC_OVERRIDE" in text
     assert "--gpus all" in text
     assert "--shm-size" not in text, "the host's own is shared"
-    own = release.create_args("vllm", {**record, "container": changed(ipc="", gpus="cdi")}, "some/image:tag")
+    own = release.create_args(
+        "vllm", {**record, "container": changed(ipc="", gpus="cdi")}, "some/image:tag", keyed=False
+    )
     assert own[own.index("--shm-size") + 1] == str(16 * 1024**3)
     assert own[own.index("--device") + 1] == "nvidia.com/gpu=all"
-    assert words[words.index("some/image:tag") + 1 :] == [*release.WRAPPER, *SPEC["command"]]
+    assert words[words.index("some/image:tag") + 1 :] == [*release.KEYED_WRAPPER, *SPEC["command"]]
     assert "hgx.inference.trial" not in text
-    assert "hgx.inference.trial=1 drafted" in release.create_args("vllm", {**record, "trial": "1 drafted"}, "i")
+    assert "hgx.inference.trial=1 drafted" in release.create_args(
+        "vllm", {**record, "trial": "1 drafted"}, "i", keyed=False
+    )
+    assert own[own.index("some/image:tag") + 1 :] == [*release.OPEN_WRAPPER, *SPEC["command"]]
+
+
+def test_a_server_that_is_to_have_a_key_does_not_start_without_it() -> None:
+    keyed, open_ = ([release.SHELL, *words] for words in (release.KEYED_WRAPPER, release.OPEN_WRAPPER))
+    done = subprocess.run([*keyed, "echo", "started"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert "The file of the API key is gone" in done.stderr
+    done = subprocess.run([*open_, "echo", "started"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "started\n")
 
 
 @pytest.mark.parametrize(

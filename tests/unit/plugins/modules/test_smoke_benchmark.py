@@ -201,7 +201,8 @@ def server() -> Iterator[Server]:
         def do_POST(self) -> None:
             tokens = int(self.rfile.read(int(self.headers["Content-Length"])))
             self.server.keys.add(self.headers["Authorization"])
-            gains = {"requests": 1, "output_tokens": tokens, "drafts": 4, "accepted_tokens": 12, "accepted_at_": 4}
+            gains = {"requests": 1, "prompt_tokens": 76, "output_tokens": tokens}
+            gains.update({"drafts": 4, "accepted_tokens": 12, "accepted_at_": 4})
             for name, gain in gains.items():
                 self.server.counters[name] += gain
             self._send("{}")
@@ -396,6 +397,24 @@ class TestReuse:
         result = run(reuse="if_same", thresholds=[{"metric": "output_throughput", "op": ">=", "value": 1e6}])
         assert result["failed"]
         assert server.counters["requests"] == 2 * asked
+
+    def test_a_result_bears_its_newest_judgement(self, run: Any) -> None:
+        failed = run(thresholds=[{"metric": "output_throughput", "op": ">=", "value": 1e6}])
+        lenient = [{"metric": "output_throughput", "op": ">=", "value": 1}]
+        assert "earlier result is judged again" in "".join(
+            run(_ansible_check_mode=True, reuse="if_same", thresholds=lenient)["summary"]
+        )
+        stored = Path(failed["result_path"])
+        assert json.loads(stored.read_text())["verdict"] == "fail"
+        assert run(reuse="if_same", thresholds=lenient)["reused"] is True
+        assert json.loads(stored.read_text())["verdict"] == "pass"
+
+    def test_a_bad_result_of_another_size_is_not_forgotten(self, run: Any) -> None:
+        wanted = [{"metric": "output_throughput", "op": ">=", "value": 1}]
+        run(thresholds=wanted)
+        time.sleep(1.1)  # results are named by the second
+        run(size="quick", thresholds=[{**wanted[0], "value": 1e6}])
+        assert run(reuse="if_same", thresholds=wanted)["reused"] is False
 
     def test_an_invalid_result_is_not_used(self, run: Any, host: Host) -> None:
         host.client("fails")

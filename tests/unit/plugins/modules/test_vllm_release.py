@@ -98,7 +98,7 @@ def serves(engine: Path, labels: dict[str, str] | None = None, **changes: Any) -
             "Image": created["image"],
             "Labels": labels,
             "Entrypoint": ["/bin/sh"],
-            "Cmd": [*vllm_release._vllm_release.WRAPPER, *created["command"]],
+            "Cmd": [*vllm_release._vllm_release.OPEN_WRAPPER, *created["command"]],
             "Env": [*(f"{name}={value}" for name, value in created["env"].items()), "PATH=/bin"],
         },
         "HostConfig": {

@@ -109,7 +109,7 @@ def test_the_page_begins_with_the_verdict_and_has_every_part(full: str) -> None:
     text = Page(full).text
     assert text.index("PASS") < text.index("Key figures") < text.index("Checks")
     for words in (
-        "12 of 12 thresholds met",
+        "13 of 13 thresholds met",
         "published 1,408",
         "Throughput over time",
         "Time to first token",

@@ -39,7 +39,7 @@ def test_a_problem_is_the_reason() -> None:
 def test_a_pass_says_how_fast() -> None:
     shown = view.view(sample.document())
     assert shown.verdict.word == "PASS"
-    assert shown.verdict.sentence == "12 of 12 thresholds met, at 1,494 output tokens per second in the steady state."
+    assert shown.verdict.sentence == "13 of 13 thresholds met, at 1,494 output tokens per second in the steady state."
     assert shown.missing == []
 
 
@@ -48,7 +48,7 @@ def test_a_failure_names_the_worst_check_and_how_many() -> None:
     assert shown.verdict.word == "FAIL"
     assert shown.verdict.sentence.startswith("Output throughput, steady state is 1,1")
     assert "the limit is ≥ 1,295 tok/s (1,439 − 10 %)." in shown.verdict.sentence
-    assert "of 12 thresholds missed." in shown.verdict.sentence
+    assert "of 13 thresholds missed." in shown.verdict.sentence
 
 
 def test_a_failed_function_outranks_a_fast_benchmark() -> None:

@@ -27,6 +27,8 @@ _QUIET = ("DEBUG", "INFO", "WARNING")
 _NOISE = re.compile(
     r"^(?:\[rank\d+\]:)?\[?[WI]\d{4} \d\d:"  # glog: [W1123 20:00:02.930 utils.cpp:41]
     r"|^(?:INFO|WARNING|DEBUG):"
+    r"|^\d{4}-\d\d-\d\d [\d:,.]+ - (?:DEBUG|INFO|WARNING) - "  # Python's logging, as FlashInfer sets it up
+    r"|\[Auto[Tt]uner\]"  # a kernel that fails while it is tried is passed over
     r"|NCCL INFO"
     r"|resource_tracker"
     r"|destroy_process_group\(\) was not called"
@@ -64,6 +66,11 @@ class LogLine(NamedTuple):
     level: str | None
     place: str | None
     text: str
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it tells of no failure by its own level."""
+        return self.level in _QUIET
 
     def __str__(self) -> str:
         shown = f"{self.process}: {self.text}" if self.process else self.text
@@ -136,7 +143,7 @@ def read(lines: Iterable[str]) -> Log:
     spoken = [
         line
         for line in parsed
-        if id(line) not in traced and line.level not in _QUIET and line.text.strip()
+        if id(line) not in traced and not line.is_quiet and line.text.strip()
         if not _NOISE.search(line.text) and not _SOURCE.match(line.text)
     ]
     position = {id(line): index for index, line in enumerate(parsed)}
@@ -160,7 +167,7 @@ def _failures(stream: Sequence[LogLine]) -> Iterable[tuple[Failure, bool]]:
         start = index - 1 if _ENDING.search(before.text) else index
         failure = Failure(list(stream[start:end]), bool(_ENDING.search(before.text + stream[index].text)), messages)
         harmless = (
-            stream[index].level in _QUIET
+            stream[index].is_quiet
             or bool(_HARMLESS_BEFORE.search(before.text))
             or any(_HARMLESS_FRAME.search(line.text) for line in failure.lines)
         )

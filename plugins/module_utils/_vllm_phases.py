@@ -46,6 +46,8 @@ _PHASES = (
     ),
     _Phase("first_completion", "waiting for the first completion", r"Application startup complete"),
 )
+# What to do about a server that was ready and is not healthy now; to be filled with the container's name.
+HUNG_FIX = "see the end of the log (docker logs --tail 100 {0}), then start it again: docker restart {0}"
 _ANSWERED = re.compile(r'"POST /v1/(?:chat/)?completions HTTP/[\d.]+" 200')
 _SHARDS = re.compile(
     r"checkpoint shards:\s*(?P<percent>\d+)% Completed \| (?P<done>\d+)/(?P<total>\d+) "
@@ -93,12 +95,16 @@ class Start:
             self._answered_at = at
 
     def words(self) -> str:
-        """Return how far the start is."""
+        """Return how far the start of a server is that is not healthy."""
+        if self.is_complete:
+            return "no longer answering /health, though it was ready"
         detail = self._details.get(self._now)
         return f"{self.title()} {self._progress or (f'({detail})' if detail else '')}".rstrip()
 
     def title(self) -> str:
         """Return what is done now."""
+        if self.is_complete:
+            return "serving"
         return next(phase.title for phase in _PHASES if phase.name == self._now)
 
     def result(self) -> dict[str, Any]:

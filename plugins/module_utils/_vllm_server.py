@@ -13,11 +13,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ._docker_cli import DockerError, inspect_container
 from ._progress import ProgressFile
 from ._scrub import scrub
+from ._vllm_log import parse
+from ._vllm_phases import HUNG_FIX
 from ._vllm_watch import LogFollower, failed, newest_lines, read_start, settled, stopped
 
 POLL_INTERVAL_S = 0.5
@@ -30,6 +33,12 @@ DOOMED = re.compile(
     r"|Timed out waiting for engine core process|taking the entire process down"
 )
 DOOMED_GRACE_S = 0.5
+
+
+def is_doomed(lines: Iterable[str]) -> bool:
+    """Return whether a process has said in these lines that it failed; what is logged of a request does not count."""
+    said = parse(line for line in lines if DOOMED.search(line))
+    return any(DOOMED.search(line.text) and not line.is_quiet for line in said)
 
 
 class NotReady(Exception):
@@ -169,7 +178,7 @@ class _Watch:
 
     def _require_hope(self) -> None:
         """Raise NotReady if a process has failed for good, also if the container runs on all the same."""
-        if not any(DOOMED.search(line) for line in self._follower.lines()):
+        if not is_doomed(self._follower.lines()):
             return
         self._follower.ended.wait(DOOMED_GRACE_S)
         details = self._require_running()
@@ -180,12 +189,17 @@ class _Watch:
 
     def _late(self) -> str:
         last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]
+        fix = (
+            "if it is still making progress, run the play again: it goes on waiting and restarts nothing. For the next"
+            " start raise vllm_ready_timeout."
+        )
+        if self._follower.start.is_complete:
+            fix = HUNG_FIX.format(self._server.container)
         message = [
             f"The server in {self._server.container} is not ready after {self._timeout_s:.0f} s; it is"
             f" {self._follower.start.words()}. Its newest lines:",
             *last,
-            "Fix: if it is still making progress, run the play again: it goes on waiting and restarts nothing. For the"
-            " next start raise vllm_ready_timeout.",
+            f"Fix: {fix}",
             f"The whole log: docker logs {self._server.container}",
         ]
         return scrub("\n".join(message), [self._server.api_key])

@@ -216,12 +216,20 @@ _DRAFT = (
             r"expanded size of the tensor",
             r"no module or parameter named",
             r"weights were not initialized",
-            r"^KeyError: ",
-            r"^AssertionError",
         ),
         "The draft model does not fit: its weights have other shapes or names than this model and this vLLM expect.",
         "Take a draft made for exactly this model, and an image of the version that it is made for.",
         within=r"spec_decode/|drafter\.load_model|models/\S*eagle|models/\S*_mtp",
+    ),
+    Signature(
+        "draft-mismatch",
+        "Draft model that does not fit",
+        (r"^KeyError: ", r"^AssertionError"),
+        "The draft model does not fit: its weights have other shapes or names than this model and this vLLM expect.",
+        "Take a draft made for exactly this model, and an image of the version that it is made for.",
+        # The code of a draft that is loaded already raises them, too: only while it is loaded do they tell of a misfit.
+        within=r"(?s)drafter\.load_model"
+        r"|(?:spec_decode/|models/\S*eagle|models/\S*_mtp).*(?:load_model|load_weights|weight_utils)",
     ),
 )
 
@@ -417,6 +425,16 @@ _MODEL_FILES = (
         " belong together.",
     ),
     Signature(
+        "weights-do-not-fit",
+        "Weights that do not fit the model",
+        (r"^KeyError: '(?P<name>(?:[\w.]*\.)?(?:layers\.\d+|embed_tokens|lm_head)\.[\w.]+)'",),
+        "The weights hold a tensor that this version of vLLM does not know in the model.",
+        "Serve the image that the recipe names for this model, or one with a newer vLLM. If it is that image, the index"
+        f" of the weights may be damaged. {_CHECK_WEIGHTS}",
+        detail="It is {name}.",
+        within=r"in load_weights|weight_utils",
+    ),
+    Signature(
         "chat-template-missing",
         "Chat template not found",
         (r"chat template .*(?:looks like a file path|failed to be opened|does not exist)",),
@@ -426,6 +444,32 @@ _MODEL_FILES = (
 )
 
 _PACKAGES = (
+    Signature(
+        "library-missing",
+        "Missing shared library",
+        (
+            # Those of the driver tell of no GPU.
+            r"^(?:OSError|ImportError|.*error while loading shared libraries): (?!\S*lib(?:cuda\.so|nvidia-))"
+            r"(?P<name>\S*lib[^\s:]+): cannot open shared object",
+        ),
+        "The image lacks a shared library: mostly a Python package was built for another version of CUDA or of torch.",
+        "Take the package out of the recipe's image.pip, or pin the version that is built for the image's CUDA and"
+        " torch; see that no LD_LIBRARY_PATH in vllm_env_extra hides the image's own libraries.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (
+            r"(?P<what>flashinfer-[\w-]+) version \((?P<found>[^)]+)\) does not match flashinfer version"
+            r" \((?P<wanted>[^)]+)\)",
+        ),
+        "FlashInfer and the package with its kernels have different versions: mostly a package that was installed on"
+        " top of the image has changed one of them.",
+        "Pin both to the image's version in the recipe's image.pip, or take the package out that changes them."
+        " FLASHINFER_DISABLE_VERSION_CHECK=1 in vllm_env_extra skips the check; use it only to find the cause.",
+        detail="{what} is {found}, flashinfer is {wanted}.",
+    ),
     Signature(
         "package-missing",
         "Missing Python package",
@@ -843,10 +887,27 @@ _GPU = (
     Signature(
         "nccl-timeout",
         "Ranks wait for each other in vain",
-        (r"Watchdog caught collective operation timeout", r"collective operation timeout"),
+        (
+            r"Watchdog caught collective operation timeout",
+            r"collective operation timeout",
+            r"[Ww]atchdog (?:got stuck|hang)",
+        ),
         "A collective operation of the GPUs did not end: a rank hangs, or the link between them does.",
         "See 'dmesg | grep -i xid' and 'nvidia-smi nvlink --status'; with NCCL_DEBUG=INFO in vllm_env_extra the log"
         " tells which rank.",
+    ),
+    Signature(
+        "nccl-timeout",
+        "Ranks wait for each other in vain",
+        (
+            r"DistStoreError: Timed out .*?(?P<joined>\d+)/(?P<all>\d+) clients joined",
+            r"DistStoreError: Timed out",
+        ),
+        "Not all workers have joined the group in time: one has died, hangs, or does not find the others.",
+        "Look in the log for the worker that says least, and for what it said last; see 'dmesg | grep -i -e xid -e"
+        " oom'. If all of them wait, give them an address of the host in VLLM_HOST_IP (vllm_env_extra).",
+        detail="{joined} of {all} have joined.",
+        severity="hint",
     ),
     Signature(
         "nccl-error",
@@ -876,6 +937,35 @@ _GPU = (
         " backend, quantization, fused kernels). CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
     ),
     Signature(
+        "cublas-refused",
+        "Matrix multiplication refused by cuBLAS",
+        (r"(?P<what>CUBLAS_STATUS_(?:INVALID_VALUE|NOT_SUPPORTED|ARCH_MISMATCH))",),
+        "cuBLAS refuses a matrix multiplication: mostly another cuBLAS is loaded than the one that the image's torch is"
+        " built for, or it cannot do this shape and type on this GPU.",
+        "Take LD_LIBRARY_PATH out of vllm_env_extra, and torch and nvidia-cublas out of the recipe's image.pip. If they"
+        " are not there, try another version of the image, another dtype or another quantization.",
+        detail="It says {what}.",
+    ),
+    Signature(
+        "custom-all-reduce",
+        "Custom all-reduce fails",
+        (r"Failed: (?:Cuda error )?\S*custom_all_reduce\S* '(?P<what>[^']+)'",),
+        "vLLM's own all-reduce cannot share the memory of the GPUs between its processes.",
+        "Set disable-custom-all-reduce: true in vllm_engine_args_extra; NCCL then does the work, a little slower. The"
+        " reason is mostly peer access or the fabric: see 'nvidia-smi topo -p2p r' and 'nvidia-smi -q -i 0 | grep -A4"
+        " Fabric'.",
+        detail="CUDA says: {what}.",
+    ),
+    Signature(
+        "pidfd-denied",
+        "Memory of another process refused",
+        (r"pidfd_getfd.*(?:not permitted|[Pp]ermission denied)",),
+        "The server's processes may not share GPU memory by way of each other's file descriptors, as FlashInfer's"
+        " all-to-all over NVLink (MNNVL) does: it needs the capability SYS_PTRACE, and the role drops all capabilities"
+        " that a server does not need.",
+        "Set vllm_capabilities_extra: [SYS_PTRACE], or choose another all2all-backend among the engine's arguments.",
+    ),
+    Signature(
         "cuda-fork",
         "CUDA in a forked process",
         (r"Cannot re-initialize CUDA in forked subprocess",),
@@ -888,7 +978,7 @@ _GPU = (
         (
             r"No CUDA GPUs are available|CUDA unknown error|CUDA error: unknown error",
             r"no CUDA-capable device is detected|cudaErrorNoDevice|CUDA_ERROR_NO_DEVICE|\b[Ee]rror 100\b",
-            r"libcuda\.so\.1: cannot open shared object",
+            r"lib(?:cuda\.so|nvidia-)[^\s:]*: cannot open shared object",
             r"NVML Shared Library Not Found|NVMLError_LibraryNotFound",
             r"Failed to infer device type",
             r"Torch not compiled with CUDA enabled",
@@ -897,6 +987,22 @@ _GPU = (
         "Set vllm_gpus: all, and see with nvidia-smi that the host has a working driver; the role"
         " hgx.inference.nvidia_container_toolkit"
         " proves that containers get the GPUs.",
+        severity="hint",
+    ),
+    Signature(
+        "cuda-error",
+        "Other CUDA error",
+        # A process that ends while others still use the GPU says "driver shutting down".
+        (
+            r"\bCUDA(?:RT)? (?:driver |runtime )?error(?: \([^)]*\))?: (?!driver shutting down)"
+            r"(?P<what>[^'\"]*[^'\"\s.])",
+        ),
+        "A CUDA call failed, for a reason that has no name of its own here.",
+        "See nvidia-smi for other processes and for a compute mode that is not Default, and 'dmesg | grep -i xid' for"
+        " faults. Then find the part that fails: enforce-eager: true serves without CUDA graphs,"
+        " disable-custom-all-reduce: true without memory that the GPUs share, and CUDA_LAUNCH_BLOCKING=1 in"
+        " vllm_env_extra names the call. Search vLLM's issues for the evidence.",
+        detail="It says: {what}.",
         severity="hint",
     ),
 )
@@ -955,6 +1061,31 @@ _ENGINE = (
         ),
         "A library wanted to download kernels for this GPU and could not.",
         "Give the container a way to the network once (the cache keeps them), or choose an image that has them.",
+    ),
+    Signature(
+        "kernel-too-large",
+        "Kernel that needs more than the GPU has",
+        (
+            r"OutOfResources: out of resource: (?P<what>[\w ]+), Required: (?P<wanted>\d+),"
+            r" Hardware limit: (?P<limit>\d+)",
+            r"OutOfResources: out of resource",
+        ),
+        "A kernel of Triton needs more of a resource than this GPU has: its settings are made for another GPU.",
+        "Try another version of the image; or take out the engine argument that chose the kernel (attention-backend,"
+        " moe-backend, quantization) and tuned settings (VLLM_TUNED_CONFIG_FOLDER).",
+        detail="Of {what} it needs {wanted}, and there are {limit}.",
+        # Outside of a traceback it is a choice that the compiler has tried and passed over.
+        within=r"triton",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (r"(?:NVCC|NVRTC) compilation failed",),
+        "A kernel for the GPU could not be compiled while the server started: the compiler refuses the code of"
+        " DeepGEMM, mostly because it is too old for this GPU.",
+        "Choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer); what the"
+        " compiler said stands in the log above the evidence. VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves without"
+        " DeepGEMM.",
     ),
     Signature(
         "kernel-compile",
@@ -1058,6 +1189,17 @@ _START = (
         "Search vLLM's issues for the newest lines of the log; try another version of the image.",
         severity="hint",
         exit_codes=(139,),
+    ),
+    Signature(
+        "aborted",
+        "Aborted in native code",
+        (r"Failed core proc\(s\): \{[^}]*'[^']+': -6\b", r"exit code: -6\b"),
+        "A process of the server ended itself in native code (SIGABRT): an internal check failed, or NCCL's watchdog"
+        " lost patience.",
+        "See the log above that line for 'terminate called', 'what():' and 'watchdog'; search vLLM's issues for what"
+        " they say, or try another version of the image.",
+        severity="hint",
+        exit_codes=(134,),
     ),
     Signature(
         "bad-configuration",

@@ -22,7 +22,7 @@ from ._docker_cli import DockerError, inspect_container, run_docker
 from ._safetensors import damage
 from ._scrub import scrub
 from ._vllm_failures import Diagnosis, diagnose, failure_text
-from ._vllm_phases import Start, seconds_of
+from ._vllm_phases import HUNG_FIX, Start, seconds_of
 
 LOG_LINES = 4000
 # The engine may take this long to notice that a container has ended, and its log to be complete.
@@ -85,6 +85,12 @@ def read_start(container: str, since: str) -> Start:
         process.kill()
         process.wait()
     return start
+
+
+def start_words(container: str, since: str) -> str:
+    """Return how far the start of a server is that is not healthy, and what to do if it has been ready before."""
+    start = read_start(container, since)
+    return f"{start.words()}; {HUNG_FIX.format(container)}" if start.is_complete else start.words()
 
 
 def newest_lines(container: str, state: dict[str, Any]) -> list[str]:

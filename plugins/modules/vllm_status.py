@@ -102,7 +102,7 @@ from ..module_utils._vllm_container import healthy
 from ..module_utils._vllm_key import key_file, read_key
 from ..module_utils._vllm_store import CURRENT, LAST_GOOD, Store, StoreError
 from ..module_utils._vllm_supervisor import Service
-from ..module_utils._vllm_watch import newest_lines, read_start, stopped
+from ..module_utils._vllm_watch import newest_lines, start_words, stopped
 
 
 def main() -> None:
@@ -183,7 +183,7 @@ def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str,
         "state": state,
         **_vllm_release.endpoint(real["ports"], real["command"]),
         "healthy": serving,
-        "phase": "" if serving or not state["Running"] else read_start(name, state["StartedAt"]).words(),
+        "phase": "" if serving or not state["Running"] else start_words(name, state["StartedAt"]),
         "cause": [] if state["Running"] else stopped(name, container, newest_lines(name, state), "").splitlines(),
         "trial": _vllm_release.left_by_trial(container, record.get("id", "")),
         "drift": _vllm_status.drift(_lines(recorded), _lines(real), plan),

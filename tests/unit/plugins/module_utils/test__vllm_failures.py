@@ -126,11 +126,105 @@ def test_a_healthy_log_names_no_cause(log: str) -> None:
         "[rank0]:[W418 15:45:50.5 ProcessGroupNCCL.cpp:1476] Warning: destroy_process_group() was not called",
         "set_mempolicy: Operation not permitted",
         "[W1123 20:00:02.930149888 utils.cpp:41] Warning: numa_migrate_pages failed. errno: 1",
+        "(Worker_TP0 pid=12) 2026-04-20 10:00:00,100 - WARNING - autotuner.py:490 - flashinfer.jit: [Autotuner]:"
+        " Skipping tactic 14, due to failure while profiling: CUDA error: an illegal instruction was encountered",
+        "2026-04-20 10:00:00,100 - INFO - core.py:12 - flashinfer.jit: CUDA error: invalid argument",
+        "[AutoTuner]: Skipping tactic 3: CUDA out of memory",
+        "  what():  CUDA error: driver shutting down",
+        "AUTOTUNE triton_mm: OutOfResources: out of resource: shared memory, Required: 264224, Hardware limit: 232448",
         'INFO:     172.17.0.1:40482 - "GET /v1/models HTTP/1.1" 401 Unauthorized',
     ],
 )
 def test_harmless_lines(line: str) -> None:
     assert diagnose([line, "(EngineCore pid=22) INFO 11-23 20:29:10 [core.py:1] going on"]) is None
+
+
+def test_a_warning_of_another_logger_does_not_hide_its_errors() -> None:
+    line = (
+        "(Worker_TP0 pid=12) 2026-04-20 10:00:00,100 - {} - core.py:12 - flashinfer.jit: CUDA error: invalid argument"
+    )
+    assert key_of([line.format("WARNING")], 0) == "stopped"
+    assert key_of([line.format("ERROR")], 0) == "cuda-error"
+
+
+def worker_failed(message: str, *frames: str) -> list[str]:
+    """Return the lines of a worker whose traceback has these frames, each the end of a file's name and a function."""
+    prefix = "(Worker_TP3 pid=413) ERROR 04-18 15:45:48 [multiproc_executor.py:857] "
+    files = [f'  File "/vllm/{file}", line 1, in {function}' for file, function in (frame.split() for frame in frames)]
+    said = ["WorkerProc failed to start.", "Traceback (most recent call last):", *files, message]
+    return [prefix + line for line in said]
+
+
+@pytest.mark.parametrize(
+    ("message", "frames", "key", "detail"),
+    [
+        *(
+            (f"torch.AcceleratorError: CUDA error: {what}", ("x.py f",), "cuda-error", f"It says: {what}.")
+            for what in (
+                "invalid argument",
+                "operation not permitted when stream is capturing",
+                "CUDA-capable device(s) is/are busy or unavailable",
+                "invalid resource handle",
+                "peer access is not supported between these two devices",
+                "mapping of buffer object failed",
+            )
+        ),
+        ("RuntimeError: CUDART error: invalid argument", ("x.py f",), "cuda-error", "It says: invalid argument."),
+        # What has a name of its own keeps it.
+        ("RuntimeError: CUDA error: an illegal memory access was encountered", ("x.py f",), "cuda-fault", ""),
+        ("RuntimeError: CUDA error: out of memory", ("x.py f",), "cuda-out-of-memory", ""),
+        ("RuntimeError: CUDA error: invalid device ordinal", ("x.py f",), "too-few-gpus", ""),
+        ("RuntimeError: CUDA error: unknown error", ("x.py f",), "no-gpu", ""),
+        (
+            "RuntimeError: CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasLtMatmul( handle )`",
+            ("x.py f",),
+            "cublas-refused",
+            "CUBLAS_STATUS_NOT_SUPPORTED",
+        ),
+        (
+            "RuntimeError: pidfd_getfd: Operation not permitted",
+            ("torch/multiprocessing/reductions.py rebuild",),
+            "pidfd-denied",
+            "SYS_PTRACE",
+        ),
+        (
+            "ImportError: /opt/lib/libnccl.so.2: cannot open shared object file: No such file or directory",
+            ("x.py f",),
+            "library-missing",
+            "It is /opt/lib/libnccl.so.2.",
+        ),
+        ("ImportError: libcuda.so.1: cannot open shared object file", ("x.py f",), "no-gpu", ""),
+        ("OSError: libnvidia-ml.so.1: cannot open shared object file", ("x.py f",), "no-gpu", ""),
+        ("KeyError: 'lm_head.weight'", ("models/deepseek_v2.py load_weights",), "weights-do-not-fit", "lm_head.weight"),
+        ("KeyError: 'model.layers.3.mlp.experts'", ("models/deepseek_v2.py forward",), None, ""),
+        ("KeyError: 'num_experts'", ("models/deepseek_v2.py load_weights",), None, ""),
+        (
+            "KeyError: 'model.layers.3.mlp.experts'",
+            ("models/deepseek_eagle3.py load_weights",),
+            "draft-mismatch",
+            "draft model",
+        ),
+        ("AssertionError", ("v1/spec_decode/eagle.py load_model",), "draft-mismatch", "draft model"),
+        ("AssertionError", ("gpu_model_runner.py capture_model", "v1/spec_decode/eagle.py dummy_run"), None, ""),
+        ("KeyError: 3", ("model_runner.py load_model", "v1/spec_decode/eagle.py propose"), None, ""),
+        (
+            "RuntimeError: Size mismatch",
+            ("v1/spec_decode/eagle.py propose",),
+            "draft-mismatch",
+            "draft model",
+        ),
+    ],
+)
+def test_how_a_worker_failed(message: str, frames: tuple[str, ...], key: str | None, detail: str) -> None:
+    log = worker_failed(message, *frames)
+    assert key_of(log) == key
+    assert detail in failure_text(diagnose(log), log)[0]
+
+
+def test_what_was_said_before_explains_another_cuda_error() -> None:
+    said = "Failed: Cuda error /workspace/csrc/custom_all_reduce.cuh:455 'invalid argument'"
+    log = [said, *worker_failed("torch.AcceleratorError: CUDA error: invalid argument", "x.py f")]
+    assert key_of(log) == "custom-all-reduce"
 
 
 REQUEST = [
@@ -165,6 +259,7 @@ def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
     [
         ([], 137, "killed"),
         ([], 135, "shared-memory"),
+        ([], 134, "aborted"),
         ([], 132, "illegal-instruction"),
         ([], 127, "entrypoint-missing"),
         ([], 143, "stopped"),

@@ -43,7 +43,7 @@ def test_a_recorded_start() -> None:
     assert result["kv_cache_tokens"] == 46592
     assert result["weights"] == {"shards": 2, "seconds": 0.04, "gib": 0.02}
     assert words[0] == "starting the process"
-    assert words[-1] == "waiting for the first completion"
+    assert words[-2:] == ["waiting for the first completion", "no longer answering /health, though it was ready"]
 
 
 def test_a_start_with_gpus() -> None:
@@ -74,6 +74,14 @@ def test_what_is_not_over_has_no_seconds() -> None:
     assert not start.is_complete
     start.answered(9.0)
     assert start.result()["seconds"] == 9.0
+
+
+def test_a_server_that_was_ready_waits_for_nothing() -> None:
+    start, _words = start_of("healthy-start-timestamps", "2026-11-25T16:31:17.663366106Z")
+    assert start.title() == "serving"
+    start = Start(0.0)
+    start.feed("1970-01-01T00:00:07.5Z INFO:     Application startup complete.")
+    assert start.title() == start.words() == "waiting for the first completion"
 
 
 def test_lines_without_a_time_are_no_phase() -> None:

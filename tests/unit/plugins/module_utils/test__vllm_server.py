@@ -205,6 +205,20 @@ def test_an_engine_that_failed_while_the_server_hangs(engine: Engine) -> None:
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING"])
+def test_what_is_logged_of_a_request_dooms_nobody(engine: Engine, base_url: str, level: str) -> None:
+    request = "Received request chatcmpl-1: prompt: 'Why does it say Engine core initialization failed?'"
+    line = f"(APIServer pid=1) {level} 11-23 20:29:10 [logger.py:39] {request}\n"
+    engine.says(RUNNING, line)
+    assert wait(base_url)["completion"] == "The user greets me"
+    assert not _vllm_server.is_doomed([f"2026-11-23T20:29:10.5Z {line}"])
+
+
+@pytest.mark.parametrize("line", ["RuntimeError: Engine core initialization failed.", *DOOM.splitlines()[:1]])
+def test_what_a_process_says_of_its_own_end(line: str) -> None:
+    assert _vllm_server.is_doomed(["INFO 11-23 20:29:10 [x.py:1] going on", f"2026-11-23T20:29:10.5Z {line}"])
+
+
 def test_an_engine_that_is_started_again_under_the_container(engine: Engine) -> None:
     engine.says(RUNNING)
 
@@ -314,6 +328,26 @@ def test_time_out_says_how_far_it_got(engine: Engine) -> None:
     message = failure(timeout_s=0.5)
     assert "not ready after 0 s; it is loading weights 32/64 (50 %), 11.5s/it, 06:09 left. Its newest" in message
     assert f"  {bar}" in message
+
+
+def test_a_server_that_was_ready_and_hangs(engine: Engine) -> None:
+    stamp = "2026-11-23T10:00:04.5Z "
+    served = '172.17.0.1:40482 - "POST /v1/chat/completions HTTP/1.1" 200 OK'
+    engine.says(RUNNING, f"{stamp}INFO:     Application startup complete.\n{stamp}INFO:     {served}\n")
+    message = failure(timeout_s=0.5)
+    assert "it is no longer answering /health, though it was ready. Its newest lines" in message
+    assert (
+        "Fix: see the end of the log (docker logs --tail 100 vllm), then start it again: docker restart vllm" in message
+    )
+    assert "vllm_ready_timeout" not in message
+    words = _vllm_watch.start_words("vllm", str(RUNNING["StartedAt"]))
+    assert words.startswith("no longer answering /health, though it was ready; see the end of the log")
+    assert words.endswith("docker restart vllm")
+
+
+def test_the_words_of_a_start_that_goes_on(engine: Engine) -> None:
+    engine.says(RUNNING, "2026-11-23T10:00:04.5Z INFO:     Application startup complete.\n")
+    assert _vllm_watch.start_words("vllm", str(RUNNING["StartedAt"])) == "waiting for the first completion"
 
 
 def test_progress(engine: Engine, base_url: str, tmp_path: Path) -> None:

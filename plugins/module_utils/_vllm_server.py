@@ -181,17 +181,18 @@ class _Watch:
         if not is_doomed(self._follower.lines()):
             return
         self._follower.ended.wait(DOOMED_GRACE_S)
+        lines = self._follower.lines()  # with an engine that was started again, the log is read from its start
         details = self._require_running()
         name = self._server.container
         headline = f"The server in {name} failed while {self._follower.start.title()}, though its container still runs"
-        message = [*failed(details, self._follower.lines(), headline), f"The whole log: docker logs {name}"]
+        message = [*failed(details, lines, headline), f"The whole log: docker logs {name}"]
         raise NotReady(scrub("\n".join(message), [self._server.api_key]))
 
     def _late(self) -> str:
         last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]
         fix = (
-            "if it is still making progress, run the play again: it goes on waiting and restarts nothing. For the next"
-            " start raise vllm_ready_timeout."
+            "if it was still making progress, raise vllm_ready_timeout. Where it is left running, run the play again:"
+            " it goes on waiting and restarts nothing."
         )
         if self._follower.start.is_complete:
             fix = HUNG_FIX.format(self._server.container)

@@ -66,6 +66,15 @@ def test_an_ended_container_fails_with_its_log(engine: Path) -> None:
     rc, output = ready(engine)
     assert rc != 0
     assert "has ended with exit code 1" in output
+    assert "at_fault: true" in output
+
+
+def test_an_engine_that_does_not_answer_is_not_the_servers_fault(engine: Path) -> None:
+    (engine / "docker").write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
+    rc, output = ready(engine)
+    assert rc != 0
+    assert "Cannot connect to the Docker daemon" in output
+    assert "at_fault: false" in output
 
 
 def test_check_mode_waits_for_nothing(engine: Path) -> None:

@@ -110,6 +110,24 @@ def serves(engine: Path, labels: dict[str, str] | None = None, **changes: Any) -
     (engine / "container.json").write_text(json.dumps([details]), encoding="utf-8")
 
 
+def test_a_key_that_the_host_has_counts(run: Run, engine: Path, tmp_path: Path) -> None:
+    assert not recorded(run, tmp_path)["has_key"]
+    serves(engine)
+    (tmp_path / "state/secrets").mkdir()
+    (tmp_path / "state/secrets/vllm_api_key").write_text("kept", encoding="utf-8")
+    plan = recorded(run, tmp_path)
+    assert (plan["has_key"], plan["action"], plan["reasons"]) == (True, "replace", ["the API key has changed"])
+
+
+def test_a_damaged_record_hides_no_other(run: Run, tmp_path: Path) -> None:
+    good = recorded(run, tmp_path)["id"]
+    damaged = tmp_path / "state/releases" / ("f" * 12)
+    damaged.mkdir()
+    (damaged / "release.json").write_text("{ broken", encoding="utf-8")
+    listed = run(state_dir=str(tmp_path / "state"), state="listed")
+    assert [release["id"] for release in listed["releases"]] == [good]
+
+
 def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Path) -> None:
     plan = recorded(run, tmp_path, check=True)
     assert (plan["changed"], plan["action"], plan["current"]) == (True, "start", "")

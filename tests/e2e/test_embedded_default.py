@@ -24,6 +24,7 @@ from ansible_collections.hgx.inference.examples.runner.run import Lines, run_sit
 ROOT = Path(__file__).parents[2]
 SERVER = "hgx-demo-vllm"
 INVENTORY = ["-i", "inventories/local"]
+KEY_FILE = ROOT / ".cache/hgx/state/vllm/secrets/vllm_api_key"
 SECRETS = {"VLLM_API_KEY": "s3cret-endpoint-key", "HF_TOKEN": "hf_s3cretHubToken"}
 
 
@@ -209,16 +210,38 @@ def test_secrets_stay_secret(first_demo: str) -> None:
         assert text, place
         for secret in SECRETS.values():
             assert secret not in text, place
-    key = ROOT / ".cache/hgx/state/vllm/secrets/vllm_api_key"
-    assert key.stat().st_mode & 0o777 == 0o600
+    assert KEY_FILE.stat().st_mode & 0o777 == 0o600
     found = run("grep", "-rlF", "-e", SECRETS["VLLM_API_KEY"], "-e", SECRETS["HF_TOKEN"], ".cache/hgx/state").stdout
     assert found.split() == [".cache/hgx/state/vllm/secrets/vllm_api_key"]
     before = started_at()
     assert run("ansible-playbook", "playbooks/serve.yml", *INVENTORY).returncode == 0
     assert started_at() == before, "a shell without the key does not open the endpoint"
-    key.unlink()  # as documented, for the tests that follow
+    KEY_FILE.unlink()  # as documented, for the tests that follow
     assert run("ansible-playbook", "playbooks/serve.yml", *INVENTORY).returncode == 0
     assert run(*status).stdout == "200"
+
+
+def test_an_address_that_others_reach_is_guarded(first_demo: str) -> None:
+    """vLLM's own check of the key leaves out paths that run the model."""
+    bridge = run("docker", "network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Gateway}}").stdout.strip()
+    done = run(
+        "ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", f"vllm_bind_address={bridge}", environment=SECRETS
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    question = {"model": "kimi-k2.6", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
+
+    def status(path: str, *options: str) -> str:
+        return run("curl", "-s", "-o", os.devnull, "-w", "%{http_code}", f"http://{bridge}:8001{path}", *options).stdout
+
+    ask = ["-H", "Content-Type: application/json", "-d", json.dumps(question)]
+    key = ["-H", f"Authorization: Bearer {SECRETS['VLLM_API_KEY']}"]
+    for path in ("/invocations", "/v1/chat/completions"):
+        assert (status(path, *ask), status(path, *ask, *key)) == ("401", "200"), path
+    assert [status(path) for path in ("/health", "/metrics", "/version", "/tokenizer_info", "/docs")] == [
+        *["200"] * 3,
+        *["401"] * 2,
+    ]
+    KEY_FILE.unlink()
 
 
 def test_an_open_endpoint_is_refused(first_demo: str) -> None:

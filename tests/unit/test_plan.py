@@ -78,7 +78,7 @@ def test_the_rest_of_the_container(published: str, line: str) -> None:
 def test_a_profile_and_an_override() -> None:
     settings = {
         "recipe_profile": "agentic",
-        "vllm_engine_args_extra": {"kv-cache-dtype": None, "max-model-len": 131072},
+        "vllm_engine_args_extra": {"kv-cache-dtype": None, "max-model-len": 131072, "api-key": "hidden"},
         "vllm_env_extra": {"SOME_API_KEY": "hidden"},
         "vllm_gpu_request": "cdi",
         "vllm_trial": {"name": "x", "engine_args": {"speculative-config": {"num_speculative_tokens": 1}, "port": None}},
@@ -88,10 +88,17 @@ def test_a_profile_and_an_override() -> None:
         " --kv-cache-dtype fp8", ""
     )
     expected = expected.replace('"num_speculative_tokens":3', '"num_speculative_tokens":1').replace(" --port 8001", "")
-    assert command(text) == [*shlex.split(expected), "--max-model-len", "131072"]
+    assert command(text) == [*shlex.split(expected), "--max-model-len", "131072", "--api-key", "********"]
     assert "GPUs: all by CDI, ipc: host" in text
     assert "SOME_API_KEY=********" in text
     assert "hidden" not in text
+
+
+def test_an_address_that_others_reach_is_guarded() -> None:
+    text = plan("-e", "vllm_bind_address=192.0.2.1")
+    assert command(text) == [*shlex.split(PUBLISHED), "--middleware", "key_guard.KeyGuard"]
+    assert ":/run/guard:ro" in text
+    assert "PYTHONPATH=/run/guard" in text
 
 
 def test_known_commits_come_after_the_published_command() -> None:

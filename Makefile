@@ -8,6 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 INVENTORY ?= inventories/lambda
 READY := .venv/.ready
+# How the unit tests run: many of them wait, for a process or for a time to pass.
+SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
 # Empty where root is to be had without a password.
 ASK_SUDO = $(shell [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo --ask-become-pass)
 
@@ -90,7 +92,7 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint
 	antsibull-changelog lint
 
 unit: setup ## Unit tests, without the slow ones
-	@pytest -m 'not slow'
+	@pytest $(SIDE_BY_SIDE) -m 'not slow'
 
 docs: dist .cache/venv/docs/.ready ## The documentation, in .cache/docs/html; every link in it is checked
 	@export PATH=$(CURDIR)/.cache/venv/docs/bin:$$PATH
@@ -118,7 +120,7 @@ molecule: setup ## The site and the roles on container hosts with systemd: the r
 	molecule test --all
 
 test: lint ## Everything, cheap things first
-	@pytest
+	@pytest $(SIDE_BY_SIDE)
 	$(MAKE) docs importer sanity dist molecule e2e
 
 dist: setup ## Build the collection artifact into dist/

@@ -28,7 +28,7 @@ SHELL = "/bin/sh"
 KEYED_WRAPPER = [
     "-c",
     'VLLM_API_KEY="$(cat /run/secrets/vllm_api_key)"; if [ -z "$VLLM_API_KEY" ]; then '
-    'echo "The file of the API key is gone, without which anyone could use the server. Deploy it again." >&2; exit 78; '
+    'echo "The file of the API key is gone, without which anyone could use the server." >&2; exit 78; '
     'fi; export VLLM_API_KEY; exec "$@"',
     "vllm",
 ]

@@ -659,6 +659,14 @@ _SYSTEM = (
         detail="It is {name}.",
     ),
     Signature(
+        "api-key-gone",
+        "The API key's file is gone",
+        (r"The file of the API key is gone",),  # what our own start of the server says
+        "The server is to have an API key, whose file in vllm_state_dir is missing or empty. It does not start without.",
+        "Run playbooks/serve.yml with the key in VLLM_API_KEY, or with vllm_api_key_generate: true for a new one. With"
+        " neither, the server is served without a key.",
+    ),
+    Signature(
         "permission-denied",
         "Permission denied",
         (

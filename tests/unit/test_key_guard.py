@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_precheck import LOOPBACK
 
 GUARD = Path(__file__).parents[2] / "roles/vllm/files/key_guard.py"
+VARS = GUARD.parents[1] / "vars/main.yml"
 PASSED: list[dict[str, Any]] = [{"type": "passed"}]
+
+
+def test_it_stands_wherever_a_key_is_required() -> None:
+    condition = yaml.safe_load(VARS.read_text(encoding="utf-8"))["__vllm_guarded"]
+    assert condition == f"{{{{ vllm_bind_address not in {list(LOOPBACK)} }}}}"
 
 
 @pytest.fixture(params=["s3cret"])

@@ -471,6 +471,21 @@ _PACKAGES = (
         detail="{what} is {found}, flashinfer is {wanted}.",
     ),
     Signature(
+        "api-key-gone",
+        "The API key's file is gone",
+        (r"The file of the API key is gone",),  # what our own start of the server says
+        "The server is to have an API key, whose file in vllm_state_dir is missing or empty. It does not start so.",
+        "Run playbooks/serve.yml with the key in VLLM_API_KEY, or with vllm_api_key_generate: true for a new one. With"
+        " neither, it is served without a key on loopback, and refused on other addresses.",
+    ),
+    Signature(
+        "guard-gone",
+        "The guard of the API key is gone",
+        (r"No module named 'key_guard'",),
+        "The middleware that wants the API key at every path is gone from vllm_state_dir/guard. Nothing starts so.",
+        "Run playbooks/serve.yml with the same settings: it writes the middleware again.",
+    ),
+    Signature(
         "package-missing",
         "Missing Python package",
         (
@@ -657,14 +672,6 @@ _SYSTEM = (
         "Let it write elsewhere: below /root/.cache/vllm, which is vllm_state_dir/cache on the host. The cache of"
         " weights stays read-only.",
         detail="It is {name}.",
-    ),
-    Signature(
-        "api-key-gone",
-        "The API key's file is gone",
-        (r"The file of the API key is gone",),  # what our own start of the server says
-        "The server is to have an API key, whose file in vllm_state_dir is missing or empty. It does not start without.",
-        "Run playbooks/serve.yml with the key in VLLM_API_KEY, or with vllm_api_key_generate: true for a new one. With"
-        " neither, the server is served without a key.",
     ),
     Signature(
         "permission-denied",

@@ -10,6 +10,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[4]
 PLAY = """
 - hosts: all
@@ -56,7 +58,14 @@ def play(folder: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_a_benchmark_that_fails_is_reported_and_the_report_can_be_made_again(tmp_path: Path) -> None:
+def test_a_benchmark_that_fails_is_reported_and_the_report_can_be_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = tmp_path / "bin" / "docker"
+    docker.parent.mkdir()
+    docker.write_text('#!/bin/sh\nfor last; do :; done\necho "Error: No such container: $last" >&2\nexit 1\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(docker.parent), prepend=":")
     book, results = tmp_path / "play.yml", tmp_path / "results"
     book.write_text(PLAY.replace("results-on-the-host", str(tmp_path)), encoding="utf-8")
     rc, output = play(results, str(book), "-i", "one,", "--check")

@@ -119,7 +119,7 @@ def test_a_key_that_the_host_has_counts(run: Run, engine: Path, tmp_path: Path) 
     assert (plan["has_key"], plan["action"], plan["reasons"]) == (True, "replace", ["the API key has changed"])
 
 
-def test_a_damaged_record_hides_no_other(run: Run, tmp_path: Path) -> None:
+def test_a_damaged_record_hides_no_other(run: Run, engine: Path, tmp_path: Path) -> None:
     good = recorded(run, tmp_path)["id"]
     damaged = tmp_path / "state/releases" / ("f" * 12)
     damaged.mkdir()

@@ -20,6 +20,7 @@ from ._docker_cli import DockerError, inspect_container, inspect_image, run_dock
 from ._nvidia_host import run
 from ._nvidia_smi import SmiError, parse_report
 from ._progress import ProgressFile
+from ._vllm_failures import diagnose, failure_text
 from ._vllm_release import LABEL, SPEC_DEFAULTS, create_args, endpoint, observed
 
 POLL_INTERVAL_S = 0.5
@@ -173,4 +174,13 @@ def _gpus() -> list[dict[str, Any]]:
 def _docker(args: list[str], timeout_s: float = 120, missing_ok: bool = False) -> None:
     done = run_docker(args, timeout_s)
     if done.rc != 0 and not (missing_ok and "no such container" in done.stderr.lower()):
-        raise DockerError(f"docker {args[0]}: {done.stderr.strip()}")
+        raise DockerError(_refusal(args[0], done.stderr.strip()))
+
+
+def _refusal(command: str, said: str) -> str:
+    lines = said.splitlines()
+    known = diagnose(lines)
+    if known is None:
+        return f"docker {command}: {said}"
+    cause, rest = failure_text(known, lines)
+    return "\n".join([f"docker {command} failed: {cause}", *rest])

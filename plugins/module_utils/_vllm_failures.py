@@ -118,11 +118,11 @@ def _told(hit: _Hit, log: Log) -> Diagnosis:
     nearest = _nearest(signature, values, log)
     if nearest:
         values["nearest"] = ", ".join(nearest)
-    evidence = [str(line) for line in hit.evidence if line.text.strip()]
+    *before, telling = hit.evidence
     return Diagnosis(
         signature,
         _filled(signature.cause, signature.detail, values),
-        evidence,
+        [*(str(line) for line in before if line.text.strip()), telling.around(*hit.match.span())],
         _filled(signature.fix, signature.advice, values),
     )
 

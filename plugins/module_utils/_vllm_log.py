@@ -25,7 +25,7 @@ _PROCESS_OF_PLACE = {"multiproc_executor.py": "Worker", "multiproc_worker_utils.
 _QUIET = ("DEBUG", "INFO", "WARNING")
 # What other programs print beside vLLM's log and what tells of no failure.
 _NOISE = re.compile(
-    r"^(?:\[rank\d+\]:)?\[?[WI]\d{4} \d\d:"  # glog: [W1123 20:00:02.930 utils.cpp:41]
+    r"^(?:\[rank\d+\]:)?\[?[WI](?:\d{3,4} \d\d:| \w+\.cpp:)"  # torch: [W502 20:00:02.930 utils.cpp:41], the month first
     r"|^(?:INFO|WARNING|DEBUG):"
     r"|^\d{4}-\d\d-\d\d [\d:,.]+ - (?:DEBUG|INFO|WARNING) - "  # Python's logging, as FlashInfer sets it up
     r"|\[Auto[Tt]uner\]"  # a kernel that fails while it is tried is passed over
@@ -36,8 +36,13 @@ _NOISE = re.compile(
     r"|: (?:[A-Z]\w+)?Warning: (?!CUDA initialization)"
 )
 # Not every traceback has ended something.
-_HARMLESS_BEFORE = re.compile(r"^Exception ignored in|^--- Logging error ---|^Exception in thread .*usage")
+_HARMLESS_BEFORE = re.compile(
+    r"^Exception ignored in|^--- Logging error ---|^Exception in thread .*usage"
+    r"|Exception in ASGI application|exception was never retrieved|^(?:future|task): <"
+)
 _HARMLESS_FRAME = re.compile(r"usage_lib\.py|resource_tracker\.py|in __del__$")
+# Of a server that has started, these only handle requests.
+_REQUEST_FRAME = re.compile(r"uvicorn/protocols/|starlette/(?:middleware|responses)")
 _TRACEBACK = "Traceback (most recent call last):"
 _CHAINED = ("direct cause of the following exception", "another exception occurred")
 _FRAME = re.compile(r'^\s*File "')
@@ -52,10 +57,11 @@ _ECHO = re.compile(
     r"See root cause above|[Ss]ee stack trace|stack trace \(?above|EngineDeadError|background process"
     r"|failed to be inspected|Executor failed|Connection (?:closed|reset) by peer|Broken ?[Pp]ipe"
     r"|recvValue failed|failed to recv, got 0 bytes|remote process exited"
-    r"|CancelledError|^KeyboardInterrupt|^SystemExit"
+    r"|CancelledError|^RuntimeError: cancelled$|^KeyboardInterrupt|^SystemExit"
 )
 _STARTED = "Application startup complete"
 _LONGEST_LINE = 300
+_BEFORE = 60  # characters that are shown of a long line before what tells
 _MESSAGE_LINES = 12
 
 
@@ -72,9 +78,17 @@ class LogLine(NamedTuple):
         """Whether it tells of no failure by its own level."""
         return self.level in _QUIET
 
+    def around(self, start: int, end: int) -> str:
+        """Return the line for people; of a long one the part with what is between two positions of its text."""
+        text = self.text
+        if len(text) > _LONGEST_LINE:
+            first = 0 if end <= _LONGEST_LINE else max(0, min(start - _BEFORE, len(text) - _LONGEST_LINE))
+            text = text[first : first + _LONGEST_LINE]
+            text = f"{'... ' if first else ''}{text}{' ...' if first + _LONGEST_LINE < len(self.text) else ''}"
+        return f"{self.process}: {text}" if self.process else text
+
     def __str__(self) -> str:
-        shown = f"{self.process}: {self.text}" if self.process else self.text
-        return shown if len(shown) <= _LONGEST_LINE else f"{shown[:_LONGEST_LINE]} ..."
+        return self.around(0, 0)
 
 
 @dataclass
@@ -149,7 +163,12 @@ def read(lines: Iterable[str]) -> Log:
     position = {id(line): index for index, line in enumerate(parsed)}
     if any(_STARTED in line.text for line in parsed):
         # What a serving process logs of a request has ended nothing.
-        failures = [failure for failure in failures if failure.ending or failure.lines[-1].level is None]
+        failures = [
+            failure
+            for failure in failures
+            if failure.ending or failure.lines[-1].level is None
+            if not any(_REQUEST_FRAME.search(line.text) for line in failure.lines)
+        ]
     decisive = _decisive(failures, position)
     until = position[id(decisive.lines[0])] if decisive else len(parsed)
     return Log(decisive, spoken, [line for line in spoken if position[id(line)] < until], parsed)

@@ -78,7 +78,6 @@ _COMMAND_LINE = (
             r"error: argument (?P<name>[^\s:]+): Value .* cannot be converted to <function loads",
             r"error: argument (?P<name>[^\s:]+): .*(?:[Ii]nvalid JSON|JSONDecodeError)",
             r"Invalid JSON: ",
-            r"JSONDecodeError: ",
         ),
         "The value of an option is not valid JSON.",
         "Give the value as a mapping in YAML; it becomes JSON then. By hand: double quotes inside, single quotes"
@@ -135,9 +134,10 @@ _COMMAND_LINE = (
             r"max_num_batched_tokens \((?P<asked>\d+)\) must be greater than or equal to max_num_seqs"
             r" \((?P<needed>\d+)\)",
             r"Consider increasing max_num_batched_tokens or decreasing num_speculative_tokens",
+            r"max_num_scheduled_tokens is set to -?\d+, which does not allow any tokens",
         ),
         "max-num-batched-tokens is too small for the other settings.",
-        "Raise max-num-batched-tokens, or lower max-model-len or max-num-seqs.",
+        "Raise max-num-batched-tokens, or lower max-model-len, max-num-seqs or num_speculative_tokens.",
         detail="It is {asked}, at least {needed} are needed.",
     ),
     Signature(
@@ -159,7 +159,7 @@ _COMMAND_LINE = (
         (
             r"World size \((?P<wanted>\d+)\) is larger than the number of available GPUs \((?P<found>\d+)\)",
             r"required GPUs exceeds the total number of available GPUs",
-            r"invalid device ordinal",
+            r"(?<!CUDA driver error: )invalid device ordinal",  # that one is of memory that the GPUs share
             r"local rank \d+ is out of bounds",
             r"Tensor parallel size may exceed available GPUs",
         ),
@@ -180,6 +180,7 @@ _DRAFT = (
             r"Model architectures \['\w*(?:[Ee]agle|EAGLE|MTP|Medusa)\w*'\] are not supported",
             r"Unsupported speculative method",
             r"[Dd]raft model .*(?:does not match|mismatch|incompatible|not supported)",
+            r"does not support EAGLE3 interface",
         ),
         "The draft model does not fit: not for this model, or not for this version of vLLM.",
         "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it is"
@@ -230,6 +231,66 @@ _DRAFT = (
         # The code of a draft that is loaded already raises them, too: only while it is loaded do they tell of a misfit.
         within=r"(?s)drafter\.load_model"
         r"|(?:spec_decode/|models/\S*eagle|models/\S*_mtp).*(?:load_model|load_weights|weight_utils)",
+    ),
+)
+
+_SPECULATION = (
+    Signature(
+        "kv-page-size",
+        "KV caches that do not go together",
+        (r"page size of the layer is not divisible by the",),
+        "The KV caches of the model and of its draft cannot be laid out together: their pages have sizes of which"
+        " neither is a multiple of the other.",
+        "Take kv-cache-dtype out of the engine's arguments (vllm_engine_args_extra: {kv-cache-dtype: null}), set"
+        " another block-size, or take another draft.",
+    ),
+    Signature(
+        "speculation-shapes",
+        "Speculation that does not suit the CUDA graphs",
+        (
+            r"cudagraph shapes that are both a multiple of (?P<tokens>\d+) \(num_speculative_tokens \+ 1\)"
+            r".* and (?P<tp>\d+) \(tensor_parallel_size\)",
+            r"cudagraph shapes that are both a multiple",
+        ),
+        "num_speculative_tokens + 1 and tensor-parallel-size do not go together.",
+        "Set num_speculative_tokens so that one is a multiple of the other (3 suits eight GPUs), or switch sequence"
+        " parallelism off.",
+        detail="They are {tokens} and {tp}.",
+    ),
+    Signature(
+        "speculation-beyond-batch",
+        "Batch larger than what was compiled",
+        (r"Shape: (?P<tokens>\d+) out of considered ranges: \[\(\d+, (?P<limit>\d+)",),
+        "The tokens of the draft came on top of a full batch, for which nothing was compiled: an error of this version"
+        " of vLLM.",
+        "Set another max-num-batched-tokens, which makes such a batch rarer, or choose an image with a newer vLLM.",
+        detail="The batch had {tokens} tokens, {limit} were compiled.",
+    ),
+)
+
+# Before those of the model's files: the same errors of the network, of another server.
+_KERNELS = (
+    Signature(
+        "kernel-download",
+        "Kernels could not be downloaded",
+        (
+            r"(?:[Ff]ailed|[Uu]nable) to (?:get|download|fetch).*(?:cubin|kernel|artifact)",
+            r"cubin.*(?:not found|404|checksum)",
+        ),
+        "A library wanted to download kernels for this GPU and could not.",
+        "Give the container a way to the network once (the cache keeps them), or choose an image that has them.",
+    ),
+    Signature(
+        "kernel-download",
+        "Kernels could not be downloaded",
+        (
+            r"(?:Connect|ConnectTimeout|Connection|NewConnection|MaxRetry|NameResolution|HTTP)Error\b|ReadTimeout\b",
+            r"^AssertionError: \S+\.h not found",
+        ),
+        "FlashInfer wanted to download kernels for this GPU and could not.",
+        "Choose an image that has them (the package flashinfer-cubin), or give the container a way to the network once;"
+        " the cache keeps them.",
+        within=r"flashinfer/(?:artifacts|jit/|\S*cubin)",
     ),
 )
 
@@ -325,6 +386,22 @@ _MODEL_FILES = (
         detail="It is {name}.",
     ),
     Signature(
+        "hub-busy",
+        "Hub that refuses more requests",
+        (r"429 Client Error|Too Many Requests",),
+        "The server asks the hub for a file, and the hub has had too many requests of this address (HTTP 429).",
+        "Fetch the models with the role hgx.inference.hf_cache, which waits as long as the hub says, and serve them"
+        " offline (HF_HUB_OFFLINE=1).",
+        within=r"hugging|hf_hub|transformers/",
+    ),
+    Signature(
+        "no-mmap",
+        "File system that cannot map files",
+        (r"No such device \(os error 19\)",),
+        "The file system with the weights cannot map files into memory, as some network and FUSE file systems cannot.",
+        "Keep vllm_hf_home on a local disk, or mount that file system so that it can (mmap).",
+    ),
+    Signature(
         "corrupt-weights",
         "Damaged weights",
         (
@@ -342,9 +419,8 @@ _MODEL_FILES = (
         "Tokenizer incomplete",
         (
             r"Can't load tokenizer for",
-            r"Couldn't instantiate the backend tokenizer",
             r"Could not find tiktoken\.model",
-            r"(?:No such file or directory|not found).*(?:tiktoken\.model|tokenizer\.model|tokenizer\.json"
+            r"(?:No such file or directory|not found)(?!.*/blobs/).*(?:tiktoken\.model|tokenizer\.model|tokenizer\.json"
             r"|tokenizer_config\.json|tokenization_\w+\.py)",
             r"tokenizer\.(?:json|model)|tiktoken\.model|vocab_file",
             r"(?:vocab_file|path) should be .*not NoneType|expected str, bytes or os\.PathLike object, not NoneType",
@@ -366,7 +442,8 @@ _MODEL_FILES = (
             r"Could not find checkpoint files",
             r"[Ww]eight files referenced in index but missing: \{'(?P<name>[^']+)'",
             r"(?:shards?|files?) .*(?:missing|not found).*safetensors|safetensors.*(?:missing|not found)",
-            r"No such file or directory: ['\"]?(?P<name>[^'\"\s]*/(?:hub|models--|snapshots)[^'\"]*)",
+            r"No such file or directory: ['\"]?(?!\S*/blobs/[^/]+\.py)"
+            r"(?P<name>[^'\"\s]*/(?:hub|models--|snapshots)[^'\"]*)",
         ),
         "A file of the model is missing.",
         _CHECK_WEIGHTS,
@@ -383,6 +460,15 @@ _MODEL_FILES = (
         ),
         "The model's config.json is missing or broken.",
         _CHECK_WEIGHTS,
+    ),
+    Signature(
+        "broken-json-file",
+        "Broken JSON file of the model",
+        (r"JSONDecodeError: ",),
+        "A JSON file of the model is damaged or cut short: the index of its weights, its tokenizer or its"
+        " configuration.",
+        _CHECK_WEIGHTS,
+        within=r"weight_utils|[Tt]okeniz|transformers/|transformers_utils/|configuration_utils",
     ),
     Signature(
         "trust-remote-code",
@@ -471,6 +557,25 @@ _PACKAGES = (
         detail="{what} is {found}, flashinfer is {wanted}.",
     ),
     Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (
+            r"Couldn't instantiate the backend tokenizer",
+            r"No such file or directory: '\S*/blobs/(?P<what>[^/']+\.py)'",
+        ),
+        "This transformers cannot use the Python code that the model brings: mostly it is newer than that code.",
+        "Pin the transformers of the recipe in its image.pip. If it is that one: " + _CHECK_WEIGHTS,
+        detail="It shows in {what}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (r"Failed to apply prompt replacement for mm_items",),
+        "The model's code for images does not give what vLLM expects: mostly this transformers does not fit the model.",
+        f"Correct the recipe's image.pip. {_RECORDED}",
+        severity="hint",
+    ),
+    Signature(
         "api-key-gone",
         "The API key's file is gone",
         (r"The file of the API key is gone",),  # what our own start of the server says
@@ -493,6 +598,7 @@ _PACKAGES = (
             r"packages that were not found in your environment: (?P<name>[\w., -]+?)\. Run",
             r"requires the [`'\"]?(?P<name>[\w-]+)[`'\"]? (?:package|library)",
             r"PackageNotFoundError: (?:No package metadata was found for )?(?P<name>[\w-]+)",
+            r"^ImportError: (?P<name>[\w-]+) is not installed\. Please install",
         ),
         "The image lacks a Python package.",
         "Add the package to the recipe's image.pip, at a version that fits vLLM.",
@@ -637,6 +743,15 @@ _MEMORY = (
         " the number of processes).",
     ),
     Signature(
+        "locked-memory",
+        "Too little locked memory",
+        (r"NCCL WARN Call to ibv_reg_\w+ failed",),
+        "NCCL may not lock the memory that it wants to use over InfiniBand: the container's limit is too low, or"
+        " NCCL's buffers are too large.",
+        "Set NCCL_IB_DISABLE=1 in vllm_env_extra, for one node needs no InfiniBand; or give containers unlimited"
+        " memlock (default-ulimits in Docker's daemon.json) and take NCCL_BUFFSIZE out of vllm_env_extra.",
+    ),
+    Signature(
         "host-out-of-memory",
         "Host out of memory",
         (
@@ -730,6 +845,14 @@ _SYSTEM = (
         "Choose another port, or end what holds it.",
         detail="It is port {port}.",
         advice="'ss -ltnp sport = :{port}' tells who that is.",
+    ),
+    Signature(
+        "numa-bind",
+        "Memory that may not be bound to a NUMA node",
+        (r"setting membind: (?P<what>Operation not permitted|Invalid argument)",),
+        "numactl starts the server's processes and may not bind their memory to a NUMA node.",
+        "Take numa-bind out of the engine's arguments, or set vllm_capabilities_extra: [SYS_NICE].",
+        detail="It says: {what}.",
     ),
     Signature(
         "too-many-files",
@@ -853,9 +976,33 @@ _GPU = (
         " install) or says what is wrong with it.",
     ),
     Signature(
+        "cdi-stale",
+        "CDI names files of another driver",
+        (
+            r"failed to fulfil mount request: open (?P<name>\S*(?:nvidia|cuda)\S*\.so\.\d[^\s:]*)",
+            r"failed to stat CDI host device \"(?P<name>[^\"]+)\"",
+            r"error mounting \"(?P<name>[^\"]*lib(?:nvidia|cuda)[^\"]*\.so\.\d[^\"]*)\"",
+        ),
+        "The CDI specification, by which Docker gives the GPUs to containers, names a file that is gone: mostly it was"
+        " made for the driver before an upgrade.",
+        "Make it anew with 'systemctl restart nvidia-cdi-refresh' or 'nvidia-ctk cdi generate"
+        " --output=/var/run/cdi/nvidia.yaml', then run the play again.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "unknown-gpu",
+        "GPU that the host does not have",
+        (r"device error: (?:(?P<name>\S+): )?unknown device",),
+        "The container is to have a GPU that the host does not have, or has lost.",
+        "See 'nvidia-smi -L' and correct vllm_gpus; where a GPU is missing there, see 'dmesg | grep -i xid'.",
+        detail="It is {name}.",
+    ),
+    Signature(
         "no-gpu-runtime",
         "Docker cannot give GPUs to containers",
         (
+            r"could not select device driver \"(?:cdi|nvidia)\"",
+            r"adding custom device \"(?:/dev/nvidia|nvidia\.com/)",
             r"could not select device driver \"?\"? ?with capabilities: \[\[gpu",
             r"unresolvable CDI devices? (?P<what>\S+)",
             r"CDI device injection failed",
@@ -972,6 +1119,16 @@ _GPU = (
         detail="CUDA says: {what}.",
     ),
     Signature(
+        "symmetric-memory",
+        "Symmetric memory of the GPUs fails",
+        (r"CUDA driver error: (?!system not yet initialized|out of memory)(?P<what>.*[^\s.])",),
+        "torch cannot map the memory of the GPUs into each other over NVLink (symmetric memory).",
+        "Set VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra; NCCL then does the work. The reason is mostly the fabric:"
+        " see 'nvidia-smi -q -i 0 | grep -A4 Fabric'.",
+        detail="CUDA says: {what}.",
+        within=r"_symmetric_memory|symm_mem\.py",
+    ),
+    Signature(
         "pidfd-denied",
         "Memory of another process refused",
         (r"pidfd_getfd.*(?:not permitted|[Pp]ermission denied)",),
@@ -1042,13 +1199,14 @@ _ENGINE = (
         "attention-backend",
         "No attention backend for this model",
         (
+            r"No valid attention backend found.*Reasons: \{(?P<why>.+)\}",
             r"No valid attention backend found",
             r"Selected backend \S+ is not valid for this configuration",
             r"Invalid attention backend",
         ),
         "No attention backend of this image suits the model, the GPU and the KV cache together.",
-        "Take out attention-backend and VLLM_ATTENTION_BACKEND, and kv-cache-dtype; the evidence has each backend's"
-        " reason.",
+        "Take out attention-backend and VLLM_ATTENTION_BACKEND, and kv-cache-dtype.",
+        detail="The reasons: {why}.",
     ),
     Signature(
         "quantization",
@@ -1068,14 +1226,36 @@ _ENGINE = (
         detail="It is {name}.",
     ),
     Signature(
-        "kernel-download",
-        "Kernels could not be downloaded",
+        "moe-backend",
+        "No kernels for the experts",
+        (r"No (?P<name>\w+) MoE backend supports the deployment",),
+        "This vLLM has no kernels for the model's experts that suit the quantization, the GPU and the parallelism"
+        " together.",
+        "Take out moe-backend and the environment variables that choose one (VLLM_USE_FLASHINFER_MOE_*), change"
+        " tensor or expert parallelism, or choose another image.",
+        detail="It is about {name}.",
+    ),
+    Signature(
+        "compile-cache",
+        "Compiled graph that is stale or broken",
         (
-            r"(?:[Ff]ailed|[Uu]nable) to (?:get|download|fetch).*(?:cubin|kernel|artifact)",
-            r"cubin.*(?:not found|404|checksum)",
+            r"vLLM failed to compile the model\. The most likely reason",
+            r"^AssertionError: Expected tensors only, but got",
         ),
-        "A library wanted to download kernels for this GPU and could not.",
-        "Give the container a way to the network once (the cache keeps them), or choose an image that has them.",
+        "A compiled graph of the model in the cache is stale or broken: a compilation before this one failed, or"
+        " another version made it.",
+        "Remove vllm_state_dir/cache/torch_compile_cache on the host and run the play again; the graphs are compiled"
+        " anew.",
+    ),
+    Signature(
+        "all-reduce-workspace",
+        "FlashInfer's all-reduce is not ready",
+        (r"Flashinfer (?:allreduce )?workspace must be initialized",),
+        "The compiled graph fuses all-reduce with the next normalization, for which FlashInfer could not make its"
+        " workspace, or which a cached graph expects that was compiled before.",
+        "Look in the log for 'Failed to initialize FlashInfer All Reduce workspace', which says why. Remove"
+        " vllm_state_dir/cache/torch_compile_cache on the host; if it comes again, serve without the fusion"
+        " (vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}).",
     ),
     Signature(
         "kernel-too-large",
@@ -1095,7 +1275,11 @@ _ENGINE = (
     Signature(
         "kernel-compile",
         "Kernels could not be compiled",
-        (r"(?:NVCC|NVRTC) compilation failed",),
+        (
+            r"(?:NVCC|NVRTC) compilation failed",
+            r"Assertion error \(\S*/jit/\S+\): .*(?:exit_code == 0|NVCC version)",
+            r"NVCC version should be",
+        ),
         "A kernel for the GPU could not be compiled while the server started: the compiler refuses the code of"
         " DeepGEMM, mostly because it is too old for this GPU.",
         "Choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer); what the"
@@ -1114,7 +1298,8 @@ _ENGINE = (
             r"fatal error: .*\.h: No such file",
             r"cannot find -lcuda",
             r"Error compiling objects for extension|Error building extension|C\+\+ compile error|CppCompileError",
-            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+"
+            r"(?:InductorError(?!: (?:OSError: \[Errno 28\]|PermissionError))|BackendCompilerFailed|TorchRuntimeError"
+            r"|torch\._dynamo\.exc\.\w+"
             r"|triton\.compiler\.errors\.\w+|CompilationError)\b",
             r"CalledProcessError: Command .*(?:gcc|g\+\+|/cc|clang|nvcc|ld)\b",
         ),
@@ -1183,6 +1368,23 @@ _START = (
         "Docker could not mount a folder into the container.",
         "See that the folder is there and the engine may read it; then run the role again.",
         detail="It is {name}.",
+    ),
+    Signature(
+        "docker-network",
+        "Docker's rules of the firewall are gone",
+        (r"iptables failed: .*(?:No chain/target/match by that name|Chain 'DOCKER\S*' does not exist)",),
+        "Docker cannot publish the server's port: something has removed its rules from the firewall, mostly a reload of"
+        " the firewall.",
+        "Run 'systemctl restart docker', which writes them again, then the play.",
+    ),
+    Signature(
+        "container-limits",
+        "Limit that Docker may not set",
+        (r"error setting rlimit type (?P<name>\d+)",),
+        "Docker may not give the container a limit that its settings ask for: it runs without the rights, or the host's"
+        " own limit is lower.",
+        "Lower default-ulimits in Docker's daemon.json, or let the engine run as root with a higher limit.",
+        detail="It is limit {name}, by the kernel's number.",
     ),
     Signature(
         "illegal-instruction",
@@ -1287,6 +1489,8 @@ _START = (
 SIGNATURES: tuple[Signature, ...] = (
     *_COMMAND_LINE,
     *_DRAFT,
+    *_SPECULATION,
+    *_KERNELS,
     *_MODEL_FILES,
     *_MEMORY,
     *_GPU,

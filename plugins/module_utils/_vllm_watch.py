@@ -151,7 +151,7 @@ def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
     """Return what the engine or the kernel know of the end; the log of a process that was killed says nothing of it."""
     state = details["State"]
     if state.get("Error"):
-        known = diagnose([state["Error"]])
+        known = diagnose(state["Error"].splitlines())
         if known is not None:
             return known
     killed = _kernel_kills(str(details.get("Id", "")), seconds_of(str(state.get("StartedAt", ""))))

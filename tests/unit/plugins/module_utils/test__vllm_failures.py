@@ -246,6 +246,41 @@ def test_a_request_that_failed_has_ended_nothing() -> None:
     assert key_of([*RAW, "OSError: [Errno 98] Address already in use", *REQUEST], 1) == "port-taken"
 
 
+def test_a_request_that_failed_in_a_group_has_ended_nothing() -> None:
+    group = [
+        "ERROR:    Exception in ASGI application",
+        "  + Exception Group Traceback (most recent call last):",
+        '  |   File "/usr/lib/python3.12/site-packages/uvicorn/protocols/http/httptools_impl.py", line 1, in run_asgi',
+        "  | ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)",
+        "  +-+---------------- 1 ----------------",
+        "    | Traceback (most recent call last):",
+        '    |   File "/usr/lib/python3.12/site-packages/starlette/responses.py", line 1, in wrap',
+        "    | PermissionError: [Errno 13] Permission denied: '/root/x'",
+        "    +------------------------------------",
+        "",
+        "During handling of the above exception, another exception occurred:",
+        "",
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3.12/site-packages/starlette/middleware/errors.py", line 1, in __call__',
+        "PermissionError: [Errno 13] Permission denied: '/root/x'",
+    ]
+    died = "(APIServer pid=1) ERROR 04-18 16:00:01 [core_client.py:667] Engine core proc EngineCore died unexpectedly"
+    log = ["INFO:     Application startup complete.", *group]
+    assert key_of(log) is None
+    assert key_of([*log, died], 0) == "worker-died"
+
+
+def test_a_long_line_is_shown_where_it_tells() -> None:
+    told = 'failed to stat CDI host device "/dev/nvidia9": no such file or directory'
+    diagnosis = diagnose([f"OCI runtime create failed: {'x' * 400}: {told}{'y' * 400}"])
+    assert diagnosis
+    (evidence,) = diagnosis.evidence
+    assert told in evidence
+    assert evidence.startswith("... xxx")
+    assert evidence.endswith("yyy ...")
+    assert len(evidence) < 310
+
+
 def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
     log = read(LOGS / "constructed/none--unknown-exception.log")
     assert any("Address already in use" in line for line in log)

@@ -50,6 +50,8 @@ elif words[0] in ("pull", "build"):
     print("a1: Pulling fs layer", "a2: Already exists", "a1: Pull complete", sep=chr(10))
     open(f"{folder}/stdin", "w").write(sys.stdin.read())
     os.rename(f"{folder}/away", f"{folder}/image.json")
+elif words[0] == "start" and os.path.exists(f"{folder}/refusal"):
+    sys.exit(open(f"{folder}/refusal").read())
 elif words[0] == "run":
     print('{"problems": ["unrecognized arguments: --max-model-len"]}')
 """
@@ -239,6 +241,27 @@ def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engi
     assert "s3cret" not in json.dumps(calls)
     assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
     assert run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+REFUSAL = (
+    "Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create"
+    " failed: runc create failed: unable to start container process: error during container init: error running hook"
+    " #0: error running hook: exit status 1, stdout: , stderr: Auto-detected mode as 'legacy'\n"
+    "nvidia-container-cli: device error: 9: unknown device: unknown\nError: failed to start containers: vllm"
+)
+
+
+def test_what_docker_refuses_is_told_with_its_cause(run: Run, engine: Path, tmp_path: Path) -> None:
+    record = recorded(run, tmp_path)["record"]
+    options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record}
+    (engine / "refusal").write_text(REFUSAL, encoding="utf-8")
+    cause, evidence, fix = run(vllm_container, **options)["msg"].splitlines()
+    assert cause.startswith("docker start failed: ")
+    assert cause.endswith("It is 9.")
+    assert evidence == "  nvidia-container-cli: device error: 9: unknown device: unknown"
+    assert "nvidia-smi -L" in fix
+    (engine / "refusal").write_text("something new", encoding="utf-8")
+    assert run(vllm_container, **options)["msg"] == "docker start: something new"
 
 
 @pytest.mark.parametrize("dockerfile", ["", "FROM some/image:tag\n"])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -201,7 +202,7 @@ def image(probe: Probe) -> Finding:
         {"type": "text", "text": "Which colour is this picture? Answer in one word."},
     ]
     answer = probe.chat(content)
-    if "red" not in answer.text.lower():
+    if not re.search(r"\bred\b", answer.text, re.IGNORECASE):
         raise AnswerError(f"It does not see that the picture is red: {answer.text!r}")
     return Finding("It sees that a red picture is red.", answer.text)
 

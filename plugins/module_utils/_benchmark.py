@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._metrics import METRICS
+from ._scrub import scrub
 from ._vllm_args import ArgsError, render_args
 
 PASS = "pass"
@@ -34,7 +35,9 @@ _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 _SECRET_OPTION = re.compile(r"--\S*(key|token|password|secret)", re.IGNORECASE)
 # The same as a variable of the environment, such as for env(1) or `docker run --env`.
-_SECRET_VARIABLE = re.compile(r"\w*(key|token|password|secret)", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile(r"[\w-]*(key|token|password|secret|authorization)", re.IGNORECASE)
+# Client options beside our own that would make another load of it than the workload says.
+_LOAD_OPTIONS = ("request-rate", "burstiness", "ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps")
 
 
 class BenchmarkError(Exception):
@@ -97,6 +100,22 @@ class Check(NamedTuple):
         return {"name": self.name, "status": self.status, "message": self.message, **figures}
 
 
+class Engine(NamedTuple):
+    """The settings of a server's engine that show in the pace of its answers, by default vLLM's own."""
+
+    stream_interval: int = 1  # tokens
+    max_num_batched_tokens: int = 8192
+
+    @classmethod
+    def of(cls, argv: Sequence[str]) -> Engine:
+        """Return the settings of a server's command line."""
+        found = {name: re.findall(rf"--{name.replace('_', '[_-]')}[ =](\d+)", " ".join(argv)) for name in cls._fields}
+        return cls(**{name: int(values[-1]) for name, values in found.items() if values and int(values[-1])})
+
+
+ENGINE_DEFAULTS = Engine()
+
+
 class Run(NamedTuple):
     """What a benchmark run left behind. C(counters) are of the server, by moment: before, measuring, busiest, after."""
 
@@ -138,7 +157,7 @@ def client_argv(
         further = render_args(workload.get("args") or {})
     except ArgsError as exc:
         raise BenchmarkError([f"workload.args: {exc}"]) from exc
-    return [
+    own = [
         "vllm", "bench", "serve",
         "--backend", workload["backend"],
         "--base-url", base_url.rstrip("/"),
@@ -158,21 +177,41 @@ def client_argv(
         "--save-result",
         "--save-detailed",
         "--disable-tqdm",
-        *further,
     ]  # fmt: skip
+    taken = {*own, *(f"--{name}" for name in _LOAD_OPTIONS)}
+    problems = [
+        f"workload.args: {option} would change the load that the workload describes; set it there, or leave it out."
+        for option in (argument.partition("=")[0].replace("_", "-") for argument in further)
+        if option.startswith("--") and option in taken
+    ]
+    if problems:
+        raise BenchmarkError(problems)
+    return [*own, *further]
 
 
 def without_secrets(argv: Sequence[str]) -> list[str]:
     """Return C(argv) with the values of options that hold a key, token or password replaced."""
     kept: list[str] = []
+    is_secret = False
     for argument in argv:
-        secret_before = bool(kept) and _SECRET_OPTION.fullmatch(kept[-1])
         option, equals, _value = argument.partition("=")
+        if argument.startswith("--"):
+            is_secret = not equals and bool(_SECRET_OPTION.fullmatch(option))  # some take several values
         if equals and (_SECRET_OPTION.fullmatch(option) or _SECRET_VARIABLE.fullmatch(option)):
             kept.append(f"{option}=***")
         else:
-            kept.append("***" if secret_before and not argument.startswith("--") else argument)
+            kept.append("***" if is_secret and not argument.startswith("--") else scrub(argument))
     return kept
+
+
+def args_without_secrets(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return further arguments, by option, with their secrets replaced."""
+    hidden: dict[str, Any] = {}
+    for option, value in args.items():
+        values = [str(each) for each in (value if isinstance(value, (list, tuple)) else [value])]
+        shown = without_secrets([f"--{option}", *values])[1:]
+        hidden[option] = value if shown == values else shown
+    return hidden
 
 
 def fingerprint(server: Sequence[str], argv: Sequence[str]) -> str:
@@ -195,6 +234,8 @@ def limits_for(
     """Return the thresholds that apply to C(size), every value filled in. Raises BenchmarkError with all problems."""
     problems: list[str] = []
     limits: list[Limit] = []
+    no_numbers = {name: value for name, value in published.items() if not _is_number(value)}
+    published = {name: value for name, value in published.items() if name not in no_numbers}
     for index, threshold in enumerate(thresholds):
         found = list(threshold_problems(threshold, published, workload))
         problems.extend(f"thresholds[{index}]: {problem}" for problem in found)
@@ -215,6 +256,7 @@ def limits_for(
             )
         )
     problems.extend(f"published: {_unknown_metric(name)}" for name in published if name not in METRICS)
+    problems.extend(f"published: {name} is {value!r}, which is no number." for name, value in no_numbers.items())
     if problems:
         raise BenchmarkError(problems)
     return limits
@@ -252,6 +294,10 @@ def _tolerance(tolerance: Any, value: float) -> float | None:
     return number if number >= 0 and math.isfinite(number) else None
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _unknown_metric(name: str) -> str:
     near = difflib.get_close_matches(name, METRICS, n=1)
     return f"there is no metric {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
@@ -286,25 +332,33 @@ def threshold_checks(
 
 
 def _judgement(limit: Limit, measured: float | None) -> str:
-    unit = METRICS[limit.metric].unit
-    figure = "not measured" if measured is None else f"{number(measured)} {unit}"
-    return f"{limit.metric} is {figure}; the limit is {limit_text(limit)}"
+    figure, wanted = judged_texts(limit, measured)
+    return f"{limit.metric} is {figure}; the limit is {wanted}"
 
 
-def limit_text(limit: Limit) -> str:
-    """Return the limit in words, saying how the tolerance made it."""
-    unit = METRICS[limit.metric].unit
+def judged_texts(limit: Limit, measured: float | None) -> tuple[str, str]:
+    """Return the figure and the limit in words, saying how the tolerance made it; what missed it looks as if it did."""
+    unit, decimals = METRICS[limit.metric].unit, 2
+    if measured is not None and not limit.met_by(measured):
+        decimals = telling_decimals(measured, limit.limit)
+    figure = "not measured" if measured is None else f"{number(measured, decimals)} {unit}"
     if not limit.tolerance:
-        return f"{limit.op} {number(limit.limit)} {unit}"
+        return figure, f"{limit.op} {number(limit.limit, decimals)} {unit}"
     if limit.op == "==":
-        return f"== {number(limit.value)} {unit} +/- {limit.tolerance_text}"
+        return figure, f"== {number(limit.value)} {unit} +/- {limit.tolerance_text}"
     sign = "-" if limit.op == ">=" else "+"
-    return f"{limit.op} {number(limit.limit)} {unit} ({number(limit.value)} {sign} {limit.tolerance_text})"
+    made_of = f"{number(limit.value)} {sign} {limit.tolerance_text}"
+    return figure, f"{limit.op} {number(limit.limit, decimals)} {unit} ({made_of})"
 
 
-def number(value: float) -> str:
-    """Return a figure with at most two decimals."""
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+def telling_decimals(one: float, other: float, least: int = 2) -> int:
+    """Return how many decimals it takes to tell two figures apart."""
+    return next((digits for digits in range(least, 12) if f"{one:.{digits}f}" != f"{other:.{digits}f}"), least)
+
+
+def number(value: float, decimals: int = 2) -> str:
+    """Return a figure with at most so many decimals."""
+    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def delta_percent(measured: float | None, published: float | None) -> float | None:

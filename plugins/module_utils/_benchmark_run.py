@@ -30,6 +30,10 @@ class RunError(Exception):
     """A run that gave nothing to judge; the message says why, and what to do."""
 
 
+class LoadError(RunError):
+    """The same, of a run whose client had been started."""
+
+
 class Place(NamedTuple):
     """Where the client runs. C(command) is a prefix that runs a command there; C(container) is empty without Docker."""
 
@@ -85,7 +89,8 @@ def identify(place: Place, base_url: str, key_file: str) -> dict[str, Any] | Non
 def measure(load: Load, report: Callable[[str], None]) -> Measured:
     """Run the client in its place and return what it measured; C(report) is given a line on progress now and then.
 
-    Raises RunError if nothing was measured. Whatever is raised, also by C(report): the client has been ended before.
+    Raises RunError if nothing was measured, LoadError if the server may have been loaded for it. Whatever is raised,
+    also by C(report): the client has been ended before.
     """
     progress = Progress(load)
     last: dict[str, Any] = {}
@@ -99,7 +104,7 @@ def measure(load: Load, report: Callable[[str], None]) -> Measured:
             return _measured(last, progress)
         stderr.seek(0)
         noise = stderr.read().decode("utf-8", errors="replace").strip()
-    raise RunError(_why_nothing(load, last, progress, noise))
+    raise (LoadError if progress.before else RunError)(_why_nothing(load, last, progress, noise))
 
 
 class Progress:
@@ -195,7 +200,7 @@ def _measured(event: dict[str, Any], progress: Progress) -> Measured:
     client = event["result"]
     if client is None:
         ended = f"The client ended with exit code {event['rc']} and wrote no result. The last it said:"
-        raise RunError("\n".join([ended, *("  " + line for line in event["output"][-10:])]))
+        raise LoadError("\n".join([ended, *("  " + line for line in event["output"][-10:])]))
     counters = {
         "before": progress.before,
         "measuring": event["measuring"],

@@ -39,14 +39,28 @@ def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: st
     return path
 
 
+def save_failure(folder: str, server: str, finished_at: datetime, size: str, reason: str) -> None:
+    """Note that a load was begun and gave nothing to judge, so that no earlier result stands for the server."""
+    note = {
+        "schema": SCHEMA,
+        "verdict": INVALID,
+        "fingerprint": None,
+        "server_fingerprint": server,
+        "summary": reason.splitlines(),
+    }
+    with contextlib.suppress(OSError):  # the reason itself is told
+        _replace(os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}-failed.json"), json.dumps(note) + "\n")
+
+
 def newest(
     folder: str, fingerprint: str, server: str, now: datetime, max_age_s: int
 ) -> tuple[str, dict[str, Any]] | None:
     """Return path and content of the newest result with C(fingerprint) that is not too old, or None.
 
-    None as well if another load has since shown the same C(server) to be bad, or could not be believed.
+    None as well if another load has since shown the same C(server) to be bad, could not be believed, or gave nothing.
     """
     oldest = f"{now - timedelta(seconds=max_age_s):%Y%m%dT%H%M%SZ}"
+    future = f"{now + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"  # a name that follows is of a clock that was ahead
     try:
         names = sorted(os.listdir(folder), reverse=True)
     except OSError:
@@ -61,7 +75,7 @@ def newest(
                 record = json.load(stream)
             if record["schema"] != SCHEMA:
                 continue
-            if record["fingerprint"] == fingerprint:
+            if record["fingerprint"] == fingerprint and name < future:
                 return path, record
             if record["server_fingerprint"] == server and record["verdict"] in (FAIL, INVALID):
                 return None

@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ._benchmark import FAIL, INVALID, PASS, WARN, Check, Run, delta_percent, limit_text, number, request_count
+from ._benchmark import (
+    ENGINE_DEFAULTS,
+    FAIL,
+    INVALID,
+    PASS,
+    WARN,
+    Check,
+    Engine,
+    Run,
+    delta_percent,
+    judged_texts,
+    number,
+    request_count,
+)
 from ._metrics import LOWER, METRICS
 
 _ORDER = [INVALID, FAIL, WARN, PASS, ""]
@@ -41,8 +54,7 @@ def summary(
         [
             check.status,
             check.name,
-            _figure(check.name, check.measured),
-            limit_text(check.limit),
+            *judged_texts(check.limit, check.measured),
             _compared(check.measured, check.published),
             check.limit.source,
         ]
@@ -52,7 +64,14 @@ def summary(
     named = {check.name for check in thresholds}
     further = [name for name in metrics if name not in named and (name in published or name == _STEADY)]
     judged += [
-        ["", name, _figure(name, metrics[name]), "", _compared(metrics[name], published.get(name)), ""]
+        [
+            "",
+            name,
+            f"{number(metrics[name])} {METRICS[name].unit}",
+            "",
+            _compared(metrics[name], published.get(name)),
+            "",
+        ]
         for name in further
     ]
     lines = [_headline(verdict, workload, size, thresholds, metrics)]
@@ -103,10 +122,6 @@ def describe(workload: Mapping[str, Any], size: str) -> str:
     )
 
 
-def _figure(name: str, measured: float | None) -> str:
-    return "not measured" if measured is None else f"{number(measured)} {METRICS[name].unit}"
-
-
 def _compared(measured: float | None, published: float | None) -> str:
     delta = delta_percent(measured, published)
     return "" if delta is None or published is None else f"{delta:+.1f} % of published {number(published)}"
@@ -119,11 +134,18 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
-def hints(run: Run, workload: Mapping[str, Any], checks: Iterable[Check], metrics: Mapping[str, float]) -> list[str]:
+def hints(
+    run: Run,
+    workload: Mapping[str, Any],
+    checks: Iterable[Check],
+    metrics: Mapping[str, float],
+    engine: Engine = ENGINE_DEFAULTS,
+) -> list[str]:
     """Return what probably lies behind figures that are not good enough; rules, in the order of their certainty."""
-    status = {check.name: check.status for check in checks}
+    # Of several checks of one metric, the worst counts.
+    status = {check.name: check.status for check in sorted(checks, key=lambda check: -_ORDER.index(check.status))}
     missed = {name for name, found in status.items() if found != PASS}
-    return [*_validity_hints(run, missed, metrics, workload), *_speed_hints(missed, status, metrics)]
+    return [*_validity_hints(run, missed, metrics, workload), *_speed_hints(missed, status, metrics, engine)]
 
 
 def _validity_hints(
@@ -131,6 +153,8 @@ def _validity_hints(
 ) -> Iterable[str]:
     errors = " ".join(run.client.get("errors") or {}).lower()
     yield from dict.fromkeys(hint for part, hint in _ERROR_HINTS.items() if part in errors)
+    if "server_stayed_up" in missed:
+        yield "The server stopped, restarted or hung during the run: its log says why; playbooks/status.yml shows it."
     if "input_length" in missed and metrics["mean_input_len"] > workload["input_len"]:
         yield "Prompts are longer than asked for: client and server tokenize differently (version of transformers?)."
     if "output_length" in missed:
@@ -147,7 +171,9 @@ def _validity_hints(
         yield "The speed was uneven: another load on the machine, throttled clocks, or a server that was cold at first."
 
 
-def _speed_hints(missed: set[str], status: Mapping[str, str], metrics: Mapping[str, float]) -> Iterable[str]:
+def _speed_hints(
+    missed: set[str], status: Mapping[str, str], metrics: Mapping[str, float], engine: Engine
+) -> Iterable[str]:
     slow = {name for name in missed if name in METRICS and METRICS[name].better}
     if not slow:
         return
@@ -156,7 +182,9 @@ def _speed_hints(missed: set[str], status: Mapping[str, str], metrics: Mapping[s
         yield "The server counts no drafts: speculative decoding is not active."
     elif acceptance is not None and acceptance < 1.1:
         yield "No draft is accepted: the draft model does not fit the model, or its weights are damaged."
-    elif "tokens_per_chunk" in metrics and metrics["tokens_per_chunk"] > 1.5 * (acceptance or 1):
+    elif acceptance is not None and slow & {"acceptance_length", "acceptance_rate"}:
+        yield "Fewer drafts are accepted than should be: another draft, revision or quantization than was published?"
+    elif metrics.get("tokens_per_chunk", 0) > 1.5 * (acceptance or 1) * engine.stream_interval:
         yield "Chunks hold more tokens than a step yields: the API server is short of CPU and joins them."
     if metrics.get("preemptions"):
         yield "Requests were preempted: the KV cache is too small for this concurrency."

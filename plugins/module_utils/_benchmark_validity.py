@@ -10,11 +10,12 @@ what it counts (metrics) must fit together. A server that counts nothing cannot 
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._benchmark import INVALID, PASS, WARN, Check, Run, number, request_count
+from ._benchmark import ENGINE_DEFAULTS, INVALID, PASS, WARN, Check, Engine, Run, number, request_count
 from ._benchmark_metrics import cached_share, compute_metrics, requests
 
 # A chat template adds this many tokens at most; more means that client and server tokenize differently.
@@ -34,8 +35,8 @@ STEPS_PER_CHUNK_MAX = 32.0
 STEP_MIN_MS = 0.8
 # By what factor figures may be better than published before another model, or no model, is the likelier reason.
 TOO_GOOD = 3.0
-# The share of a run that its latencies must explain; the rest is the client's own.
-EXPLAINED_SHARE_MIN = 0.9
+# The share of the slots' time, between the first and the last start, in which requests run; the rest is nobody's.
+BUSY_SHARE_MIN = 0.9
 # Answers with fewer tokens are no stream whose pace says something.
 PACED_TOKENS_MIN = 4
 # Gaps between chunks spread more than whole requests, which average over many of them. Each request waits for the
@@ -45,15 +46,17 @@ PROMPT_GAPS_MAX = 0.05
 
 
 def validity_checks(
-    run: Run, workload: Mapping[str, Any], size: str, published: Mapping[str, float] | None = None
+    run: Run,
+    workload: Mapping[str, Any],
+    size: str,
+    published: Mapping[str, float] | None = None,
+    engine: Engine = ENGINE_DEFAULTS,
 ) -> list[Check]:
     """Return the conditions without which no figure of the run means anything."""
-    checks = [_all_completed(run, request_count(workload, size))]
+    checks = [_all_completed(run, request_count(workload, size)), _server_stayed_up(run)]
     if not run.client["completed"]:
         return checks
-    # Other data sets have prompts and answers of various lengths.
-    ratio = float((workload.get("args") or {}).get("random-range-ratio", 0))
-    one_length = workload["dataset"] == "random" and not ratio
+    one_length = _has_one_length(workload)
     checks.append(_output_length(run.client, workload["output_len"] if one_length else None))
     if not requests(run.client):
         return checks
@@ -63,11 +66,28 @@ def validity_checks(
     metrics = compute_metrics(run, workload)
     return [
         *checks,
-        _answers_streamed(run, metrics),
+        _answers_streamed(run, metrics, engine),
         _plausible_speed(run, metrics, published or {}),
         _slots_filled(run),
-        _even_speed(run.client, metrics, workload.get("spread_max") or 0),
+        _even_speed(run.client, metrics, workload, engine),
     ]
+
+
+def _has_one_length(workload: Mapping[str, Any]) -> bool:
+    """Other data sets have prompts and answers of various lengths; so has this one, with these options."""
+    args = workload.get("args") or {}
+    ratio, prefix = args.get("random-range-ratio"), args.get("random-prefix-len")
+    varied = any(ratio.values()) if isinstance(ratio, Mapping) else float(ratio or 0)
+    return workload["dataset"] == "random" and not varied and not int(prefix or 0)
+
+
+def _server_stayed_up(run: Run) -> Check:
+    name = "server_stayed_up"
+    if not run.counters.get("after"):
+        return Check(name, INVALID, "the server's counters could not be read after the run, so nothing can be believed")
+    if (run.gained("output_tokens", with_warmup=True) or 0) < 0:
+        return Check(name, INVALID, "the server's counters went back: it has restarted")
+    return Check(name, PASS, "the server counted on")
 
 
 def _all_completed(run: Run, wanted: int) -> Check:
@@ -100,22 +120,23 @@ def _input_length(client: Mapping[str, Any], wanted: int) -> Check:
 def _no_other_traffic(run: Run, workload: Mapping[str, Any], one_length: bool) -> Check:
     name = "no_other_traffic"
     produced = run.gained("output_tokens", with_warmup=True)
+    if not run.counters.get("after") or (produced or 0) < 0:
+        return Check(name, PASS, "not known, for the server did not stay up")
     if produced is None:
-        return Check(name, INVALID, "the server's counters could not be read after the run, so nothing can be believed")
+        return Check(name, INVALID, "the server counts no tokens, so nothing can be believed")
     client, warmup = run.client, workload["warmup_prompts"]
     # What a warm-up of various lengths comes to is not known.
     wanted = client["total_output_tokens"] + (warmup * workload["output_len"] if one_length else 0)
     counted = f"{wanted}, warm-up included" if one_length else f"{wanted}"
     found = f"the server produced {produced:.0f} tokens, the client received {counted}"
-    if produced < 0:
-        return Check(name, INVALID, "the server's counters went back: it has restarted")
     if produced < wanted * (1 - TRAFFIC_TOLERANCE):
         return Check(name, INVALID, found + "; something else has answered, such as a cache or another server")
     if not one_length:
         return Check(name, PASS, found)
-    if produced > wanted * (1 + TRAFFIC_TOLERANCE):
+    # One request may be the client's own, sent to look around.
+    if produced > wanted * (1 + TRAFFIC_TOLERANCE) + workload["output_len"]:
         return Check(name, INVALID, found)
-    # Other requests may ask for next to no tokens, and cost as much. One may be the client's own, sent to look around.
+    # Other requests may ask for next to no tokens, and cost as much.
     lengths = client["input_lens"]
     shortest, longest, sum_ = min(lengths), max(lengths), client["total_input_tokens"]
     count = client["completed"] + client.get("failed", 0) + warmup
@@ -124,17 +145,16 @@ def _no_other_traffic(run: Run, workload: Mapping[str, Any], one_length: bool) -
     if read is not None and read < least * (1 - TRAFFIC_TOLERANCE):
         message = f"the server counted {read:.0f} prompt tokens, the client sent {least}: it has not read all of them"
         return Check(name, INVALID, message)
-    # A client that counts its own text (vLLM 0.19 and older) does not know the chat template.
-    template = TEMPLATE_TOKENS * count if statistics.fmean(lengths) <= workload["input_len"] else 0
     sent = {
-        "prompt_tokens": (sum_ + warmup * longest + template, longest),
+        # A client that counts its own text (vLLM 0.19 and older) does not know the chat template.
+        "prompt_tokens": (sum_ + warmup * longest + TEMPLATE_TOKENS * count, longest),
         "requests": (count, 1),
     }
     for counter, (limit, one_request) in sent.items():
         gained = run.gained(counter, with_warmup=True) or 0
         if gained > limit * (1 + TRAFFIC_TOLERANCE) + one_request:
             what = counter.replace("_", " ")
-            return Check(name, INVALID, f"the server counted {gained:.0f} {what}, the client sent {limit}")
+            return Check(name, INVALID, f"the server counted {gained:.0f} {what}, at most {limit} are the client's")
     busiest = run.counters.get("busiest") or {}
     under_way, concurrency = busiest.get("running", 0) + busiest.get("waiting", 0), workload["max_concurrency"]
     if under_way > 1.1 * concurrency + 2:
@@ -150,10 +170,11 @@ def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Che
     return _condition("prompts_not_cached", share <= limit, message)
 
 
-def _answers_streamed(run: Run, metrics: Mapping[str, float]) -> Check:
+def _answers_streamed(run: Run, metrics: Mapping[str, float], engine: Engine) -> Check:
     name = "answers_streamed"
     per_step = min(max(metrics.get("acceptance_length", 1.0), 1.0), TOKENS_PER_STEP_MAX)
-    limit = STEPS_PER_CHUNK_MAX * per_step
+    usual = per_step * engine.stream_interval
+    limit = STEPS_PER_CHUNK_MAX * usual
     short = [r for r in requests(run.client) if r.outputs - 1 > limit * r.chunks]
     if short:
         worst = min(short, key=lambda request: request.chunks / request.outputs)
@@ -161,7 +182,9 @@ def _answers_streamed(run: Run, metrics: Mapping[str, float]) -> Check:
         return Check(name, INVALID, f"{len(short)} answers claim more than can have been streamed, such as {such}")
     mean = metrics.get("tokens_per_chunk", 0)
     message = f"a chunk holds {number(mean)} tokens, a step of the engine yields {number(per_step)}"
-    return Check(name, WARN if mean > STEPS_PER_CHUNK_WARN * per_step else PASS, message)
+    if engine.stream_interval > 1:
+        message += f", and it sends every {engine.stream_interval} (stream-interval)"
+    return Check(name, WARN if mean > STEPS_PER_CHUNK_WARN * usual else PASS, message)
 
 
 def _plausible_speed(run: Run, metrics: Mapping[str, float], published: Mapping[str, float]) -> Check:
@@ -190,25 +213,29 @@ def _plausible_speed(run: Run, metrics: Mapping[str, float], published: Mapping[
 
 
 def _slots_filled(run: Run) -> Check:
-    client = run.client
-    answered = requests(client)
-    slots = min(client["max_concurrency"], len(answered))
-    latencies = [request.e2el for request in answered]
-    # Where a free slot is taken at once, all is done by then, in whatever order (Graham's bound).
-    explained = (sum(latencies) + (slots - 1) * max(latencies)) / slots
-    duration = client["duration"]
-    message = f"the latencies explain {min(explained, duration):.1f} s of the run's {duration:.1f} s"
-    return _condition("slots_filled", explained >= EXPLAINED_SHARE_MIN * duration, message)
+    name = "slots_filled"
+    answered, slots = requests(run.client), run.client["max_concurrency"]
+    if len(answered) <= slots:
+        return Check(name, PASS, "no slot was used twice")
+    # As long as there are requests to start, a slot that is free is taken at once.
+    first, last = min(request.start for request in answered), max(request.start for request in answered)
+    busy = sum(min(request.start + request.e2el, last) - request.start for request in answered)
+    share = busy / (slots * (last - first)) if last > first else 1.0
+    message = f"the {slots} slots were busy for {100 * share:.1f} % of the time, by start and latency of each request"
+    return _condition(name, share >= BUSY_SHARE_MIN, message)
 
 
-def _even_speed(client: Mapping[str, Any], metrics: Mapping[str, float], limit: float) -> Check:
-    name = "even_speed"
+def _even_speed(
+    client: Mapping[str, Any], metrics: Mapping[str, float], workload: Mapping[str, Any], engine: Engine
+) -> Check:
+    name, limit = "even_speed", workload.get("spread_max") or 0
     spread = metrics.get("e2el_spread", 1.0)
     message = f"the slower half of the requests took {number(spread)} times as long as the faster half"
     if limit and spread > limit:
         return Check(name, WARN, f"{message}, up to {number(limit)} is usual: a mean says little about such a run")
     median, high = metrics.get("median_itl_ms"), metrics.get("p90_itl_ms")
-    prompt_gaps = client["max_concurrency"] / max(statistics.fmean(client["chunks"]), 1)
+    steps_per_prompt = math.ceil(workload["input_len"] / engine.max_num_batched_tokens)
+    prompt_gaps = client["max_concurrency"] * steps_per_prompt / max(statistics.fmean(client["chunks"]), 1)
     if limit and median and high and prompt_gaps < PROMPT_GAPS_MAX and high / median > GAP_SPREAD * limit:
         gaps = f"a tenth of the chunks came after {number(high)} ms or more, the median is {number(median)} ms"
         return Check(name, WARN, f"{gaps}: the server was slow for a part of the time")

@@ -305,7 +305,9 @@ def _under_way(counters: dict[str, float]) -> float:
 @contextlib.contextmanager
 def _only_one() -> Iterator[bool]:
     """Give True to the only benchmark in this place; the lock goes with the process that holds it."""
-    with open(os.path.join(tempfile.gettempdir(), "hgx-benchmark.lock"), "w", encoding="utf-8") as stream:
+    # One for each user: what another one has left in a shared folder could not even be opened.
+    path = os.path.join(tempfile.gettempdir(), f"hgx-benchmark-{os.getuid()}.lock")
+    with open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

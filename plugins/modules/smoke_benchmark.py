@@ -121,7 +121,9 @@ options:
         type: float
         default: 1.9
       args:
-        description: Further options of the client, as for the filter P(hgx.inference.vllm_cli_args#filter).
+        description:
+          - Further options of the client, as for the filter P(hgx.inference.vllm_cli_args#filter). Those that change
+            the load, such as C(request-rate), and those that the module sets itself are refused.
         type: dict
         default: {}
   size:
@@ -288,6 +290,11 @@ spread:
   returned: when the verdict is V(pass) or V(warn), with more than one of the O(repetitions)
   type: dict
   sample: {output_throughput: 12.1}
+published:
+  description: As in O(published).
+  returned: when the verdict is V(pass) or V(warn)
+  type: dict
+  sample: {output_throughput: 1408}
 steady_interval:
   description: Half width of the 95 % interval of C(steady_output_throughput), in tokens per second, within one run.
   returned: when the verdict is V(pass) or V(warn)
@@ -365,7 +372,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _benchmark as benchmark
 from ..module_utils import _benchmark_metrics as measured
 from ..module_utils import _benchmark_store as store
-from ..module_utils._benchmark_run import Load, Measured, Place, RunError, identify, measure
+from ..module_utils._benchmark_run import Load, LoadError, Measured, Place, RunError, identify, measure
 from ..module_utils._benchmark_summary import describe, failure, hints, repeated, summary
 from ..module_utils._benchmark_validity import validity_checks
 from ..module_utils._docker_cli import DockerError, inspect_container
@@ -415,6 +422,7 @@ class SmokeBenchmark:
         if params["repetitions"] < 1:
             raise benchmark.BenchmarkError([f"repetitions: {params['repetitions']} is not 1 or more."])
         self._argv = self._client_argv()
+        self._engine = benchmark.ENGINE_DEFAULTS
 
     def _client_argv(self, seed: int | None = None) -> list[str]:
         model, served_model_name = self._params["model"], self._params["served_model_name"]
@@ -442,9 +450,11 @@ class SmokeBenchmark:
         """Judge the newest result of the same load on the same start of the server, if there is a good one."""
         if self._params["reuse"] == "never":
             return None
-        server, load = self._fingerprints(self._container())
-        if server is None or load is None:
+        container = self._container()
+        server, load = self._fingerprints(container)
+        if server is None or load is None or (container and not container["State"]["Running"]):
             return None
+        self._engine = _engine(container)
         found = store.newest(self._params["results_dir"], load, server, _now(), self._params["reuse_max_age_s"])
         if found is None:
             return None
@@ -467,13 +477,20 @@ class SmokeBenchmark:
         container = self._running_container()
         if not os.access(self._params["results_dir"], os.W_OK):
             raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
+        self._engine = _engine(container)
         started_at = _now()
         seed = self._workload["seed"]
         first_seed = int(started_at.timestamp()) if seed is None else seed
         runs: list[Measured] = []
         outcomes: list[dict[str, Any]] = []
         for number in range(self._params["repetitions"]):
-            runs.append(self._measure(self._client_argv(first_seed + number), number))
+            try:
+                runs.append(self._measure(self._client_argv(first_seed + number), number))
+            except LoadError as exc:
+                server, _load = self._fingerprints(container)
+                if server:
+                    store.save_failure(self._params["results_dir"], server, _now(), self._size, str(exc))
+                raise
             outcomes.append(self._judge(runs[-1].run))
             if outcomes[-1]["verdict"] == benchmark.INVALID:
                 break
@@ -494,8 +511,7 @@ class SmokeBenchmark:
             **outcome,
             **({"repetitions": repetitions} if repetitions else {}),
             "size": self._size,
-            "workload": self._workload,
-            "published": self._params["published"],
+            "workload": {**self._workload, "args": benchmark.args_without_secrets(self._workload["args"] or {})},
             "metadata": self._params["metadata"],
             "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
             "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -531,19 +547,20 @@ class SmokeBenchmark:
         published = self._params["published"]
         own = measured.compute_metrics(run, self._workload)
         metrics = measured.median_of(repetitions) if repetitions else own
-        validity = validity_checks(run, self._workload, self._size, published)
+        validity = validity_checks(run, self._workload, self._size, published, self._engine)
         invalid = any(check.status == benchmark.INVALID for check in validity)
         thresholds = [] if invalid else benchmark.threshold_checks(self._limits, metrics, published)
         verdict = benchmark.verdict(validity, thresholds)
         checks = [*validity, *thresholds]
         interval = measured.steady_interval(run, own)
-        found_hints = hints(run, self._workload, checks, metrics)
+        found_hints = hints(run, self._workload, checks, metrics, self._engine)
         lines = summary(verdict, self._workload, self._size, checks, metrics, published, interval)
         outcome = {
             "verdict": verdict,
             "hints": found_hints,
             "checks": [check.as_dict() for check in checks],
             "metrics": metrics,
+            "published": published,
             "steady_interval": interval,
         }
         if repetitions:
@@ -594,7 +611,7 @@ class SmokeBenchmark:
             "vllm_version": measured.server["version"],
             "client_version": measured.client_version,
             "server_started": measured.server["started"],
-            "client_argv": self._argv,
+            "client_argv": benchmark.without_secrets(self._argv),
         }
         if container is None:
             return environment
@@ -608,6 +625,10 @@ class SmokeBenchmark:
             "server_argv": benchmark.without_secrets([container["Path"], *container["Args"]]),
             **environment,
         }
+
+
+def _engine(container: dict[str, Any] | None) -> benchmark.Engine:
+    return benchmark.Engine.of(container["Args"]) if container else benchmark.ENGINE_DEFAULTS
 
 
 def _in_doubt(checks: list[dict[str, Any]]) -> bool:

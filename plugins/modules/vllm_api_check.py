@@ -210,9 +210,9 @@ LONG_CONTEXT_SPEC: dict[str, Any] = {
 }
 
 
-def check(params: dict[str, Any]) -> dict[str, Any]:
+def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
     """Make the checks, or return the outcome of the last time. Raises OSError where it cannot be kept."""
-    api = Api(params["base_url"], params["api_key"] or read_key(params["api_key_file"]), params["timeout"])
+    api = Api(params["base_url"], key, params["timeout"])
     names = params["checks"] or list(api_checks.CHECK_NAMES)
     server = api_server.describe(api)
     question = {name: value for name, value in params.items() if name not in ("api_key", "api_key_file", "timeout")}
@@ -266,7 +266,11 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, summary=[f"Would check the answers of {params['base_url']}."])
     try:
-        outcome = check(params)
+        key = params["api_key"] or read_key(params["api_key_file"])
+    except OSError as exc:
+        module.fail_json(msg=f"The API key cannot be read from {params['api_key_file']}: {exc.strerror}.")
+    try:
+        outcome = check(params, key)
     except OSError as exc:
         module.fail_json(msg=f"The outcome cannot be kept in {params['reuse_file']}: {exc.strerror}.")
     if outcome["verdict"] == api_checks.FAIL:

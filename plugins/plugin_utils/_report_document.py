@@ -17,7 +17,7 @@ from ..module_utils._scrub import MASK, scrub
 FORMAT = 1
 PARTS = ("result", "functional", "acceptance", "startup", "release", "node")
 # What an earlier result gets from judging it again.
-JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "steady_interval")
+JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "published", "steady_interval", "spread")
 
 _SECRET_NAME = re.compile(r"(?:^|[_-])(?:key|token|password|secret)s?$", re.IGNORECASE)
 

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..module_utils._benchmark import FAIL, INVALID, PASS, WARN, delta_percent
+from ..module_utils._benchmark import FAIL, INVALID, PASS, WARN, delta_percent, telling_decimals
 from ..module_utils._metrics import METRICS
 from . import _report_words as words
 
@@ -285,12 +285,21 @@ def further_rows(result: Mapping[str, Any], thresholds: Iterable[Mapping[str, An
 
 
 def _measured(check: Mapping[str, Any]) -> str:
-    return "not measured" if check.get("measured") is None else words.with_unit(check["name"], check["measured"])
+    measured = check.get("measured")
+    return "not measured" if measured is None else words.with_unit(check["name"], measured, _decimals(check))
+
+
+def _decimals(check: Mapping[str, Any]) -> int | None:
+    """Return how many decimals it takes to see that the limit was missed, None if that is plain."""
+    measured, limit = check.get("measured"), check["limit"]
+    if check["status"] == PASS or measured is None or words.figure(measured) != words.figure(limit):
+        return None
+    return telling_decimals(measured, limit, 0)
 
 
 def _limit(check: Mapping[str, Any]) -> str:
     sign = {">=": "≥", "<=": "≤", "==": "="}.get(check["op"], check["op"])
-    limit = f"{sign} {words.with_unit(check['name'], check['limit'])}"
+    limit = f"{sign} {words.with_unit(check['name'], check['limit'], _decimals(check))}"
     tolerance = check.get("tolerance")
     if not tolerance:
         return limit

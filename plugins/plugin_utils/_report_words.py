@@ -49,22 +49,27 @@ def metric_title(name: str) -> str:
     return _TITLES.get(name) or name.replace("_", " ").capitalize()
 
 
-def figure(value: float | None) -> str:
-    """Return a figure with as many digits as count: 1,408, 373.2, 44.50 and 2.10; a whole number as it is."""
+def figure(value: float | None, decimals: int | None = None) -> str:
+    """Return a figure with as many digits as count: 1,408, 373.2, 44.50 and 2.10; a whole number as it is.
+
+    With C(decimals) it has exactly so many.
+    """
     if value is None:
         return NOTHING
     size = abs(value)
-    if size >= 1000 or float(value).is_integer():
+    if decimals is not None:
+        written = f"{value:,.{decimals}f}"
+    elif size >= 1000 or float(value).is_integer():
         written = f"{value:,.0f}"
     else:
         written = f"{value:.1f}" if size >= 100 else f"{value:.2f}"
     return written.replace("-", MINUS)
 
 
-def with_unit(metric: str, value: float | None) -> str:
+def with_unit(metric: str, value: float | None, decimals: int | None = None) -> str:
     """Return a metric's figure with its unit."""
     known = METRICS.get(metric)
-    return figure(value) + (f" {known.unit}" if known and value is not None else "")
+    return figure(value, decimals) + (f" {known.unit}" if known and value is not None else "")
 
 
 def signed_percent(delta: float | None) -> str:

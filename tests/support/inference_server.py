@@ -152,7 +152,7 @@ class Handler(BaseHTTPRequestHandler):
         if body.get("tools") and "tool_result" not in [part["type"] for part in parts]:
             return self._calls(text, reasoning)
         if any(part["type"].startswith("image") for part in parts):
-            return Reply("Blue." if self.faulty("blind") else "Red.", reasoning)
+            return Reply("A blue square, centered." if self.faulty("blind") else "Red.", reasoning)
         code = re.search(r"door is (\d+)", text)
         if code:
             return Reply("I do not know." if self.faulty("forgets") else code.group(1), reasoning)

@@ -67,6 +67,8 @@ class TestClientArgv:
         [
             ({}, "fulll", "size: the workload has no size 'fulll'; it has quick, smoke."),
             ({"args": {"--temperature": 0}}, "quick", "workload.args: '--temperature' is not the name of an option"),
+            ({"args": {"request-rate": 4}}, "quick", "workload.args: --request-rate would change the load"),
+            ({"args": {"num_prompts": 4}}, "quick", "workload.args: --num-prompts would change the load"),
         ],
     )
     def test_what_cannot_be_run(self, changes: dict[str, Any], size: str, problem: str) -> None:
@@ -89,10 +91,19 @@ def test_a_fingerprint_follows_start_and_load() -> None:
         (["--api-key=abc", "--hf-token=t"], ["--api-key=***", "--hf-token=***"]),
         (["--hf-token", "--x"], ["--hf-token", "--x"]),
         (["env", "OPENAI_API_KEY=abc", "PATH=/x"], ["env", "OPENAI_API_KEY=***", "PATH=/x"]),
+        (["--api-key", "abc", "def", "--x", "y"], ["--api-key", "***", "***", "--x", "y"]),
+        (["bash", "-c", "vllm serve m --api-key abc"], ["bash", "-c", "vllm serve m --api-key ********"]),
+        (["--header", "x-api-key=abc", "Authorization=abc"], ["--header", "x-api-key=***", "Authorization=***"]),
     ],
 )
 def test_secrets_are_taken_out_of_an_argv(argv: list[str], shown: list[str]) -> None:
     assert benchmark.without_secrets(argv) == shown
+
+
+def test_secrets_are_taken_out_of_arguments_by_option() -> None:
+    args = {"temperature": 0, "header": ["x-api-key=abc", "a=b"], "api-key": "abc", "extra-body": {"x": 1}}
+    shown = {"temperature": 0, "header": ["x-api-key=***", "a=b"], "api-key": ["***"], "extra-body": {"x": 1}}
+    assert benchmark.args_without_secrets(args) == shown
 
 
 @pytest.mark.parametrize(
@@ -166,7 +177,9 @@ class TestThresholds:
             threshold("goodput_rate", value=99),
         ]
         with pytest.raises(BenchmarkError) as caught:
-            benchmark.limits_for(wanted, {**PUBLISHED, "ttft": 1}, WORKLOAD, "smoke")
+            no_numbers: dict[str, Any] = {"mean_tpot_ms": None, "mean_itl_ms": "15", "p99_itl_ms": float("nan")}
+            published = {**PUBLISHED, "ttft": 1, **no_numbers}
+            benchmark.limits_for(wanted, published, WORKLOAD, "smoke")
         assert caught.value.problems == [
             "thresholds[0]: there is no metric 'output_troughput'; did you mean 'output_throughput'?",
             "thresholds[1]: no value, and no figure of mean_tpot_ms is published that could stand for it.",
@@ -175,6 +188,18 @@ class TestThresholds:
             "thresholds[4]: the workload has no size 'fulll'; it has quick, smoke.",
             "thresholds[5]: goodput_rate needs limits in the workload's goodput: ttft_ms, tpot_ms, e2el_ms.",
             "published: there is no metric 'ttft'.",
+            "published: mean_tpot_ms is None, which is no number.",
+            "published: mean_itl_ms is '15', which is no number.",
+            "published: p99_itl_ms is nan, which is no number.",
+        ]
+
+    def test_what_just_missed_is_seen_to_have(self) -> None:
+        (limit,) = benchmark.limits_for([threshold(value=1439, tolerance="10%")], {}, WORKLOAD, "smoke")
+        figures = [benchmark.judged_texts(limit, measured) for measured in (1295.0996, 1295.1, 1000.0)]
+        assert figures == [
+            ("1295.0996 tok/s", ">= 1295.1 tok/s (1439 - 10%)"),
+            ("1295.1 tok/s", ">= 1295.1 tok/s (1439 - 10%)"),
+            ("1000 tok/s", ">= 1295.1 tok/s (1439 - 10%)"),
         ]
 
     def test_a_check_as_data(self) -> None:

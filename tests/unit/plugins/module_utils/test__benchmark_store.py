@@ -64,6 +64,28 @@ def test_an_old_result_does_not_count(tmp_path: Path, age_s: int, found: bool) -
     assert (newest is not None) == found
 
 
+def test_a_clock_that_was_ahead_makes_nothing_newer(tmp_path: Path) -> None:
+    ahead, now = NOON + timedelta(hours=5), NOON + timedelta(minutes=1)
+    store.save(str(tmp_path), record(hours=5), ahead, "smoke")
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+    store.save(str(tmp_path), record(hours=0), NOON, "smoke")
+    found = store.newest(str(tmp_path), "one", "server", now, 86400)
+    assert found is not None
+    assert found[1]["hours"] == 0
+    store.save(str(tmp_path), record(verdict="fail"), ahead + timedelta(hours=1), "smoke")
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+
+
+def test_a_load_that_gave_nothing_is_remembered(tmp_path: Path) -> None:
+    store.save(str(tmp_path), record(), NOON, "smoke")
+    store.save_failure(str(tmp_path), "another", NOON + timedelta(hours=1), "full", "time limit")
+    now = NOON + timedelta(hours=3)
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is not None
+    store.save_failure(str(tmp_path), "server", NOON + timedelta(hours=2), "full", "time limit")
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+    assert os.readlink(tmp_path / "latest.json") == "20261123T120000Z-smoke.json"
+
+
 def test_no_folder_no_result(tmp_path: Path) -> None:
     assert store.newest(str(tmp_path / "none"), "one", "server", NOON, 60) is None
 

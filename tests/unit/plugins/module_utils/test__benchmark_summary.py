@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils import _benchmark as benchmark
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark import Check, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark import Check, Engine, Run
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark_metrics import compute_metrics
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark_summary import (
     describe,
@@ -164,6 +164,7 @@ def test_hints_from_recorded_errors(name: str, parts: list[str]) -> None:
     [
         ({"acceptance_length": "fail"}, {}, "not active"),
         ({"acceptance_length": "fail"}, {"acceptance_length": 1.0}, "No draft is accepted"),
+        ({"acceptance_length": "warn"}, {"acceptance_length": 1.6}, "Fewer drafts are accepted"),
         ({"mean_itl_ms": "fail"}, {"acceptance_length": 2.0, "tokens_per_chunk": 3.1}, "short of CPU"),
         ({"mean_itl_ms": "fail"}, {"tokens_per_chunk": 1.6}, "short of CPU"),
         ({"mean_ttft_ms": "warn"}, {"mean_ttft_ms": 201.0, "warm_mean_ttft_ms": 100.0}, "was cold"),
@@ -171,6 +172,7 @@ def test_hints_from_recorded_errors(name: str, parts: list[str]) -> None:
         ({"output_throughput": "fail", "steady_output_throughput": "pass"}, {}, "run is too short"),
         ({"mean_tpot_ms": "fail"}, {"acceptance_length": 2.0, "tokens_per_chunk": 2.0}, "clocks, NVLink"),
         ({"no_other_traffic": "invalid"}, {}, "other clients away"),
+        ({"server_stayed_up": "invalid"}, {}, "its log says why"),
         ({"prompts_not_cached": "invalid"}, {}, "leave out the seed"),
         ({"plausible_speed": "invalid"}, {}, "No engine is so fast"),
         ({"slots_filled": "invalid"}, {}, "between requests"),
@@ -183,6 +185,19 @@ def test_the_rules(missed: dict[str, str], metrics: dict[str, float], part: str)
     checks = [Check(name, status, "") for name, status in missed.items()]
     (hint,) = hints(Run({"errors": {}}, {}), WORKLOAD, checks, metrics)
     assert part in hint
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_several_checks_of_a_metric_the_worst_counts(order: int) -> None:
+    checks = [Check("acceptance_length", "warn", ""), Check("acceptance_length", "pass", "")][::order]
+    checks.append(Check("mean_tpot_ms", "fail", ""))
+    (hint,) = hints(Run({"errors": {}}, {}), WORKLOAD, checks, {"acceptance_length": 1.6})
+    assert "Fewer drafts are accepted" in hint
+
+
+def test_tokens_that_are_to_be_sent_together_are_no_sign() -> None:
+    checks, metrics = [Check("mean_itl_ms", "fail", "")], {"acceptance_length": 2.0, "tokens_per_chunk": 21.0}
+    assert hints(Run({"errors": {}}, {}), WORKLOAD, checks, metrics, Engine(stream_interval=10)) == []
 
 
 @pytest.mark.parametrize(

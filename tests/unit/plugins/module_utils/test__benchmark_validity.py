@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import heapq
 import re
 from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark import SPREAD_MAX, Check, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark import SPREAD_MAX, Check, Engine, Run
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark_validity import validity_checks
 from ansible_collections.hgx.inference.tests.support.simulated_server import simulate
 from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import (
@@ -29,6 +30,7 @@ class TestValidity:
         checks = validity_checks(recorded("rich.json"), WORKLOAD, "smoke")
         assert statuses(checks) == {
             "all_requests_completed": "pass",
+            "server_stayed_up": "pass",
             "output_length": "pass",
             "input_length": "pass",
             "no_other_traffic": "pass",
@@ -83,9 +85,9 @@ class TestValidity:
 
     @pytest.mark.parametrize(
         ("tokens", "status"),
-        [(0, "pass"), (245, "pass"), (-245, "pass"), (246, "invalid"), (-246, "invalid"), (-24576, "invalid")],
+        [(0, "pass"), (501, "pass"), (-245, "pass"), (502, "invalid"), (-246, "invalid"), (-24576, "invalid")],
     )
-    def test_other_traffic_up_to_a_hundredth(self, tokens: int, status: str) -> None:
+    def test_other_traffic_up_to_a_hundredth_and_one_answer(self, tokens: int, status: str) -> None:
         run = recorded("rich.json")
         after = {**AFTER, "output_tokens": AFTER["output_tokens"] + tokens}
         checks = validity_checks(Run(run.client, {**run.counters, "after": after}), WORKLOAD, "smoke")
@@ -94,18 +96,21 @@ class TestValidity:
     def test_a_server_that_answers_no_more_is_invalid(self) -> None:
         run = recorded("rich.json")
         checks = validity_checks(Run(run.client, {**run.counters, "after": None}), WORKLOAD, "smoke")
-        assert statuses(checks)["no_other_traffic"] == "invalid"
+        assert [check.name for check in checks if check.status == "invalid"] == ["server_stayed_up"]
 
     @pytest.mark.parametrize(
         ("after", "message"),
         [
             ({"output_tokens": 5.0}, "the server's counters went back: it has restarted"),
-            ({"prompt_tokens": 102000.0}, "the server counted 102000 prompt tokens, the client sent 99360"),
+            (
+                {"prompt_tokens": 108000.0},
+                "the server counted 108000 prompt tokens, at most 105504 are the client's",
+            ),
             (
                 {"prompt_tokens": 98000.0},
                 "the server counted 98000 prompt tokens, the client sent 99360: it has not read all of them",
             ),
-            ({"requests": 99.0}, "the server counted 99 requests, the client sent 96"),
+            ({"requests": 99.0}, "the server counted 99 requests, at most 96 are the client's"),
         ],
     )
     def test_other_counters(self, after: dict[str, float], message: str) -> None:
@@ -113,7 +118,8 @@ class TestValidity:
         before = {**(run.counters["before"] or {}), **dict.fromkeys(["prompt_tokens", "requests"], 0.0)}
         counters = {**run.counters, "before": before, "after": {**AFTER, **after}}
         (check,) = [c for c in validity_checks(Run(run.client, counters), WORKLOAD, "smoke") if c.status != "pass"]
-        assert (check.name, check.status, check.message) == ("no_other_traffic", "invalid", message)
+        name = "server_stayed_up" if "restarted" in message else "no_other_traffic"
+        assert (check.name, check.status, check.message) == (name, "invalid", message)
 
     @pytest.mark.parametrize(("waiting", "status"), [(5, "pass"), (6, "invalid")])
     def test_more_under_way_than_the_client_sends(self, waiting: int, status: str) -> None:
@@ -131,7 +137,15 @@ class TestValidity:
         checks = validity_checks(Run(run.client, {**run.counters, "after": after}), WORKLOAD, size)
         assert statuses(checks)["prompts_not_cached"] == status
 
-    @pytest.mark.parametrize("changes", [{"dataset": "sharegpt"}, {"args": {"random-range-ratio": 0.2}}])
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"dataset": "sharegpt"},
+            {"args": {"random-range-ratio": 0.2}},
+            {"args": {"random-range-ratio": {"input": 0.2, "output": 0}}},
+            {"args": {"random-prefix-len": 256}},
+        ],
+    )
     def test_lengths_that_vary_are_not_checked(self, changes: dict[str, Any]) -> None:
         run = recorded("rich.json", output_lens=list(range(1, 65)))
         found = statuses(validity_checks(run, {**WORKLOAD, **changes}, "smoke"))
@@ -140,13 +154,14 @@ class TestValidity:
         blind = Run(run.client, {**run.counters, "after": run.counters["before"]})
         assert statuses(validity_checks(blind, {**WORKLOAD, **changes}, "smoke"))["no_other_traffic"] == "invalid"
 
-    def test_lengths_that_could_vary_but_do_not_are_checked(self) -> None:
-        workload = {**WORKLOAD, "args": {"random-range-ratio": 0}}
+    @pytest.mark.parametrize("ratio", [0, None, {"input": 0, "output": 0.0}])
+    def test_lengths_that_could_vary_but_do_not_are_checked(self, ratio: Any) -> None:
+        workload = {**WORKLOAD, "args": {"random-range-ratio": ratio, "random-prefix-len": None}}
         assert "input_length" in statuses(validity_checks(recorded("rich.json"), workload, "smoke"))
 
     @pytest.mark.parametrize(
         ("counted", "template", "status"),
-        [(1035, 0, "pass"), (1035, 30, "invalid"), (1024, 64, "pass"), (1024, 96, "invalid")],
+        [(1035, 0, "pass"), (1035, 64, "pass"), (1035, 96, "invalid"), (1024, 64, "pass"), (1024, 96, "invalid")],
     )
     def test_a_template_that_the_client_does_not_count(self, counted: int, template: int, status: str) -> None:
         """vLLM 0.19 and older count the text that they send; newer ones take the server's figure."""
@@ -180,6 +195,18 @@ def judged(run: Run, requests: int = 128, spread_max: float = SPREAD_MAX) -> dic
 
 
 HONEST = simulate(128, 32, 0)
+
+
+def lingering(requests: int, share: float) -> Run:
+    """An honest run but for a pause after each answer, of a share of the mean latency, before the slot is free."""
+    honest = simulate(requests, 32, 0)
+    latencies = [ttft + sum(gaps) for ttft, gaps in zip(honest["ttfts"], honest["itls"], strict=True)]
+    pause = share * sum(latencies) / requests
+    starts, slots = honest["start_times"], [0.0] * 32
+    for index in sorted(range(requests), key=lambda index: starts[index]):
+        starts[index] = heapq.heappop(slots)
+        heapq.heappush(slots, starts[index] + latencies[index] + pause)
+    return simulated({**honest, "start_times": starts, "duration": max(slots)})
 
 
 def changed(**changes: Any) -> Run:
@@ -235,7 +262,7 @@ class TestLiars:
 
     def test_a_cache_that_counts(self) -> None:
         instant = {"ttfts": [0.001] * 128, "itls": [[0.00002] * 255] * 128, "duration": 0.03}
-        assert judged(changed(**instant)) == {"plausible_speed": "invalid"}
+        assert judged(changed(**instant))["plausible_speed"] == "invalid"
 
     @pytest.mark.parametrize("tokens", [1.02, 0.98])
     def test_counters_that_do_not_match(self, tokens: float) -> None:
@@ -266,8 +293,46 @@ class TestLiars:
 
     def test_time_that_no_latency_shows(self) -> None:
         """Answers whose connection stays open after the last token, so that the next request waits."""
-        for factor in (1.5, 2.5):
-            assert judged(changed(duration=factor * HONEST["duration"])) == {"slots_filled": "invalid"}
+        for requests in (64, 128, 512):
+            assert judged(lingering(requests, 0.05), requests) == {}
+            assert judged(lingering(requests, 0.2), requests) == {"slots_filled": "invalid"}
+
+    def test_no_slot_is_used_twice(self) -> None:
+        assert judged(simulated(simulate(32, 32, 0)), 32) == {}
+
+
+class TestEngine:
+    """Settings of the engine that show in the pace of its answers."""
+
+    @pytest.mark.parametrize(
+        ("argv", "engine"),
+        [
+            (["vllm", "serve", "m"], Engine()),
+            (["serve", "--stream-interval", "10", "--max-num-batched-tokens=2048"], Engine(10, 2048)),
+            (["serve", "--stream_interval=4", "--stream-interval", "5"], Engine(5)),
+            (["-c", "vllm serve m --stream-interval 20"], Engine(20)),
+            (["serve", "--stream-interval", "0", "--max-num-batched-tokens", "16k"], Engine(1, 16)),
+        ],
+    )
+    def test_what_a_command_line_says(self, argv: list[str], engine: Engine) -> None:
+        assert Engine.of(argv) == engine
+
+    @pytest.mark.parametrize(("interval", "status"), [(1, "warn"), (12, "pass")])
+    def test_tokens_that_are_sent_together(self, interval: int, status: str) -> None:
+        long_gaps = [[sum(gaps) / 22] * 22 for gaps in HONEST["itls"]]
+        workload = {**WORKLOAD, "warmup_prompts": 0, "sizes": {"smoke": 128}}
+        checks = validity_checks(changed(itls=long_gaps), workload, "smoke", engine=Engine(interval))
+        (check,) = [check for check in checks if check.name == "answers_streamed"]
+        assert check.status == status
+        assert ("stream-interval" in check.message) == (interval > 1)
+
+    @pytest.mark.parametrize(("budget", "status"), [(1024, "warn"), (128, "pass")])
+    def test_prompts_that_are_read_in_several_steps(self, budget: int, status: str) -> None:
+        """Then many of the gaps are due to the prompts of others."""
+        run = simulated(simulate(32, 4, 0, lambda now: 4.0 if now % 1.0 < 0.5 else 1.0))
+        workload = {**WORKLOAD, "warmup_prompts": 0, "sizes": {"smoke": 32}, "spread_max": SPREAD_MAX}
+        checks = validity_checks(run, workload, "smoke", engine=Engine(1, budget))
+        assert statuses(checks)["even_speed"] == status
 
 
 def test_every_message_says_something() -> None:

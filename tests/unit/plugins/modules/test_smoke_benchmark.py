@@ -98,7 +98,7 @@ result = dict(
     total_input_tokens=76 * done, total_output_tokens=output * done,
     output_throughput=output * done / 2.0, total_token_throughput=(76 + output) * done / 2.0,
     input_lens=[76] * count, output_lens=[output if done else 0] * count,
-    ttfts=[0.1] * count, itls=[[0.1] * 4] * count, start_times=[float(i) for i in range(count)],
+    ttfts=[0.1] * count, itls=[[0.1] * 4] * count, start_times=[0.5 * (i // 4) for i in range(count)],
     generated_texts=["text"] * count, errors=["" if done else "Traceback:\\n  Unauthorized"] * count,
 )
 with open(os.path.join(value("result-dir"), value("result-filename")), "w") as stream:
@@ -264,11 +264,11 @@ def test_a_pass(run: Any, host: Host, server: Server) -> None:
     assert stored["counters"]["after"]["requests"] == 12
     assert "generated_texts" not in stored["client"]
     assert stored["client"]["e2els"] == [0.5] * 8
-    assert stored["client"]["series"]["running"][0] == 1
+    assert stored["client"]["series"]["running"][0] == 4
     assert stored["spec_decode"] == {"acceptance_length": 4, "per_position": [1.0, 1.0, 1.0]}
     assert stored["client_command"][:6] == ["docker", "exec", "-i", "vllm", "vllm", "bench"]
     assert "repetitions" not in stored
-    assert os.listdir(host.folder / "tmp") == ["hgx-benchmark.lock"]
+    assert os.listdir(host.folder / "tmp") == [f"hgx-benchmark-{os.getuid()}.lock"]
 
 
 def test_an_impossible_threshold(run: Any) -> None:
@@ -387,6 +387,28 @@ class TestReuse:
         host.container(started_at="2026-11-23T11:00:00Z")
         assert run(reuse="if_same")["reused"] is False
 
+    def test_a_container_that_has_stopped_since(self, run: Any, host: Host) -> None:
+        run()
+        host.container(running=False)
+        result = run(reuse="if_same")
+        assert result["failed"]
+        assert "is not running (status exited, exit code 137)" in result["msg"]
+
+    def test_a_load_that_gave_nothing_is_not_forgotten(self, run: Any, host: Host) -> None:
+        first = run()
+        host.client("usage")
+        time.sleep(1.1)  # results are named by the second
+        assert "wrote no result" in run()["msg"]
+        host.client("good")
+        second = run(reuse="if_same")
+        assert (second["reused"], second["verdict"]) == (False, "pass")
+        assert second["result_path"] != first["result_path"]
+
+    def test_an_attempt_without_a_load_changes_nothing(self, run: Any) -> None:
+        run()
+        assert "does not answer" in run(base_url="http://127.0.0.1:1")["msg"]
+        assert run(reuse="if_same")["reused"] is True
+
     def test_an_old_result_is_not_used(self, run: Any) -> None:
         run()
         assert run(reuse="if_same", reuse_max_age_s=-1)["reused"] is False
@@ -444,22 +466,29 @@ class TestNothingMeasured:
     def test_other_traffic_during_the_run(self, run: Any, server: Server, host: Host) -> None:
         # The container counts for a model that the client does not ask.
         client = host.folder / "container" / "vllm"
-        client.write_text(client.read_text().replace('b"16"', 'b"17"'))
+        client.write_text(client.read_text().replace('b"16"', 'b"19"'))
         result = run()
         assert result["verdict"] == "invalid"
-        assert "the server produced 204 tokens, the client received 192, warm-up included" in result["msg"]
+        assert "the server produced 228 tokens, the client received 192, warm-up included" in result["msg"]
 
     def test_the_time_limit_ends_the_client(self, run: Any, host: Host) -> None:
         host.client("hang")
         result = run(workload={**WORKLOAD, "time_limit_s": 1})
         assert "ended at its time limit of 1 s: the client is starting. Choose a smaller size" in result["msg"]
         assert not host.client_is_running()
-        assert os.listdir(host.folder / "tmp") == ["hgx-benchmark.lock"]
+        assert os.listdir(host.folder / "tmp") == [f"hgx-benchmark-{os.getuid()}.lock"]
 
     def test_another_benchmark_in_the_container(self, run: Any, host: Host) -> None:
-        with open(host.folder / "tmp" / "hgx-benchmark.lock", "w") as lock:
+        with open(host.folder / "tmp" / f"hgx-benchmark-{os.getuid()}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             assert "Another benchmark runs in the container vllm." in run()["msg"]
+
+    def test_the_lock_follows_no_link(self, run: Any, host: Host) -> None:
+        victim = host.folder / "victim"
+        victim.write_text("kept")
+        (host.folder / "tmp" / f"hgx-benchmark-{os.getuid()}.lock").symlink_to(victim)
+        assert "broke off" in run()["msg"]
+        assert victim.read_text() == "kept"
 
     def test_a_client_that_wants_other_options(self, run: Any, host: Host) -> None:
         host.client("usage")

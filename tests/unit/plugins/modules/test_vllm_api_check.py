@@ -134,6 +134,11 @@ def test_all_failures_come_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert result["summary"][0] == f"FAIL: {len(CHECK_NAMES) - 3} pass, 3 fail of {len(CHECK_NAMES)} functional checks"
 
 
+def test_a_key_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    message = run(capsys, "http://127.0.0.1:1", api_key="", api_key_file=str(tmp_path))["msg"]
+    assert message == f"The API key cannot be read from {tmp_path}: Is a directory."
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

@@ -51,6 +51,13 @@ def test_a_failure_names_the_worst_check_and_how_many() -> None:
     assert "of 13 thresholds missed." in shown.verdict.sentence
 
 
+def test_a_figure_that_just_misses_its_limit_is_seen_to() -> None:
+    document = sample.document()
+    check = next(check for check in document["result"]["checks"] if check.get("op") == ">=")
+    check.update(status="fail", limit=1295.1, measured=1295.04, value=1295.1, tolerance="")
+    assert "is 1,295.0 tok/s; the limit is ≥ 1,295.1 tok/s" in view.view(document).verdict.sentence
+
+
 def test_a_failed_function_outranks_a_fast_benchmark() -> None:
     document = {**sample.document(), "functional": broken("stream", "tools", "image", "long")}
     shown = view.view(document)

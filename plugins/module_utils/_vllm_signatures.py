@@ -278,7 +278,7 @@ _KERNELS = (
             r"cubin.*(?:not found|404|checksum)",
         ),
         "A library wanted to download kernels for this GPU and could not.",
-        "Give the container a way to the network once (the cache keeps them), or choose an image that has them.",
+        "Choose an image that has them, or give the container a way to the network whenever it starts.",
     ),
     Signature(
         "kernel-download",
@@ -288,8 +288,8 @@ _KERNELS = (
             r"^AssertionError: \S+\.h not found",
         ),
         "FlashInfer wanted to download kernels for this GPU and could not.",
-        "Choose an image that has them (the package flashinfer-cubin), or give the container a way to the network once;"
-        " the cache keeps them.",
+        "Choose an image that has them (the package flashinfer-cubin), or give the container a way to the network"
+        " whenever it starts.",
         within=r"flashinfer/(?:artifacts|jit/|\S*cubin)",
     ),
 )

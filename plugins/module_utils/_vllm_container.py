@@ -24,8 +24,9 @@ from ._vllm_failures import diagnose, failure_text
 from ._vllm_release import LABEL, SPEC_DEFAULTS, create_args, endpoint, observed
 
 POLL_INTERVAL_S = 0.5
-# vLLM takes a few seconds to end its workers; then it is killed.
-STOP_TIMEOUT_S = 60
+# Seconds after SIGTERM. vLLM ends its engine and workers in fewer, but its web server then waits without end for a
+# request that came in the very moment and that nobody answers any more: so it is killed.
+STOP_TIMEOUT_S = 7
 GPU_TIMEOUT_S = 120.0
 _GPU_SLACK_MIB = 512
 _REQUESTS = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)

@@ -16,11 +16,12 @@ from typing import Any
 from . import _vllm_supervisor_program as program
 from ._hf_cache import write_text
 from ._nvidia_host import run
-from ._vllm_container import STOP_TIMEOUT_S
 
 UNITS = "/etc/systemd/system"
 SYSTEMD = "/run/systemd/system"
 _TIMEOUT_S = 60
+# When the host goes down nobody has waited for the requests before: some versions of vLLM let them end.
+_STOP_TIMEOUT_S = 60
 # Without a setting that may change, because a changed unit takes a reload of systemd.
 _UNIT = """\
 [Unit]
@@ -69,7 +70,7 @@ class Service:
             "gpus": gpus,
             "restart_limit": restart_limit,
             "restart_interval_s": restart_interval_s,
-            "stop_timeout_s": STOP_TIMEOUT_S,
+            "stop_timeout_s": _STOP_TIMEOUT_S,
         }
         unit = _UNIT.format(name=self._name, folder=self.folder, gave_up=program.GAVE_UP)
         active = self.state().get("ActiveState") == "active"

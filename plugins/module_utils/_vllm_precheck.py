@@ -25,6 +25,10 @@ _NAMED_FILES = 3
 
 def open_endpoint(address: str, has_key: bool) -> list[str]:
     """An address that others reach needs an API key."""
+    if not address:
+        return [
+            "vllm_bind_address is empty, which Docker takes for every address. Name one: 127.0.0.1, or one of the host."
+        ]
     if has_key or address in LOOPBACK:
         return []
     return [

@@ -23,7 +23,13 @@ PINNED = ["--model", "org/name", "--trust-remote-code", "--revision", COMMIT, "-
 
 @pytest.mark.parametrize(
     ("address", "key", "refused"),
-    [("127.0.0.1", False, False), ("0.0.0.0", True, False), ("0.0.0.0", False, True), ("192.0.2.1", False, True)],
+    [
+        ("127.0.0.1", False, False),
+        ("0.0.0.0", True, False),
+        ("0.0.0.0", False, True),
+        ("192.0.2.1", False, True),
+        ("", True, True),
+    ],
 )
 def test_an_open_endpoint(address: str, key: bool, refused: bool) -> None:
     assert bool(precheck.open_endpoint(address, key)) is refused

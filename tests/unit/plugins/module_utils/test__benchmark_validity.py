@@ -7,17 +7,20 @@
 from __future__ import annotations
 
 import heapq
+import json
 import re
 from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark import SPREAD_MAX, Check, Engine, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark_metrics import compute_metrics
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark_validity import validity_checks
 from ansible_collections.hgx.inference.tests.support.simulated_server import simulate
 from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import (
     AFTER,
     IDLE,
+    RECORDED,
     WORKLOAD,
     recorded,
     simulated,
@@ -40,6 +43,25 @@ class TestValidity:
             "slots_filled": "pass",
             "even_speed": "pass",
         }
+
+    def test_a_run_on_a_gpu_with_the_counters_of_its_server_is_judged_as_it_was(self) -> None:
+        record = json.loads((RECORDED / "record-h100.json").read_text())
+        run = Run(record["client"], record["counters"])
+        checks = [check.as_dict() for check in validity_checks(run, record["workload"], record["size"])]
+        assert checks == [check for check in record["checks"] if "limit" not in check]
+        assert {check["status"] for check in checks} == {"pass"}
+        assert compute_metrics(run, record["workload"]) == pytest.approx(record["metrics"], rel=1e-4)
+
+    @pytest.mark.parametrize(
+        ("counter", "more", "check"),
+        [("output_tokens", 4096, "no_other_traffic"), ("prefix_cache_hits", 200000, "prompts_not_cached")],
+    )
+    def test_the_counters_of_that_server_can_speak_against_it(self, counter: str, more: float, check: str) -> None:
+        record = json.loads((RECORDED / "record-h100.json").read_text())
+        record["counters"]["after"][counter] += more
+        record["counters"]["after"]["prefix_cache_queries"] += 265000
+        run = Run(record["client"], record["counters"])
+        assert statuses(validity_checks(run, record["workload"], record["size"]))[check] != "pass"
 
     def test_a_recorded_run_on_a_cold_server_is_in_doubt(self) -> None:
         workload = {**WORKLOAD, "spread_max": SPREAD_MAX}

@@ -47,6 +47,12 @@ _RECORDED = (
     "Serve the image, the packages and the models that the recipe names together, or versions that fit each other."
 )
 
+_NOT_COMPILED = "A kernel for the GPU could not be compiled while the server started."
+_LET_COMPILE = (
+    "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or add"
+    " enforce-eager: true to see whether it serves without."
+)
+
 _COMMAND_LINE = (
     Signature(
         "unknown-flag",
@@ -647,12 +653,24 @@ _MEMORY = (
             r" than desired"
             r" GPU memory utilization \((?P<share>[\d.]+), (?P<wanted>[\d.]+) GiB\)",
             r"Free memory on device .*on startup is less than desired",
-            r"No available GPU memory|Error in memory profiling\. Initial free memory",
+            r"No available GPU memory",
         ),
         "Another process holds memory of the GPU that the server wants.",
         "See nvidia-smi for who holds it and end it, or wait until a server that was stopped has let go; or lower"
         " gpu-memory-utilization.",
         detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
+    ),
+    Signature(
+        "gpu-memory-taken",
+        "GPU memory held by another process",
+        (
+            r"Error in memory profiling\. Initial free memory (?P<first>[\d.]+) GiB,"
+            r" current free memory (?P<then>[\d.]+)",
+        ),
+        "Another process let go of memory of the GPU while the server measured how much there is: mostly a server that"
+        " was still ending.",
+        "Run the play again once nvidia-smi shows no other process.",
+        detail="{first} GiB were free, then {then} GiB.",
     ),
     Signature(
         "host-memory-taken",
@@ -1075,6 +1093,7 @@ _GPU = (
         "nccl-error",
         "NCCL error",
         (
+            r"NCCL error: (?P<usage>invalid usage)",
             r"NCCL error(?: in)?:? ?(?P<what>.*)",
             r"NCCL WARN (?P<what>.*)",
             r"nccl(?:System|Internal|UnhandledCuda|InvalidUsage)Error",
@@ -1082,6 +1101,7 @@ _GPU = (
         "The GPUs cannot talk to each other through NCCL.",
         "See that shared memory is there (vllm_ipc_mode: host) and the fabric is ready; NCCL_DEBUG=INFO in"
         " vllm_env_extra has the log tell more.",
+        advice="'{usage}' mostly means that NCCL_SOCKET_IFNAME names no interface of the container.",
         severity="hint",
     ),
     Signature(
@@ -1142,7 +1162,8 @@ _GPU = (
         "CUDA in a forked process",
         (r"Cannot re-initialize CUDA in forked subprocess",),
         "A worker was forked from a process that already uses CUDA.",
-        "Set VLLM_WORKER_MULTIPROC_METHOD to spawn in vllm_env_extra.",
+        "Set VLLM_WORKER_MULTIPROC_METHOD to spawn in vllm_env_extra. Where CUDA cannot start at all, as without"
+        " /dev/nvidia-uvm, the log then says so.",
     ),
     Signature(
         "no-gpu",
@@ -1228,7 +1249,10 @@ _ENGINE = (
     Signature(
         "moe-backend",
         "No kernels for the experts",
-        (r"No (?P<name>\w+) MoE backend supports the deployment",),
+        (
+            r"No (?P<name>\w+) MoE backend supports the deployment",
+            r"MoE backend '(?P<name>\w+)' does not support the deployment",
+        ),
         "This vLLM has no kernels for the model's experts that suit the quantization, the GPU and the parallelism"
         " together.",
         "Take out moe-backend and the environment variables that choose one (VLLM_USE_FLASHINFER_MOE_*), change"
@@ -1298,15 +1322,10 @@ _ENGINE = (
             r"fatal error: .*\.h: No such file",
             r"cannot find -lcuda",
             r"Error compiling objects for extension|Error building extension|C\+\+ compile error|CppCompileError",
-            r"(?:InductorError(?!: (?:OSError: \[Errno 28\]|PermissionError))|BackendCompilerFailed|TorchRuntimeError"
-            r"|torch\._dynamo\.exc\.\w+"
-            r"|triton\.compiler\.errors\.\w+|CompilationError)\b",
             r"CalledProcessError: Command .*(?:gcc|g\+\+|/cc|clang|nvcc|ld)\b",
         ),
-        "A kernel for the GPU could not be compiled while the server started.",
-        "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or"
-        " add enforce-eager: true"
-        " to see whether it serves without.",
+        _NOT_COMPILED,
+        _LET_COMPILE,
     ),
     Signature(
         "engine-ready-timeout",
@@ -1486,6 +1505,20 @@ _START = (
     ),
 )
 
+# The compiler's own exceptions stand around any other cause, such as a full disk.
+_COMPILER = (
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+"
+            r"|triton\.compiler\.errors\.\w+|CompilationError)\b",
+        ),
+        _NOT_COMPILED,
+        _LET_COMPILE,
+    ),
+)
+
 SIGNATURES: tuple[Signature, ...] = (
     *_COMMAND_LINE,
     *_DRAFT,
@@ -1497,5 +1530,6 @@ SIGNATURES: tuple[Signature, ...] = (
     *_ENGINE,
     *_SYSTEM,
     *_PACKAGES,
+    *_COMPILER,
     *_START,
 )

@@ -6,7 +6,7 @@
 
     PYTHONPATH=collections python3 tests/gpu/kimi_shaped.py FOLDER      writes FOLDER/model and FOLDER/draft
 
-It has Kimi K2.6's own widths and experts, and LAYERS of its 61 layers, so that it fits on the card, and yet a step
+It has Kimi K2.6's own widths and experts, and 6 of its 61 layers, so that it fits on the card, and yet a step
 costs the GPU more than the host. Its answers are noise. Standard library only.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from ansible_collections.hgx.inference.demo import tiny_kimi
 
 VOCAB, FIRST_SPECIAL, CONTEXT = 163840, 163584, 262144
-HIDDEN, INNER, LAYERS, HEADS = 7168, 18432, 6, 64
+INNER, HEADS = 18432, 64
 SPECIAL = [tiny_kimi.THINK, tiny_kimi.END_THINK, *tiny_kimi.SPECIAL_TOKENS]
 IDS = {name: FIRST_SPECIAL + index for index, name in enumerate(SPECIAL)}
 ENDS = {"bos_token_id": IDS["[BOS]"], "eos_token_id": IDS["<|im_end|>"], "pad_token_id": IDS["[PAD]"]}
@@ -64,13 +64,10 @@ TEXT = {
     **ENDS,
     "dtype": "bfloat16",
     "vocab_size": VOCAB,
-    "hidden_size": HIDDEN,
     "intermediate_size": INNER,
     "moe_intermediate_size": 2048,
-    "num_hidden_layers": LAYERS,
     "num_attention_heads": HEADS,
     "num_key_value_heads": HEADS,
-    "n_routed_experts": 384,
     "num_experts_per_tok": 8,
     "q_lora_rank": 1536,
     "max_position_embeddings": CONTEXT,
@@ -127,7 +124,6 @@ MODEL = {
     "use_unified_vision_chunk": True,
     "video_placeholder": "<|kimi_k25_video_placeholder|>",
     "tie_word_embeddings": False,
-    "text_config": TEXT,
     "vision_config": VISION,
     **ENDS,
 }
@@ -137,7 +133,6 @@ DRAFT = {
     "dtype": "bfloat16",
     "vocab_size": VOCAB,
     "draft_vocab_size": VOCAB,
-    "hidden_size": HIDDEN,
     "intermediate_size": INNER,
     "num_hidden_layers": 1,
     "num_attention_heads": HEADS,
@@ -150,7 +145,6 @@ DRAFT = {
     "attention_bias": False,
     "mlp_bias": False,
     "tie_word_embeddings": False,
-    "eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 2, LAYERS - 1], "use_aux_hidden_state": True},
     **ENDS,
 }
 TOKENIZER = {
@@ -186,13 +180,15 @@ def tokenizer_json() -> dict[str, Any]:
     return tokenizer
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
+def write(folder: Path, layers: int = 6, experts: int = 384, hidden: int = 7168, **draft: Any) -> None:
+    """Write C(folder/model) and C(folder/draft); C(draft) changes the configuration of the draft."""
     as_json = tiny_kimi.json_file
+    text = {**TEXT, "num_hidden_layers": layers, "n_routed_experts": experts, "hidden_size": hidden}
+    eagle = {"eagle_aux_hidden_state_layer_ids": [1, 2, layers - 1], "use_aux_hidden_state": True}
     tiny_kimi.write_folder(
         folder / "model",
         {
-            "config.json": as_json(MODEL),
+            "config.json": as_json({**MODEL, "text_config": text}),
             "generation_config.json": as_json({"eos_token_id": ENDS["eos_token_id"]}),
             "preprocessor_config.json": as_json(IMAGES),
             "tokenizer.json": as_json(tokenizer_json()),
@@ -200,8 +196,10 @@ def main() -> None:
             "chat_template.jinja": tiny_kimi.CHAT_TEMPLATE.encode(),
         },
     )
-    tiny_kimi.write_folder(folder / "draft", {"config.json": as_json(DRAFT)})
+    tiny_kimi.write_folder(
+        folder / "draft", {"config.json": as_json({**DRAFT, "hidden_size": hidden, "eagle_config": eagle, **draft})}
+    )
 
 
 if __name__ == "__main__":
-    main()
+    write(Path(sys.argv[1]))

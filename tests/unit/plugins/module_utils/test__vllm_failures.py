@@ -16,6 +16,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._vllm_failures impor
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "vllm-logs"
 CONSTRUCTED = sorted((LOGS / "constructed").glob("*.log"))
+FROM_GPUS = sorted((LOGS / "gpu").glob("*.log"))
 
 
 def read(path: Path) -> list[str]:
@@ -105,9 +106,31 @@ def test_recorded_logs(log: str, key: str, cause: str, evidence: str, fix: str) 
     assert 1 <= len(diagnosis.evidence) <= 5
 
 
-@pytest.mark.parametrize("path", CONSTRUCTED, ids=lambda path: path.stem)
-def test_constructed_logs(path: Path) -> None:
+@pytest.mark.parametrize("path", CONSTRUCTED + FROM_GPUS, ids=lambda path: f"{path.parent.stem}-{path.stem}")
+def test_constructed_logs_and_those_of_gpus(path: Path) -> None:
     assert str(key_of(read(path))).replace("None", "none") == path.stem.partition("--")[0]
+
+
+@pytest.mark.parametrize(
+    ("log", "cause", "evidence", "fix"),
+    [
+        ("disk-full--bundled-kernels", "A disk is full", "No space left on device", "df -h"),
+        ("gpu-memory-taken--two-gpus", "130.34 of 139.8 GiB are free, 139.79 GiB are wanted.", "cuda:0", "nvidia-smi"),
+        ("gpu-memory-taken--profiling", "110.72 GiB were free, then 121.2 GiB.", "memory profiling", "again"),
+        ("kernel-compile--no-compiler", "could not be compiled", "Failed to find C compiler", "compiler"),
+        ("kv-cache-too-small--one-request", "0.32 GiB are needed for 32768 tokens", "To serve", "About 25536 tokens"),
+        ("moe-backend--trtllm", "It is about FLASHINFER_TRTLLM.", "does not support current device", "moe-backend"),
+        ("nccl-error--interface", "through NCCL", "invalid usage", "NCCL_SOCKET_IFNAME names no interface"),
+        ("too-few-gpus--second-hidden", "2 are needed, 1 are there.", "World size (2)", "nvidia-smi"),
+        ("attention-backend--blackwell-only", "No attention backend", "compute capability", "attention-backend"),
+    ],
+)
+def test_what_is_told_of_a_log_of_gpus(log: str, cause: str, evidence: str, fix: str) -> None:
+    diagnosis = diagnose(read(LOGS / "gpu" / f"{log}.log"))
+    assert diagnosis
+    assert cause in diagnosis.cause
+    assert evidence in "\n".join(diagnosis.evidence)
+    assert fix in diagnosis.fix
 
 
 @pytest.mark.parametrize("log", ["healthy-start", "healthy-start-timestamps"])
@@ -329,7 +352,7 @@ def test_a_key_has_one_title() -> None:
 
 
 def test_every_cause_is_seen_in_a_log() -> None:
-    seen = {key_of(read(path)) for path in [*CONSTRUCTED, *LOGS.glob("*.log")]}
+    seen = {key_of(read(path)) for path in [*CONSTRUCTED, *FROM_GPUS, *LOGS.glob("*.log")]}
     seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}
     missing = {signature.key for signature in SIGNATURES} - seen
     assert not missing

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,31 @@ def test_a_start_with_gpus() -> None:
     assert result["kv_cache_tokens"] == 1234567
     assert "loading weights 32/64 (50 %), 11.55s/it, 06:09 left" in words
     assert "capturing CUDA graphs (51 %)" in words
+
+
+def test_a_recorded_start_on_a_gpu() -> None:
+    start = Start(seconds_of("2026-11-28T05:48:50Z") or 0.0)
+    stamp, words = "2026-11-28T05:49:00Z", []
+    for line in (LOGS / "gpu/none--serving.log").read_text().split("\n"):
+        own = re.search(r" 11-28 (\d\d:\d\d:\d\d) ", line)
+        stamp = f"2026-11-28T{own[1]}Z" if own else stamp
+        start.feed(f"{stamp} {line}")
+        words.append(start.words())
+    result = start.result()
+    assert [(phase["name"], phase["seconds"], phase["detail"]) for phase in result["phases"]] == [
+        ("process", 30.0, ""),
+        ("configuration", 53.0, "KimiK25ForConditionalGeneration"),
+        ("engine", 3.0, ""),
+        ("weights", 3.0, ""),
+        ("draft", 1.0, ""),
+        ("compile", 115.0, "torch.compile 19.87 s"),
+        ("kv_cache", 1.0, "464,192 tokens"),
+        ("graphs", 7.0, "0.69 GiB"),
+        ("api_server", 3.0, ""),
+        ("first_completion", None, ""),
+    ]
+    assert "capturing CUDA graphs (49 %)" in words
+    assert words[-1] == "waiting for the first completion"
 
 
 def test_what_is_not_over_has_no_seconds() -> None:

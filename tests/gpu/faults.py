@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Break real vLLM servers with two GPUs in many ways, and show which cause the collection names from their logs.
+
+    PYTHONPATH=collections python3 tests/gpu/faults.py FOLDER [FAULT...]
+
+Needs root and two GPUs of at least 70 GiB, on which nothing else runs; python3 must find vllm. Some of the faults
+run at a time; those that take all memory of the GPUs run after the others. FOLDER then holds the logs. Hiding
+devices and folders happens in a mount namespace of the one server. Standard library only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_failures import diagnose
+from ansible_collections.hgx.inference.tests.gpu import kimi_shaped
+
+LIMIT_S = 240.0
+# So many starts are as fast as one with 32 processors; with 28 of them each takes three times as long.
+SIDE_BY_SIDE = 8
+FIRST_PORT = 18001
+LOADING = "Starting to load model"
+# NVLink's multicast must stay off where GPUs of a host are shared with others.
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_HOST_IP": "127.0.0.1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "VLLM_USE_FLASHINFER_SAMPLER": "0",
+    "VLLM_ALLREDUCE_USE_SYMM_MEM": "0",
+    "VLLM_WORKER_MULTIPROC_METHOD": "fork",
+}
+HOLD_MEMORY = """
+import sys, time, torch
+blocks = []
+for index in range(torch.cuda.device_count()):
+    free, _total = torch.cuda.mem_get_info(index)
+    blocks.append(torch.empty(free - (64 << 20), dtype=torch.uint8, device=index))
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+class Server:
+    """A vLLM server in a session of its own, whose output goes to a file."""
+
+    def __init__(self, fault: Fault, port: int, folder: Path, models: Path) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = folder / f"{fault.name}.log"
+        speculation = {"method": "eagle3", "model": str(models / "draft"), "num_speculative_tokens": 3}
+        argv = [
+            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+            *("--model", str(models / "model"), "--served-model-name", "kimi-k2.6", "--host", "127.0.0.1"),
+            *("--port", str(port), "--tensor-parallel-size", "2", "--mm-encoder-tp-mode", "data"),
+            *("--tool-call-parser", "kimi_k2", "--reasoning-parser", "kimi_k2", "--enable-auto-tool-choice"),
+            *("--trust-remote-code", "--kv-cache-dtype", "fp8", "--no-enable-prefix-caching", "--load-format", "dummy"),
+            *("--speculative-config", json.dumps(speculation), "--max-model-len", "32768", "--enforce-eager"),
+            *("--gpu-memory-utilization", "0.1", *fault.kv_cache, *fault.arguments),
+        ]
+        exports = [f"export {name}={shlex.quote(value)}" for name, value in fault.environment.items()]
+        shell = "; ".join([*fault.before, *exports, f"exec {shlex.join(argv)}"])
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                ["unshare", "--mount", "sh", "-c", shell],
+                env={**os.environ, **ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_for(self, reached: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
+        deadline = time.monotonic() + limit_s
+        while not reached():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                return False
+            time.sleep(0.5)
+        return True
+
+    def healthy(self) -> bool:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+        return False
+
+    def ask(self, words: int, limit_s: float) -> None:
+        """Send one request; that it fails is what these tests are about."""
+        body = {"model": "kimi-k2.6", "max_tokens": 8, "messages": [{"role": "user", "content": "word " * words}]}
+        request = urllib.request.Request(
+            f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=limit_s) as answer:
+            answer.read()
+
+    def signal(self, process: str, number: signal.Signals) -> None:
+        """Send a signal to the process of this server with that name, such as C(Worker_TP1)."""
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                pid = int(status.parent.name)
+                title = (status.parent / "cmdline").read_bytes().decode(errors="replace")
+                if os.getsid(pid) == self.process.pid and process in title:
+                    os.kill(pid, number)
+
+    def end(self) -> int | None:
+        """End what is left of the server; return its exit code if it ended by itself."""
+        code = self.process.poll()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        return code
+
+
+@dataclass
+class Fault:
+    """What is done to a server, and the keys of the causes of which one is to be named."""
+
+    name: str
+    expected: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    # A size given is not measured, which servers beside it would disturb.
+    kv_cache: tuple[str, ...] = ("--kv-cache-memory-bytes", "512M")
+    environment: dict[str, str] = field(default_factory=dict)
+    before: tuple[str, ...] = ()  # shell commands, in the server's mount namespace
+    during: Callable[[Server], None] = lambda server: None
+    draft: dict[str, int] = field(default_factory=dict)
+    layers: int = 4
+    experts: int = 16
+    hidden: int = 2048
+    alone: bool = False
+
+
+def loading(process: str, number: signal.Signals) -> Callable[[Server], None]:
+    """Send a signal to a process of the server while it loads the model."""
+
+    def act(server: Server) -> None:
+        if server.wait_for(lambda: LOADING in server.text()):
+            server.signal(process, number)
+
+    return act
+
+
+def serving(process: str, number: signal.Signals) -> Callable[[Server], None]:
+    """Send a signal to a process of the server that serves, then a request."""
+
+    def act(server: Server) -> None:
+        if server.wait_for(server.healthy):
+            server.signal(process, number)
+            server.ask(words=10, limit_s=60)
+
+    return act
+
+
+def memory_gone(server: Server) -> None:
+    """Take all free memory of the GPUs, then ask for much."""
+    if not server.wait_for(server.healthy):
+        return
+    with subprocess.Popen([sys.executable, "-c", HOLD_MEMORY], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        server.ask(words=6000, limit_s=60)
+        server.wait_for(lambda: False, limit_s=10)
+        holder.kill()
+
+
+def hidden(path: str) -> tuple[str, ...]:
+    return (f"mount --bind /dev/null {path}",)
+
+
+def small(path: str, size: str, options: str = "") -> tuple[str, ...]:
+    return (f"mkdir -p {path}", f"mount -t tmpfs -o size={size}{options} none {path}")
+
+
+CACHES = {"HOME": "/tmp/hgx-home", "XDG_CACHE_HOME": "/tmp/hgx-home", "TRITON_CACHE_DIR": "/tmp/hgx-home/triton"}
+FAULTS = [
+    Fault("gpu-memory-taken--two-gpus", ("gpu-memory-taken",), ("--gpu-memory-utilization", "0.9999")),
+    Fault(
+        "kv-cache-too-small--none-left-two-gpus",
+        ("kv-cache-too-small",),
+        ("--gpu-memory-utilization", "0.015"),
+        kv_cache=(),
+    ),
+    Fault("kv-cache-too-small--one-request", ("kv-cache-too-small",), ("--kv-cache-memory-bytes", "2M")),
+    Fault("too-few-gpus--four-of-two", ("too-few-gpus",), ("--tensor-parallel-size", "4")),
+    Fault("too-few-gpus--one-visible", ("too-few-gpus",), environment={"CUDA_VISIBLE_DEVICES": "0"}),
+    Fault("no-gpu--none-visible", ("no-gpu", "too-few-gpus"), environment={"CUDA_VISIBLE_DEVICES": ""}),
+    Fault("cuda-fork--uvm-hidden", ("cuda-fork",), before=hidden("/dev/nvidia-uvm")),
+    Fault("no-gpu--control-hidden", ("no-gpu", "driver-not-loaded"), before=hidden("/dev/nvidiactl")),
+    Fault("too-few-gpus--second-hidden", ("too-few-gpus", "no-gpu", "cuda-error"), before=hidden("/dev/nvidia1")),
+    Fault("nccl-error--interface", ("nccl-error",), environment={"NCCL_SOCKET_IFNAME": "nosuch0"}),
+    Fault("network-interface--gloo-two-gpus", ("network-interface",), environment={"GLOO_SOCKET_IFNAME": "nosuch0"}),
+    Fault("shared-memory--64m", ("shared-memory",), before=small("/dev/shm", "64m")),
+    Fault("disk-full--caches", ("disk-full",), environment=CACHES, before=small("/tmp/hgx-home", "64k")),
+    Fault(
+        "read-only--caches",
+        ("read-only", "permission-denied"),
+        environment=CACHES,
+        before=small("/tmp/hgx-home", "64k", ",ro"),
+    ),
+    Fault(
+        "kernel-compile--no-compiler",
+        ("kernel-compile",),
+        environment={**CACHES, "PATH": f"{Path(sys.executable).parent}:/bin-without-compiler"},
+        before=(*small("/tmp/hgx-home", "1g"), "unset CC CXX"),
+    ),
+    Fault("attention-backend--blackwell-only", ("attention-backend",), ("--attention-backend", "FLASHINFER_MLA")),
+    Fault("kv-cache-dtype--e5m2", ("kv-cache-dtype", "attention-backend"), ("--kv-cache-dtype", "fp8_e5m2")),
+    Fault("moe-backend--trtllm", ("moe-backend",), ("--moe-backend", "flashinfer_trtllm")),
+    Fault("draft-mismatch--narrow", ("draft-mismatch",), draft={"hidden_size": 1024}),
+    Fault("draft-mismatch--small-vocabulary", ("draft-mismatch",), draft={"vocab_size": 100000}),
+    Fault("killed--worker-loading", ("killed", "worker-died"), during=loading("Worker_TP1", signal.SIGKILL)),
+    Fault(
+        "engine-ready-timeout--worker-stopped",
+        ("engine-ready-timeout", "engine-hung"),
+        environment={"VLLM_ENGINE_READY_TIMEOUT_S": "90"},
+        during=loading("Worker_TP1", signal.SIGSTOP),
+    ),
+    Fault("worker-died--killed-serving", ("killed", "worker-died"), during=serving("Worker_TP1", signal.SIGKILL)),
+    Fault("segfault--worker-serving", ("segfault",), during=serving("Worker_TP1", signal.SIGSEGV)),
+    Fault("engine-died--killed-serving", ("engine-died", "killed"), during=serving("EngineCore", signal.SIGKILL)),
+    Fault(
+        "engine-hung--worker-stopped",
+        ("engine-hung",),
+        environment={"VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS": "20"},
+        during=serving("Worker_TP1", signal.SIGSTOP),
+    ),
+    Fault("none--healthy-two-gpus", (), during=serving("", signal.SIGCONT)),
+    Fault("cuda-out-of-memory--serving-two-gpus", ("cuda-out-of-memory",), during=memory_gone, alone=True),
+    Fault(
+        "cuda-out-of-memory--loading-two-gpus",
+        ("cuda-out-of-memory",),
+        ("--gpu-memory-utilization", "0.9"),
+        kv_cache=(),
+        layers=40,
+        experts=384,
+        hidden=7168,
+        alone=True,
+    ),
+]
+
+
+def provoke(fault: Fault, port: int, folder: Path) -> tuple[Fault, str | None, int | None, float]:
+    """Return the key of the cause that is named, None for none; the exit code and the seconds until then."""
+    models = Path("/tmp/hgx-gpu-faults") / fault.name
+    kimi_shaped.write(models, fault.layers, fault.experts, fault.hidden, **fault.draft)
+    began = time.monotonic()
+    server = Server(fault, port, folder, models)
+    try:
+        fault.during(server)
+        if fault.expected:
+            server.wait_for(lambda: False, max(10.0, LIMIT_S - (time.monotonic() - began)))
+    finally:
+        code = server.end()
+    diagnosis = diagnose(server.text().split("\n"), code)
+    return fault, diagnosis.key if diagnosis else None, code, time.monotonic() - began
+
+
+def report(outcomes: Iterable[tuple[Fault, str | None, int | None, float]]) -> int:
+    """Print a line for each fault as it ends; return how many causes were wrong."""
+    wrong = 0
+    for fault, key, code, seconds in outcomes:
+        right = key in fault.expected if fault.expected else key is None
+        wrong += not right
+        print(
+            f"{'right' if right else 'WRONG'}  {fault.name:42} {key}  (exit code {code}, {seconds:.0f} s)", flush=True
+        )
+    return wrong
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = [fault for fault in FAULTS if not sys.argv[2:] or fault.name in sys.argv[2:]]
+    together = [fault for fault in chosen if not fault.alone]
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        jobs = [pool.submit(provoke, fault, FIRST_PORT + index, folder) for index, fault in enumerate(together)]
+        wrong = report(job.result() for job in jobs)
+    wrong += report(provoke(fault, FIRST_PORT - 1, folder) for fault in chosen if fault.alone)
+    print(f"{len(chosen) - wrong} of {len(chosen)} causes right")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -116,8 +116,7 @@ e2e: setup ## The site against this machine, with the real vLLM, and against thi
 
 molecule: setup ## The site and the roles on container hosts with systemd: the real vLLM, stubs of NVIDIA's packages
 	@ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
-	export ANSIBLE_HOME=$(CURDIR)/.ansible ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/collections MOLECULE_GLOB='molecule/*/molecule.yml'
-	molecule test --all
+	tests/molecule.sh
 
 test: lint ## Everything, cheap things first
 	@pytest $(SIDE_BY_SIDE)

@@ -94,7 +94,8 @@ class Manager:
         if changed and not self._check:
             body = {"tags": records.render_tags(tags)}
             self._client.call("POST", f"/instances/{quote(found['id'], safe='')}", body)
-        ready = found if self._check else self._wait_ready(found)
+        tagged = self._account.get(found["id"]) if changed and not self._check else None
+        ready = found if self._check else self._wait_ready(tagged or found)
         verb = "Would tag" if self._check else "Tagged"
         what = f"{verb} {records.described(ready)}" if changed else f"{records.described(ready)} is there"
         before, after = ({"tags": found["tags"]}, {"tags": tags}) if changed else ({}, {})

@@ -58,7 +58,7 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
     if found["trial"]:
         rows += [
             ("sweep", f"its variant '{found['trial']}' runs instead of this release; if it was interrupted,"),
-            ("", f"playbooks/rollback.yml -e vllm_rollback_to={record.get('id', 'ID')} returns"),
+            ("", f"playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to={record.get('id', 'ID')} returns"),
         ]
     rows += [("drift" if index == 0 else "", line) for index, line in enumerate(found["drift"])]
     if found["exists"]:

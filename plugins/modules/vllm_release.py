@@ -286,8 +286,8 @@ class Releases:
         if container and (trial := _vllm_release.left_by_trial(container, current)):
             raise StoreError(
                 f"What runs is the variant '{trial}' of a sweep and not the release {current}, so nothing is accepted."
-                f" Return with playbooks/rollback.yml -e vllm_rollback_to={current}, or deploy what shall run instead"
-                " with playbooks/serve.yml."
+                f" Return with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to={current}, or deploy what shall"
+                " run instead with playbooks/serve.yml."
             )
         if not self._check_mode:
             if self._params["result"]:

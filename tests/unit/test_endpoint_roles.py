@@ -13,7 +13,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
+import yaml
 
 from ansible_collections.hgx.inference.tests.support.inference_server import KEY, MODEL, InferenceServer, serving
 
@@ -37,6 +39,33 @@ def play(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
 def write(path: Path, content: Any) -> str:
     path.write_text(json.dumps(content), encoding="utf-8")
     return str(path)
+
+
+@pytest.mark.parametrize(
+    ("connection", "bind", "address", "has_tunnel"),
+    [
+        ("ssh", "127.0.0.1", "127.0.0.1:8001", True),
+        ("ssh", "0.0.0.0", "203.0.113.7:8001", False),
+        ("ssh", "10.0.0.5", "10.0.0.5:8001", False),
+        ("local", "0.0.0.0", "127.0.0.1:8001", False),
+    ],
+)
+def test_the_next_steps_name_an_address_that_is_reached_from_here(
+    connection: str, bind: str, address: str, has_tunnel: bool
+) -> None:
+    settings = yaml.safe_load((ROOT / "roles/vllm/vars/main.yml").read_text())
+    known = {
+        "ansible_connection": connection,
+        "ansible_host": "203.0.113.7",
+        "inventory_hostname": "node",
+        "vllm_bind_address": bind,
+        "vllm_port": 8001,
+        "vllm_served_model_name": MODEL,
+    }
+    known["__vllm_address"] = jinja2.Template(settings["__vllm_address"]).render(known)
+    text = jinja2.Template((ROOT / "roles/vllm/templates/next_steps.txt.j2").read_text()).render(known)
+    assert f"curl -s http://{address}/v1/chat/completions" in text
+    assert ("ssh -N -o ExitOnForwardFailure=yes -L 8001:127.0.0.1:8001 ubuntu@203.0.113.7" in text) is has_tunnel
 
 
 def test_all_failed_checks_come_in_one_message_and_stay_a_fact(tmp_path: Path) -> None:
@@ -146,5 +175,6 @@ def test_a_tunnel_to_another_server_is_noticed(tmp_path: Path) -> None:
         with serving(host="127.0.0.1", port=server.server_port):
             astray = check(server)
     assert closed.returncode == astray.returncode == 2
-    assert f"Open it with: ssh -N -L {server.server_port}:127.0.0.1:{server.server_port}" in closed.stdout
+    tunnel = f"ssh -N -o ExitOnForwardFailure=yes -L {server.server_port}:127.0.0.1:{server.server_port}"
+    assert f"Open it with: {tunnel}" in closed.stdout
     assert "leads to another server than localhost's" in " ".join(astray.stdout.split())

@@ -73,7 +73,7 @@ def test_a_serving_node() -> None:
         ({"cause": ["It was killed.", "  evidence"]}, "cause        It was killed."),
         ({"verdict": {}}, "not proven"),
         ({"trial": "1 drafted"}, "sweep        its variant '1 drafted' runs instead of this release"),
-        ({"trial": "1 drafted"}, "rollback.yml -e vllm_rollback_to=0123456789ab"),
+        ({"trial": "1 drafted"}, "rollback.yml -i INVENTORY -e vllm_rollback_to=0123456789ab"),
         ({"service": {}}, "none, for there is no systemd here"),
         ({"service": {"unit": "u", "gave_up": "it ended again"}}, "GAVE UP: it ended again"),
         (

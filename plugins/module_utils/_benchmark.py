@@ -10,10 +10,12 @@ import difflib
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ._hf_cache import CacheError, RepoCache
 from ._metrics import METRICS
 from ._scrub import scrub
 from ._vllm_args import ArgsError, render_args
@@ -187,6 +189,27 @@ def client_argv(
     if problems:
         raise BenchmarkError(problems)
     return [*own, *further]
+
+
+def tokenizer_args(container: Mapping[str, Any], workload: Mapping[str, Any]) -> list[str]:
+    """Return what leads the client to the tokenizer of the served commit, where it would not find it by itself.
+
+    The client knows no revision and looks for the branch main, which a cache of one commit or tag does not have.
+    """
+    options = dict(re.findall(r"(--(?:model|revision|tokenizer))[ =](\S+)", " ".join(container["Args"])))
+    if "--tokenizer" in options or "tokenizer" in (workload.get("args") or {}) or "--revision" not in options:
+        return []
+    home = dict(entry.partition("=")[::2] for entry in container["Config"].get("Env") or []).get("HF_HOME")
+    for mount in container.get("Mounts") or []:
+        if mount["Destination"] == (home or "/root/.cache/huggingface"):
+            try:
+                cache = RepoCache(mount["Source"], options.get("--model", ""))
+            except CacheError:  # a folder, not a repository
+                return []
+            snapshot = cache.snapshot(options["--revision"])
+            if os.path.isdir(snapshot) and cache.pinned_commit("main") != options["--revision"]:
+                return ["--tokenizer", mount["Destination"] + snapshot[len(mount["Source"]) :]]
+    return []
 
 
 def without_secrets(argv: Sequence[str]) -> list[str]:

@@ -494,7 +494,7 @@ def _answers(needs: Needs, host: Host) -> bool:
     return bool(needs.gpu_count and host.nvidia["gpus"])
 
 
-def render(findings: dict[str, Finding], width: int = 110) -> str:
+def render(findings: dict[str, Finding]) -> str:
     """Return the findings as lines of text: name, need, found, fix."""
     lines: list[str] = []
     for name, finding in findings.items():

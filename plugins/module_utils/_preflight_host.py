@@ -233,6 +233,7 @@ def port_holder(address: str, port: int, container: dict[str, Any] | None) -> st
     bindings = ((container or {}).get("HostConfig") or {}).get("PortBindings") or {}
     if any(binding["HostPort"] == str(port) for published in bindings.values() for binding in published or []):
         return None
+    address = address.strip("[]")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

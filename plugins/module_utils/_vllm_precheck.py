@@ -9,6 +9,7 @@ Every function returns problems, each a sentence with what is wrong, where, and 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from ._hf_cache import COMMIT, RepoCache
 from ._hf_verify import Memory
 
 GIB = 1024**3
-LOOPBACK = ("127.0.0.1", "::1", "[::1]", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "[::1]")
 _NAMED_FILES = 3
 
 
@@ -29,6 +30,10 @@ def open_endpoint(address: str, has_key: bool) -> list[str]:
         return [
             "vllm_bind_address is empty, which Docker takes for every address. Name one: 127.0.0.1, or one of the host."
         ]
+    try:
+        ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return [f"vllm_bind_address is {address}, and Docker takes addresses only: 127.0.0.1, or one of the host."]
     if has_key or address in LOOPBACK:
         return []
     return [
@@ -48,6 +53,9 @@ def remote_code(args: Sequence[str]) -> list[str]:
     unpinned = []
     if model in named:
         unpinned += [f"--{name}" for name in ("revision", "code-revision") if not _is_commit(options.get(f"--{name}"))]
+    tokenizer = options.get("--tokenizer", "")
+    if tokenizer in named and tokenizer != model and not _is_commit(options.get("--tokenizer-revision")):
+        unpinned.append("--tokenizer-revision")
     if draft.get("model") in named and not _is_commit(draft.get("revision")):
         unpinned.append("revision in --speculative-config")
     if not unpinned:
@@ -62,7 +70,8 @@ def remote_code(args: Sequence[str]) -> list[str]:
 def repositories(args: Sequence[str]) -> list[str]:
     """Return the repositories that a command line names. Folders of this host are left out."""
     options = _values(args)
-    named = [options.get("--model", ""), str(_json(options.get("--speculative-config")).get("model", ""))]
+    draft = str(_json(options.get("--speculative-config")).get("model", ""))
+    named = dict.fromkeys([options.get("--model", ""), draft, options.get("--tokenizer", "")])
     return [name for name in named if name and not name.startswith(("/", "."))]
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ._gpu_request import REQUESTS
+from ._scrub import scrub
 
 LABEL = "hgx.inference.release"
 # On the container of a release that is only tried: the name of the variant.
@@ -54,6 +55,8 @@ _SECRET = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
 # As above, but only where it can hardly be anything else: VLLM_MAX_TOKENS is no secret.
 _SURELY_SECRET = re.compile(r"(^|_)(token|secret|password|api_?key)$", re.IGNORECASE)
 _SECRET_OPTIONS = ("--api-key", "--hf-token")
+# Docker's command line adds these from its user's config.json (proxies) to each container that it creates.
+_ADDED_BY_DOCKER = re.compile(r"(?:HTTP|HTTPS|FTP|NO|ALL)_PROXY", re.IGNORECASE)
 
 
 class Plan(NamedTuple):
@@ -70,7 +73,8 @@ def normalize(spec: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**SPEC_DEFAULTS, **spec}
     return {
         **{key: str(merged[key] or "") for key in ("image", "gpus", "ipc", "health")},
-        **{key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports", "capabilities")},
+        **{key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports")},
+        "capabilities": [str(name).upper().removeprefix("CAP_") for name in merged["capabilities"]],
         "env": {str(name): str(value) for name, value in merged["env"].items()},
         "shm_gib": float(merged["shm_gib"]),
         "pids_limit": int(merged["pids_limit"]),
@@ -254,7 +258,9 @@ def observed(
         "image": wanted["image"] if image_id and name == image_id else name,
         "command": command,
         "env": dict(
-            entry.partition("=")[::2] for entry in config.get("Env") or [] if entry in given or entry not in image_env
+            entry.partition("=")[::2]
+            for entry in config.get("Env") or []
+            if entry in given or (entry not in image_env and not _ADDED_BY_DOCKER.fullmatch(entry.partition("=")[0]))
         ),
         "mounts": list(host.get("Binds") or []),
         "ports": _ports(host.get("PortBindings") or {}),
@@ -339,7 +345,7 @@ def _by_key(lines: Sequence[str]) -> dict[str, str]:
 
 def _hide(line: str) -> str:
     option = re.split(r"[ =]", line, maxsplit=1)[0]
-    if option in _SECRET_OPTIONS and option != line:
+    if option.replace("_", "-") in _SECRET_OPTIONS and option != line:
         return f"{option} ********"
     name, equals, _value = line.partition("=")
-    return f"{name}=********" if equals and line.startswith("env ") and _SECRET.search(name) else line
+    return f"{name}=********" if equals and line.startswith("env ") and _SECRET.search(name) else scrub(line)

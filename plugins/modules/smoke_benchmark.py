@@ -478,6 +478,7 @@ class SmokeBenchmark:
         if not os.access(self._params["results_dir"], os.W_OK):
             raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
         self._engine = _engine(container)
+        tokenizer = benchmark.tokenizer_args(container, self._workload) if container else []
         started_at = _now()
         seed = self._workload["seed"]
         first_seed = int(started_at.timestamp()) if seed is None else seed
@@ -485,7 +486,7 @@ class SmokeBenchmark:
         outcomes: list[dict[str, Any]] = []
         for number in range(self._params["repetitions"]):
             try:
-                runs.append(self._measure(self._client_argv(first_seed + number), number))
+                runs.append(self._measure([*self._client_argv(first_seed + number), *tokenizer], number))
             except LoadError as exc:
                 server, _load = self._fingerprints(container)
                 if server:
@@ -504,7 +505,7 @@ class SmokeBenchmark:
         outcome = outcomes[chosen]
         if repetitions and outcome["verdict"] != benchmark.INVALID:
             outcome = self._judge(runs[chosen].run, repetitions)
-        command = [*self._place.command, *self._client_argv(first_seed + chosen)]
+        command = [*self._place.command, *self._client_argv(first_seed + chosen), *tokenizer]
         server, load = self._fingerprints(container, runs[chosen].server)
         record = {
             "schema": store.SCHEMA,

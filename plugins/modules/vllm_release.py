@@ -289,6 +289,11 @@ class Releases:
                 f" Return with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to={current}, or deploy what shall"
                 " run instead with playbooks/serve.yml."
             )
+        if container and (reasons := self._differs(record, container)):
+            raise StoreError(
+                f"What runs is not the release {current}, so nothing is accepted: {'; '.join(reasons)}. Deploy it with"
+                " playbooks/serve.yml, or return with playbooks/rollback.yml."
+            )
         if not self._check_mode:
             if self._params["result"]:
                 self._store.store_result(current, self._params["result"])
@@ -296,6 +301,14 @@ class Releases:
                 self._store.point(LAST_GOOD, current)
         changed = self._pointers[LAST_GOOD] != current
         return {"changed": changed, "id": current, "record": record, **self._pointers}
+
+    def _differs(self, record: dict[str, Any], container: dict[str, Any]) -> list[str]:
+        """Return what a container has otherwise than a release; a replacement may not have been made yet."""
+        name = self._look(image_source, record)
+        kept = self._look(inspect_image, name) if name else None
+        image = self._look(inspect_image, container["Image"]) or {}
+        brought = image.get("Config", {}).get("Env") or []
+        return _vllm_release.plan(record["container"], kept["Id"] if kept else None, container, brought, True).reasons
 
     def listed(self) -> dict[str, Any]:
         """Return what is recorded."""

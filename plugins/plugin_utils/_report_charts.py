@@ -324,9 +324,6 @@ def _class(width: float) -> str:
 
 # --- many runs ---
 
-SHAPES = ("circle", "square", "diamond", "triangle")
-
-
 class Point(NamedTuple):
     """A point of a sweep or of a history."""
 

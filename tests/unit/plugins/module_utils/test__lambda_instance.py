@@ -349,6 +349,7 @@ def test_tags_of_an_instance_can_be_added(server: LambdaServer, make: Make) -> N
     result = make().present(KIMI, tag)
     assert result["changed"]
     assert result["diff"]["after"]["tags"]["team"] == "a"
+    assert result["instance"]
     assert result["instance"]["tags"]["team"] == "a"
     assert {"key": "team", "value": "a"} in server.running()[0]["tags"]
     assert {"key": "hgx-owner", "value": "eve"} in server.running()[0]["tags"]

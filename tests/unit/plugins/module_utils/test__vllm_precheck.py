@@ -29,6 +29,9 @@ PINNED = ["--model", "org/name", "--trust-remote-code", "--revision", COMMIT, "-
         ("0.0.0.0", False, True),
         ("192.0.2.1", False, True),
         ("", True, True),
+        ("::1", False, False),
+        ("[2001:db8::1]", True, False),
+        ("localhost", True, True),  # Docker takes addresses only
     ],
 )
 def test_an_open_endpoint(address: str, key: bool, refused: bool) -> None:
@@ -43,6 +46,9 @@ def test_an_open_endpoint(address: str, key: bool, refused: bool) -> None:
         (["--model", "/srv/model", "--trust-remote-code"], None),
         (["--model", "org/name", "--trust-remote-code"], "--revision, --code-revision is none"),
         ([*PINNED[:4], "main", *PINNED[5:]], "--revision is none"),
+        ([*PINNED, "--tokenizer", "org/other"], "--tokenizer-revision is none"),
+        ([*PINNED, "--tokenizer", "org/other", "--tokenizer-revision", COMMIT], None),
+        ([*PINNED, "--tokenizer", "org/name"], None),
         ([*PINNED, "--speculative-config", '{"model": "org/draft"}'], "revision in --speculative-config is none"),
         ([*PINNED, "--speculative-config", json.dumps({"model": "org/draft", "revision": COMMIT})], None),
     ],

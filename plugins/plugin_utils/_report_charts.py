@@ -324,6 +324,7 @@ def _class(width: float) -> str:
 
 # --- many runs ---
 
+
 class Point(NamedTuple):
     """A point of a sweep or of a history."""
 

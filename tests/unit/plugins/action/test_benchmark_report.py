@@ -25,7 +25,6 @@ PLAY = """
        functional: {}, real_text: {}}
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
     smoke_benchmark_results_dir: results-on-the-host
-    vllm_api_key: planted-key
     smoke_benchmark_functional_checks: []
     smoke_benchmark_container: nowhere-planted-key
   roles:
@@ -66,6 +65,7 @@ def test_a_benchmark_that_fails_is_reported_and_the_report_can_be_made_again(
     docker.write_text('#!/bin/sh\nfor last; do :; done\necho "Error: No such container: $last" >&2\nexit 1\n')
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(docker.parent), prepend=":")
+    monkeypatch.setenv("VLLM_API_KEY", "planted-key")
     book, results = tmp_path / "play.yml", tmp_path / "results"
     book.write_text(PLAY.replace("results-on-the-host", str(tmp_path)), encoding="utf-8")
     rc, output = play(results, str(book), "-i", "one,", "--check")

@@ -48,6 +48,14 @@ def test_our_own_servers_port_is_free(listener: int) -> None:
     assert _preflight_host.port_holder("127.0.0.1", listener, OWN) is not None
 
 
+def test_an_address_in_brackets() -> None:
+    with socket.socket(socket.AF_INET6) as server:
+        server.bind(("::1", 0))
+        server.listen()
+        holder = _preflight_host.port_holder("[::1]", server.getsockname()[1], None)
+    assert holder and holder.endswith(f"(pid {os.getpid()})")
+
+
 def test_a_free_port() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))

@@ -119,6 +119,18 @@ def test_a_container_made_from_the_id_of_a_kept_image() -> None:
             ["--api-key ********"],
         ),
         (
+            {"command": [*SPEC["command"], "--api_key", "s3cret"]},
+            "--api_key ******** added",
+            [],
+            ["--api_key ********"],
+        ),
+        (
+            {"env": {**SPEC["env"], "UPSTREAM": "http://user:s3cret@host"}},
+            "env UPSTREAM http://********@host added",
+            [],
+            ["env UPSTREAM=http://********@host"],
+        ),
+        (
             {"command": [*SPEC["command"], "--hf-token=s3cret"]},
             "--hf-token ******** added",
             [],
@@ -139,6 +151,20 @@ def test_what_differs_is_all_that_is_said(
         assert found.before == before
     if after is not None:
         assert found.after == after
+
+
+def test_what_docker_adds_is_no_difference() -> None:
+    found = container()
+    found["Config"]["Env"] += ["HTTPS_PROXY=http://user:pass@proxy", "no_proxy=localhost"]
+    assert plan(found=found).action == "none"
+    assert plan(changed(env={**SPEC["env"], "HTTPS_PROXY": "http://other"}), found=found).action == "replace"
+
+
+def test_capabilities_have_one_spelling() -> None:
+    assert release.normalize({**SPEC, "capabilities": ["CAP_SYS_PTRACE", "sys_nice"]})["capabilities"] == [
+        "SYS_PTRACE",
+        "SYS_NICE",
+    ]
 
 
 def test_an_earlier_versions_container_is_replaced_for_what_it_may_do() -> None:
@@ -235,3 +261,11 @@ def test_what_an_image_is_known_by() -> None:
     assert release.image_identity({"Id": "sha256:a", "RepoDigests": ["x@sha256:d"]}) == "sha256:d"
     assert release.image_identity({"Id": "sha256:a", "RepoDigests": None}) == "sha256:a"
     assert release.image_identity(None) == ""
+
+
+def test_a_changed_password_is_a_reason_that_does_not_show_it() -> None:
+    before = changed(env={**SPEC["env"], "UPSTREAM": "http://user:one@host"})
+    after = changed(env={**SPEC["env"], "UPSTREAM": "http://user:two@host"})
+    found = plan(after, found=container(before))
+    assert found.action == "replace"
+    assert "one" not in str(found) and "two" not in str(found)

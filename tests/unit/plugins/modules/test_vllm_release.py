@@ -191,6 +191,18 @@ def test_a_trial_leaves_no_record(run: Run, engine: Path, tmp_path: Path) -> Non
     assert run(**state, state="accepted", container="vllm")["changed"]
 
 
+def test_a_release_that_does_not_run_is_not_accepted(run: Run, engine: Path, tmp_path: Path) -> None:
+    good = recorded(run, tmp_path)["id"]
+    serves(engine)
+    state = {"state_dir": str(tmp_path / "state"), "state": "accepted", "container": "vllm"}
+    assert run(**state)["changed"]
+    longer = {**SPEC, "command": [*SPEC["command"][:-1], "8192"]}
+    recorded(run, tmp_path, spec=longer)  # and the play dies before the container is replaced
+    refused = run(**state)["msg"]
+    assert "so nothing is accepted: --max-model-len 4096 -> 8192. Deploy it with" in refused
+    assert run(state_dir=state["state_dir"], state="listed")["last_good"] == good
+
+
 def test_a_plan_for_a_host_without_an_engine(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     plan = recorded(run, tmp_path, check=True)

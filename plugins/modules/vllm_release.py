@@ -242,12 +242,11 @@ class Releases:
             record["trial"] = trial
         has_record = self._store.has(record["id"]) and self._pointers[CURRENT] == record["id"]
         container = self._look(inspect_container, self._params["container"])
-        image = self._look(inspect_image, container["Image"]) if container else None
         plan = _vllm_release.plan(
             record["container"],
             image_id,
             container,
-            (image or {}).get("Config", {}).get("Env") or [],
+            self._image_env(container),
             has_record or bool(trial),
             container is not None and key_is_new(self._params, container, _vllm_release.is_keyed(container)),
         )
@@ -292,7 +291,7 @@ class Releases:
         if container and (reasons := self._differs(record, container)):
             raise StoreError(
                 f"What runs is not the release {current}, so nothing is accepted: {'; '.join(reasons)}. Deploy it with"
-                " playbooks/serve.yml, or return with playbooks/rollback.yml."
+                " playbooks/serve.yml -i INVENTORY, or return with playbooks/rollback.yml -i INVENTORY."
             )
         if not self._check_mode:
             if self._params["result"]:
@@ -304,11 +303,19 @@ class Releases:
 
     def _differs(self, record: dict[str, Any], container: dict[str, Any]) -> list[str]:
         """Return what a container has otherwise than a release; a replacement may not have been made yet."""
+        spec, image_env = record["container"], self._image_env(container)
+        return _vllm_release.plan(spec, self._image_id(record), container, image_env, True).reasons
+
+    def _image_id(self, record: dict[str, Any]) -> str | None:
+        """Return the ID of the image of a release if that is on the host."""
         name = self._look(image_source, record)
         kept = self._look(inspect_image, name) if name else None
-        image = self._look(inspect_image, container["Image"]) or {}
-        brought = image.get("Config", {}).get("Env") or []
-        return _vllm_release.plan(record["container"], kept["Id"] if kept else None, container, brought, True).reasons
+        return kept["Id"] if kept else None
+
+    def _image_env(self, container: dict[str, Any] | None) -> list[str]:
+        """Return the environment that the image of a container brings."""
+        image = self._look(inspect_image, container["Image"]) if container else None
+        return (image or {}).get("Config", {}).get("Env") or []
 
     def listed(self) -> dict[str, Any]:
         """Return what is recorded."""
@@ -335,9 +342,7 @@ class Releases:
         """Return the record of what is wanted, and the ID of its image if that is on the host."""
         if self._params["release"]:
             record = self._store.read(self._params["release"])
-            name = self._look(image_source, record)
-            kept = self._look(inspect_image, name) if name else None
-            return record, kept["Id"] if kept else None
+            return record, self._image_id(record)
         spec = _vllm_release.normalize(self._params["spec"])
         image = self._look(inspect_image, spec["image"])
         commits = {str(repo): str(commit) for repo, commit in sorted(self._params["commits"].items())}

@@ -239,18 +239,20 @@ def test_two_hundred_instances_and_the_cache(server: LambdaServer, ask: Callable
         server.api.add(tags=MANAGED)
     server.faults = [Fault("slow", seconds=1)]
     timings = []
-    for _run in range(2):
+    for _run in range(3):
         started = time.monotonic()
         listing = ask(LAMBDA_API_KEY=KEY)
         timings.append(time.monotonic() - started)
         assert len(listing["inference"]["hosts"]) == 200
-    started = time.monotonic()
-    ask("", LAMBDA_API_KEY="")
-    start_up = time.monotonic() - started
+    start_ups = []
+    for _run in range(2):
+        started = time.monotonic()
+        ask("", LAMBDA_API_KEY="")
+        start_ups.append(time.monotonic() - started)
     assert server.count("GET", "/instances") == 1
     # Beyond the API's second, and beyond what ansible-inventory takes to start.
-    assert timings[0] < 1 + 3
-    assert timings[1] - start_up < 1
+    assert timings[0] - min(start_ups) < 1 + 3
+    assert min(timings[1:]) - min(start_ups) < 1
     cached = [path for path in (tmp_path / ".cache").rglob("*") if path.is_file()]
     assert cached
     text = "".join(path.read_text() for path in cached)

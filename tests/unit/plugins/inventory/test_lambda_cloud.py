@@ -215,7 +215,7 @@ def test_an_api_that_fails_is_an_error_within_the_limit(
     server.faults = [fault]
     started = time.monotonic()
     listing = ask("api_timeout: 3", LAMBDA_API_KEY=KEY)
-    assert time.monotonic() - started < 6
+    assert time.monotonic() - started < 20  # with its start; without the limit it would go on for a minute
     assert listing.rc != 0
     assert words in " ".join(listing.stderr.split())
 
@@ -250,9 +250,9 @@ def test_two_hundred_instances_and_the_cache(server: LambdaServer, ask: Callable
         ask("", LAMBDA_API_KEY="")
         start_ups.append(time.monotonic() - started)
     assert server.count("GET", "/instances") == 1
-    # Beyond the API's second, and beyond what ansible-inventory takes to start.
-    assert timings[0] - min(start_ups) < 1 + 3
-    assert min(timings[1:]) - min(start_ups) < 1
+    # Held against what ansible-inventory takes to start, as machines differ; the API takes a second of its own.
+    assert timings[0] < 1 + 3 * min(start_ups)
+    assert min(timings[1:]) < 2 * min(start_ups)
     cached = [path for path in (tmp_path / ".cache").rglob("*") if path.is_file()]
     assert cached
     text = "".join(path.read_text() for path in cached)

@@ -298,11 +298,11 @@ def test_a_stalled_transfer_is_started_again(
     content = os.urandom(3 * STEP)
     (repo / LARGE).write_bytes(content)
     hub.faults.append(Fault("stall", LARGE, after=STEP + 5, times=1))
-    result = run(stall_timeout=2, xet=xet)
+    result = run(stall_timeout=6, xet=xet)
     assert (result.folder / LARGE).read_bytes() == content
     assert ranges(hub) == [None, f"bytes={STEP}-"]
     way = "Xet" if xet else "plain HTTP"
-    assert result["notes"] == [f"{way}: no byte came for 2 s after 1.0 MB; went on by {way}"]
+    assert result["notes"] == [f"{way}: no byte came for 6 s after 1.0 MB; went on by {way}"]
 
 
 def test_a_process_that_is_killed_is_started_again(arguments: dict[str, Any], hub: HubServer, repo: Path) -> None:
@@ -325,8 +325,8 @@ def test_a_process_that_is_killed_is_started_again(arguments: dict[str, Any], hu
 def test_a_hub_that_sends_nothing_any_more(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
     (repo / LARGE).write_bytes(os.urandom(3 * STEP))
     hub.faults += [Fault("stall", LARGE, after=STEP, times=1), Fault("stall", LARGE)]
-    message = run(stall_timeout=1, xet=False).message
-    assert "no byte came for 1 s, several times in a row, after 1.0 MB" in message
+    message = run(stall_timeout=3, xet=False).message
+    assert "no byte came for 3 s, several times in a row, after 1.0 MB" in message
     assert "is kept; run again" in message
     hub.faults.clear()
     assert run()["bytes_fetched"] < 2 * STEP + 20
@@ -402,7 +402,7 @@ def test_xet_that_fails_is_done_without(run: RunModule, hub: HubServer, repo: Pa
 def test_xet_that_hangs_is_done_without(run: RunModule, hub: HubServer, repo: Path, xet: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hub.xet_store = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        result = run(stall_timeout=1.5)
+        result = run(stall_timeout=3)
     assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
     assert [note.partition(";")[2] for note in result["notes"]] == [" went on by Xet", " went on by plain HTTP"]
 

@@ -10,15 +10,13 @@ import difflib
 import hashlib
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._hf_cache import CacheError, RepoCache
 from ._metrics import METRICS
 from ._scrub import scrub
-from ._vllm_args import ArgsError, render_args
+from ._vllm_args import ArgsError, option_values, render_args
 
 PASS = "pass"
 WARN = "warn"
@@ -33,6 +31,7 @@ SPREAD_MAX = 1.9
 # Goodput by the limit that a request must keep, and the metrics that have a figure only where the workload sets limits.
 GOODPUT_LIMITS = ("ttft_ms", "tpot_ms", "e2el_ms")
 GOODPUT_METRICS = ("goodput_rate", "request_goodput")
+_SUFFIXES = {"": 1, "k": 10**3, "K": 2**10, "m": 10**6, "M": 2**20}
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 _SECRET_OPTION = re.compile(r"--\S*(key|token|password|secret)", re.IGNORECASE)
@@ -111,8 +110,9 @@ class Engine(NamedTuple):
     @classmethod
     def of(cls, argv: Sequence[str]) -> Engine:
         """Return the settings of a server's command line."""
-        found = {name: re.findall(rf"--{name.replace('_', '[_-]')}[ =](\d+)", " ".join(argv)) for name in cls._fields}
-        return cls(**{name: int(values[-1]) for name, values in found.items() if values and int(values[-1])})
+        options = option_values(" ".join(argv).split())  # it may be one word of a shell's
+        found = {name: _integer(options.get(name.replace("_", "-"), "")) for name in cls._fields}
+        return cls(**{name: value for name, value in found.items() if value})
 
 
 ENGINE_DEFAULTS = Engine()
@@ -189,27 +189,6 @@ def client_argv(
     if problems:
         raise BenchmarkError(problems)
     return [*own, *further]
-
-
-def tokenizer_args(container: Mapping[str, Any], workload: Mapping[str, Any]) -> list[str]:
-    """Return what leads the client to the tokenizer of the served commit, where it would not find it by itself.
-
-    The client knows no revision and looks for the branch main, which a cache of one commit or tag does not have.
-    """
-    options = dict(re.findall(r"(--(?:model|revision|tokenizer))[ =](\S+)", " ".join(container["Args"])))
-    if "--tokenizer" in options or "tokenizer" in (workload.get("args") or {}) or "--revision" not in options:
-        return []
-    home = dict(entry.partition("=")[::2] for entry in container["Config"].get("Env") or []).get("HF_HOME")
-    for mount in container.get("Mounts") or []:
-        if mount["Destination"] == (home or "/root/.cache/huggingface"):
-            try:
-                cache = RepoCache(mount["Source"], options.get("--model", ""))
-            except CacheError:  # a folder, not a repository
-                return []
-            snapshot = cache.snapshot(options["--revision"])
-            if os.path.isdir(snapshot) and cache.pinned_commit("main") != options["--revision"]:
-                return ["--tokenizer", mount["Destination"] + snapshot[len(mount["Source"]) :]]
-    return []
 
 
 def without_secrets(argv: Sequence[str]) -> list[str]:
@@ -324,6 +303,12 @@ def _is_number(value: Any) -> bool:
 def _unknown_metric(name: str) -> str:
     near = difflib.get_close_matches(name, METRICS, n=1)
     return f"there is no metric {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".")
+
+
+def _integer(text: str) -> int:
+    """Return a number as vLLM's options take it, where 16k is 16000 and 16K is 16384, or 0 if it is none."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text)
+    return int(float(match[1]) * _SUFFIXES[match[2]]) if match else 0
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shlex
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import IO, Any, NamedTuple, cast
 
 from . import _benchmark_worker
 from ._benchmark import Run, without_secrets
 from ._docker_cli import WORKER_PROGRAM, worker_job
+from ._hf_cache import CacheError, RepoCache
+from ._vllm_args import option_values
 from ._vllm_watch import newest_lines, settled, stopped
 
 # The worker needs this long to end a client that does not want to end.
@@ -84,6 +87,27 @@ def identify(place: Place, base_url: str, key_file: str) -> dict[str, Any] | Non
             return next((event["server"] for event in events if event["event"] == "server"), None)
     except RunError:
         return None
+
+
+def tokenizer_args(container: Mapping[str, Any], workload: Mapping[str, Any]) -> list[str]:
+    """Return what leads the client to the tokenizer of the served commit, where it would not find it by itself.
+
+    The client knows no revision and looks for the branch main, which a cache of one commit or tag does not have.
+    """
+    options = option_values(" ".join(container["Args"]).split())
+    if "tokenizer" in options or "tokenizer" in (workload.get("args") or {}) or "revision" not in options:
+        return []
+    home = dict(entry.partition("=")[::2] for entry in container["Config"].get("Env") or []).get("HF_HOME")
+    for mount in container.get("Mounts") or []:
+        if mount["Destination"] == (home or "/root/.cache/huggingface"):
+            try:
+                cache = RepoCache(mount["Source"], options.get("model", ""))
+            except CacheError:  # a folder, not a repository
+                return []
+            snapshot = cache.snapshot(options["revision"])
+            if os.path.isdir(snapshot) and cache.pinned_commit("main") != options["revision"]:
+                return ["--tokenizer", mount["Destination"] + snapshot[len(mount["Source"]) :]]
+    return []
 
 
 def measure(load: Load, report: Callable[[str], None]) -> Measured:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Render a mapping of options as a vLLM command line."""
+"""Render a mapping of options as a vLLM command line, and read one."""
 
 from __future__ import annotations
 
@@ -31,6 +31,19 @@ def render_args(options: Mapping[str, Any]) -> list[str]:
     for key, value in options.items():
         argv.extend(_render_option(key, value))
     return argv
+
+
+def option_values(argv: Sequence[str]) -> dict[str, str]:
+    """Return the options of a command line by name, as in C(max-model-len): the first value where it is given last.
+
+    An option without a value has an empty one. vLLM takes underscores for dashes.
+    """
+    options: dict[str, str] = {}
+    for word, following in zip(argv, [*argv[1:], ""]):
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            options[name.replace("_", "-")] = value if equals else "" if following.startswith("--") else following
+    return options
 
 
 def _render_option(key: str, value: Any) -> list[str]:

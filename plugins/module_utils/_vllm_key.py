@@ -9,15 +9,14 @@ A host that has a key keeps it where none is given: a play from a shell without 
 
 from __future__ import annotations
 
-import calendar
 import os
 import secrets
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from ._hf_cache import write_text
+from ._timestamp import epoch
 
 
 def key_file(state_dir: str) -> str:
@@ -54,7 +53,7 @@ def key_is_new(params: Mapping[str, Any], container: Mapping[str, Any], keyed: b
     except OSError:
         return False
     # It may have been written by a run that did not get to the restart.
-    return written_at > _epoch(container["State"]["StartedAt"])
+    return written_at > (epoch(container["State"]["StartedAt"]) or 0)
 
 
 def write_key(params: Mapping[str, Any]) -> bool:
@@ -71,12 +70,3 @@ def write_key(params: Mapping[str, Any]) -> bool:
     finally:
         os.umask(mask)
     return True
-
-
-def _epoch(docker_time: str) -> float:
-    """Return the seconds of C(2026-11-25T16:41:00.123456789Z)."""
-    try:
-        whole, _dot, fraction = docker_time.rstrip("Z").partition(".")
-        return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{fraction or 0}")
-    except ValueError:
-        return 0.0

@@ -6,11 +6,10 @@
 
 from __future__ import annotations
 
-import calendar
 import re
-import time
 from typing import Any, NamedTuple
 
+from ._timestamp import epoch
 from ._vllm_log import parse
 
 
@@ -85,7 +84,7 @@ class Start:
 
     def feed(self, raw: str) -> None:
         """Take note of a line with its time stamp."""
-        at = seconds_of(raw)
+        at = epoch(raw)
         for line in parse([raw]):
             self._take(line.text, at)
 
@@ -176,11 +175,3 @@ class Start:
     def _loaded(self, seconds: str) -> str:
         shards = self.weights.get("shards") if self._now == "weights" else None
         return f"{shards} shards in {seconds} s" if shards else f"{seconds} s"
-
-
-def seconds_of(stamp: str) -> float | None:
-    """Return a time as the engine writes it (2026-11-25T16:31:23.402960059Z) in seconds since 1970."""
-    match = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?Z", stamp)
-    if not match:
-        return None
-    return calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S")) + float(match[2] or 0)

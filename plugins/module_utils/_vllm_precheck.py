@@ -18,6 +18,7 @@ from typing import Any
 
 from ._hf_cache import COMMIT, RepoCache
 from ._hf_verify import Memory
+from ._vllm_args import option_values
 
 GIB = 1024**3
 LOOPBACK = ("127.0.0.1", "::1", "[::1]")
@@ -46,15 +47,15 @@ def open_endpoint(address: str, has_key: bool) -> list[str]:
 
 def remote_code(args: Sequence[str]) -> list[str]:
     """Code that comes with a model is only run at a commit."""
-    if "--trust-remote-code" not in args:
+    options, named = option_values(args), repositories(args)
+    if "trust-remote-code" not in options:
         return []
-    options, named = _values(args), repositories(args)
-    model, draft = options.get("--model", ""), _json(options.get("--speculative-config"))
+    model, draft = options.get("model", ""), _draft(options)
     unpinned = []
     if model in named:
-        unpinned += [f"--{name}" for name in ("revision", "code-revision") if not _is_commit(options.get(f"--{name}"))]
-    tokenizer = options.get("--tokenizer", "")
-    if tokenizer in named and tokenizer != model and not _is_commit(options.get("--tokenizer-revision")):
+        unpinned += [f"--{name}" for name in ("revision", "code-revision") if not _is_commit(options.get(name))]
+    tokenizer = options.get("tokenizer", "")
+    if tokenizer in named and tokenizer != model and not _is_commit(options.get("tokenizer-revision")):
         unpinned.append("--tokenizer-revision")
     if draft.get("model") in named and not _is_commit(draft.get("revision")):
         unpinned.append("revision in --speculative-config")
@@ -69,9 +70,9 @@ def remote_code(args: Sequence[str]) -> list[str]:
 
 def repositories(args: Sequence[str]) -> list[str]:
     """Return the repositories that a command line names. Folders of this host are left out."""
-    options = _values(args)
-    draft = str(_json(options.get("--speculative-config")).get("model", ""))
-    named = dict.fromkeys([options.get("--model", ""), draft, options.get("--tokenizer", "")])
+    options = option_values(args)
+    draft = str(_draft(options).get("model", ""))
+    named = dict.fromkeys([options.get("model", ""), draft, options.get("tokenizer", "")])
     return [name for name in named if name and not name.startswith(("/", "."))]
 
 
@@ -160,22 +161,16 @@ def _walk(folder: str) -> list[str]:
     )
 
 
-def _values(args: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for word, following in zip(args, [*args[1:], ""]):
-        if word.startswith("--"):
-            name, equals, value = word.partition("=")
-            found[name] = value if equals else following
-    return found
-
-
 def _is_commit(value: Any) -> bool:
     return re.fullmatch(COMMIT, str(value or "")) is not None
 
 
-def _json(text: str | None) -> dict[str, Any]:
+def _draft(options: Mapping[str, str]) -> dict[str, Any]:
+    """Return the settings of speculative decoding, which are one value of JSON or options with dots."""
+    name = "speculative-config"
     try:
-        found = json.loads(text or "{}")
+        found = json.loads(options.get(name) or "{}")
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = None
+    single = {key[len(name) + 1 :]: value for key, value in options.items() if key.startswith(f"{name}.")}
+    return {**(found if isinstance(found, dict) else {}), **single}

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from ._gpu_request import REQUESTS
 from ._scrub import scrub
+from ._vllm_args import option_values
 
 LABEL = "hgx.inference.release"
 # On the container of a release that is only tried: the name of the variant.
@@ -137,11 +138,10 @@ def server_args(command: Sequence[str]) -> list[str]:
 
 def endpoint(ports: Sequence[str], command: Sequence[str]) -> dict[str, str]:
     """Return where the server is reached on the host, and under which name: C({base_url, served_model_name})."""
-    args = server_args(command)
-    options = dict(zip(args, args[1:]))
+    options = option_values(command)
     address, port, _inside = (ports[0] if ports else "127.0.0.1:0:0").rsplit(":", 2)
     host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)
-    name = options.get("--served-model-name") or options.get("--model", "")
+    name = options.get("served-model-name") or options.get("model", "")
     return {"base_url": f"http://{host}:{port}", "served_model_name": name}
 
 

@@ -6,23 +6,14 @@
 
 from __future__ import annotations
 
-import calendar
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._hf_cache import human_duration
+from ._timestamp import epoch
 from ._vllm_release import Plan, reasons
 
 _WIDTH = 12
-
-
-def epoch(text: str) -> float | None:
-    """Return the seconds of V(2026-11-25T16:41:00.123456789Z), or None where that is no such time."""
-    try:
-        return float(calendar.timegm(time.strptime(text[:19], "%Y-%m-%dT%H:%M:%S")))
-    except ValueError:
-        return None
 
 
 def age(text: str, now: float) -> str:

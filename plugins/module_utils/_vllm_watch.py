@@ -21,8 +21,9 @@ from typing import IO, Any, cast
 from ._docker_cli import DockerError, inspect_container, run_docker
 from ._safetensors import damage
 from ._scrub import scrub
+from ._timestamp import epoch
 from ._vllm_failures import Diagnosis, diagnose, failure_text
-from ._vllm_phases import HUNG_FIX, Start, seconds_of
+from ._vllm_phases import HUNG_FIX, Start
 
 LOG_LINES = 4000
 # The engine may take this long to notice that a container has ended, and its log to be complete.
@@ -42,7 +43,7 @@ class LogFollower:
 
     def __init__(self, container: str, since: str) -> None:
         self.ended = threading.Event()
-        self.start = Start(seconds_of(since) or time.time())
+        self.start = Start(epoch(since) or time.time())
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         self._lock = threading.Lock()
         self._process = _logs(container, since, ["--follow", "--tail", str(LOG_LINES)])
@@ -71,7 +72,7 @@ class LogFollower:
 
 def read_start(container: str, since: str) -> Start:
     """Return how the container's newest start went, from the beginning of its log, however long ago that was."""
-    start = Start(seconds_of(since) or time.time())
+    start = Start(epoch(since) or time.time())
     process = _logs(container, since, [])
     watchdog = threading.Timer(10, process.kill)
     watchdog.start()
@@ -154,7 +155,7 @@ def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
         known = diagnose(state["Error"].splitlines())
         if known is not None:
             return known
-    killed = _kernel_kills(str(details.get("Id", "")), seconds_of(str(state.get("StartedAt", ""))))
+    killed = _kernel_kills(str(details.get("Id", "")), epoch(str(state.get("StartedAt", ""))))
     if not killed and state.get("OOMKilled"):
         killed = ["Memory cgroup out of memory (as the engine knows)"]
     known = diagnose(killed)

@@ -372,7 +372,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _benchmark as benchmark
 from ..module_utils import _benchmark_metrics as measured
 from ..module_utils import _benchmark_store as store
-from ..module_utils._benchmark_run import Load, LoadError, Measured, Place, RunError, identify, measure
+from ..module_utils._benchmark_run import Load, LoadError, Measured, Place, RunError, identify, measure, tokenizer_args
 from ..module_utils._benchmark_summary import describe, failure, hints, repeated, summary
 from ..module_utils._benchmark_validity import validity_checks
 from ..module_utils._docker_cli import DockerError, inspect_container
@@ -478,7 +478,7 @@ class SmokeBenchmark:
         if not os.access(self._params["results_dir"], os.W_OK):
             raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
         self._engine = _engine(container)
-        tokenizer = benchmark.tokenizer_args(container, self._workload) if container else []
+        tokenizer = tokenizer_args(container, self._workload) if container else []
         started_at = _now()
         seed = self._workload["seed"]
         first_seed = int(started_at.timestamp()) if seed is None else seed

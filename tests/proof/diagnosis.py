@@ -34,9 +34,9 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "collections"))
 
+from ansible_collections.hgx.inference.plugins.module_utils._timestamp import epoch
 from ansible_collections.hgx.inference.plugins.module_utils._vllm_args import render_args
 from ansible_collections.hgx.inference.plugins.module_utils._vllm_failures import SIGNATURES
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_phases import seconds_of
 from ansible_collections.hgx.inference.plugins.module_utils._vllm_server import DOOMED
 
 ROOT = Path(__file__).parents[2]
@@ -239,7 +239,7 @@ def ended_at() -> float:
     done = docker("logs", "--timestamps", CONTAINER)
     said = (line for line in (done.stderr + done.stdout).splitlines() if DOOMED.search(line))
     stamps = [*([] if state["Running"] else [state["FinishedAt"]]), *said]
-    return min((seconds_of(stamp) or 0.0 for stamp in stamps), default=0.0)
+    return min((epoch(stamp) or 0.0 for stamp in stamps), default=0.0)
 
 
 def provoke(fault: Fault, models: Path, cache: Path) -> tuple[str, float, str]:

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils import _benchmark as benchmark
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark import BenchmarkError, Check
-from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import RepoCache
 from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import PUBLISHED, WORKLOAD
 
 
@@ -47,23 +45,6 @@ class TestClientArgv:
             "save-detailed",
             "disable-tqdm",
         ]
-
-    def test_the_tokenizer_is_that_of_the_served_commit(self, tmp_path: Path) -> None:
-        cache = RepoCache(str(tmp_path), "org/name")
-        Path(cache.snapshot("c" * 40)).mkdir(parents=True)
-        container: dict[str, Any] = {
-            "Args": ["-c", "exec", "vllm", "serve", "--model", "org/name", "--revision", "c" * 40],
-            "Config": {"Env": ["A=b"]},
-            "Mounts": [{"Source": str(tmp_path), "Destination": "/root/.cache/huggingface"}],
-        }
-        folder = f"/root/.cache/huggingface/hub/models--org--name/snapshots/{'c' * 40}"
-        assert benchmark.tokenizer_args(container, WORKLOAD) == ["--tokenizer", folder]
-        assert benchmark.tokenizer_args(container, {**WORKLOAD, "args": {"tokenizer": "/own"}}) == []
-        cache.pin("main", "c" * 40)  # which the client finds by itself
-        assert benchmark.tokenizer_args(container, WORKLOAD) == []
-        cache.pin("main", "d" * 40)
-        assert benchmark.tokenizer_args(container, WORKLOAD) == ["--tokenizer", folder]
-        assert benchmark.tokenizer_args({**container, "Mounts": []}, WORKLOAD) == []
 
     def test_every_run_has_its_seed(self) -> None:
         def seed(workload: dict[str, Any], chosen: int | None = None) -> str:

@@ -331,9 +331,11 @@ class TestEngine:
         [
             (["vllm", "serve", "m"], Engine()),
             (["serve", "--stream-interval", "10", "--max-num-batched-tokens=2048"], Engine(10, 2048)),
+            (["serve", "--max-num-batched-tokens", "auto"], Engine()),
+            (["serve", "--max-num-batched-tokens", "16K"], Engine(max_num_batched_tokens=16384)),
             (["serve", "--stream_interval=4", "--stream-interval", "5"], Engine(5)),
             (["-c", "vllm serve m --stream-interval 20"], Engine(20)),
-            (["serve", "--stream-interval", "0", "--max-num-batched-tokens", "16k"], Engine(1, 16)),
+            (["serve", "--stream-interval", "0", "--max-num-batched-tokens", "16k"], Engine(1, 16000)),
         ],
     )
     def test_what_a_command_line_says(self, argv: list[str], engine: Engine) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rendering of options as a command line."""
+"""Options as a command line, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_args import ArgsError, render_args
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_args import ArgsError, option_values, render_args
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,20 @@ def test_rendering(options: dict[str, Any], argv: list[str]) -> None:
 def test_refusals(options: dict[str, Any], reason: str) -> None:
     with pytest.raises(ArgsError, match=reason):
         render_args(options)
+
+
+@pytest.mark.parametrize(
+    ("argv", "options"),
+    [
+        (["vllm", "serve", "--model", "org/name", "--port=80"], {"model": "org/name", "port": "80"}),
+        (["--served_model_name", "one", "two"], {"served-model-name": "one"}),
+        (
+            ["--enforce-eager", "--seed", "-1", "--language-model-only"],
+            {"enforce-eager": "", "seed": "-1", "language-model-only": ""},
+        ),
+        (["--seed", "1", "--seed=2"], {"seed": "2"}),
+        (["--speculative-config", '{"model": "a b"}'], {"speculative-config": '{"model": "a b"}'}),
+    ],
+)
+def test_values(argv: list[str], options: dict[str, str]) -> None:
+    assert option_values(argv) == options

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_phases import Start, seconds_of
+from ansible_collections.hgx.inference.plugins.module_utils._timestamp import epoch
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_phases import Start
 
 LOGS = Path(__file__).parents[2] / "fixtures" / "vllm-logs"
 
 
 def start_of(name: str, began_at: str) -> tuple[Start, list[str]]:
     """Return a start and what was to be read of it, line by line."""
-    start = Start(seconds_of(began_at) or 0.0)
+    start = Start(epoch(began_at) or 0.0)
     words = []
     for line in (LOGS / f"{name}.log").read_bytes().decode().split("\n"):
         start.feed(line)
@@ -68,7 +69,7 @@ def test_a_start_with_gpus() -> None:
 
 
 def test_a_recorded_start_on_a_gpu() -> None:
-    start = Start(seconds_of("2026-11-28T05:48:50Z") or 0.0)
+    start = Start(epoch("2026-11-28T05:48:50Z") or 0.0)
     stamp, words = "2026-11-28T05:49:00Z", []
     for line in (LOGS / "gpu/none--serving.log").read_text().split("\n"):
         own = re.search(r" 11-28 (\d\d:\d\d:\d\d) ", line)

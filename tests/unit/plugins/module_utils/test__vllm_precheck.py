@@ -45,12 +45,15 @@ def test_an_open_endpoint(address: str, key: bool, refused: bool) -> None:
         (PINNED, None),
         (["--model", "/srv/model", "--trust-remote-code"], None),
         (["--model", "org/name", "--trust-remote-code"], "--revision, --code-revision is none"),
+        (["--model", "org/name", "--trust_remote_code"], "--revision, --code-revision is none"),
         ([*PINNED[:4], "main", *PINNED[5:]], "--revision is none"),
         ([*PINNED, "--tokenizer", "org/other"], "--tokenizer-revision is none"),
         ([*PINNED, "--tokenizer", "org/other", "--tokenizer-revision", COMMIT], None),
         ([*PINNED, "--tokenizer", "org/name"], None),
         ([*PINNED, "--speculative-config", '{"model": "org/draft"}'], "revision in --speculative-config is none"),
         ([*PINNED, "--speculative-config", json.dumps({"model": "org/draft", "revision": COMMIT})], None),
+        ([*PINNED, "--speculative-config.model", "org/draft"], "revision in --speculative-config is none"),
+        ([*PINNED, "--speculative_config.model", "org/draft", "--speculative-config.revision", COMMIT], None),
     ],
 )
 def test_remote_code_is_run_at_a_commit_only(args: list[str], words: str | None) -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils import _vllm_status as status
+from ansible_collections.hgx.inference.plugins.module_utils._timestamp import epoch
 from ansible_collections.hgx.inference.plugins.module_utils._vllm_release import Plan
 
-NOW = float(status.epoch("2026-11-25T18:00:00Z") or 0)
+NOW = float(epoch("2026-11-25T18:00:00Z") or 0)
 SERVING: dict[str, Any] = {
     "container": "vllm",
     "problem": "",

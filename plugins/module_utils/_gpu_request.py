@@ -15,6 +15,7 @@ REQUESTS = {"runtime": ["--gpus", "all"], "cdi": ["--device", "nvidia.com/gpu=al
 
 _LONGEST_LINE = 400
 _GPU = re.compile(r"^GPU \d+: (.*?)(?: \(UUID: .*\))?$", re.MULTILINE)
+_SEE_HELP = re.compile(r"(Run|See) 'docker run --help'")
 _WRITE_SPEC = "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml."
 _DRIVER = "The role hgx.inference.nvidia_driver says more, and so does nvidia-smi on the host."
 
@@ -57,17 +58,17 @@ def diagnose(trial: Trial) -> Problem | None:
         match = re.search(pattern, trial.output, re.IGNORECASE)
         if match:
             return explain(trial, _line(trial.output, match.start()))
-    lines = trial.output.strip().splitlines() or ["(it said nothing)"]
     return Problem(
         f"The container failed with code {trial.rc} for a reason that is not known here",
-        _shorten(lines[-1]),
+        last_line(trial.output),
         "Try it by hand: docker run --rm " + " ".join(REQUESTS[trial.request]) + " --entrypoint nvidia-smi IMAGE -L.",
     )
 
 
 def last_line(output: str) -> str:
-    """Return the last line that says something."""
-    return _shorten((output.strip().splitlines() or ["(it said nothing)"])[-1])
+    """Return the last line that says something. Docker's command ends with where its help is."""
+    lines = [line for line in output.splitlines() if line.strip() and not _SEE_HELP.match(line)]
+    return _shorten((lines or ["(it said nothing)"])[-1])
 
 
 def _count(trial: Trial) -> Problem | None:
@@ -140,7 +141,12 @@ def _fixed(cause: str, fix: str, remedy: str = "") -> Callable[[Trial, str], Pro
 
 # What engine, runtimes and toolkit say, the most specific first.
 _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
-    (r"could not select device driver", _no_device_driver),
+    (
+        # An engine from 29 on that found no hook when it started takes --gpus for a request of AMD's.
+        r"could not select device driver|failed to discover GPU vendor from CDI|AMD CDI spec not found"
+        r"|CDI specs for required vendor amd\.com not found",
+        _no_device_driver,
+    ),
     # An engine before 25 takes the name for a path.
     (r'error gathering device information while adding custom device "nvidia\.com/', _no_cdi),
     (

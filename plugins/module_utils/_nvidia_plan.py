@@ -188,8 +188,7 @@ def _mend(defect: _Defect, load_error: str, nouveau: bool) -> Plan:
             "refuse",
             f"{defect.what} Secure Boot refuses it, because no enrolled key has signed it: {load_error}",
             "Switch Secure Boot off in the firmware, or enrol the key of DKMS ('mokutil --import "
-            "/var/lib/shim-signed/mok/MOK.der', then reboot at the console), or install signed modules "
-            "(nvidia_driver_packages: linux-modules-nvidia-...).",
+            "/var/lib/shim-signed/mok/MOK.der', then reboot at the console).",
         )
     if defect.kind == "unloaded":
         return Plan("refuse", f"{defect.what} {load_error}", "See 'dmesg | grep -e NVRM -e nvidia'.")

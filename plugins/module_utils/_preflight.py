@@ -20,6 +20,7 @@ from ._nvidia_smi import SLOWDOWNS
 PLATFORMS = {"ubuntu": ("24.04",), "debian": ("12", "13")}
 ARCHITECTURES = ("x86_64",)
 CLOCK_SKEW_LIMIT_S = 30
+FABRIC_JOINS_S = 600  # after a boot
 # File systems on which the engine's storage is unusable, slow beyond use, or gone after a reboot.
 BAD_DATA_ROOTS = ("nfs", "nfs4", "cifs", "fuse.sshfs", "tmpfs", "overlay")
 GB = 10**9
@@ -84,6 +85,7 @@ class Host:
     shm_bytes: int
     port_holder: str | None
     skew_s: float | None
+    uptime_s: float
     unreachable: dict[str, str] = field(default_factory=dict)
     reached: tuple[str, ...] = ()
     source_conflicts: tuple[str, ...] = ()
@@ -265,7 +267,7 @@ def _gpu_clocks(needs: Needs, host: Host) -> Finding | None:
     slow += [
         f"GPU {gpu['index']}: limited to {gpu['power']['limit_w']:.0f} of {gpu['power']['default_limit_w']:.0f} W"
         for gpu in host.nvidia["gpus"]
-        if (gpu["power"]["limit_w"] or 0) < (gpu["power"]["default_limit_w"] or 0)
+        if gpu["power"]["limit_w"] is not None and gpu["power"]["limit_w"] < (gpu["power"]["default_limit_w"] or 0)
     ]
     return Finding(
         not slow,
@@ -283,7 +285,8 @@ def _persistence(needs: Needs, host: Host) -> Finding | None:
         not off,
         "persistence mode on",
         f"off on GPU {', '.join(off)}" if off else "on",
-        "Run 'systemctl enable --now nvidia-persistenced': without it every start initialises all GPUs anew.",
+        "Run 'nvidia-smi -pm 1', or set nvidia_driver_mode: install, which keeps it so over reboots: without it every"
+        " start initialises all GPUs anew.",
     )
 
 
@@ -295,11 +298,16 @@ def _fabric(needs: Needs, host: Host) -> Finding | None:
     if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in host.nvidia["gpus"]):
         return None
     verdict = judge_fabric(host.nvidia, required=needs.fabric)
+    # After a boot they take some minutes to join, and the role nvidia_driver waits for that.
+    joining = verdict.state == "waiting" and host.uptime_s < FABRIC_JOINS_S
+    joining = joining and all(gpu["fabric"]["state"] for gpu in host.nvidia["gpus"])
     return Finding(
-        verdict.state == "complete",
+        verdict.state == "complete" or joining,
         "every GPU joined to the NVLink fabric: Completed, Success",
-        verdict.reason,
-        verdict.fix,
+        f"{verdict.reason} The host has booted {host.uptime_s:.0f} s ago: they may still join."
+        if joining
+        else verdict.reason,
+        "" if joining else verdict.fix,
     )
 
 

@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
 import platform
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.error
@@ -34,6 +36,8 @@ GPU_TIMEOUT_S = 30.0
 URL_TIMEOUT_S = 5.0
 # For all addresses together, as the time limit of a request does not cover the resolution of its name.
 REACH_TIMEOUT_S = 8.0
+_CONTAINERD_ROOT = "/var/lib/containerd"
+_REGISTRY_PATH = "/v2/"
 _APT_LISTS = "/var/lib/apt/lists"
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # File systems that can be recommended for weights and images. A network's may hang when it is asked for its free space.
@@ -62,6 +66,8 @@ class Engine:
     root: str
     own_container: dict[str, Any] | None
     image_present: bool | None
+    mirrors: tuple[str, ...] = ()  # of Docker Hub
+    has_proxy: bool = False  # of its own
 
 
 def look(needs: Needs, places: Places) -> Host:
@@ -98,6 +104,7 @@ def look(needs: Needs, places: Places) -> Host:
         shm_bytes=_free_bytes("/dev/shm"),
         port_holder=port_holder(needs.bind_address, needs.port, engine.own_container),
         skew_s=skew_s,
+        uptime_s=float(_read("/proc/uptime").partition(" ")[0] or 0),
         reached=reached,
         unreachable=unreachable,
         source_conflicts=_source_conflicts(),
@@ -116,14 +123,23 @@ def _engine(places: Places) -> Engine:
         info = run_docker(["info", "--format", "{{json .}}"], timeout_s=PROGRAM_TIMEOUT_S)
         if info.rc != 0:
             return Engine(False, root, None, None)
-        root = places.docker_data_root or json.loads(info.stdout).get("DockerRootDir") or root
+        settings = json.loads(info.stdout)
+        root_now = settings.get("DockerRootDir") or root
+        root = places.docker_data_root or root_now
+        # The default of new engines from 29 on, whatever their data-root is.
+        if ["driver-type", "io.containerd.snapshotter.v1"] in (settings.get("DriverStatus") or []):
+            root = root_now = _CONTAINERD_ROOT
         container = run_docker(["container", "inspect", places.container], timeout_s=PROGRAM_TIMEOUT_S)
         image = run_docker(["image", "inspect", "--format", "present", places.image], timeout_s=PROGRAM_TIMEOUT_S)
     except (DockerError, ValueError):
         return Engine(False, root, None, None)
     details = json.loads(container.stdout)[0] if container.rc == 0 else None
     running = details if details and details["State"]["Running"] else None
-    return Engine(True, root, running, image.rc == 0)
+    # What lies in the folder of now has to be pulled again once the engine has another one.
+    moves = os.path.realpath(root) != os.path.realpath(root_now)
+    mirrors = tuple((settings.get("RegistryConfig") or {}).get("Mirrors") or ())
+    has_proxy = bool(settings.get("HttpProxy") or settings.get("HttpsProxy"))
+    return Engine(True, root, running, image.rc == 0 and not moves, mirrors, has_proxy)
 
 
 def _own_pids(nvidia: dict[str, Any], container: dict[str, Any] | None) -> frozenset[int]:
@@ -241,6 +257,8 @@ def port_holder(address: str, port: int, container: dict[str, Any] | None) -> st
             probe.bind((address, port))
             return None
         except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                return f"nobody, but the address cannot be had: {exc.strerror}. Is it one of this host?"
             return _container_with_port(port) or _listener(port) or str(exc)
 
 
@@ -277,8 +295,9 @@ def _wanted_urls(needs: Needs, places: Places, engine: Engine, weights_missing: 
     urls = []
     if places.models and weights_missing != 0:
         urls.append(places.hub)
-    if places.image and not engine.image_present:
-        urls.append(registry_url(places.image))
+    # What an engine reaches through a proxy of its own cannot be tried from here.
+    if places.image and not engine.image_present and not engine.has_proxy:
+        urls.append(registry_url(places.image, engine.mirrors))
     installs_docker = not engine.answers
     installs_driver = bool(needs.gpu_count) and needs.install_driver
     installs_toolkit = bool(needs.gpu_count) and run(["nvidia-ctk", "--version"], PROGRAM_TIMEOUT_S).missing
@@ -292,13 +311,15 @@ def _wanted_urls(needs: Needs, places: Places, engine: Engine, weights_missing: 
     return [url for url in dict.fromkeys(urls) if url.startswith(("http://", "https://"))]
 
 
-def registry_url(image: str) -> str:
-    """Return the address at which the registry of an image answers."""
+def registry_url(image: str, mirrors: tuple[str, ...] = ()) -> str:
+    """Return the address at which the registry of an image answers, or the first mirror of Docker Hub."""
     first, slash, _rest = image.partition("/")
     named = bool(slash) and ("." in first or ":" in first or first == "localhost")
     # As Docker does: a registry on the host itself needs no TLS.
     scheme = "http" if named and first.startswith(("localhost", "127.")) else "https"
-    return f"{scheme}://{first if named else 'registry-1.docker.io'}/v2/"
+    if not named and mirrors:
+        return mirrors[0].rstrip("/") + _REGISTRY_PATH
+    return f"{scheme}://{first if named else 'registry-1.docker.io'}{_REGISTRY_PATH}"
 
 
 def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
@@ -324,7 +345,10 @@ def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
 
 
 def _unreachable(url: str) -> str | None:
-    """Return why nothing answers at C(url). A refusal such as 401 or 404 is an answer; a server's error is none."""
+    """Return why nothing answers at C(url). A refusal such as 401 or 404 is an answer; a server's error is none.
+
+    Whether a registry is trusted, or needs no TLS, is said in the engine's settings.
+    """
     try:
         request = urllib.request.Request(url, method="HEAD")
         # An opener of its own knows the proxies of the environment, as the download will.
@@ -333,6 +357,8 @@ def _unreachable(url: str) -> str | None:
     except urllib.error.HTTPError as exc:
         return f"status {exc.code}" if exc.code >= 500 else None
     except urllib.error.URLError as exc:
+        if isinstance(exc.reason, ssl.SSLError) and url.endswith(_REGISTRY_PATH):
+            return None
         return str(exc.reason)
     except (OSError, ValueError) as exc:
         return str(exc)

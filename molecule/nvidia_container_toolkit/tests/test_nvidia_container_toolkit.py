@@ -121,7 +121,7 @@ def test_nothing_was_touched_under_a_running_container(host: Host, name: str) ->
 
 def test_a_bad_key_leaves_apt_as_it_was(host: Host, name: str) -> None:
     only(name, "badkey")
-    # The right key came after it.
+    # The right key came after it, and was put back when the wrong one was tried again.
     assert host.check_output("sha256sum </etc/apt/keyrings/nvidia-container-toolkit.asc") == host.check_output(
         "sha256sum </srv/nvidia-stubs/key.asc"
     )

@@ -16,6 +16,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._gpu_request import 
 
 EIGHT = "".join(f"GPU {index}: NVIDIA B200 (UUID: GPU-{index:08x}-0000-0000-0000-000000000000)\n" for index in range(8))
 DAEMON = "docker: Error response from daemon: "
+HELP = "\nRun 'docker run --help' for more information\n"
 SHIM = f"{DAEMON}failed to create task for container: failed to create shim task: OCI runtime create failed: "
 RUNC = f"{SHIM}runc create failed: unable to start container process: "
 HOOK = f"{RUNC}error during container init: error running prestart hook #0: exit status 1, stdout: , stderr: "
@@ -62,6 +63,32 @@ def test_all_gpus() -> None:
             "systemctl restart docker",
             "restart",
             id="engine not restarted",
+        ),
+        pytest.param(
+            Trial(
+                "runtime", 125, f"{DAEMON}failed to discover GPU vendor from CDI: no known GPU vendor found\n{HELP}", 8
+            ),
+            "The engine was started before the NVIDIA container toolkit was installed",
+            "failed to discover GPU vendor from CDI: no known GPU vendor found",
+            "systemctl restart docker",
+            "restart",
+            id="engine 29 not restarted",
+        ),
+        pytest.param(
+            Trial("runtime", 125, f"{DAEMON}AMD CDI spec not found\n{HELP}", 8),
+            "The engine was started before the NVIDIA container toolkit was installed",
+            "AMD CDI spec not found",
+            "systemctl restart docker",
+            "restart",
+            id="engine 29 not restarted, with a specification of the GPUs",
+        ),
+        pytest.param(
+            Trial("runtime", 125, f"{DAEMON}something new.\n{HELP}", 8),
+            "for a reason that is not known here",
+            "something new.",
+            "Try it by hand",
+            "",
+            id="unknown",
         ),
         pytest.param(
             Trial("cdi", 125, f'{DAEMON}could not select device driver "cdi" with capabilities: [].\n', 8),

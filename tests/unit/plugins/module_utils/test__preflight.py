@@ -78,6 +78,7 @@ HEALTHY = Host(
     shm_bytes=1400 * GIB,
     port_holder=None,
     skew_s=0.4,
+    uptime_s=90_000.0,
     reached=("https://huggingface.co", "https://registry-1.docker.io/v2/"),
 )
 GUEST = {"gpus": ["a"] * 8, "nvswitch": "none"}  # whose switches belong to the host of the virtual machine
@@ -167,7 +168,7 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "limited to 500 of 700 W",
         "nvidia-smi -pl",
     ),
-    ("persistence", NEEDS, {"nvidia": nvidia({"persistence_mode": "Disabled"})}, "off on GPU 7", "nvidia-persistenced"),
+    ("persistence", NEEDS, {"nvidia": nvidia({"persistence_mode": "Disabled"})}, "off on GPU 7", "nvidia-smi -pm 1"),
     (
         "fabric",
         NEEDS,
@@ -178,7 +179,10 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
     (
         "fabric",
         NEEDS,
-        {"nvidia": nvidia({"fabric__state": "N/A", "fabric__status": "N/A"}, hardware=GUEST, fabric_manager=NONE)},
+        {
+            "nvidia": nvidia({"fabric__state": "N/A", "fabric__status": "N/A"}, hardware=GUEST, fabric_manager=NONE),
+            "uptime_s": 90.0,  # it is not about to join
+        },
         "1 of 8 GPUs have not joined the NVLink fabric (N/A).",
         "belong to the host of this virtual machine",
     ),
@@ -266,6 +270,8 @@ def test_every_check_can_fail() -> None:
         (INSTALL, {"nvidia": nvidia(driver_version="570.124.06", loaded_module={"version": "1.2", "open": True})}),
         (INSTALL, {"nvidia": nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"})}),
         (NEEDS, {"nvidia": nvidia(hardware=GUEST, fabric_manager=NONE)}),
+        (NEEDS, {"nvidia": nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"}), "uptime_s": 90.0}),
+        (NEEDS, {"nvidia": nvidia({"gpu_power_readings__current_power_limit": "N/A"})}),
         # Our own server.
         (NEEDS, {"nvidia": busy(4711), "own_pids": frozenset({4711})}),
         # Everything is there already, on a disk with little room left.

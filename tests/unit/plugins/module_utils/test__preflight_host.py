@@ -15,10 +15,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils import _preflight_host
+from ansible_collections.hgx.inference.plugins.module_utils._docker_cli import Completed
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia_host import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import Needs
 from ansible_collections.hgx.inference.plugins.module_utils._preflight_host import Engine, Places
@@ -63,10 +65,10 @@ def test_a_free_port() -> None:
     assert _preflight_host.port_holder("127.0.0.1", port, None) is None
 
 
-def test_an_address_that_this_machine_does_not_have() -> None:
-    holder = _preflight_host.port_holder("192.0.2.1", 18001, None)
-    assert holder is not None
-    assert "assign" in holder
+def test_an_address_that_this_machine_does_not_have(listener: int) -> None:
+    """Whoever listens at this port of another address has nothing to do with it."""
+    holder = _preflight_host.port_holder("192.0.2.1", listener, None)
+    assert holder == "nobody, but the address cannot be had: Cannot assign requested address. Is it one of this host?"
 
 
 def cached(home: Path, blob_bytes: int, record: bool) -> Needs:
@@ -119,6 +121,43 @@ def test_registry(image: str, url: str) -> None:
     assert _preflight_host.registry_url(image) == url
 
 
+def test_docker_hubs_mirror() -> None:
+    mirrors = ("https://mirror.example/", "https://other.example/")
+    assert _preflight_host.registry_url("ubuntu", mirrors) == "https://mirror.example/v2/"
+    assert _preflight_host.registry_url("ghcr.example/a", mirrors) == "https://ghcr.example/v2/"
+
+
+@pytest.mark.parametrize(
+    ("settings", "data_root", "root", "present"),
+    [
+        ({}, "", "/var/lib/docker", True),
+        ({"DockerRootDir": "/data"}, "/data", "/data", True),
+        ({}, "/data", "/data", False),  # it is about to move, and the image stays behind
+        ({"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}, "/data", "/var/lib/containerd", True),
+    ],
+)
+def test_where_images_are(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], data_root: str, root: str, present: bool
+) -> None:
+    info = {"DockerRootDir": "/var/lib/docker", **settings}
+    answers = {"info": Completed(0, json.dumps(info), ""), "image": Completed(0, "present", "")}
+    missing = Completed(1, "", "no such container")
+    monkeypatch.setattr(_preflight_host, "run_docker", lambda args, **_more: answers.get(args[0], missing))
+    engine = _preflight_host._engine(Places(image="i", docker_data_root=data_root))
+    assert (engine.root, engine.image_present) == (root, present)
+
+
+def test_an_engine_with_a_proxy_and_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = {"RegistryConfig": {"Mirrors": ["https://mirror.example/"]}, "HttpsProxy": "http://proxy.example"}
+    answers = {"info": Completed(0, json.dumps(info), "")}
+    missing = Completed(1, "", "no such image")
+    monkeypatch.setattr(_preflight_host, "run_docker", lambda args, **_more: answers.get(args[0], missing))
+    engine = _preflight_host._engine(PLACES)
+    assert _preflight_host._wanted_urls(Needs(), PLACES, engine, 0) == []
+    without = replace(engine, has_proxy=False)
+    assert _preflight_host._wanted_urls(Needs(), PLACES, without, 0) == ["https://mirror.example/v2/"]
+
+
 class Answers(http.server.BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.send_response(int(self.path.strip("/")))
@@ -149,6 +188,17 @@ def test_reachability(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "refused" in unreachable[nobody].lower()
     assert "unknown url type" in unreachable["nonsense://x"]
     assert _preflight_host._reach([]) == ((), {})
+
+
+def test_a_registry_without_tls_answers() -> None:
+    """The engine's settings say whether that is wanted; of the hub it is a fault."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"https://127.0.0.1:{server.server_address[1]}"
+        reached, unreachable = _preflight_host._reach([f"{address}/v2/", f"{address}/200"])
+        server.shutdown()
+    assert reached == (f"{address}/v2/",)
+    assert "SSL" in unreachable[f"{address}/200"]
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,7 @@ HOST = Host(
     shm_bytes=GIB,
     port_holder=None,
     skew_s=None,
+    uptime_s=90_000.0,
 )
 DEFECTS: dict[str, Any] = {
     "os_version": "11",

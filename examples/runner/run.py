@@ -6,7 +6,8 @@
 
     .venv/bin/python examples/runner/run.py --inventory inventories/lambda
 
-The exit code is 0 if every host passed, 2 if it works but is not proven (a warning, or no benchmark), 1 otherwise.
+The exit code is 0 if every host passed, 2 if it works but is not proven (a warning, or a host without a
+benchmark), 1 otherwise.
 Ctrl-C and SIGTERM end the play in order; nothing of it runs on, on no host. A second one does not wait for that.
 """
 
@@ -87,6 +88,13 @@ class SiteResult:
     status: str
     verdicts: list[Verdict] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    hosts: frozenset[str] = frozenset()  # on which anything was done, or skipped
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """The hosts of which no benchmark says anything."""
+        measured = {verdict.host for verdict in self.verdicts if verdict.proof == "benchmark"}
+        return sorted((self.hosts | {verdict.host for verdict in self.verdicts}) - measured)
 
     @property
     def exit_code(self) -> int:
@@ -94,8 +102,7 @@ class SiteResult:
         found = {verdict.verdict for verdict in self.verdicts}
         if self.status != "successful" or found - {"pass", "warn"}:
             return 1
-        measured = any(verdict.proof == "benchmark" for verdict in self.verdicts)
-        return 0 if measured and found == {"pass"} else 2
+        return 0 if found == {"pass"} and not self.unmeasured else 2
 
     def table(self) -> Table:
         """Return every check of every host."""
@@ -112,6 +119,8 @@ class SiteResult:
         """Print the table, and what went wrong."""
         if self.verdicts:
             console.print(self.table())
+            if self.unmeasured:
+                console.print(f"No benchmark ran on {', '.join(map(escape, self.unmeasured))}.", highlight=False)
         else:
             console.print("No benchmark ran, so nothing is proven.")
         if self.status != "successful":
@@ -225,6 +234,7 @@ class Progress:
     def __init__(self, display: Display) -> None:
         self.verdicts: dict[tuple[str, str], Verdict] = {}
         self.failures: list[str] = []
+        self.hosts: set[str] = set()
         self.pid = 0  # of ansible-playbook
         self._display = display
 
@@ -232,6 +242,8 @@ class Progress:
         """Take one event of ansible-runner. Returns False: nothing needs to be kept on disk."""
         kind, data = event["event"], event.get("event_data") or {}
         self.pid = event.get("pid") or self.pid
+        if kind.startswith("runner_on_") and data.get("host"):
+            self.hosts.add(data["host"])
         if kind == "playbook_on_play_start":
             self._display.phase(data["play"])
         elif kind in ("playbook_on_task_start", "playbook_on_handler_task_start"):
@@ -321,7 +333,7 @@ def run_site(
             quiet=True,
         )
     status = runner.status if cancellation.asked_at is None else "canceled"
-    return SiteResult(status, list(progress.verdicts.values()), progress.failures)
+    return SiteResult(status, list(progress.verdicts.values()), progress.failures, frozenset(progress.hosts))
 
 
 def main() -> int:

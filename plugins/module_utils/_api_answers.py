@@ -21,10 +21,11 @@ class AnswerError(Exception):
 
 
 class ToolCall(NamedTuple):
-    """A call as the server has parsed it: C(arguments) is still text."""
+    """A call as the server has parsed it: C(arguments) is still text. Its result is sent back under C(call_id)."""
 
     name: str
     arguments: str
+    call_id: str
 
 
 class Answer(NamedTuple):
@@ -52,7 +53,7 @@ def from_chat(body: Mapping[str, Any]) -> Answer:
     return Answer(
         text=message.get("content") or "",
         reasoning=_reasoning(message),
-        tool_calls=tuple(_call(call["function"]) for call in message.get("tool_calls") or []),
+        tool_calls=tuple(_call(call) for call in message.get("tool_calls") or []),
         stop=choice["finish_reason"] or "",
         input_tokens=usage["prompt_tokens"],
         output_tokens=usage["completion_tokens"],
@@ -75,10 +76,11 @@ def from_chat_stream(events: Iterable[tuple[float, dict[str, Any] | None]]) -> S
             text += delta.get("content") or ""
             reasoning += _reasoning(delta)
             for part in delta.get("tool_calls") or []:
-                call = calls.setdefault(part["index"], ["", ""])
+                call = calls.setdefault(part["index"], ["", "", ""])
                 function = part.get("function") or {}
                 call[0] += function.get("name") or ""
                 call[1] += function.get("arguments") or ""
+                call[2] = call[2] or part.get("id") or ""
             if delta.get("content") or _reasoning(delta) or delta.get("tool_calls"):
                 arrivals.append(seconds)
     missing = [
@@ -106,7 +108,9 @@ def from_messages(body: Mapping[str, Any]) -> Answer:
         text="".join(block["text"] for block in blocks if block["type"] == "text"),
         reasoning="".join(block["thinking"] for block in blocks if block["type"] == "thinking"),
         tool_calls=tuple(
-            ToolCall(block["name"], json.dumps(block["input"])) for block in blocks if block["type"] == "tool_use"
+            ToolCall(block["name"], json.dumps(block["input"]), block.get("id") or "")
+            for block in blocks
+            if block["type"] == "tool_use"
         ),
         stop=body["stop_reason"] or "",
         input_tokens=usage["input_tokens"],
@@ -167,6 +171,8 @@ def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
 
 _TYPES = {"string": str, "integer": int}
 
+# Drawn lines and headings repeat some characters, too: rulers, dashes, frames and bars.
+_REPEATED = r"([^\s.\-=_*#~\u2013-\u2015\u2500-\u259f])\1{15,}"
 _MANY_WORDS = 30
 _SAME_WORD = 8
 
@@ -175,7 +181,7 @@ def degenerate(text: str) -> str:
     """Say in which way C(text) is no language, as damaged kernels and caches produce it; empty where it is."""
     if not text.strip():
         return "it is empty"
-    run = re.search(r"([^\s.\-=_*#])\1{15,}", text)  # rulers and headings repeat these, too
+    run = re.search(_REPEATED, text)
     if run:
         return f"it repeats {run.group(1)!r} {len(run.group(0))} times"
     if text.count("\ufffd") * 10 > len(text):
@@ -219,8 +225,8 @@ def _reasoning(message: Mapping[str, Any]) -> str:
     return message.get("reasoning") or message.get("reasoning_content") or ""
 
 
-def _call(function: Mapping[str, Any]) -> ToolCall:
-    return ToolCall(function["name"], function["arguments"])
+def _call(call: Mapping[str, Any]) -> ToolCall:
+    return ToolCall(call["function"]["name"], call["function"]["arguments"], call.get("id") or "")
 
 
 def _add_delta(block: dict[str, Any], delta: Mapping[str, Any]) -> None:

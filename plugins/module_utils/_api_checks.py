@@ -116,15 +116,20 @@ class Result(NamedTuple):
 
 def models(probe: Probe) -> Finding:
     try:
-        served = [entry["id"] for entry in _model_list(probe.api)]
+        text = probe.api.get("/v1/models")
     except ApiError as exc:
         if exc.kind == BROKEN:
             words = "It was taken and dropped: nobody listens at the far end of the tunnel, or it is no HTTP server."
         elif exc.status == 404:
-            words = "Another program listens there: the port is another one."
+            words = _ANOTHER_PROGRAM
         else:
             raise
         raise ApiError(UNREACHABLE, f"{exc} {words}", exc.status) from exc
+    try:
+        served = [entry["id"] for entry in _model_list(text)]
+    except _FORM_ERRORS as exc:
+        words = f"{probe.api.base_url}/v1/models answers with what is no list of models: {probe.api.quoted(text)!r}."
+        raise ApiError(UNREACHABLE, f"{words} {_ANOTHER_PROGRAM}") from exc
     missing = [name for name in (probe.model, *probe.further_models) if name not in served]
     if missing:
         unknown = ", ".join(repr(name) for name in dict.fromkeys(missing))
@@ -241,9 +246,7 @@ def messages_tools(probe: Probe) -> Finding:
     """Do one turn of Claude Code: a streamed request with tools, the call, its result, and the streamed answer."""
     body = probe.body([{"type": "text", "text": WEATHER}], system=_claude_system(), tools=[CLAUDE_TOOL])
     stream, blocks = answers.from_messages_stream(probe.api.stream("/v1/messages?beta=true", body, ANTHROPIC_HEADERS))
-    called = _called(stream.answer, {"paris"})
-    if stream.answer.stop != "tool_use":
-        raise AnswerError(f"The stop_reason is {stream.answer.stop!r} and not 'tool_use'.")
+    called = _called(stream.answer, {"paris"}, "tool_use")
     results = [
         {"type": "tool_result", "tool_use_id": block["id"], "content": "Sunny, 21 degrees"}
         for block in blocks
@@ -252,10 +255,16 @@ def messages_tools(probe: Probe) -> Finding:
     turn = [{"role": "assistant", "content": blocks}, {"role": "user", "content": results}]
     body["messages"] = [*body["messages"], *turn]
     second, _blocks = answers.from_messages_stream(probe.api.stream("/v1/messages?beta=true", body, ANTHROPIC_HEADERS))
-    flaw = answers.degenerate(second.answer.text)
+    said = second.answer.text
+    if second.answer.stop == "max_tokens":
+        raise AnswerError(f"The answer to the tool's result did not end: {said or second.answer.reasoning!r}")
+    flaw = answers.degenerate(said)
     if flaw:
-        raise AnswerError(f"The answer to the tool's result is broken, {flaw}: {second.answer.text!r}")
-    return Finding("It called the tool and used the result, both streamed.", f"{called.evidence} {second.answer.text}")
+        raise AnswerError(f"The answer to the tool's result is broken, {flaw}: {said!r}")
+    # Not wanted of every model: a scripted one cannot.
+    used = re.search(r"sunny|21", said, re.IGNORECASE)
+    words = "used its result" if used else "answered, without a word of its result"
+    return Finding(f"It called the tool and {words}, both streamed.", f"{called.evidence} {said}")
 
 
 def count_tokens(probe: Probe) -> Finding:
@@ -323,6 +332,8 @@ class Check(NamedTuple):
 
 # What an answer without the form that it must have leads to.
 _FORM_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+
+_ANOTHER_PROGRAM = "Another program listens there: the port is another one."
 
 _TOOL_ADVICE = (
     "See --enable-auto-tool-choice and --tool-call-parser; vLLM 0.19 breaks the arguments of some calls, 0.20 does not."
@@ -450,13 +461,13 @@ def _skipped(check: Check, reason: str) -> Result:
     return Result(check.name, check.title, SKIPPED, reason, "", 0.0)
 
 
-def _model_list(api: Api) -> list[dict[str, Any]]:
-    return list(json.loads(api.get("/v1/models"))["data"])
+def _model_list(text: str) -> list[dict[str, Any]]:
+    return list(json.loads(text)["data"])
 
 
 def _max_model_len(probe: Probe) -> int | None:
     try:
-        lengths = {entry["id"]: entry.get("max_model_len") for entry in _model_list(probe.api)}
+        lengths = {entry["id"]: entry.get("max_model_len") for entry in _model_list(probe.api.get("/v1/models"))}
     except (ApiError, *_FORM_ERRORS):
         return None  # it has answered a moment ago; if it is gone now the checks say so
     return lengths.get(probe.model)
@@ -473,13 +484,22 @@ def _require_answer(probe: Probe, answer: Answer) -> None:
         raise AnswerError(f"The answer to {QUESTION!r} lacks {probe.expected.answer!r}: {answer.text!r}")
 
 
-def _called(answer: Answer, cities: set[str]) -> Finding:
+def _called(answer: Answer, cities: set[str], stop: str = "tool_calls") -> Finding:
+    """Each of C(cities) has a call of its own, in a form that lets clients make and answer it. Raises AnswerError."""
     if not answer.tool_calls:
         raise AnswerError(f"No tool was called; it said {answer.text!r} and stopped with {answer.stop!r}.")
     found = [answers.require_call(call, TOOL)["city"] for call in answer.tool_calls]
+    lumped = [place for place in found if sum(city in place.lower() for city in cities) > 1]
+    if lumped:
+        raise AnswerError(f"The tool was called once for {lumped[0]!r}, and not for each city.")
     missing = [city for city in cities if not any(city in place.lower() for place in found)]
     if missing:
         raise AnswerError(f"The tool was called for {', '.join(found)}, but not for {', '.join(sorted(missing))}.")
+    ids = [call.call_id for call in answer.tool_calls]
+    if "" in ids or len(set(ids)) < len(ids):
+        raise AnswerError(f"Each tool call needs an id of its own, for its result; they have {ids}.")
+    if answer.stop != stop:
+        raise AnswerError(f"The tool was called, but the answer stopped with {answer.stop!r} and not {stop!r}.")
     calls = "; ".join(f"{call.name}({call.arguments})" for call in answer.tool_calls)
     return Finding("The tool was called with valid arguments.", calls)
 

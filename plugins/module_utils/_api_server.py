@@ -17,7 +17,8 @@ from typing import Any
 
 from ._api_client import Api, ApiError
 
-_SAMPLE = re.compile(r"^([a-z_:]+)(\{[^}]*\})? (\S+)$")
+# Whatever else a line may be, as of a program that is no vLLM, is no sample.
+_SAMPLE = re.compile(r"^([a-z_:]+)(\{[^}]*\})? ([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|Inf|NaN))$")
 _POSITION = re.compile(r'position="(\d+)"')
 
 STARTED = "process_start_time_seconds"

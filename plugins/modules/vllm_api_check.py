@@ -44,7 +44,9 @@ options:
     description:
       - The checks to make, all by default. V(models) is always made first, and where it fails the others are not tried.
       - V(key) wants a wrong key and no key to be refused. V(crowd) wants sound answers to several at the same time.
-      - V(messages_tools) is one turn of Claude Code, with a tool call, its result and an answer, all streamed.
+      - The tool checks want a call with an ID of its own for each city, and an answer that ends as one with calls does.
+      - V(messages_tools) is one turn of Claude Code, with a tool call, its result and an answer, all streamed. It tells
+        whether the answer uses the result, and does not require it.
     type: list
     elements: str
     choices:

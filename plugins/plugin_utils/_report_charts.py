@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -192,9 +192,10 @@ def distribution(name: str, title: str, values: Sequence[float], marks: Sequence
     points = [(x.start, y(0))]
     for index, value in enumerate(ordered):
         point = (x(value), y(100 * (index + 1) / len(ordered)))
-        if index + 1 < len(ordered) and point[0] - points[-1][0] < 0.7:
-            continue
-        points.append(point)
+        if len(points) > 1 and point[0] - points[-1][0] < 0.7:
+            points[-1] = (points[-1][0], point[1])  # too close to be seen apart: it counts with the one before
+        else:
+            points.append(point)
     points.append((x.end, y(100)))
     parts.append(svg.steps(points, "measured"))
     legend_y = bottom + 54
@@ -318,6 +319,11 @@ def bullet(found: KeyFigure) -> Markup | None:
     )
 
 
+def both(draw: Callable[[float], Markup | None]) -> Markup:
+    """Return a drawing for wide screens and one for phones; the style sheet shows one of them."""
+    return Markup("").join(drawing for width in (WIDE, NARROW) if (drawing := draw(width)))
+
+
 def _class(width: float) -> str:
     return "narrow" if width < 600 else "wide"
 
@@ -355,11 +361,13 @@ def symbol(point_x: float, point_y: float, shape: int, class_: str, title: str =
     return svg.element("path", *children, d=d, class_=class_)
 
 
-def front(points: Sequence[Point], x_title: str, name: str, width: float = 500) -> Markup:
+def front(points: Sequence[Point], x_title: str, name: str, screen: float = WIDE) -> Markup:
     """Draw throughput against a latency, a point for each setting; the recipe's own one is ringed.
 
-    A line connects the points of the same shape, which are those of one server.
+    A line connects the points of the same shape, which are those of one server. Where there is no room for their names
+    the points bear numbers, and the names stand below.
     """
+    width = min(screen, 500.0)
     left, right, top, bottom = 58.0, width - 20.0, 40.0, 300.0
     x = svg.Scale(0, svg.nice_ceiling(1.08 * max(point.x for point in points)), left, right)
     y = svg.Scale(0, svg.nice_ceiling(1.05 * max(point.y for point in points)), bottom, top)
@@ -370,21 +378,31 @@ def front(points: Sequence[Point], x_title: str, name: str, width: float = 500) 
         own = [(x(point.x), y(point.y)) for point in ordered if point.shape == shape]
         if len(own) > 1:
             parts.append(svg.polyline(own, "steady"))
+    names = [f"{point.label} ({point.special})" if point.special else point.label for point in ordered]
+    has_room = all(
+        x(point.x) <= right - 8 * len(name) or x(point.x) >= left + 14 + 7 * len(name)
+        for point, name in zip(ordered, names, strict=True)
+    )
+    labels = names if has_room else [str(number) for number in range(1, len(names) + 1)]
     label_heights = svg.spread([y(point.y) + 8 for point in ordered], 15, top, bottom - 12)
-    for point, label_y in zip(ordered, label_heights, strict=True):
+    for point, label, label_y in zip(ordered, labels, label_heights, strict=True):
         title = f"{point.label}: {words.figure(point.y)} tok/s at {words.figure(point.x)} {x_title}"
         if point.special:
             parts.append(svg.element("circle", cx=x(point.x), cy=y(point.y), r=10, class_="ring"))
         parts.append(symbol(x(point.x), y(point.y), point.shape, "point", title))
-        label = f"{point.label} ({point.special})" if point.special else point.label
         # Left of the line's end, right of all others.
         leftward = x(point.x) > right - 8 * len(label)
         at = x(point.x) - 14 if leftward else x(point.x) + 14
         parts.append(
             svg.text(at, label_y - 8 if leftward else label_y + 4, label, "end" if leftward else "start", "label")
         )
+    height = bottom + 44
+    for number, named in enumerate([] if has_room else names, 1):
+        height += 18
+        parts.append(svg.text(0, height - 4, f"{number}: {named}", class_="label"))
     described = "; ".join(f"{point.label}: {words.figure(point.y)} tok/s, {words.figure(point.x)}" for point in ordered)
-    return svg.chart(f"front-{name}", f"Throughput against {x_title}", described, width, bottom + 44, *parts)
+    title = f"Throughput against {x_title}"
+    return svg.chart(f"front-{name}-{screen:.0f}", title, described, width, height, *parts, class_=_class(screen))
 
 
 def trend(

@@ -19,7 +19,9 @@ PARTS = ("result", "functional", "acceptance", "startup", "release", "node")
 # What an earlier result gets from judging it again.
 JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "published", "steady_interval", "spread")
 
-_SECRET_NAME = re.compile(r"(?:^|[_-])(?:key|token|password|secret)s?$", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:^|[_-])(?:(?:api)?key|token|pass(?:word|wd|phrase)?|secret|credential)s?$", re.IGNORECASE
+)
 
 
 def build(host: str, parts: Mapping[str, Any], outcome: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -275,7 +276,8 @@ def fronts(sweep: Mapping[str, Any]) -> list[tuple[str, Any]]:
         if points:
             title = words.metric_title(metric)
             name = metric.replace("_", "-")
-            drawn.append((f"Throughput against {title}", charts.front(points, f"{title}, ms", name)))
+            draw = functools.partial(charts.front, points, f"{title}, ms", name)
+            drawn.append((f"Throughput against {title}", charts.both(draw)))
     return drawn
 
 

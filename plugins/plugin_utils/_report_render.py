@@ -51,18 +51,13 @@ def drawings(document: Mapping[str, Any], shown: View) -> dict[str, Any]:
     rate = published.get("output_throughput")
     return {
         "bullets": {found.metric: drawn for found in shown.key_figures if (drawn := charts.bullet(found))},
-        "throughput": series and both(lambda width: charts.throughput(series, steady, interval, rate, width)),
+        "throughput": series and charts.both(lambda width: charts.throughput(series, steady, interval, rate, width)),
         "estimated": bool(series and series.estimated),
         "band": bool(steady and interval),
         "distributions": charts.distributions(client, published),
         "acceptance": charts.acceptance(shown.acceptance),
-        "startup": both(lambda width: charts.startup(shown.phases, width)),
+        "startup": charts.both(lambda width: charts.startup(shown.phases, width)),
     }
-
-
-def both(draw: Any) -> Markup:
-    """Return a drawing for wide screens and one for phones; the style sheet shows one of them."""
-    return Markup("").join(drawing for width in (charts.WIDE, charts.NARROW) if (drawing := draw(width)))
 
 
 @functools.cache

@@ -89,6 +89,14 @@ class Cost(NamedTuple):
     total: str
 
 
+class Repetitions(NamedTuple):
+    """The runs of a repeated benchmark, a row of figures for each; C(note) says what became of them."""
+
+    note: str
+    titles: list[str]
+    rows: list[list[str]]
+
+
 class View(NamedTuple):
     """All that the page and its plain form show, except the drawings."""
 
@@ -113,7 +121,7 @@ class View(NamedTuple):
     price: str
     client_command: str
     playbook_command: str
-    repetitions: list[list[str]]
+    repetitions: Repetitions | None
     missing: list[str]
     notes: list[str]
 
@@ -424,12 +432,20 @@ def playbook_command(document: Mapping[str, Any]) -> str:
     return " \\\n  ".join(lines)
 
 
-def repetitions(result: Mapping[str, Any]) -> list[list[str]]:
-    """Return a row of key figures for each repetition, if there is more than one."""
+def repetitions(result: Mapping[str, Any]) -> Repetitions | None:
+    """Return the key figures of each repetition, if there is more than one."""
     runs = result.get("repetitions") or []
     if len(runs) < 2:
-        return []
-    return [[words.with_unit(name, run.get(name)) for name in _KEY_METRICS] for run in runs]
+        return None
+    # The first run that is invalid is the last one, and the one that was judged.
+    invalid = result.get("verdict") == INVALID
+    note = "the last one is invalid, so the figures above are its own, and no medians"
+    names = [name for name in _KEY_METRICS if any(name in run for run in runs)]
+    return Repetitions(
+        f"Repetitions; {note if invalid else 'the figures above are their medians'}.",
+        [words.metric_title(name) for name in names],
+        [[words.with_unit(name, run.get(name)) for name in names] for run in runs],
+    )
 
 
 # --- what it costs ---

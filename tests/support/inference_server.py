@@ -74,11 +74,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.requests.append((self.path, dict(self.headers), None))
-        if self.path == "/metrics":
+        if self.faulty("plain"):
+            return self._answer(200, "hello world\n")
+        if self.path == "/metrics" and not self.faulty("no_metrics"):
             return self._answer(200, self._metrics())
         if self.path == "/version":
             return self._answer(200, {"version": "0.32.0"})
-        if self.faulty("foreign"):
+        if self.faulty("foreign") or self.path == "/metrics":
             return self._answer(404, {"detail": "Not Found"})
         if self.faulty("drops"):
             return None
@@ -153,6 +155,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._calls(text, reasoning)
         if any(part["type"].startswith("image") for part in parts):
             return Reply("A blue square, centered." if self.faulty("blind") else "Red.", reasoning)
+        if "tool_result" in [part["type"] for part in parts]:
+            weather = "I do not know." if self.faulty("forgets") else "In Paris it is sunny, at 21 degrees."
+            return Reply(weather, reasoning, stop="length" if self.faulty("babbles") else "stop")
         code = re.search(r"door is (\d+)", text)
         if code:
             return Reply("I do not know." if self.faulty("forgets") else code.group(1), reasoning)
@@ -165,13 +170,19 @@ class Handler(BaseHTTPRequestHandler):
         if self.faulty("calls_as_text"):
             return Reply('<|tool_call_begin|>get_weather{"city": "Paris"}', reasoning)
         cities = [city for city in ("Paris", "Rome") if city in question]
+        if self.faulty("lumps_calls"):
+            cities = [" and ".join(cities)]
         arguments = [json.dumps({"city": city}) for city in cities[: 1 if self.faulty("one_call") else 2]]
         if self.faulty("broken_arguments"):
             arguments = ['{"city": "Paris"']
         if self.faulty("foreign_arguments"):
             arguments = ['{"town": "Paris"}']
         name = "weather" if self.faulty("misnames_tools") else "get_weather"
-        return Reply("", reasoning, tuple((name, text) for text in arguments), "tool_calls")
+        stop = "stop" if self.faulty("ends_turns") else "tool_calls"
+        return Reply("", reasoning, tuple((name, text) for text in arguments), stop)
+
+    def _call_id(self, name: str, index: int) -> str:
+        return "" if self.faulty("no_ids") else f"functions.{name}:{0 if self.faulty('same_ids') else index}"
 
     def _crowded(self) -> bool:
         time.sleep(0.1)
@@ -228,7 +239,7 @@ class Handler(BaseHTTPRequestHandler):
     def _chat(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
         usage = {"prompt_tokens": prompt, "completion_tokens": words}
         calls: list[dict[str, Any]] = [
-            {"index": index, "id": f"functions.{name}:{index}", "function": {"name": name, "arguments": arguments}}
+            {"index": index, "id": self._call_id(name, index), "function": {"name": name, "arguments": arguments}}
             for index, (name, arguments) in enumerate(reply.calls)
         ]
         if not stream:
@@ -256,7 +267,7 @@ class Handler(BaseHTTPRequestHandler):
         if reply.text:
             blocks.append({"type": "text", "text": reply.text})
         blocks += [
-            {"type": "tool_use", "id": f"{name}:{index}", "name": name, "input": arguments}
+            {"type": "tool_use", "id": self._call_id(name, index), "name": name, "input": arguments}
             for index, (name, arguments) in enumerate(reply.calls)
         ]
         if not stream:
@@ -278,7 +289,6 @@ class Handler(BaseHTTPRequestHandler):
                 key = "partial_json" if field == "input" else field
                 events.append({"type": "content_block_delta", "index": index, "delta": {"type": kind, key: part}})
             events.append({"type": "content_block_stop", "index": index})
-        said = "end_turn" if self.faulty("ends_turns") else stop
-        events.append({"type": "message_delta", "delta": {"stop_reason": said}, "usage": {"output_tokens": words}})
+        events.append({"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": words}})
         events.append({"type": "message_stop"})
         return self._stream([(str(event["type"]), event) for event in events], "")

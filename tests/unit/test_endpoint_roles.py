@@ -103,8 +103,12 @@ def set_up_client(server: InferenceServer, folder: Path, *arguments: str) -> sub
 
 
 def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Path) -> None:
-    (tmp_path / "claude").mkdir(mode=0o700)
-    file = tmp_path / "claude" / "settings.json"
+    (tmp_path / "claude").mkdir()
+    (tmp_path / "claude").chmod(0o755)
+    (tmp_path / "dotfiles").mkdir()
+    file = tmp_path / "dotfiles" / "claude.json"
+    link = tmp_path / "claude" / "settings.json"
+    link.symlink_to("../dotfiles/claude.json")
     write(file, {"theme": "dark {{ x }}", "env": {"EDITOR": "vi", "ANTHROPIC_API_KEY": "sk-other"}})
     with serving() as server:
         plan = set_up_client(server, tmp_path, "--check", "--diff")
@@ -124,7 +128,9 @@ def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Pat
     assert settings["env"]["ANTHROPIC_SMALL_FAST_MODEL"] == MODEL
     files = [file, *(tmp_path / "env").iterdir()]
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600] * 3
-    (backup,) = (tmp_path / "claude").glob("settings.json.*")
+    assert link.is_symlink()
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("claude", "env")] == [0o755, 0o700]
+    (backup,) = (tmp_path / "dotfiles").glob("claude.json.*")
     assert "sk-other" in backup.read_text(encoding="utf-8")
 
 
@@ -168,7 +174,11 @@ def test_a_tunnel_to_another_server_is_noticed(tmp_path: Path) -> None:
 
     with serving() as server:
         opened = check(server)
-    assert opened.returncode == 0, opened.stdout
+    with serving(KEY, "no_metrics") as server:
+        unsure = check(server)
+    assert opened.returncode == unsure.returncode == 0, opened.stdout + unsure.stdout
+    assert "is not proven that" not in opened.stdout
+    assert "so it is not proven that" in " ".join(unsure.stdout.split())
     # Here the same port of another loopback address is the node.
     with serving(host="127.0.0.2") as server:
         closed = check(server)

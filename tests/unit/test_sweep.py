@@ -18,12 +18,16 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_release import LABEL, TRIAL_LABEL
+from ansible_collections.hgx.inference.plugins.module_utils._vllm_store import CURRENT, FORMAT, Store
 from ansible_collections.hgx.inference.tests.support.liar_server import LiarServer
 
 ROOT = Path(__file__).parents[2]
 
 
-def sweep(folder: Path, server: LiarServer, *options: str) -> subprocess.CompletedProcess[str]:
+def sweep(
+    folder: Path, server: LiarServer, *options: str, playbook: str = "playbooks/sweep.yml"
+) -> subprocess.CompletedProcess[str]:
     client = ROOT / "tests" / "support" / "bench_client.py"
     (folder / "vllm").write_text(f"#!{sys.executable}\n{client.read_text()}")
     (folder / "vllm").chmod(0o755)
@@ -45,7 +49,7 @@ def sweep(folder: Path, server: LiarServer, *options: str) -> subprocess.Complet
     }
     inventory = {"inference": {"hosts": {"node": variables}}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
-    command = ["ansible-playbook", "playbooks/sweep.yml", "-i", str(folder / "hosts.yml"), *options]
+    command = ["ansible-playbook", playbook, "-i", str(folder / "hosts.yml"), *options]
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -90,3 +94,24 @@ def test_the_front(tmp_path: Path) -> None:
     assert "Why <em>concurrency 4</em> has no figures" in page
     assert re.search(r"concurrency 1: \d+ tok/s, mean TPOT", done.stdout)
     assert str(first.with_suffix("") / "report.html") in done.stdout
+
+
+@pytest.mark.slow
+def test_a_variant_that_an_interrupted_sweep_has_left_is_not_measured_as_the_release(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "vllm-state"))
+    store.write({"format": FORMAT, "id": "0123456789ab"})
+    store.point(CURRENT, "0123456789ab")
+    container = {"Config": {"Labels": {LABEL: "ba9876543210", TRIAL_LABEL: "1 drafted"}}}
+    (tmp_path / "docker").write_text(f"#!/bin/sh\necho '{json.dumps([container])}'\n")
+    (tmp_path / "docker").chmod(0o755)
+    with LiarServer(0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        refused = sweep(tmp_path, server, playbook="playbooks/verify.yml")
+        server.shutdown()
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    told = " ".join(refused.stdout.split())
+    assert "What runs is the variant '1 drafted' of a sweep and not the release 0123456789ab" in told
+    assert "Return with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to=0123456789ab" in told
+    assert not server.counters
+    assert not (tmp_path / "results").exists()
+    assert not (tmp_path / "state").exists()

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,22 @@ def test_keeps_other_failures_and_not_ignored_ones() -> None:
 )
 def test_exit_code(status: str, verdicts: list[Verdict], code: int) -> None:
     assert SiteResult(status, verdicts).exit_code == code
+
+
+def test_every_host_needs_a_benchmark() -> None:
+    other = Verdict("node2", "functions", "pass", [], [])
+    assert SiteResult("successful", [verdict("pass"), other]).exit_code == 2
+    assert SiteResult("successful", [verdict("pass"), other, replace(other, proof="benchmark")]).exit_code == 0
+    result = SiteResult("successful", [verdict("pass")], hosts=frozenset({"node1", "node3"}))
+    assert result.exit_code == 2
+    assert printed(result)[-1] == "No benchmark ran on node3."
+
+
+def test_every_host_of_the_run_is_seen() -> None:
+    skipped = result_event("runner_on_skipped", "ansible.builtin.debug")
+    skipped["event_data"]["host"] = "node2"
+    progress, _shown = handled(*EVENTS, result_event("runner_on_ok", verdict="pass"), skipped)
+    assert progress.hosts == {"node1", "node2"}
 
 
 def test_the_table_holds_each_check_and_what_went_wrong() -> None:

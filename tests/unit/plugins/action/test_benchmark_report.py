@@ -45,6 +45,26 @@ ODD = """
         tasks_from: report
 """
 
+# As if a variant of a sweep had failed, and told the key.
+POINT = """
+- hosts: all
+  gather_facts: false
+  connection: local
+  vars:
+    ansible_python_interpreter: "{{ ansible_playbook_python }}"
+    smoke_benchmark_metadata: {}
+    smoke_benchmark_workload: {max_concurrency: 4}
+    __smoke_benchmark_front: "{{ smoke_benchmark_fetch_dir }}/one/20261125T180200Z-sweep.json"
+    __smoke_benchmark_points: []
+    __smoke_benchmark_point:
+      {name: longer, concurrency: null, engine_args: {max-model-len: 1}, metrics: {mean_tpot_ms: 1.5}, verdict: fail,
+       reason: "the (planted.key) and\\nplanted.key-2 of planted-key"}
+  tasks:
+    - ansible.builtin.include_role:
+        name: hgx.inference.smoke_benchmark
+        tasks_from: sweep_write
+"""
+
 
 def play(folder: Path, *arguments: str) -> tuple[int, str]:
     done = subprocess.run(
@@ -93,3 +113,43 @@ def test_a_benchmark_that_fails_is_reported_and_the_report_can_be_made_again(
     assert rc == 0, output
     assert f"1 reports, compared in {results}/index.html" in output
     assert "changed=0" in output
+
+
+@pytest.mark.parametrize(
+    ("key", "token", "reason"),
+    [
+        ("planted.key", "planted.key-2", "the (********) and\n******** of planted-key"),
+        ("", "", "the (planted.key) and\nplanted.key-2 of planted-key"),
+    ],
+)
+def test_a_point_of_a_sweep_is_kept_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, token: str, reason: str
+) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", key)
+    monkeypatch.setenv("HF_TOKEN", token)
+    (tmp_path / "play.yml").write_text(POINT, encoding="utf-8")
+    (tmp_path / "one").mkdir()
+    rc, output = play(tmp_path, str(tmp_path / "play.yml"), "-i", "one,")
+    assert rc == 0, output
+    (point,) = json.loads((tmp_path / "one" / "20261125T180200Z-sweep.json").read_text(encoding="utf-8"))["points"]
+    assert point == {
+        "name": "longer",
+        "concurrency": None,
+        "engine_args": {"max-model-len": 1},
+        "metrics": {"mean_tpot_ms": 1.5},
+        "verdict": "fail",
+        "reason": reason,
+    }
+
+
+def test_no_secret_comes_back_when_reports_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_API_KEY", "planted-key")
+    sweep = tmp_path / "one" / "20261125T180200Z-sweep.json"
+    sweep.parent.mkdir()
+    point = {"name": "a", "verdict": "fail", "reason": "it was planted-key!"}
+    sweep.write_text(json.dumps({"points": [point]}), encoding="utf-8")
+    rc, output = play(tmp_path, "playbooks/report.yml")
+    assert rc == 0, output
+    page = (sweep.with_suffix("") / "report.html").read_text(encoding="utf-8")
+    assert "it was ********!" in page
+    assert "planted-key" not in page

@@ -57,7 +57,7 @@ def test_chat_stream() -> None:
 def test_chat_stream_with_a_tool_call() -> None:
     answer = answers.from_chat_stream(events("cpu-chat-stream-tools.txt")).answer
     assert answer.reasoning == "This question needs the weather tool."
-    assert answer.tool_calls == (ToolCall("get_weather", '{"city": "Paris"}'),)
+    assert answer.tool_calls == (ToolCall("get_weather", '{"city": "Paris"}', "functions.get_weather:0"),)
     assert answer.stop == "tool_calls"
 
 
@@ -69,7 +69,7 @@ def test_messages() -> None:
 
 def test_messages_stream_with_a_tool_call() -> None:
     stream, blocks = answers.from_messages_stream(events("cpu-messages-stream-tools.txt"))
-    assert stream.answer.tool_calls == (ToolCall("get_weather", '{"city": "Paris"}'),)
+    assert stream.answer.tool_calls == (ToolCall("get_weather", '{"city": "Paris"}', "functions.get_weather:0"),)
     assert (stream.answer.stop, stream.answer.output_tokens) == ("tool_use", 14)
     assert [block["type"] for block in blocks] == ["thinking", "tool_use"]
     assert blocks[1] == {
@@ -112,11 +112,11 @@ def test_the_older_name_of_the_reasoning() -> None:
 )
 def test_arguments_that_do_not_fit(arguments: str, words: str) -> None:
     with pytest.raises(AnswerError, match=words):
-        answers.require_call(ToolCall("get_weather", arguments), TOOL)
+        answers.require_call(ToolCall("get_weather", arguments, "1"), TOOL)
 
 
 def test_arguments_that_fit() -> None:
-    assert answers.require_call(ToolCall("get_weather", '{"city": "Paris", "days": 2}'), TOOL)["days"] == 2
+    assert answers.require_call(ToolCall("get_weather", '{"city": "Paris", "days": 2}', "1"), TOOL)["days"] == 2
 
 
 @pytest.mark.parametrize(
@@ -140,6 +140,8 @@ def test_degenerate_texts(text: str, words: str) -> None:
     [
         "Paris.",
         "Ha ha ha ha, no!!!",
+        "A frame:\n" + "\u2500" * 40 + "\n\u2502 a \u2502\n" + "\u2501" * 30,
+        "~" * 20 + "\nBelow a line, " + "\u2014" * 20 + " and half done: " + "\u2588" * 20,
         "# Title\n" + "=" * 60 + "\n" + "-" * 60,
         "def f(x):\n" + " " * 24 + "return x",
         "one two three four five six seven eight nine ten " * 4,

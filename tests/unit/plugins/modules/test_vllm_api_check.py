@@ -92,9 +92,15 @@ FAULTS = [
     ("broken_arguments", "tool_call", "no valid JSON"),
     ("foreign_arguments", "tool_call", "do not fit the tool's schema in city, town"),
     ("misnames_tools", "tool_call", "the call names 'weather'"),
+    ("no_ids", "tool_call", "needs an id of its own, for its result; they have ['']"),
+    ("ends_turns", "tool_call", "stopped with 'stop' and not 'tool_calls'"),
     ("broken_arguments", "tool_call_streamed", "no valid JSON"),
+    ("no_ids", "tool_call_streamed", "needs an id of its own"),
+    ("ends_turns", "tool_call_streamed", "not 'tool_calls'"),
     ("cut", "tool_call_streamed", "It was cut off"),
     ("one_call", "tool_calls_parallel", "but not for rome"),
+    ("lumps_calls", "tool_calls_parallel", "once for 'Paris and Rome'"),
+    ("same_ids", "tool_calls_parallel", "needs an id of its own"),
     ("blind", "image", "does not see that the picture is red"),
     ("forgets", "long_context", "it does not find"),
     ("cuts_prompts", "long_context", "it cut them off"),
@@ -102,6 +108,8 @@ FAULTS = [
     ("wrong", "messages", "lacks 'Paris'"),
     ("cut", "messages_tools", "lacks its message_stop"),
     ("ends_turns", "messages_tools", "not 'tool_use'"),
+    ("no_ids", "messages_tools", "needs an id of its own"),
+    ("babbles", "messages_tools", "did not end: 'In Paris it is sunny"),
     ("broken_arguments", "messages_tools", "no valid JSON"),
     ("counts_badly", "count_tokens", "It counts 7 tokens, and 7"),
     ("no_messages", "count_tokens", "HTTP 404"),
@@ -126,6 +134,16 @@ def test_a_fault_is_found(capsys: pytest.CaptureFixture[str], fault: str, check:
     assert result["checks"][1]["message"] in result["msg"]
 
 
+@pytest.mark.parametrize(("fault", "words"), [("", "used its result"), ("forgets", "without a word of its result")])
+def test_a_use_of_the_tools_result_is_told_where_it_is_seen(
+    capsys: pytest.CaptureFixture[str], fault: str, words: str
+) -> None:
+    with serving(KEY, fault) as server:
+        result = run(capsys, server.base_url, checks=["messages_tools"])
+    assert result["verdict"] == "pass"
+    assert words in result["checks"][1]["message"]
+
+
 def test_all_failures_come_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(KEY, "blind", "one_call", "counts_badly") as server:
         result = run(capsys, server.base_url)
@@ -148,6 +166,7 @@ def free_port() -> int:
 MISSED: list[tuple[str, tuple[str, ...], dict[str, Any], str, str]] = [
     ("nobody listens", (), {"base_url": None}, "unreachable", "the SSH tunnel is not open, the port is another one"),
     ("a foreign port", ("foreign",), {}, "unreachable", "Another program listens there: the port is another one."),
+    ("a port of no vLLM", ("plain",), {}, "unreachable", "no list of models: 'hello world'. Another program listens"),
     ("a dead tunnel", ("drops",), {}, "unreachable", "nobody listens at the far end of the tunnel"),
     (
         "a wrong key",

@@ -65,6 +65,15 @@ def test_a_figure_far_away_does_not_squeeze_the_curve() -> None:
     assert re.search(r'class="tick">3</text>', drawn)
 
 
+def test_values_too_close_to_be_drawn_apart_all_count() -> None:
+    values = [*(22 + 0.0001 * index for index in range(127)), 60]
+    drawn = charts.distribution("x", "TPOT", values, [charts.Mark("mean", 22.3, "mean")], "ms")
+    path = re.search(r'd="(M[^"]+)" class="measured"', drawn)
+    assert path
+    _start, *heights = (float(height) for height in re.findall(r"(?:V|M[\d.]+ )([\d.]+)", path.group(1)))
+    assert [round(100 * (190 - height) / 150, 1) for height in heights] == [99.2, 100, 100]
+
+
 @pytest.mark.parametrize(("real", "shapes"), [(True, 8), (False, 4)])
 def test_acceptance_by_position(real: bool, shapes: int) -> None:
     rows = [("random tokens", 2.1, [0.6, 0.3, 0.1]), ("real text", 3.0, [0.8, 0.7, 0.5])]
@@ -86,6 +95,25 @@ def test_short_phases_are_drawn_without_their_number() -> None:
 def test_a_single_run_and_a_zero_can_be_drawn() -> None:
     assert charts.trend("t", "Speed", "tok/s", [charts.Point(0, 0.0, "a")], None)
     assert charts.front([charts.Point(0, 0.0, "a")], "TPOT, ms", "f")
+
+
+@pytest.mark.parametrize(
+    ("label", "screen", "numbered"),
+    [
+        ("concurrency 4", charts.WIDE, False),
+        ("concurrency 4", charts.NARROW, False),
+        ("1 drafted, concurrency 16", charts.WIDE, False),
+        ("1 drafted, concurrency 16", charts.NARROW, True),
+    ],
+)
+def test_names_that_have_no_room_stand_below_the_front(label: str, screen: float, numbered: bool) -> None:
+    points = [charts.Point(at, 100.0 * at, label, special="recipe" if at == 9 else "") for at in (1, 4, 9)]
+    drawn = charts.front(points, "TPOT, ms", "f", screen)
+    height = float(re.findall(r'viewBox="0 0 \d+ (\d+)"', drawn)[0])
+    assert (f">3: {label} (recipe)</text>" in drawn, height) == (numbered, 344 + 3 * 18 * numbered)
+    for x, end, text in re.findall(r'<text x="([\d.]+)" y="[\d.]+"( text-anchor="end")? class="label">([^<]+)', drawn):
+        start = float(x) - (7 * len(text) if end else 0)
+        assert 0 <= start <= min(screen, 500) - 7 * len(text)
 
 
 def test_the_curve_of_512_requests_is_small() -> None:

@@ -21,6 +21,7 @@ KEY = "3f1c9ad27be0-endpoint-key"
     [
         {"env": {"VLLM_API_KEY": "abc123secret"}},
         {"env": {"HF_TOKEN": "abc123secret"}},
+        {"env": {"OPENAI_APIKEY": "abc123secret", "DB_PASS": "abc123secret", "NGC_CREDENTIALS": "abc123secret"}},
         {"argv": ["vllm", "serve", "--api-key", "abc123secret"]},
         {"argv": ["vllm", "serve", "--api-key=abc123secret"]},
         {"checks": [{"evidence": "Authorization: Bearer abc123secret"}]},
@@ -41,6 +42,8 @@ def test_what_only_sounds_like_a_secret_remains() -> None:
         "tokenizer_id": "moonshotai/Kimi-K2.6",
         "total_output_tokens": 5,
         "tokens_per_chunk": 2.1,
+        "bypass": "no_proxy",
+        "monkey": "see",
         "argv": ["--tokenizer-revision", "f2eb", "--max-num-batched-tokens", "8192"],
     }
     assert scrubbed(harmless, []) == harmless

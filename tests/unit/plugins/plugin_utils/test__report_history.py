@@ -105,8 +105,11 @@ def test_the_recipes_point_of_a_sweep_is_marked(chosen: Any) -> None:
     ((title, drawing),) = history.fronts(sweep)
     assert title == "Throughput against Mean TPOT"
     assert "32 (recipe)" in drawing
-    assert drawing.count('class="ring"') == 1
-    assert drawing.count('class="point"') == 2
+    wide, narrow = drawing.split("</svg><svg")
+    for one, class_ in ((wide, "chart wide"), (narrow, "chart narrow")):
+        assert f'class="{class_}"' in one
+        assert one.count('class="ring"') == 1
+        assert one.count('class="point"') == 2
     assert 'class="steady"' in drawing
     other = {**points[0], "engine_args": {"a": 2}}
     ((_title, drawing),) = history.fronts({"points": [points[1], other]})

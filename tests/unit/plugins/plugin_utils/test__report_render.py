@@ -187,6 +187,20 @@ def test_markdown_says_the_same() -> None:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
 
 
+def test_repetitions_are_a_table_with_a_head_and_cards_on_a_phone() -> None:
+    document = sample.document()
+    document["result"]["repetitions"] = [document["result"]["metrics"]] * 3
+    page = render.html(document)
+    (table,) = re.findall(r"<table[^>]*><caption>Repetitions;.*?</table>", page, re.DOTALL)
+    assert table.startswith('<table class="cards" role="table">')
+    titles = re.findall(r'<th role="columnheader"[^>]*>([^<]+)</th>', table)
+    assert titles[:2] == ["Repetition", "Output throughput, steady state"]
+    assert re.findall(r'data-label="([^"]+)"', table) == titles[1:] * 3
+    (rows,) = re.findall(r"^\| repetition \|.*\n(?:\|.*\n){4}", render.markdown(document), re.MULTILINE)
+    assert "| run 3 | 1,494 tok/s |" in rows
+    assert len({row.count("|") for row in rows.splitlines()}) == 1
+
+
 def test_evidence_has_a_bounded_length() -> None:
     assert len(render.evidence("x" * 5000)) < 700
     assert render.evidence({"a": 1}) == "a: 1"

@@ -141,6 +141,21 @@ def test_notes_depend_on_the_run() -> None:
 
 def test_repetitions() -> None:
     document = sample.document()
-    document["result"]["repetitions"] = [document["result"]["metrics"]] * 3
-    assert view.view(document).repetitions[0][0] == "1,494 tok/s"
+    metrics = document["result"]["metrics"]
+    document["result"]["repetitions"] = [metrics, {**metrics, "acceptance_length": None}]
+    found = view.view(document).repetitions
+    assert found
+    assert found.note == "Repetitions; the figures above are their medians."
+    assert (found.titles[0], found.rows[0][0]) == ("Output throughput, steady state", "1,494 tok/s")
+    assert {len(row) for row in found.rows} == {len(found.titles)}
     assert "One run." not in " ".join(view.notes(document))
+
+
+def test_an_invalid_repetition_has_no_medians() -> None:
+    document = sample.document()
+    document["result"].update(repetitions=[document["result"]["metrics"], {}], verdict="invalid")
+    found = view.view(document).repetitions
+    assert found
+    assert "the last one is invalid" in found.note
+    assert "their medians" not in found.note
+    assert set(found.rows[1]) == {"–"}

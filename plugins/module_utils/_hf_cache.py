@@ -17,6 +17,7 @@ To it comes, in a folder of our own beside hub, what no other program needs to k
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -56,13 +57,17 @@ class RepoFile:
 
 @dataclass(frozen=True)
 class SnapshotState:
-    """What of a snapshot is on disk. Bytes count each blob once, however many files share it."""
+    """What of a snapshot is on disk. Bytes count each blob once, however many files share it.
+
+    C(replaced) are those of the missing whose content is there, but the snapshot shows another file instead.
+    """
 
     files: int
     bytes_total: int
     bytes_present: int
     missing: tuple[RepoFile, ...]
     damaged: tuple[str, ...]
+    replaced: tuple[RepoFile, ...]
 
     @property
     def complete(self) -> bool:
@@ -220,27 +225,40 @@ class RepoCache:
                         os.unlink(self.blob(name))
 
     def state(self, commit: str, files: Iterable[RepoFile]) -> SnapshotState:
-        """Compare the disk with the files of a commit, by name and size."""
+        """Compare the disk with the files of a commit, by name and size, and by what the snapshot's links lead to."""
         partials = self.partials()
         sizes: dict[str, int] = {}
         present: dict[str, int] = {}
         missing: list[RepoFile] = []
         damaged: set[str] = set()
+        replaced: list[RepoFile] = []
         count = 0
         for file in files:
             count += 1
             sizes[file.blob] = file.size
             link, blob = os.path.join(self.snapshot(commit), file.path), self.blob(file.blob)
-            link_size, blob_size = _size(link), _size(blob)
-            found = {link: link_size, blob: blob_size}
-            damaged.update(path for path, size in found.items() if size not in (None, file.size))
-            if link_size != file.size:
+            shown, stored = _status(link), _status(blob)
+            found = {path: status.st_size for path, status in ((link, shown), (blob, stored)) if status}
+            damaged.update(path for path, size in found.items() if size != file.size)
+            # Only the blob is hashed: another file in its place, as "sed -i" leaves it, would be served unseen.
+            if shown and stored and stored.st_size == file.size and not os.path.samestat(shown, stored):
+                damaged.add(link)
+                replaced.append(file)
                 missing.append(file)
-            if file.size in (link_size, blob_size):
+            elif found.get(link) != file.size:
+                missing.append(file)
+            if file.size in found.values():
                 present[file.blob] = file.size
             elif file.blob in partials:
                 present[file.blob] = min(written_bytes(partials[file.blob][0]), file.size)
-        return SnapshotState(count, sum(sizes.values()), sum(present.values()), tuple(missing), tuple(sorted(damaged)))
+        return SnapshotState(
+            files=count,
+            bytes_total=sum(sizes.values()),
+            bytes_present=sum(present.values()),
+            missing=tuple(missing),
+            damaged=tuple(sorted(damaged)),
+            replaced=tuple(replaced),
+        )
 
     def _ref(self, revision: str) -> str:
         refs = os.path.join(self.root, "refs")
@@ -269,6 +287,12 @@ def parse_tree(tree: object) -> list[RepoFile] | None:
         ]
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
+
+
+def list_hash(files: Iterable[RepoFile]) -> str:
+    """Return a hash of the names, sizes and contents of a commit's files, the same on every node."""
+    lines = sorted(json.dumps([file.path, file.size, file.blob]) for file in files)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def free_bytes(path: str) -> int:
@@ -345,9 +369,9 @@ def write_text(path: str, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _size(path: str) -> int | None:
+def _status(path: str) -> os.stat_result | None:
     try:
-        return os.stat(path).st_size
+        return os.stat(path)
     except OSError:
         return None
 

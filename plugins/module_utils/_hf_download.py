@@ -26,6 +26,7 @@ from ._hf_cache import (
     SnapshotState,
     free_bytes,
     human_bytes,
+    list_hash,
     own_folder,
     parse_tree,
     space_problem,
@@ -42,15 +43,17 @@ from ._progress import ProgressFile
 # After the last of them a request is given up: half a minute of a hub that is down.
 RETRY_WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 _LOCK_INTERVAL_S = 0.5
+_NAMED_FILES = 3
 
 
 @dataclass(frozen=True)
 class Model:
-    """A repository at a revision; C(commit) is given where others have resolved it already."""
+    """A repository at a revision; C(commit) and C(list_hash) are given where others have resolved it already."""
 
     repo: str
     revision: str = "main"
     commit: str | None = None
+    list_hash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ class _Run:
         self._offer: Offer | None = None
         self._corrupt: list[str] = []
         self._wanted = set(request.keep)
-        self._freed = 0
+        self._pruned: list[Waste] = []
         self.notes: list[str] = []
 
     def plan(self, model: Model) -> Plan:
@@ -140,12 +143,33 @@ class _Run:
             commit = self._hub.resolve(model.repo, model.revision)
         files, tree = cache.recorded_files(commit), None
         if files is None:
-            tree = (self._peer and self._peer.tree(cache, commit)) or self._hub.tree(model.repo, commit)
+            tree = self._tree_of_peer(model, cache, commit) or self._tree_of_hub(model, commit)
             files = parse_tree(tree)
             if files is None:
                 raise HubError(f"{model.repo}: {self._request.endpoint} lists files of {commit} that cannot be stored.")
         self._wanted.add(commit)
         return Plan(model, cache, pin, commit, files, tree, cache.state(commit, files))
+
+    def _tree_of_peer(self, model: Model, cache: RepoCache, commit: str) -> object:
+        """Return the peer's record of a commit's files, or None if it has none, or no one vouches for it."""
+        if not (self._peer and model.list_hash):
+            return None
+        tree = self._peer.tree(cache, commit)
+        files = parse_tree(tree)
+        if files is not None and list_hash(files) == model.list_hash:
+            return tree
+        if tree is not None:
+            self.notes.append(
+                f"{self._request.peer} lists other files of {model.repo} at {commit} than the node that resolved it. "
+                f"Its list was not taken, and {self._request.endpoint} was asked. Look into the cache of that node"
+            )
+        return None
+
+    def _tree_of_hub(self, model: Model, commit: str) -> object:
+        try:
+            return self._hub.tree(model.repo, commit)
+        except HubError as exc:
+            raise HubError(self._after_notes(str(exc))) from exc
 
     def has_work(self, plan: Plan) -> bool:
         complete = plan.before.complete and plan.pin == plan.commit
@@ -182,7 +206,9 @@ class _Run:
             if not plan.cache.pinned_commit(plan.model.revision):
                 # Recorded before the first byte, so that a second attempt goes on with the same commit.
                 plan.cache.pin(plan.model.revision, plan.commit)
-            for path in plan.state().damaged:
+            state = plan.state()
+            self._tell_replaced(plan, state.replaced)
+            for path in state.damaged:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
         self._verify(plans)
@@ -199,7 +225,7 @@ class _Run:
         for plan in plans:
             waste = self._waste(plan)
             waste.remove()
-            self._freed += waste.size
+            self._pruned.append(waste)
         return plans
 
     def _doubtful(self, plan: Plan) -> list[Check]:
@@ -240,6 +266,17 @@ class _Run:
                 f"{check.file.blob}. It was set aside as {aside}"
             )
         self._save_memories()
+
+    def _tell_replaced(self, plan: Plan, files: Sequence[RepoFile]) -> None:
+        if not files:
+            return
+        self._corrupt += [f"{plan.cache.repo}/{file.path}" for file in files]
+        more = f" and {len(files) - _NAMED_FILES} more" if files[_NAMED_FILES:] else ""
+        self.notes.append(
+            f"In the snapshot of {plan.cache.repo} another file stood in the place of "
+            f"{', '.join(file.path for file in files[:_NAMED_FILES])}{more}, as an editor leaves it. "
+            "It was removed, and the content that was fetched is linked again"
+        )
 
     def _transfer(self, plans: Sequence[Plan], lock: int) -> None:
         if importlib.util.find_spec("huggingface_hub") is None:
@@ -290,6 +327,9 @@ class _Run:
             hub = plans[0].cache.hub
             missing = sum(plan.state().bytes_missing for plan in plans)
             message += " " + (space_problem(hub, missing, self._request.reserve_bytes, free_bytes(hub)) or "")
+        return self._after_notes(message)
+
+    def _after_notes(self, message: str) -> str:
         return " ".join([*(f"{note}." for note in self.notes), message])
 
     def _require_complete(self, plan: Plan) -> None:
@@ -312,14 +352,14 @@ class _Run:
 
     def result(self, plans: Sequence[Plan], check_mode: bool) -> dict[str, Any]:
         """Return what the module returns; C(before) in the plans is what was there before the transfer."""
-        waste = [self._waste(plan) for plan in plans] if check_mode else []
-        freed = sum(part.size for part in waste) or self._freed
+        waste = [self._waste(plan) for plan in plans] if check_mode else self._pruned
+        freed, pruned = sum(part.size for part in waste), any(part.paths for part in waste)
         snapshots = [_snapshot_result(plan, plan.state()) for plan in plans]
         sentences = [_sentence(plan, plan.state()) for plan in plans]
-        if freed:
+        if pruned:
             sentences.append(f"{'would free' if check_mode else 'freed'} {human_bytes(freed)} of other revisions")
         return {
-            "changed": any(plan.pin != plan.commit or not plan.before.complete for plan in plans) or freed > 0,
+            "changed": any(plan.pin != plan.commit or not plan.before.complete for plan in plans) or pruned,
             "msg": "; ".join(sentences),
             "snapshots": snapshots,
             "bytes_total": sum(snapshot["bytes_total"] for snapshot in snapshots),
@@ -354,6 +394,7 @@ def _snapshot_result(plan: Plan, after: SnapshotState) -> dict[str, Any]:
         "bytes_total": after.bytes_total,
         "bytes_fetched": plan.before.bytes_missing - after.bytes_missing,
         "bytes_missing": after.bytes_missing,
+        "list_hash": list_hash(plan.files),
     }
 
 

@@ -4,8 +4,9 @@
 
 """Another node of the same cluster that offers its cache over plain HTTP, also while it is still filling it.
 
-It serves two folders of its cache: C(hub), and ours with C(offer.json), which says what it is about to have. Content is
-trusted by its hash alone.
+It serves two folders of its cache: C(hub), and ours with C(offer.json), which says what it is about to have. Nobody
+vouches for what comes from there: content is taken by its hash alone, and the list of a commit's files, in which the
+hashes stand, only if it is the one whose hash the caller was given on a better way.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ class Peer:
         return f"{self._url}/hub/{cache.folder}/blobs/{file.blob}"
 
     def tree(self, cache: RepoCache, commit: str) -> object:
-        """Return the recorded files of a commit, when the peer has them; None if it will not have them."""
+        """Return the recorded files of a commit, when the peer has them; None if it will not have them.
+
+        The caller has to check that they are the right ones.
+        """
         last = False
         while True:
             tree = self._get(f"hub/{cache.folder}/trees/{commit}.json")

@@ -106,7 +106,7 @@ def find_corrupt(
     C(seen) is told, every second or so, how many bytes were hashed.
     """
     corrupt = []
-    count = _Count(seen)
+    count = Count(seen)
     with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
         running = {pool.submit(content_hash, check.path, check.file.blob, count.add): check for check in checks}
         for future in as_completed(running):
@@ -118,8 +118,8 @@ def find_corrupt(
     return corrupt
 
 
-class _Count:
-    """Adds up what several threads have done."""
+class Count:
+    """Adds up what several threads have done, and tells the sum every second or so."""
 
     def __init__(self, tell: Callable[[int], None]) -> None:
         self._tell = tell

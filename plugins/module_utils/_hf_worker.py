@@ -23,6 +23,8 @@ import re
 import sys
 import threading
 import time
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
@@ -32,7 +34,7 @@ from typing import Any, NamedTuple
 from ._hf_cache import CacheError, RepoCache, RepoFile, written_bytes
 from ._hf_errors import explain, is_final, is_full, status_of
 from ._hf_peer import Peer
-from ._hf_verify import content_hash
+from ._hf_verify import Count, content_hash
 
 # The library's own 10 MiB for each file would be lost with the process, and look like a stall on a slow network.
 _WRITE_BYTES = 1024 * 1024
@@ -40,6 +42,8 @@ _HASH_TRIES = 2
 # While a peer has not got a file yet, it is looked for so often.
 _LOOK_S = 2.0
 _CONNECT_S = 10.0
+# While a file is hashed no byte comes; each sign of life excuses that for so long.
+_HASH_PACE_S = 1.0
 _PAUSE = re.compile(r"(?:Waiting|Retrying in) ([\d.]+)s")
 
 
@@ -86,11 +90,14 @@ def main() -> None:
     threading.Thread(target=_end_with_input, daemon=True).start()
     os.umask(job.umask)
     prepare_library(job.cache_home, job.endpoint)
+    if job.peer:
+        _go_without_proxy(job.peer)
     worker = Worker(job)
     try:
         worker.run()
     except Exception as exc:
-        emit(error=worker.reason(exc), full=is_full(exc))
+        cause = exc.cause if isinstance(exc, TransferError) else exc
+        emit(error=worker.reason(exc), full=is_full(cause))
     else:
         emit(done=True)
     # What other transfers have written is on the disk; they are not waited for.
@@ -110,6 +117,12 @@ def prepare_library(cache_home: str, endpoint: str) -> None:
         HF_HUB_DISABLE_SHARED_BLOBS="1",
     )
     os.environ.setdefault("HF_XET_HIGH_PERFORMANCE", "1")
+
+
+def _go_without_proxy(url: str) -> None:
+    """Let the library reach a host of the private network directly, whatever proxy this host uses."""
+    exempt = [urllib.request.getproxies().get("no", ""), urllib.parse.urlsplit(url).hostname]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, exempt))
 
 
 def emit(**event: Any) -> None:
@@ -270,7 +283,9 @@ class Worker:
 
     def _is_good(self, cache: RepoCache, file: RepoFile, path: str) -> bool:
         """Hash a finished file; a corrupt one is set aside."""
-        if content_hash(path, file.blob) == file.blob:
+        emit(wait=_HASH_PACE_S)
+        life = Count(lambda _hashed: emit(wait=_HASH_PACE_S))
+        if content_hash(path, file.blob, life.add) == file.blob:
             return True
         os.replace(path, cache.aside(file.blob))
         emit(note=f"{file.path} of {cache.repo} arrived with a wrong hash and was fetched again")

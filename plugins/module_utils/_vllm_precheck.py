@@ -132,14 +132,15 @@ def _incomplete(cache: RepoCache, commit: str) -> list[str]:
         return [_files("missing from", broken, snapshot)] if broken else []
     state = cache.state(commit, files)
     problems = []
-    if state.missing:
-        problems.append(_files("missing from, or of a wrong size in,", [file.path for file in state.missing], snapshot))
+    missing, replaced = ({file.path for file in files} for files in (state.missing, state.replaced))
+    lacking = [file.path for file in state.missing if file.path not in replaced]
+    if lacking:
+        problems.append(_files("missing from, or of a wrong size in,", lacking, snapshot))
     known = Memory(cache.memory)
-    missing = {file.path for file in state.missing}
     rewritten = [
         file.path
         for file in files
-        if file.path not in missing and known.changed(file.blob, cache.content(commit, file))
+        if file.path in replaced or (file.path not in missing and known.changed(file.blob, cache.content(commit, file)))
     ]
     if rewritten:
         problems.append(_files("not what was verified, but was written to since, in", rewritten, snapshot))

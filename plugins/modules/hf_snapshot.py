@@ -41,6 +41,12 @@ options:
       - By default the revision is looked up.
     type: dict
     default: {}
+  list_hashes:
+    description:
+      - Repository to RV(snapshots[].list_hash) of the node that has resolved its revision.
+      - A list of files that O(peer) gives is taken only if it has this hash; otherwise O(endpoint) is asked for it.
+    type: dict
+    default: {}
   cache_home:
     description:
       - The folder that Hugging Face programs know as E(HF_HOME). The cache is its folder C(hub).
@@ -107,6 +113,7 @@ options:
     description:
       - The address of another node that serves its own cache folder (C(hub) and C(hgx-inference)) over HTTP.
       - Files come from there as soon as it has them, and from O(endpoint) if it will not have them.
+      - Neither the node nor the way to it is trusted; see O(list_hashes).
     type: str
   offer:
     description: Keep C(hgx-inference/offer.json) in O(cache_home), which tells peers what this cache is about to have.
@@ -220,6 +227,10 @@ snapshots:
       description: Bytes that are still to be fetched. Not zero in check mode only.
       type: int
       sample: 0
+    list_hash:
+      description: A hash of the names, sizes and hashes of the files, the same on every node; for O(list_hashes).
+      type: str
+      sample: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 bytes_total:
   description: The sum of all snapshots, in bytes.
   returned: success
@@ -241,7 +252,9 @@ bytes_freed:
   type: int
   sample: 0
 corrupt:
-  description: Files that were found corrupt in the cache and were fetched again.
+  description:
+    - Files that were found corrupt in the cache and were fetched again.
+    - Also those that were replaced in the snapshot by another file, and were linked to their content again.
   returned: success
   type: list
   elements: str
@@ -284,6 +297,7 @@ ARGUMENTS = {
         },
     },
     "commits": {"type": "dict", "default": {}},
+    "list_hashes": {"type": "dict", "default": {}},
     "cache_home": {"type": "path", "required": True},
     "endpoint": {"type": "str", "default": "https://huggingface.co"},
     "token": {"type": "str", "no_log": True},
@@ -324,7 +338,14 @@ def request_from(params: dict[str, Any]) -> Request:
     if not re.fullmatch("[0-7]{3,4}", params["mode"]):
         raise CacheError(f"mode is {params['mode']!r}; give it in octal notation and quoted, such as '0755'.")
     return Request(
-        models=tuple(Model(**model, commit=params["commits"].get(model["repo"])) for model in params["models"]),
+        models=tuple(
+            Model(
+                **model,
+                commit=params["commits"].get(model["repo"]),
+                list_hash=params["list_hashes"].get(model["repo"]),
+            )
+            for model in params["models"]
+        ),
         cache_home=params["cache_home"],
         endpoint=params["endpoint"].rstrip("/"),
         token=(params["token"] or "").strip() or None,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import (
     free_bytes,
     human_bytes,
     human_duration,
+    list_hash,
     parse_tree,
     space_problem,
 )
@@ -76,6 +78,27 @@ def test_link_without_blob_is_missing(cache: RepoCache) -> None:
     store(cache, LARGE)
     Path(cache.blob(LARGE.blob)).unlink()
     assert cache.state(COMMIT, [LARGE]).missing == (LARGE,)
+
+
+@pytest.mark.parametrize("size", [8191, 8192])
+def test_another_file_in_the_place_of_a_link(cache: RepoCache, size: int) -> None:
+    store(cache, LARGE, link=False)
+    other = Path(cache.snapshot(COMMIT), LARGE.path)
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"y" * size)
+    state = cache.state(COMMIT, [LARGE])
+    assert state.missing == state.replaced == (LARGE,)
+    assert state.damaged == (str(other),)
+    assert state.bytes_missing == 0
+
+
+def test_the_same_file_under_another_name_is_not_another_file(cache: RepoCache) -> None:
+    """Links that are hard, or go by way of another folder."""
+    store(cache, LARGE, link=False)
+    other = Path(cache.snapshot(COMMIT), LARGE.path)
+    other.parent.mkdir(parents=True)
+    os.link(cache.blob(LARGE.blob), other)
+    assert cache.state(COMMIT, [LARGE]).complete
 
 
 @pytest.mark.parametrize("size", [0, 8191, 8193])
@@ -172,6 +195,14 @@ def tree(**files: object) -> object:
 )
 def test_parse_tree(recorded: object, expected: list[RepoFile] | None) -> None:
     assert parse_tree(recorded) == expected
+
+
+def test_list_hash() -> None:
+    """Names, sizes and contents count; their order, and whether there is a second way to fetch them, do not."""
+    assert list_hash([SMALL, LARGE]) == list_hash([replace(LARGE, xet=True), SMALL])
+    others = [[SMALL], [SMALL, LARGE, replace(SMALL, path="x.py")]]
+    others += [[SMALL, replace(LARGE, **change)] for change in ({"path": "x"}, {"size": 1}, {"blob": "c" * 64})]
+    assert list_hash([SMALL, LARGE]) not in [list_hash(files) for files in others]
 
 
 @pytest.mark.parametrize(("text", "known"), [("{", False), (json.dumps(tree()), True)])

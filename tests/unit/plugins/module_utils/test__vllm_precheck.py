@@ -100,6 +100,14 @@ def test_a_shard_that_was_written_to_since(cache: RepoCache, tmp_path: Path) -> 
     assert problem.startswith("model-2.safetensors is not what was verified")
 
 
+def test_a_shard_that_was_replaced_in_the_snapshot(cache: RepoCache, tmp_path: Path) -> None:
+    shard = Path(cache.snapshot(COMMIT), SHARDS[1])
+    shard.unlink()
+    shard.write_bytes(b"9876543210")
+    (problem,) = precheck.weights(str(tmp_path), {"org/name": COMMIT})
+    assert problem.startswith("model-2.safetensors is not what was verified, but was written to since, in")
+
+
 def test_weights_of_another_program(cache: RepoCache, tmp_path: Path) -> None:
     os.unlink(cache.tree(COMMIT))
     assert precheck.weights(str(tmp_path), {"org/name": COMMIT}) == []

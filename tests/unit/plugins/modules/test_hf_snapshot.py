@@ -25,10 +25,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils import _hf_download
+from ansible_collections.hgx.inference.plugins.module_utils import _hf_download, _hf_fetch
 from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import human_bytes
 from ansible_collections.hgx.inference.plugins.modules import hf_snapshot
-from ansible_collections.hgx.inference.tests.support.hub_server import Fault, HubServer
+from ansible_collections.hgx.inference.tests.support.hub_server import Fault, HubServer, git_blob
 
 REPO = "org/model"
 LARGE = "model.safetensors"
@@ -40,6 +40,17 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hgx.inference.plugins.modules import hf_snapshot
 with patch_module_args(json.loads(sys.argv[1])):
     hf_snapshot.main()
+"""
+# The process that transfers, where what has come is read again in more than 7 s.
+SLOW_DISK = """
+import io, time
+from ansible_collections.hgx.inference.plugins.module_utils import _hf_verify, _hf_worker
+class Slow(io.FileIO):
+    def read(self, size=-1):
+        time.sleep(0.35)
+        return super().read(1000)
+_hf_verify.open = Slow
+_hf_worker.main()
 """
 
 
@@ -58,6 +69,12 @@ class Result(dict[str, Any]):
     @property
     def commit(self) -> str:
         return self.folder.name
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """Return the options by which other nodes are told what this one has resolved."""
+        hashes = {snapshot["repo"]: snapshot["list_hash"] for snapshot in self["snapshots"]}
+        return {"commits": {REPO: self.commit}, "list_hashes": hashes}
 
 
 RunModule = Callable[..., Result]
@@ -322,6 +339,13 @@ def test_a_process_that_is_killed_is_started_again(arguments: dict[str, Any], hu
 
 
 @pytest.mark.slow
+def test_hashing_is_no_stall(run: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file on a slow disk: its blocks are read, but for longer than a stall no byte comes."""
+    monkeypatch.setattr(_hf_fetch, "_RUN", SLOW_DISK)
+    assert run(stall_timeout=4)["changed"]
+
+
+@pytest.mark.slow
 def test_a_hub_that_sends_nothing_any_more(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
     (repo / LARGE).write_bytes(os.urandom(3 * STEP))
     hub.faults += [Fault("stall", LARGE, after=STEP, times=1), Fault("stall", LARGE)]
@@ -464,6 +488,22 @@ def test_bytes_that_changed_without_a_trace_are_found_on_request(run: RunModule,
     assert not run()["changed"]
     assert run(verify=True)["corrupt"] == [f"{REPO}/{LARGE}"]
     assert path.read_bytes() == (repo / LARGE).read_bytes()
+
+
+@pytest.mark.parametrize("text", ["[]\n", "longer than before\n"], ids=["same size", "other size"])
+def test_a_file_of_the_snapshot_that_was_replaced_is_linked_again(run: RunModule, hub: HubServer, text: str) -> None:
+    """As "sed -i" does it: the blob stays good, and the server would read something else."""
+    path = run().folder / "config.json"
+    path.unlink()
+    path.write_text(text)
+    hub.requests.clear()
+    assert run(check=True)["changed"]
+    result = run()
+    assert (result["changed"], result["corrupt"]) == (True, [f"{REPO}/config.json"])
+    assert "another file stood in the place of config.json" in result["notes"][0]
+    assert path.is_symlink() and path.read_text() == "{}\n"
+    assert hub.requests == []
+    assert not run()["changed"]
 
 
 def test_what_another_program_has_fetched_is_hashed_once(
@@ -617,11 +657,45 @@ def test_all_comes_from_a_peer(run: RunModule, hub: HubServer, repo: Path, node:
     given = run(cache_home=str(folder), offer=True)
     refuse(hub, 503)
     hub.requests.clear()
-    result = run(peer=url, commits={REPO: given.commit})
+    result = run(peer=url, **given.resolved)
     assert hub.requests == [], "the hub need not even be there"
     assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
     assert (result.folder / "sub" / "{{ chat }}.jinja").read_text() == "{{ messages }}\n"
     assert not run()["changed"]
+
+
+def test_a_peer_is_reached_without_the_proxy(run: RunModule, node: tuple[Path, str]) -> None:
+    folder, url = node
+    given = run(cache_home=str(folder), offer=True)
+    os.environ.update(http_proxy="http://127.0.0.1:1", no_proxy="localhost")
+    assert run(peer=url, endpoint="http://hub.invalid", **given.resolved)["bytes_fetched"] == 20_018
+
+
+@pytest.mark.parametrize("vouched", [True, False])
+def test_a_list_of_files_for_which_no_one_vouches_is_not_taken_from_a_peer(
+    run: RunModule, hub: HubServer, node: tuple[Path, str], vouched: bool
+) -> None:
+    folder, url = node
+    given = run(cache_home=str(folder), offer=True)
+    code = b"print('not of the model')\n"
+    root = given.folder.parents[1]
+    tree = root / "trees" / f"{given.commit}.json"
+    listed = json.loads(tree.read_text())
+    listed["files"]["tokenization.py"] = {"size": len(code), "blob_id": git_blob(code)}
+    tree.write_text(json.dumps(listed))
+    (root / "blobs" / git_blob(code)).write_bytes(code)
+    resolved = {**given.resolved, **({} if vouched else {"list_hashes": {}})}
+
+    result = run(peer=url, **resolved)
+    assert not (result.folder / "tokenization.py").exists()
+    assert result["snapshots"][0]["files"] == 3
+    assert [note.startswith(f"{url} lists other files of {REPO}") for note in result["notes"]] == [True] * vouched
+    assert sum(hub.sent.values()) == 20_018, "what is listed still comes from the peer"
+
+    refuse(hub, 403)
+    message = run(peer=url, cache_home=f"{folder}-2", **resolved).message
+    assert "may not read it (403)" in message
+    assert (f"{url} lists other files" in message) is vouched
 
 
 @pytest.mark.slow
@@ -691,6 +765,19 @@ def test_prune(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> 
     assert (pruned.folder / "config.json").read_text() == "{}\n", "what both share is kept"
 
 
+def test_prune_of_a_revision_whose_content_is_all_shared(run: RunModule, repo: Path) -> None:
+    old = run().folder
+    (repo / "README.md").write_text("new\n")
+    run(update=True)
+    for check in (True, False):
+        assert old.exists()
+        result = run(prune=True, check=check)
+        assert (result["changed"], result["bytes_freed"]) == (True, 0)
+        assert "0 B of other revisions" in result["msg"]
+    assert not old.exists()
+    assert not run(prune=True)["changed"]
+
+
 # What cannot be
 
 
@@ -731,6 +818,20 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing(run: RunModule, repo: Path
         assert run(cache_home=str(home))["bytes_fetched"] == 3 * STEP - kept
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_how_much_space_is_missing_is_said_when_the_disk_is_full(
+    run: RunModule, hub: HubServer, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = hub.hub.repo(REPO).files[LARGE].sha256
+    partial = cache_home / "hub" / "models--org--model" / "blobs" / f"{sha256}.kept.incomplete"
+    partial.parent.mkdir(parents=True)
+    partial.symlink_to("/dev/full")
+    free = iter([10**9, 10**9])  # enough before the first byte
+    monkeypatch.setattr(_hf_download, "free_bytes", lambda path: next(free, 0))
+    message = run(max_workers=1).message
+    assert f"{LARGE}: the disk is full" in message
+    assert "are to be fetched" in message and "too little" in message
 
 
 def test_space_is_counted_for_all_repositories_together(

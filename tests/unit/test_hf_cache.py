@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the nodes of a cluster tell each other by way of the controller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+TASKS = Path(__file__).parents[2] / "roles" / "hf_cache" / "tasks"
+LOOKED = {"snapshots": [{"repo": "org/model", "commit": "c" * 40, "list_hash": "a" * 64}]}
+
+
+def action(file: str, name: str, module: str) -> dict[str, Any]:
+    (task,) = (
+        task
+        for task in DataLoader().load_from_file(str(TASKS / file), trusted_as_template=True)
+        if task["name"] == name
+    )
+    return dict(task[module])
+
+
+def render(value: Any, **variables: Any) -> Any:
+    return Templar(DataLoader(), variables=variables).template(value)
+
+
+@pytest.mark.parametrize(
+    ("looked", "commits", "hashes"),
+    [(LOOKED, {"org/model": "c" * 40}, {"org/model": "a" * 64}), ({"failed": True}, {}, {})],
+    ids=["first node knows", "no node knows"],
+)
+def test_the_commits_and_lists_of_the_first_node_are_those_of_all(
+    looked: dict[str, Any], commits: dict[str, str], hashes: dict[str, str]
+) -> None:
+    told = action("share.yml", "share | Tell the others", "ansible.builtin.set_fact")["__hf_cache_seen"]
+    seen = {key: render(told[key], __hf_cache_looked=looked) for key in ("commits", "list_hashes")}
+    decided = action("share.yml", "share | Decide who gets it from whom", "ansible.builtin.set_fact")
+    facts = {
+        name: render(decided[name], __hf_cache_order=[seen])
+        for name in ("__hf_cache_commits", "__hf_cache_list_hashes")
+    }
+    fetch = action("download.yml", "download | Fetch the models", "hgx.inference.hf_snapshot")
+    assert [render(fetch[name], **facts) for name in ("commits", "list_hashes")] == [commits, hashes]
+    assert [render(fetch[name]) for name in ("commits", "list_hashes")] == [{}, {}], "a node of its own"

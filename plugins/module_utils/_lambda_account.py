@@ -72,13 +72,17 @@ class Account:
                 return None
             raise
 
-    def terminate(self, instance: Instance, why: str) -> None:
-        self.journal.add("terminating", api=self.client.url, id=instance["id"], name=instance["name"], why=why)
+    def terminate(self, instance: Instance, why: str) -> bool:
+        """Tell an instance to end; return whether the API knows it. It may be gone, or not be shown yet."""
+        with contextlib.suppress(OSError):  # a full disk is no reason to go on paying
+            self.journal.add("terminating", api=self.client.url, id=instance["id"], name=instance["name"], why=why)
         try:
             self.client.call("POST", "/instance-operations/terminate", {"instance_ids": [instance["id"]]})
         except ApiError as exc:
             if exc.code != NOT_FOUND:  # gone already, perhaps by a first try whose answer was lost
                 raise
+            return False
+        return True
 
     def every(self, intervals: int) -> float:
         return max(0.01, intervals * self.client.interval_s)

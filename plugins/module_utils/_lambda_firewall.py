@@ -18,7 +18,7 @@ PROTOCOLS = ("tcp", "udp", "icmp", "all")
 
 
 class Rule(NamedTuple):
-    """Who may come in. C(ports) is None for protocols without ports, and for all ports."""
+    """Who may come in. C(ports) is None for ICMP, which has none."""
 
     protocol: str
     network: ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -35,7 +35,7 @@ class Rule(NamedTuple):
         ports = self.ports is None or (
             other.ports is not None and self.ports[0] <= other.ports[0] and other.ports[1] <= self.ports[1]
         )
-        return inside and self.protocol in ("all", other.protocol) and (self.protocol == "all" or ports)
+        return inside and self.protocol in ("all", other.protocol) and ports
 
     def __str__(self) -> str:
         ports = "" if self.ports is None else f" {'-'.join(str(port) for port in sorted(set(self.ports)))}"
@@ -67,12 +67,12 @@ class Outcome(TypedDict):
 def wanted_rule(protocol: str, network: str, ports: str | None, description: str) -> Rule:
     """Return a rule from a module's options; LambdaError for one that cannot be."""
     try:
-        source = ipaddress.ip_network(network)
+        source = ipaddress.IPv4Network(network)  # the API knows no other
     except ValueError as exc:
-        raise LambdaError(f"source_networks: {network!r} is not a network such as 203.0.113.0/24: {exc}.") from exc
-    if protocol not in ("tcp", "udp"):
+        raise LambdaError(f"source_networks: {network!r} is no IPv4 network such as 203.0.113.0/24: {exc}.") from exc
+    if protocol == "icmp":
         if ports:
-            raise LambdaError(f"ports {ports!r}: the protocol {protocol} has none.")
+            raise LambdaError(f"ports {ports!r}: the protocol icmp has none.")
         return Rule(protocol, source, None, description)
     match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", ports or "")
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
@@ -157,6 +157,12 @@ class RulesetManager:
                 raise LambdaError(f"{exc} The rule set {name} was not created; run again.") from exc
         made = self.find(name, region)
         return self._outcome(True, f"Created the rule set {name} in {region}.", made.id if made else None, [], rules)
+
+    def closed(self, name: str, region: str) -> Outcome:
+        """Let nothing in any more through a rule set that exists, also where instances use it."""
+        if self.find(name, region) is None:
+            return self._outcome(False, f"There is no rule set {name} in {region}.", None, [], [])
+        return self.present(name, region, [], allow_widening=False, allow_world=False)
 
     def absent(self, name: str, region: str) -> Outcome:
         found = self.find(name, region)

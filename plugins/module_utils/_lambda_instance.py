@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from . import _lambda_records as records
 from ._lambda_account import Account, Identity
-from ._lambda_cloud import LambdaError, Repeat, poll
+from ._lambda_cloud import ApiError, LambdaError, Repeat, poll
 from ._lambda_launch import Launcher, Plan, Wanted
 from ._lambda_records import Instance
 
@@ -87,19 +87,33 @@ class Manager:
         return outcome(True, msg, ready, after=summary(ready))
 
     def _keep(self, found: Instance, wanted: Wanted) -> Outcome:
-        """Adopt what is there; only its tags can still be changed."""
+        """Adopt what is there; at most its tags can still be changed."""
+        require_owner(found, wanted.owner, "adopted")
         require_same(found, wanted)
         tags = {**found["tags"], **wanted.tags}
         changed = tags != found["tags"]
-        if changed and not self._check:
-            body = {"tags": records.render_tags(tags)}
-            self._client.call("POST", f"/instances/{quote(found['id'], safe='')}", body)
-        tagged = self._account.get(found["id"]) if changed and not self._check else None
-        ready = found if self._check else self._wait_ready(tagged or found)
-        verb = "Would tag" if self._check else "Tagged"
+        ready = found if self._check else self._wait_ready(self._tag(found, tags) if changed else found)
+        verb = "Would try to tag" if self._check else "Tagged"
         what = f"{verb} {records.described(ready)}" if changed else f"{records.described(ready)} is there"
         before, after = ({"tags": found["tags"]}, {"tags": tags}) if changed else ({}, {})
         return outcome(changed, f"{what}, for {records.priced(ready)}.", ready, before, after)
+
+    def _tag(self, found: Instance, tags: dict[str, str]) -> Instance:
+        """Ask for other tags, and look whether they came: the API documents no more than another name."""
+        # The name goes along, or an API that replaces the whole would clear it.
+        body = {**({"name": found["name"]} if found["name"] else {}), "tags": records.render_tags(tags)}
+        try:
+            self._client.call("POST", f"/instances/{quote(found['id'], safe='')}", body)
+        except ApiError as exc:
+            if exc.status >= 500:
+                raise
+            raise LambdaError(f"{exc} {records.explain_kept_tags(found, tags)}") from exc
+        seen = found
+        for _left_s in poll(self._clock, self._account.every(POLL), self._account.every(1)):
+            seen = self._account.get(found["id"]) or seen
+            if tags.items() <= seen["tags"].items():
+                return seen
+        raise LambdaError(records.explain_kept_tags(seen, tags))
 
     def _wait_ready(self, instance: Instance) -> Instance:
         """Return the instance once it is active and answers SSH."""
@@ -127,19 +141,26 @@ class Manager:
             "lambda_node_wait_timeout_s)."
         )
 
-    def absent(self, identity: Identity, force: bool) -> Outcome:
-        """Have no such instance. What this collection did not launch needs C(force)."""
-        found = self._account.find_one(identity)
+    def absent(self, identity: Identity, force: bool, owner: str | None = None) -> Outcome:
+        """Have no such instance. What this collection did not launch, or another owner did, needs C(force)."""
+        if self._check:
+            found = self._account.find_one(identity)
+            require_releasable(found, force, owner)
+        else:
+            # A launch that another run is at, or was interrupted in, would show up, and bill, after this look.
+            with self._account.alone(identity, self._limits.wait_s):
+                found = self._account.find_one(identity) or self._launcher.settle(identity)
+                require_releasable(found, force, owner)
+                if found is not None:
+                    self._account.terminate(found, "asked for")
         if found is None:
             others = [records.described(one) for one in self._account.running()]
             billing = f" Others run, and bill: {'; '.join(others)}." if others else ""
             return outcome(False, f"There is no running instance with {identity}.{billing}", None)
-        require_managed(found, force, "terminated")
         cost = records.cost_usd(found, self._clock.time())
         total = "" if cost is None else f" It has cost about {cost:.2f} USD."
         if self._check:
             return outcome(True, f"Would terminate {records.described(found)}.{total}", found, summary(found))
-        self._account.terminate(found, "asked for")
         for _left_s in poll(self._clock, self._limits.wait_s, self._account.every(POLL)):
             current = self._account.get(found["id"])
             if current is None or current["status"] == "terminated":
@@ -151,11 +172,12 @@ class Manager:
             "Look at the Lambda console: it may still bill."
         )
 
-    def restarted(self, identity: Identity, force: bool) -> Outcome:
+    def restarted(self, identity: Identity, force: bool, owner: str | None = None) -> Outcome:
         found = self._account.find_one(identity)
         if found is None:
             raise LambdaError(f"There is no running instance with {identity} that could be restarted.")
         require_managed(found, force, "restarted")
+        require_owner(found, owner, "restarted", force)
         change: tuple[dict[str, Any], dict[str, Any]] = {"status": found["status"]}, {"status": "restarted"}
         if self._check:
             return outcome(True, f"Would restart {records.described(found)}.", found, *change)
@@ -186,12 +208,30 @@ def require_managed(found: Instance, force: bool, verb: str) -> None:
         )
 
 
+def require_releasable(found: Instance | None, force: bool, owner: str | None) -> None:
+    if found is not None:
+        require_managed(found, force, "terminated")
+        require_owner(found, owner, "terminated", force)
+
+
+def require_owner(found: Instance, owner: str | None, verb: str, force: bool | None = None) -> None:
+    """Leave alone what another one answers for. C(force) is None where it does not help."""
+    if owner and found["owner"] not in (None, owner) and not force:
+        forced = "" if force is None else " To do it all the same, set force=true (in the role lambda_node_force)."
+        raise LambdaError(
+            f"{records.described(found)} belongs to {found['owner']}, not to {owner}, so it is not {verb}. If both "
+            "are you, give the same owner (HGX_OWNER, or lambda_node_owner of the role); for a node of your own take "
+            f"another name (lambda_node_name).{forced}"
+        )
+
+
 def planned(plan: Plan) -> Outcome:
     """Return what a launch would be, for check mode."""
     offer, region = plan.offer, plan.regions[0] if plan.regions else None
     where = f"in {region}" if region else "once there is capacity (none now)"
     price, hours = offer.price_usd_per_hour, plan.wanted.lifetime_hours
-    total = f", {price * hours:.2f} USD until it expires" if hours else ""
+    expires = plan.wanted.tags.get(records.EXPIRES_AT)
+    total = f", until {expires}" if expires else f", {price * hours:.2f} USD until it expires" if hours else ""
     msg = f"Would launch a {offer.name} with {plan.identity} {where}, for {price:.2f} USD an hour{total}."
     after = {"type": offer.name, "region": region, "price_usd_per_hour": price}
     return {**outcome(True, msg, None, after=after), "price_usd_per_hour": price}

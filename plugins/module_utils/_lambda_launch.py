@@ -27,9 +27,12 @@ from ._progress import ControllerGone
 CAPACITY_POLL = 15
 # Within this time an instance that was asked for appears in the list, or it was never made.
 SETTLE_S = 60.0
+# For so long nothing is bought in place of an instance whose ID the API has given, and that it has never shown.
+UNSEEN_S = 3600.0
 RIVAL_S = 30.0
+PROMISED = "promised"  # not a status of the API: what was launched, and not seen yet
 # Steps of the journal after which an instance may exist that the list does not show yet.
-PENDING = ("launching", "uncertain", "launched")
+PENDING = ("launching", "uncertain", "launched", "seen")
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ class Launcher:
                 launched = self._launch_in(region, plan)
                 if launched is not None and launched.own:
                     with self.owned_up(launched.instance):
+                        self._account.note("seen", plan.identity, id=launched.instance["id"])
                         return self._sole(launched.instance, plan.identity)
                 if launched is not None:
                     return launched
@@ -190,8 +194,9 @@ class Launcher:
                 if exc.status != TOO_MANY_REQUESTS:
                     break
             else:
-                self._account.note("launched" if id_ else "uncertain", plan.identity, launch=token, id=id_)
-                return self._look_for(plan.identity, token, id_, lost)
+                with self.owned_up(promised(plan, region, id_)) if id_ else contextlib.nullcontext():
+                    self._account.note("launched" if id_ else "uncertain", plan.identity, launch=token, id=id_)
+                    return self._look_for(plan.identity, token, id_, lost)
         raise LambdaError(refusal)
 
     def _post_launch(self, body: dict[str, Any]) -> tuple[str | None, str]:
@@ -218,7 +223,7 @@ class Launcher:
         }
         if wanted.owner:
             tags[records.OWNER] = wanted.owner
-        if wanted.lifetime_hours:
+        if wanted.lifetime_hours and records.EXPIRES_AT not in tags:
             tags[records.EXPIRES_AT] = records.iso_time(now + wanted.lifetime_hours * 3600)
         return token, tags
 
@@ -238,10 +243,7 @@ class Launcher:
             if own or (found and left_s < SETTLE_S / 2):
                 return Launched((own or found)[0], own=bool(own))
         if id_:
-            raise LambdaError(
-                f"Lambda has launched {id_} but does not show it.{failure} It may bill: run again, or look at the "
-                "Lambda console and terminate it there."
-            )
+            raise LambdaError(f"Lambda has launched {id_} but does not show it.{failure}")
         raise LambdaError(
             f"{lost} The launch was sent, but no instance has appeared since.{failure} Run again; it looks first. "
             f"The launch is in {self._account.journal.path}."
@@ -253,35 +255,48 @@ class Launcher:
         try:
             yield
         except (LambdaError, OSError, ControllerGone) as exc:
-            raise LambdaError(f"{exc} {self._after_failure(instance)}") from exc
+            raise LambdaError(f"{str(exc).rstrip('.')}. {self._after_failure(instance)}") from exc
 
     def _after_failure(self, instance: Instance) -> str:
         what, price = records.described(instance), records.priced(instance)
         if not self._terminate_on_failure:
             return f"{what} bills at {price} until it is released; run again to go on with it."
         try:
-            self._account.terminate(instance, "not ready, and terminate_on_failure is set")
+            known = self._account.terminate(instance, "not ready, and terminate_on_failure is set")
         except (LambdaError, OSError) as exc:
             return f"{what} could NOT be terminated ({exc}) and bills at {price}."
+        if not known and instance["status"] == PROMISED:
+            return f"{what} could NOT be terminated, for the API does not know it yet; it may bill at {price}."
         return f"{what} was terminated, as terminate_on_failure asks."
 
     def settle(self, identity: Identity) -> Instance | None:
-        """After a launch that was interrupted a moment ago, give its instance time to appear."""
+        """After a launch that was interrupted, ask for its instance by the ID, and give it time to appear.
+
+        Raises LambdaError where it may still appear.
+        """
         entry = self._account.journal.last(identity=str(identity), api=self._client.url)
         if entry is None or entry.get("event") not in PENDING:
             return None
         # Of a time in the future, after the clock was set back, only so much is known: it may be a moment ago.
-        left_s = min(float(entry.get("time", 0)) + SETTLE_S - self._clock.time(), SETTLE_S)
-        if left_s <= 0:
+        age_s = max(0.0, self._clock.time() - float(entry.get("time", 0)))
+        id_ = str(entry["id"]) if entry.get("id") else None
+        if not id_ and age_s >= SETTLE_S:
             return None
-        known = self._account.get(str(entry["id"])) if entry.get("id") else None
-        if known is not None and known["status"] in records.GONE:
-            return None
-        for _left_s in poll(self._clock, left_s, self._account.every(1)):
+        for _left_s in poll(self._clock, max(0.0, SETTLE_S - age_s), self._account.every(1)):
+            known = self._account.get(id_) if id_ else None
+            if known is not None:
+                return known if known["status"] not in records.GONE and identity.matches(known) else None
             self._account.report("an interrupted launch may still show up, looking for it")
             found = self._account.find_one(identity)
             if found is not None:
                 return found
+        if entry["event"] == "launched" and age_s < UNSEEN_S:
+            raise LambdaError(
+                f"Lambda has launched {id_} with {identity} {age_s / 60:.0f} min ago, and has not shown it since. It "
+                "may still appear, and bill: nothing is launched in its place, and it cannot be released yet. Run "
+                f"again later, or look at the Lambda console; {UNSEEN_S / 3600:.0f} h after the launch it counts as "
+                "never made."
+            )
         return None
 
     def _sole(self, mine: Instance, identity: Identity) -> Launched:
@@ -305,6 +320,13 @@ class Launcher:
         first = min(rivals, key=precedence)
         self._account.note("adopted", identity, id=first["id"])
         return Launched(first, own=False)
+
+
+def promised(plan: Plan, region: str, id_: str) -> Instance:
+    """Return an instance of which the API has told no more than the ID."""
+    kind = {"name": plan.offer.name, "price_cents_per_hour": plan.offer.price_usd_per_hour * 100}
+    known = {"id": id_, "status": PROMISED, "name": plan.identity.name, "region": {"name": region}}
+    return records.parse_instance({**known, "instance_type": kind})
 
 
 def precedence(instance: Instance) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import difflib
 import ipaddress
+import re
 from typing import Any, NamedTuple, TypedDict
 
 from ._lambda_cloud import LambdaError
@@ -136,18 +137,24 @@ def refuse_dear_offer(offer: Offer, max_price_per_hour: float | None) -> None:
 
 
 def regions_to_try(offer: Offer, wanted: list[str], bound: str | None) -> list[str]:
-    """Return the regions with capacity, the preferred ones first. C(bound) is where the file systems are, if any."""
-    candidates = [region for region in wanted if region in offer.regions] if wanted else offer.regions
+    """Return the regions with capacity, the preferred ones first. C(bound) is where the file systems are, if any.
+
+    One without a firewall must be named in C(wanted).
+    """
+    closed = [region for region in offer.regions if region not in OPEN_REGIONS]
+    candidates = [region for region in wanted if region in offer.regions] if wanted else closed
     return [region for region in candidates if bound is None or region == bound]
 
 
 def explain_no_capacity(offer: Offer, wanted: list[str], bound: str | None, waited_s: float) -> str:
     """Return what to say when no region had a free node."""
-    where = f"in {bound}, where the file systems are" if bound else f"in {', '.join(wanted)}" if wanted else "anywhere"
+    others = [region for region in offer.regions if region not in regions_to_try(offer, wanted, bound)]
+    anywhere = f"outside {', '.join(others)}" if others else "anywhere"
+    where = f"in {bound}, where the file systems are" if bound else f"in {', '.join(wanted)}" if wanted else anywhere
     after = f" after {waited_s / 60:.0f} minutes" if waited_s >= 60 else ""
-    others = [region for region in offer.regions if region != bound]
+    told = [f"{region} (no firewall, every port is open)" if region in OPEN_REGIONS else region for region in others]
     name_it = "name it in regions (in the role lambda_node_regions)"
-    elsewhere = f" There is some in {', '.join(others)}: {name_it}." if others else ""
+    elsewhere = f" There is some in {', '.join(told)}: {name_it}." if others else ""
     return (
         f"Lambda has no free {offer.name} {where}{after}. Nothing was launched.{elsewhere} "
         "Set capacity_timeout (in the role lambda_node_capacity_timeout_s) to wait for one."
@@ -177,12 +184,45 @@ def iso_time(seconds: float) -> str:
 
 
 def parse_time(text: str | None) -> float | None:
-    """Return seconds since 1970; None for what is not such a time."""
+    """Return seconds since 1970; None for what is not a time with its zone, such as C(2026-11-25T14:00:00Z)."""
     try:
-        parsed = datetime.datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%SZ")
-    except ValueError:
+        parsed = datetime.datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", (text or "").strip()))
+        return parsed.timestamp() if parsed.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return parsed.replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def with_utc_expiry(tags: dict[str, str]) -> dict[str, str]:
+    """Return the tags with the expiry as this collection writes it; refuse one that nobody would ever act upon."""
+    if EXPIRES_AT not in tags:
+        return tags
+    expires = parse_time(tags[EXPIRES_AT])
+    if expires is None:
+        raise LambdaError(
+            f"The tag {EXPIRES_AT} is {tags[EXPIRES_AT]!r}, which is not a time with its zone, so the instance would "
+            "never expire. Write it as 2026-11-25T14:00:00Z (UTC). Nothing was launched."
+        )
+    return {**tags, EXPIRES_AT: iso_time(expires)}
+
+
+def explain_kept_tags(found: Instance, tags: dict[str, str]) -> str:
+    """Return what to say when the API did not change the tags of an instance to C(tags)."""
+    kept = [key for key in sorted(tags) if found["tags"].get(key) != tags[key]]
+    expiry = ""
+    if EXPIRES_AT in kept:
+        at = found["expires_at"]
+        who = "whoever releases expired nodes (lambda_node_release_expired)"
+        until = (
+            f"expires at {at}, and is then released by {who}" if at else f"has no expiry, and is not released by {who}"
+        )
+        expiry = (
+            f" It still {until}. The expiry is set at the launch, by this tag or by lifetime_hours (in the role "
+            "lambda_node_lifetime_hours)."
+        )
+    return (
+        f"Lambda did not change {', '.join(kept)} of {described(found)}: its API documents tags at the launch only."
+        f"{expiry} Leave the tag out to go on with the instance as it is."
+    )
 
 
 def age_hours(instance: Instance, now: float) -> float | None:
@@ -199,6 +239,13 @@ def cost_usd(instance: Instance, now: float) -> float | None:
 def is_expired(instance: Instance, now: float) -> bool:
     expires = parse_time(instance["expires_at"])
     return expires is not None and expires <= now
+
+
+def open_region_warning(region: str) -> str:
+    return (
+        f"Lambda does not apply firewall rules in {region}: every port of an instance there is open to the internet. "
+        "Keep the server on 127.0.0.1 and use an SSH tunnel, or choose another region."
+    )
 
 
 def described(instance: Instance) -> str:

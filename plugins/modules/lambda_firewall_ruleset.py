@@ -14,14 +14,17 @@ description:
   - Has a rule set of a region, found by its name, with exactly the rules given. An instance gets it at its launch, see
     O(hgx.inference.lambda_instance#module:firewall_rulesets).
   - A rule set that exists is never widened unless O(allow_widening) says so. It may serve other people's instances.
-  - Without any rule set Lambda lets in TCP port 22 and ICMP only.
+  - Without any rule set Lambda lets in TCP port 22 and ICMP, and what the account's global rules let in, which the
+    module does not look at (Lambda console, Firewall).
 extends_documentation_fragment:
   - hgx.inference.lambda_cloud
 options:
   state:
-    description: Whether there shall be such a rule set. One that is used by instances is not removed.
+    description:
+      - V(present) has such a rule set, V(absent) has none. One that is used by instances is not removed.
+      - V(closed) takes all rules out of one that exists, also where instances use it, and makes none.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, closed]
     default: present
   name:
     description: Name of the rule set.
@@ -43,10 +46,10 @@ options:
         choices: [tcp, udp, icmp, all]
         default: tcp
       ports:
-        description: A port such as V(8001) or a range such as V(8001-8010); for V(tcp) and V(udp).
+        description: A port such as V(8001) or a range such as V(8001-8010); for all protocols but V(icmp).
         type: str
       source_networks:
-        description: The networks that may come in, such as V(203.0.113.0/24).
+        description: The IPv4 networks that may come in, such as V(203.0.113.0/24).
         type: list
         elements: str
         required: true
@@ -59,7 +62,7 @@ options:
     type: bool
     default: false
   allow_world:
-    description: Accept a rule for every address there is, V(0.0.0.0/0) or V(::/0).
+    description: Accept a rule for every address there is, V(0.0.0.0/0).
     type: bool
     default: false
 attributes:
@@ -108,7 +111,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._lambda_cloud import LambdaError
 from ..module_utils._lambda_firewall import PROTOCOLS, RulesetManager, wanted_rule
 from ..module_utils._lambda_options import OPTIONS, make_client
-from ..module_utils._lambda_records import OPEN_REGIONS
+from ..module_utils._lambda_records import OPEN_REGIONS, open_region_warning
 
 
 def main() -> None:
@@ -121,7 +124,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **OPTIONS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent", "closed"], "default": "present"},
             "name": {"type": "str", "required": True},
             "region": {"type": "str", "required": True},
             "rules": {"type": "list", "elements": "dict", "default": [], "options": rule_options},
@@ -133,10 +136,7 @@ def main() -> None:
     params = module.params
     name, region = params["name"], params["region"]
     if params["state"] == "present" and region in OPEN_REGIONS:
-        module.warn(
-            f"Lambda does not apply firewall rules in {region}: every port of an instance there is open to the "
-            "internet. Keep the server on 127.0.0.1 and use an SSH tunnel, or choose another region."
-        )
+        module.warn(open_region_warning(region))
     try:
         rules = [
             wanted_rule(rule["protocol"], network, rule["ports"], rule["description"])
@@ -146,6 +146,8 @@ def main() -> None:
         manager = RulesetManager(make_client(params), module.check_mode)
         if params["state"] == "present":
             result = manager.present(name, region, rules, params["allow_widening"], params["allow_world"])
+        elif params["state"] == "closed":
+            result = manager.closed(name, region)
         else:
             result = manager.absent(name, region)
     except LambdaError as exc:

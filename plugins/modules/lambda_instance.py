@@ -43,7 +43,9 @@ options:
     description: What to launch, such as V(gpu_8x_b200_sxm6). An instance of another type is an error.
     type: str
   regions:
-    description: Regions to launch in, the preferred one first. Without any, every region with capacity will do.
+    description:
+      - Regions to launch in, the preferred one first. Without any, every one with capacity will do but V(us-south-1).
+      - In V(us-south-1) Lambda applies no firewall rules; the module warns of an instance there.
     type: list
     elements: str
     default: []
@@ -69,15 +71,19 @@ options:
     default: []
   tags:
     description:
-      - Further tags. On an instance that exists they are added or changed, others stay.
-      - The tag C(hgx-expires-at) given here moves the expiry, as C(2026-11-25T14:00:00Z).
+      - Further tags of a new instance. Lambda documents no change of tags after the launch. Of an instance that exists
+        the module asks for it, other tags staying, and fails where they have not changed.
+      - The tag C(hgx-expires-at) is the expiry, instead of O(lifetime_hours). It is a time with its zone such as
+        V(2026-11-25T14:00:00Z), and is kept in UTC; anything else is refused.
     type: dict
     default: {}
   owner:
-    description: Who answers for the bill; a tag of a new instance.
+    description:
+      - Who answers for the bill; a tag of a new instance.
+      - An instance that bears the tag of another owner is neither taken over nor restarted nor released.
     type: str
   lifetime_hours:
-    description: Hours until a new instance is expired; a tag of it.
+    description: Hours until a new instance is expired; a tag of it. Not used where O(tags) tells the expiry.
     type: float
   hostname:
     description: Host name of a new instance.
@@ -105,7 +111,7 @@ options:
     type: bool
     default: false
   force:
-    description: Also release or restart an instance that this collection did not launch.
+    description: Also release or restart an instance that this collection did not launch, or that has another O(owner).
     type: bool
     default: false
   progress_file:
@@ -136,11 +142,13 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: node
 
-- name: Keep it two hours longer
+- name: Have one that expires at a certain time
   hgx.inference.lambda_instance:
     name: kimi
+    instance_type: gpu_8x_b200_sxm6
+    owner: eve@example.com
     tags:
-      hgx-expires-at: "{{ '%Y-%m-%dT%H:%M:%SZ' | strftime(now().timestamp() + 7200, utc=true) }}"
+      hgx-expires-at: "2026-11-25T14:00:00Z"
   delegate_to: localhost
 
 - name: Release it
@@ -195,6 +203,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils import _lambda_records as records
 from ..module_utils._lambda_account import Account, Identity
 from ..module_utils._lambda_cloud import LambdaError
 from ..module_utils._lambda_instance import Limits, Manager
@@ -206,7 +215,8 @@ from ..module_utils._progress import ControllerGone, ProgressFile
 def wanted(params: dict[str, Any]) -> Wanted:
     """Return what to launch if need be."""
     given = {name: params[name] for name in Wanted.__dataclass_fields__ if name in params}
-    return Wanted(**{**given, "type": params["instance_type"], "tags": texts(params["tags"])})
+    tags = records.with_utc_expiry(texts(params["tags"]))
+    return Wanted(**{**given, "type": params["instance_type"], "tags": tags})
 
 
 def texts(tags: dict[str, Any]) -> dict[str, str]:
@@ -255,11 +265,14 @@ def main() -> None:
         if params["state"] == "present":
             result = manager.present(identity, wanted(params))
         elif params["state"] == "absent":
-            result = manager.absent(identity, params["force"])
+            result = manager.absent(identity, params["force"], params["owner"])
         else:
-            result = manager.restarted(identity, params["force"])
+            result = manager.restarted(identity, params["force"], params["owner"])
     except (LambdaError, ControllerGone, OSError) as exc:
         module.fail_json(msg=str(exc))
+    region = (result["instance"] or result["diff"]["after"]).get("region")
+    if params["state"] == "present" and region in records.OPEN_REGIONS:
+        module.warn(records.open_region_warning(region))
     module.exit_json(**result, journal=account.journal.path)
 
 

@@ -94,6 +94,8 @@ class LambdaApi:
         self.instances: dict[str, dict[str, Any]] = {}
         self.launches = 0
         self.quota = 1000
+        # As documented a new name is taken, and what else is sent passed over. Otherwise name and tags are replaced.
+        self.takes_tags = False
         self._since: dict[str, float] = {}
         self._hidden: dict[str, float] = {}
         self.lag_s = 0.0
@@ -182,9 +184,10 @@ class LambdaApi:
 
     def _update(self, body: Any, id_: str) -> dict[str, Any]:
         instance = self._show(None, id_)
-        for key in ("name", "tags"):
-            if key in body:
-                instance[key] = body[key]
+        if self.takes_tags:
+            instance.update(name=body.get("name"), tags=body.get("tags", []))
+        elif "name" in body:
+            instance["name"] = body["name"]
         return instance
 
     def _types(self, _body: Any) -> dict[str, Any]:
@@ -326,8 +329,9 @@ def checked_rules(rules: Any) -> list[dict[str, Any]]:
     for rule in rules:
         if rule["protocol"] not in ("tcp", "udp", "icmp", "all") or "source_network" not in rule:
             raise Refusal(400, "global/invalid-parameters", "Invalid rule", rules=str(rule))
-        if rule["protocol"] in ("tcp", "udp") and len(rule.get("port_range", [])) != 2:
-            raise Refusal(400, "global/invalid-parameters", "Invalid rule", rules="port_range is required")
+        # As documented: not allowed for icmp, required for the others.
+        if len(rule.get("port_range", [])) != (0 if rule["protocol"] == "icmp" else 2):
+            raise Refusal(400, "global/invalid-parameters", "Invalid rule", rules="port_range is wrong")
     return list(rules)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -147,6 +148,23 @@ def test_the_port_is_opened_to_named_networks(server: LambdaServer, play: Play) 
     (ruleset,) = server.api.rulesets.values()
     assert server.running()[0]["firewall_rulesets"] == [{"id": ruleset["id"]}]
     assert ruleset["rules"][0]["source_network"] == "203.0.113.0/24"
+    for others in (["198.51.100.0/24", "192.0.2.0/24"], []):
+        for expected in (1, 0):
+            regions = ["us-west-1"] if others else []
+            settings = {"lambda_node_api_networks": others, "lambda_node_regions": regions}
+            rc, output = play("provision", "-e", json.dumps(settings))
+            assert rc == 0, output
+            assert changed(output) == [expected]
+        assert [rule["source_network"] for rule in ruleset["rules"]] == others
+
+
+def test_a_node_of_another_owner_is_left_alone(server: LambdaServer, play: Play) -> None:
+    assert play("provision")[0] == 0
+    for playbook in ("provision", "release_node"):
+        rc, output = play(playbook, HGX_OWNER="bob")
+        assert rc != 0
+        assert "belongs to eve, not to bob" in " ".join(output.split())
+    assert len(server.running()) == 1
 
 
 def test_what_was_launched_by_hand_is_left_alone(server: LambdaServer, play: Play) -> None:
@@ -161,7 +179,7 @@ def test_what_was_launched_by_hand_is_left_alone(server: LambdaServer, play: Pla
 
 def test_expired_nodes_are_released_and_others_are_not(server: LambdaServer, play: Play) -> None:
     for name, year in (("old", 2020), ("new", 2099)):
-        tags = {"hgx-managed-by": "hgx.inference", "hgx-expires-at": f"{year}-01-01T00:00:00Z"}
+        tags = {"hgx-managed-by": "hgx.inference", "hgx-owner": "another", "hgx-expires-at": f"{year}-01-01T00:00:00Z"}
         server.api.add(name=name, tags=[{"key": key, "value": value} for key, value in tags.items()])
     rc, output = play("release_node", "-e", "lambda_node_release_expired=true")
     assert rc == 0, output

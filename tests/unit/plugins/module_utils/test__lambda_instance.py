@@ -105,7 +105,7 @@ def test_a_launch(server: LambdaServer, make: Make, tmp_path: Path) -> None:
     assert (tags["hgx-managed-by"], tags["hgx-owner"]) == ("hgx.inference", "eve")
     assert set(tags) == {"hgx-managed-by", "hgx-owner", "hgx-launch", "hgx-launched-at", "hgx-expires-at"}
     entries = journal(tmp_path)
-    assert [entry["event"] for entry in entries] == ["launching", "launched"]
+    assert [entry["event"] for entry in entries] == ["launching", "launched", "seen"]
     assert entries[0]["usd_per_hour"] == 45.92
     assert (tmp_path / "state" / "journal.jsonl").stat().st_mode & 0o777 == 0o600
     assert KEY not in (tmp_path / "state" / "journal.jsonl").read_text()
@@ -154,7 +154,7 @@ def test_a_connection_cut_after_the_launch_gives_one(server: LambdaServer, make:
     assert make().present(KIMI, B200)["changed"]
     assert not make().present(KIMI, B200)["changed"]
     assert server.api.launches == len(server.running()) == 1
-    assert [entry["event"] for entry in journal(tmp_path)] == ["launching", "uncertain"]
+    assert [entry["event"] for entry in journal(tmp_path)] == ["launching", "uncertain", "seen"]
 
 
 def test_a_lost_launch_is_not_taken_for_that_of_another_run(server: LambdaServer, make: Make) -> None:
@@ -343,7 +343,8 @@ def test_another_instance_of_that_name(server: LambdaServer, make: Make) -> None
         make().present(KIMI, B200)
 
 
-def test_tags_of_an_instance_can_be_added(server: LambdaServer, make: Make) -> None:
+def test_tags_of_an_instance_can_be_added_where_the_api_takes_them(server: LambdaServer, make: Make) -> None:
+    server.api.takes_tags = True
     tag = Wanted(type="gpu_8x_b200_sxm6", tags={"team": "a"})
     make().present(KIMI, B200)
     result = make().present(KIMI, tag)
@@ -353,7 +354,58 @@ def test_tags_of_an_instance_can_be_added(server: LambdaServer, make: Make) -> N
     assert result["instance"]["tags"]["team"] == "a"
     assert {"key": "team", "value": "a"} in server.running()[0]["tags"]
     assert {"key": "hgx-owner", "value": "eve"} in server.running()[0]["tags"]
+    assert server.running()[0]["name"] == "kimi"
     assert not make().present(KIMI, tag)["changed"]
+
+
+def refuse_fields() -> Fault:
+    return Fault("status", method="POST", path="/instances/", status=400, code="global/invalid-parameters")
+
+
+@pytest.mark.parametrize("faults", [[], [refuse_fields()]], ids=["passed over", "refused"])
+def test_tags_that_the_api_does_not_take_are_told(server: LambdaServer, make: Make, faults: list[Fault]) -> None:
+    launched = make().present(KIMI, B200)["instance"]
+    assert launched is not None
+    later = Wanted(type="gpu_8x_b200_sxm6", tags={"hgx-expires-at": "2099-01-01T00:00:00Z"})
+    server.faults = faults
+    words = f"did not change hgx-expires-at of kimi.*still expires at {launched['expires_at']}, and is then released by"
+    with pytest.raises(LambdaError, match=words):
+        make().present(KIMI, later)
+    assert make(check=True).present(KIMI, later)["msg"].startswith("Would try to tag kimi")
+    assert not make().present(KIMI, B200)["changed"]
+
+
+def test_an_expiry_that_is_given_is_not_overwritten(server: LambdaServer, make: Make) -> None:
+    wanted = Wanted(type="gpu_8x_b200_sxm6", lifetime_hours=8, tags={"hgx-expires-at": "2099-01-01T00:00:00Z"})
+    assert "45.92 USD an hour, until 2099-01-01T00:00:00Z." in make(check=True).present(KIMI, wanted)["msg"]
+    launched = make().present(KIMI, wanted)["instance"]
+    assert launched is not None
+    assert launched["expires_at"] == "2099-01-01T00:00:00Z"
+    assert not make().present(KIMI, wanted)["changed"]
+
+
+def test_a_node_of_another_owner_is_left_alone(server: LambdaServer, make: Make) -> None:
+    make().present(KIMI, B200)
+    words = "belongs to eve, not to bob, so it is not"
+    for check in (True, False):
+        with pytest.raises(LambdaError, match=f"{words} adopted.*HGX_OWNER.*another name"):
+            make(check=check).present(KIMI, Wanted(type="gpu_1x_a10", owner="bob"))
+        with pytest.raises(LambdaError, match=f"{words} terminated.*force=true"):
+            make(check=check).absent(KIMI, force=False, owner="bob")
+        with pytest.raises(LambdaError, match=f"{words} restarted.*force=true"):
+            make(check=check).restarted(KIMI, force=False, owner="bob")
+    assert server.count("POST", "/instance-operations/restart") == 0
+    assert len(server.running()) == 1
+    assert make().restarted(KIMI, force=True, owner="bob")["changed"]
+    assert make().absent(KIMI, force=True, owner="bob")["changed"]
+    make().present(KIMI, B200)
+    assert make().absent(KIMI, force=False, owner="eve")["changed"]
+
+
+def test_a_node_without_an_owner_is_anybodys(server: LambdaServer, make: Make) -> None:
+    server.api.add(name="kimi", tags=[{"key": "hgx-managed-by", "value": "hgx.inference"}])
+    assert not make().present(KIMI, B200)["changed"]
+    assert make().absent(KIMI, force=False, owner="bob")["changed"]
 
 
 def test_by_tag(server: LambdaServer, make: Make) -> None:
@@ -370,6 +422,106 @@ def test_a_node_that_does_not_get_ready(server: LambdaServer, make: Make, termin
         make(ssh=False, terminate=terminate, wait_s=60).present(KIMI, B200)
     server.api.advance()
     assert len(server.running()) == (0 if terminate else 1)
+
+
+def no_answers(server: LambdaServer, manager: Manager) -> None:
+    server.faults = [Fault("status", method="GET", path="/instances/", status=503, times=1000)]
+
+
+def full_disk(server: LambdaServer, manager: Manager) -> None:
+    add = manager._account.journal.add
+
+    def fail(event: str, **facts: Any) -> None:
+        if event != "launching":
+            raise OSError(28, "No space left on device")
+        add(event, **facts)
+
+    manager._account.journal.add = fail  # type: ignore[method-assign]
+
+
+def gone_controller(server: LambdaServer, manager: Manager) -> None:
+    def report(line: str) -> None:
+        if line.startswith("launched"):
+            raise ControllerGone("Nobody has watched this task.")
+
+    manager._account.report = report
+
+
+@pytest.mark.parametrize("spoil", [no_answers, full_disk, gone_controller])
+@pytest.mark.parametrize("terminate", [False, True])
+def test_a_failure_before_the_node_was_seen(
+    server: LambdaServer, make: Make, spoil: Callable[[LambdaServer, Manager], None], terminate: bool
+) -> None:
+    manager = make(terminate=terminate)
+    spoil(server, manager)
+    with pytest.raises(LambdaError) as caught:
+        manager.present(KIMI, B200)
+    (id_,) = server.api.instances
+    what = f"kimi ({id_}, gpu_8x_b200_sxm6 in us-east-1)"
+    words = "was terminated, as terminate_on_failure asks" if terminate else "bills at 45.92 USD an hour until"
+    assert f"{what} {words}" in str(caught.value)
+    assert len(server.running()) == (0 if terminate else 1)
+
+
+def hide(server: LambdaServer) -> None:
+    """Let the next launch make an instance that the API does not show."""
+    server.faults = [Fault("lagging", path=LAUNCH, seconds=1000)]
+
+
+def test_a_node_that_is_not_shown_is_not_called_terminated(server: LambdaServer, make: Make) -> None:
+    hide(server)
+    with pytest.raises(LambdaError, match=r"could NOT be terminated, for the API does not know it yet; it may bill"):
+        make(terminate=True).present(KIMI, B200)
+
+
+def test_nothing_is_bought_in_place_of_a_node_that_is_not_shown(server: LambdaServer, make: Make) -> None:
+    hide(server)
+    with pytest.raises(LambdaError, match=r"has launched \w+ but does not show it"):
+        make().present(KIMI, B200)
+    later = make()
+    later._clock.skipped = 600  # type: ignore[attr-defined]
+    words = r"1\d min ago, .* nothing is launched in its place"
+    with pytest.raises(LambdaError, match=words):
+        later.present(KIMI, B200)
+    with pytest.raises(LambdaError, match=words):
+        later.absent(KIMI, force=False)
+    server.api._hidden.clear()
+    assert not later.present(KIMI, B200)["changed"]
+    assert server.api.launches == 1
+
+
+def test_a_node_that_is_never_shown_is_given_up(server: LambdaServer, make: Make) -> None:
+    hide(server)
+    with pytest.raises(LambdaError):
+        make().present(KIMI, B200)
+    much_later = make()
+    much_later._clock.skipped = 3700  # type: ignore[attr-defined]
+    assert much_later.present(KIMI, B200)["changed"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": "terminated"}, {"name": "other"}, {}], ids=["ended", "renamed", "unknown"]
+)
+def test_a_node_that_was_seen_and_is_gone_is_no_obstacle(
+    server: LambdaServer, make: Make, change: dict[str, str]
+) -> None:
+    make().present(KIMI, B200)
+    if change:
+        next(iter(server.api.instances.values())).update(change)
+    else:
+        server.api.instances.clear()
+    later = make()
+    later._clock.skipped = 120  # type: ignore[attr-defined]
+    assert later.present(KIMI, B200)["changed"]
+
+
+def test_a_node_that_the_list_omits_is_known_by_its_id(server: LambdaServer, make: Make) -> None:
+    make().present(KIMI, B200)
+    later = make()
+    later._clock.skipped = 120  # type: ignore[attr-defined]
+    later._account.find_one = lambda identity: None  # type: ignore[method-assign]
+    assert not later.present(KIMI, B200)["changed"]
+    assert server.api.launches == 1
 
 
 def test_an_adopted_node_is_never_terminated(server: LambdaServer, make: Make) -> None:
@@ -400,6 +552,22 @@ def test_release(server: LambdaServer, make: Make, tmp_path: Path) -> None:
     assert server.running() == []
     assert not make().absent(KIMI, force=False)["changed"]
     assert journal(tmp_path)[-1]["event"] == "terminating"
+
+
+def test_a_release_right_after_an_interrupted_launch(server: LambdaServer, make: Make) -> None:
+    """The instance is not in the list yet when the release looks; the journal makes that wait."""
+    manager = make()
+    gone_controller(server, manager)
+    server.faults = [Fault("lagging", path=LAUNCH, seconds=0.03)]
+    with pytest.raises(LambdaError, match="Nobody has watched"):
+        manager.present(KIMI, B200)
+    assert make().absent(KIMI, force=False)["changed"]
+    assert server.running() == []
+
+
+def test_a_release_waits_for_a_run_that_may_launch(make: Make) -> None:
+    with make()._account.alone(KIMI, 1), pytest.raises(LambdaError, match="Another run has been working"):
+        make(wait_s=5).absent(KIMI, force=False)
 
 
 @pytest.mark.parametrize("state", ["absent", "restarted"])

@@ -90,10 +90,12 @@ def test_the_price_limit(limit: float | None, good: bool) -> None:
         (["c"], None, []),
         ([], "a", ["a"]),
         (["b"], "a", []),
+        (["us-south-1", "a"], None, ["us-south-1", "a"]),
+        ([], "us-south-1", []),
     ],
 )
 def test_regions(wanted: list[str], bound: str | None, expected: list[str]) -> None:
-    assert records.regions_to_try(offer("b", "a"), wanted, bound) == expected
+    assert records.regions_to_try(offer("us-south-1", "b", "a"), wanted, bound) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,6 +103,13 @@ def test_regions(wanted: list[str], bound: str | None, expected: list[str]) -> N
     [
         ([], [], None, 0, "no free gpu_8x_b200_sxm6 anywhere. Nothing was launched. Set"),
         (["b"], ["a"], None, 600, "in a after 10 minutes. Nothing was launched. There is some in b: name it"),
+        (
+            ["us-south-1"],
+            [],
+            None,
+            0,
+            "outside us-south-1. Nothing was launched. There is some in us-south-1 (no firewall",
+        ),
         (["b"], [], "a", 0, "in a, where the file systems are. Nothing was launched. There is some in b"),
     ],
 )
@@ -125,7 +134,27 @@ def test_time_and_money() -> None:
     assert records.is_expired(found, NOON + 3600)
 
 
-@pytest.mark.parametrize("text", [None, "", "tomorrow", "{{ now() }}", "2026-13-45T00:00:00Z"])
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-25T12:00:00Z", "2026-11-25 12:00:00+00:00", "2026-11-25T13:00+01:00", " 2026-11-25T12:00:00.000000z"],
+)
+def test_an_expiry_is_kept_in_utc(text: str) -> None:
+    assert records.with_utc_expiry({"hgx-expires-at": text, "team": "a"}) == {
+        "hgx-expires-at": "2026-11-25T12:00:00Z",
+        "team": "a",
+    }
+    assert records.is_expired(instance(tags=[{"key": "hgx-expires-at", "value": text}]), NOON)
+
+
+@pytest.mark.parametrize("text", ["", "2026-12-01", "2026-12-01T00:00:00", "tomorrow", "8"])
+def test_an_expiry_that_is_no_time_with_a_zone_is_refused(text: str) -> None:
+    with pytest.raises(LambdaError, match="would never expire"):
+        records.with_utc_expiry({"hgx-expires-at": text})
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "tomorrow", "2026-12-01", "2026-12-01T00:00:00", "{{ now() }}", "2026-13-45T00:00:00Z"]
+)
 def test_times_that_are_none(text: str | None) -> None:
     assert records.parse_time(text) is None
     found = instance(tags=[{"key": "hgx-launched-at", "value": text or ""}, {"key": "hgx-expires-at", "value": "x"}])

@@ -105,6 +105,7 @@ def test_a_node_that_does_not_answer(server: LambdaServer, run: Run) -> None:
         ({**NODE, "api_url": "http://cloud.lambda.ai"}, "over https only"),
         ({**NODE, "api_url": "http://127.0.0.1:1", "api_timeout": 1}, "no answer (ConnectionRefusedError"),
         ({**NODE, "max_price_per_hour": 40}, "more than max_price_per_hour (40.00)"),
+        ({**NODE, "ssh_port": 0, "tags": {"hgx-expires-at": "2026-12-01"}}, "would never expire"),
         ({**NODE, "state_dir": "/proc/nowhere"}, "/proc/nowhere"),
     ],
 )
@@ -150,7 +151,32 @@ def test_firewall(server: LambdaServer, run: Run) -> None:
     assert "allow_widening" in run(lambda_firewall_ruleset, **place, rules=wider)["msg"]
     world = [{"ports": "8001", "source_networks": ["0.0.0.0/0"]}]
     assert "allow_world" in run(lambda_firewall_ruleset, **place, rules=world)["msg"]
+    assert run(lambda_firewall_ruleset, **place, state="closed")["changed"]
     assert run(lambda_firewall_ruleset, **place, state="absent")["changed"]
+
+
+def test_an_expiry_of_yaml_is_kept_in_utc(run: Run) -> None:
+    result = run(lambda_instance, **NODE, ssh_port=0, tags={"hgx-expires-at": "2099-01-01T00:00:00+00:00"})
+    assert result["instance"]["expires_at"] == "2099-01-01T00:00:00Z"
+
+
+def test_the_owner_is_compared(server: LambdaServer, run: Run) -> None:
+    run(lambda_instance, **NODE, ssh_port=0, owner="eve")
+    for state in ("present", "restarted", "absent"):
+        result = run(lambda_instance, name="kimi", state=state, owner="bob", ssh_port=0)
+        assert "belongs to eve, not to bob" in result["msg"], state
+    assert run(lambda_instance, name="kimi", state="absent", owner="bob", force=True)["changed"]
+
+
+def test_a_region_without_a_firewall_is_named_and_warned_of(server: LambdaServer, run: Run) -> None:
+    server.api.capacity["gpu_8x_b200_sxm6"] = ["us-south-1"]
+    refused = run(lambda_instance, **NODE, ssh_port=0)
+    assert "There is some in us-south-1 (no firewall, every port is open): name it" in refused["msg"]
+    named = {**NODE, "ssh_port": 0, "regions": ["us-south-1"]}
+    for check in (True, False):
+        result = run(lambda_instance, check=check, **named)
+        assert result["changed"]
+        assert "every port of an instance there is open" in str(result["warnings"])
 
 
 def test_firewall_warns_where_lambda_applies_none(run: Run) -> None:

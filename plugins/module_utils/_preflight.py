@@ -83,7 +83,7 @@ class Host:
     image_present: bool | None
     memory_bytes: int
     shm_bytes: int
-    port_holder: str | None
+    port_trouble: str | None
     skew_s: float | None
     uptime_s: float
     unreachable: dict[str, str] = field(default_factory=dict)
@@ -417,10 +417,10 @@ def _port(needs: Needs, host: Host) -> Finding | None:
     if not needs.port:
         return None
     return Finding(
-        host.port_holder is None,
-        f"port {needs.port} of {needs.bind_address} free, or held by our own server",
-        f"held by {host.port_holder}" if host.port_holder else "free or ours",
-        "Stop what holds it, or set vllm_port to another port.",
+        host.port_trouble is None,
+        f"port {needs.port} of {needs.bind_address} free, or taken by our own server",
+        host.port_trouble or "free or ours",
+        "Stop what has it, or set another vllm_port or vllm_bind_address.",
     )
 
 

@@ -102,7 +102,7 @@ def look(needs: Needs, places: Places) -> Host:
         image_present=engine.image_present,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         shm_bytes=_free_bytes("/dev/shm"),
-        port_holder=port_holder(needs.bind_address, needs.port, engine.own_container),
+        port_trouble=port_trouble(needs.bind_address, needs.port, engine.own_container),
         skew_s=skew_s,
         uptime_s=float(_read("/proc/uptime").partition(" ")[0] or 0),
         reached=reached,
@@ -242,8 +242,8 @@ def _source_conflicts() -> tuple[str, ...]:
     return tuple(_apt_sources.signing_conflicts(_apt_sources.read_sources()))
 
 
-def port_holder(address: str, port: int, container: dict[str, Any] | None) -> str | None:
-    """Return who listens on the wanted port, or None if it is free, our own server's, or 0, for none."""
+def port_trouble(address: str, port: int, container: dict[str, Any] | None) -> str | None:
+    """Return what is wrong with the wanted port, or None if it is free, our own server's, or 0, for none."""
     if not port:
         return None
     bindings = ((container or {}).get("HostConfig") or {}).get("PortBindings") or {}
@@ -258,8 +258,8 @@ def port_holder(address: str, port: int, container: dict[str, Any] | None) -> st
             return None
         except OSError as exc:
             if exc.errno != errno.EADDRINUSE:
-                return f"nobody, but the address cannot be had: {exc.strerror}. Is it one of this host?"
-            return _container_with_port(port) or _listener(port) or str(exc)
+                return f"not to be had on this host ({exc.strerror})"
+            return f"taken by {_container_with_port(port) or _listener(port) or 'a process that this user may not see'}"
 
 
 def _container_with_port(port: int) -> str | None:

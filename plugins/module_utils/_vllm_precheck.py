@@ -113,11 +113,11 @@ def shared_memory(needed_gib: float, free: int, ipc: str) -> list[str]:
     ]
 
 
-def port(address: str, number: str, holder: str | None) -> list[str]:
-    """C(holder) is who listens on the port, if it is another than our own server."""
-    if holder is None:
+def port(address: str, number: str, trouble: str | None) -> list[str]:
+    """C(trouble) is what is wrong with the port, as in "taken by nginx (pid 9)", or None."""
+    if trouble is None:
         return []
-    return [f"{address}:{number} is taken by {holder}. Stop it, or set another vllm_port or vllm_bind_address."]
+    return [f"{address}:{number} is {trouble}. Stop what has it, or set another vllm_port or vllm_bind_address."]
 
 
 _FETCH = "Run the role hgx.inference.hf_cache (playbooks/cache.yml)."
@@ -132,8 +132,8 @@ def _incomplete(cache: RepoCache, commit: str) -> list[str]:
         return [_files("missing from", broken, snapshot)] if broken else []
     state = cache.state(commit, files)
     problems = []
-    missing, replaced = ({file.path for file in files} for files in (state.missing, state.replaced))
-    lacking = [file.path for file in state.missing if file.path not in replaced]
+    missing, replaced = {file.path for file in state.missing}, {file.path for file in state.replaced}
+    lacking = sorted(missing - replaced)
     if lacking:
         problems.append(_files("missing from, or of a wrong size in,", lacking, snapshot))
     known = Memory(cache.memory)

@@ -74,7 +74,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _vllm_precheck as precheck
 from ..module_utils._docker_cli import DockerError, inspect_container, run_docker
 from ..module_utils._hf_cache import CacheError, free_bytes
-from ..module_utils._preflight_host import port_holder
+from ..module_utils._preflight_host import port_trouble
 from ..module_utils._vllm_check import Reading, read_args
 from ..module_utils._vllm_container import image_source
 from ..module_utils._vllm_release import secret_problems, server_args
@@ -142,8 +142,8 @@ def _problems(params: dict[str, Any]) -> list[str]:
     ]
     for published in spec["ports"]:
         address, number, _inside = published.rsplit(":", 2)
-        holder = port_holder(address.strip("[]"), int(number), running)
-        problems += [*precheck.open_endpoint(address, params["has_key"]), *precheck.port(address, number, holder)]
+        trouble = port_trouble(address.strip("[]"), int(number), running)
+        problems += [*precheck.open_endpoint(address, params["has_key"]), *precheck.port(address, number, trouble)]
     return problems
 
 

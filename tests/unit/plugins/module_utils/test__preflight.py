@@ -76,7 +76,7 @@ HEALTHY = Host(
     image_present=False,
     memory_bytes=2900 * GIB,
     shm_bytes=1400 * GIB,
-    port_holder=None,
+    port_trouble=None,
     skew_s=0.4,
     uptime_s=90_000.0,
     reached=("https://huggingface.co", "https://registry-1.docker.io/v2/"),
@@ -224,7 +224,7 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "/nfs/docker is on /dev/vda1 (nfs4, mounted at /nfs)",
         "docker_data_root",
     ),
-    ("port", NEEDS, {"port_holder": "nginx (pid 99)"}, "held by nginx (pid 99)", "vllm_port"),
+    ("port", NEEDS, {"port_trouble": "taken by nginx (pid 99)"}, "taken by nginx (pid 99)", "vllm_port"),
     ("clock", NEEDS, {"skew_s": -300.0}, "300 s behind", "set-ntp"),
     ("clock", NEEDS, {"skew_s": 31.0}, "31 s ahead", "set-ntp"),
     ("apt_sources", NEEDS, {"source_conflicts": ("https://x /: a, b",)}, "https://x /: a, b", "Signed-By"),
@@ -319,11 +319,11 @@ def test_a_fabric_that_is_there_is_checked_though_none_is_needed() -> None:
 
 
 def test_the_text_names_need_found_and_fix() -> None:
-    finding = judge(NEEDS, replace(HEALTHY, port_holder="nginx (pid 99)"))["port"]
+    finding = judge(NEEDS, replace(HEALTHY, port_trouble="taken by nginx (pid 99)"))["port"]
     assert finding is not None
     assert _preflight.render({"port": finding}).splitlines() == [
         "  port",
-        "    need  port 8001 of 127.0.0.1 free, or held by our own server",
-        "    found held by nginx (pid 99)",
-        "    fix   Stop what holds it, or set vllm_port to another port.",
+        "    need  port 8001 of 127.0.0.1 free, or taken by our own server",
+        "    found taken by nginx (pid 99)",
+        "    fix   Stop what has it, or set another vllm_port or vllm_bind_address.",
     ]

@@ -39,36 +39,36 @@ def listener() -> Iterator[int]:
 
 
 def test_a_port_is_held_by_a_process(listener: int) -> None:
-    holder = _preflight_host.port_holder("127.0.0.1", listener, None)
+    trouble = _preflight_host.port_trouble("127.0.0.1", listener, None)
     comm = Path("/proc/self/comm").read_text(encoding="utf-8").strip()
-    assert holder == f"{comm} (pid {os.getpid()})"
+    assert trouble == f"taken by {comm} (pid {os.getpid()})"
 
 
 def test_our_own_servers_port_is_free(listener: int) -> None:
     container = json.loads(json.dumps(OWN).replace("PORT", str(listener)))
-    assert _preflight_host.port_holder("127.0.0.1", listener, container) is None
-    assert _preflight_host.port_holder("127.0.0.1", listener, OWN) is not None
+    assert _preflight_host.port_trouble("127.0.0.1", listener, container) is None
+    assert _preflight_host.port_trouble("127.0.0.1", listener, OWN) is not None
 
 
 def test_an_address_in_brackets() -> None:
     with socket.socket(socket.AF_INET6) as server:
         server.bind(("::1", 0))
         server.listen()
-        holder = _preflight_host.port_holder("[::1]", server.getsockname()[1], None)
-    assert holder and holder.endswith(f"(pid {os.getpid()})")
+        trouble = _preflight_host.port_trouble("[::1]", server.getsockname()[1], None)
+    assert trouble and trouble.endswith(f"(pid {os.getpid()})")
 
 
 def test_a_free_port() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-    assert _preflight_host.port_holder("127.0.0.1", port, None) is None
+    assert _preflight_host.port_trouble("127.0.0.1", port, None) is None
 
 
 def test_an_address_that_this_machine_does_not_have(listener: int) -> None:
     """Whoever listens at this port of another address has nothing to do with it."""
-    holder = _preflight_host.port_holder("192.0.2.1", listener, None)
-    assert holder == "nobody, but the address cannot be had: Cannot assign requested address. Is it one of this host?"
+    trouble = _preflight_host.port_trouble("192.0.2.1", listener, None)
+    assert trouble == "not to be had on this host (Cannot assign requested address)"
 
 
 def cached(home: Path, blob_bytes: int, record: bool) -> Needs:

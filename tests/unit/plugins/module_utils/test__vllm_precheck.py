@@ -136,4 +136,4 @@ def test_shared_memory() -> None:
 
 def test_a_port_that_another_program_has() -> None:
     assert precheck.port("127.0.0.1", "8001", None) == []
-    assert "taken by nginx (pid 7)" in precheck.port("127.0.0.1", "8001", "nginx (pid 7)")[0]
+    assert "taken by nginx (pid 7)" in precheck.port("127.0.0.1", "8001", "taken by nginx (pid 7)")[0]

@@ -32,7 +32,7 @@ HOST = Host(
     image_present=None,
     memory_bytes=16 * GIB,
     shm_bytes=GIB,
-    port_holder=None,
+    port_trouble=None,
     skew_s=None,
     uptime_s=90_000.0,
 )
@@ -40,7 +40,7 @@ DEFECTS: dict[str, Any] = {
     "os_version": "11",
     "memory_bytes": GIB,
     "shm_bytes": 0,
-    "port_holder": "{{ x }} (pid 9)",
+    "port_trouble": "taken by {{ x }} (pid 9)",
 }
 NEEDS = {"memory_gib": 3, "shm_gib": 0.2, "port": 8001, "models": [{"repo": "a/b"}], "hub": "http://hub.example"}
 
@@ -75,7 +75,7 @@ def test_all_defects_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert result["changed"] is False
     assert result["unmet"] == ["platform", "memory", "shared_memory", "port"]
     assert result["msg"].startswith("4 of 8 needs are not met; nothing was changed.\n  platform\n    need  ")
-    assert "    found held by {{ x }} (pid 9)\n    fix   Stop what holds it" in result["msg"]
+    assert "    found taken by {{ x }} (pid 9)\n    fix   Stop what has it" in result["msg"]
     assert [check["name"] for check in result["checks"] if check["status"] == "fail"] == result["unmet"]
 
 

@@ -15,6 +15,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+# What an answer without the form that it must have leads to. JSON knows infinity, and can be too deep to be read.
+FORM_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
 
 class AnswerError(Exception):
     """An answer that is not what it must be; the message says how, and quotes it."""
@@ -153,7 +156,7 @@ def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
         raise AnswerError(f"The tool is called {tool['name']!r}, but the call names {call.name!r}.")
     try:
         arguments = json.loads(call.arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AnswerError(f"The arguments of the tool call are no valid JSON: {call.arguments!r}") from None
     schema = tool["parameters"]
     if not isinstance(arguments, dict):
@@ -246,6 +249,6 @@ def _finished(block: dict[str, Any]) -> dict[str, Any]:
     if block["type"] == "tool_use":
         try:
             block["input"] = json.loads(text or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             raise AnswerError(f"The arguments of the tool call are no valid JSON: {text!r}") from None
     return block

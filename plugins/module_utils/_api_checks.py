@@ -15,8 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from . import _api_answers as answers
-from ._api_answers import Answer, AnswerError
-from ._api_client import ANTHROPIC_HEADERS, BROKEN, KEY_REFUSED, MODEL_UNKNOWN, TIMEOUT, UNREACHABLE, Api, ApiError
+from ._api_answers import FORM_ERRORS, Answer, AnswerError
+from ._api_client import (
+    ANTHROPIC_HEADERS,
+    BROKEN,
+    KEY_REFUSED,
+    MODEL_UNKNOWN,
+    TIMEOUT,
+    TOO_LONG,
+    UNREACHABLE,
+    Api,
+    ApiError,
+)
 
 PASS = "pass"
 WARN = "warn"
@@ -30,6 +40,9 @@ WORKERS = 4
 CROWD = 8
 # Chunks of a stream that somebody on the way has kept back arrive all at once.
 STREAM_SPREAD_S = 0.005
+# The long text has no more than this, whatever the server claims: the target has to build and send it.
+MOST_TEXT_TOKENS = 2_000_000
+MOST_TEXT_BYTES = 64 * 2**20
 
 QUESTION = "What is the capital of France? Answer in one short sentence."
 WEATHER = "What is the weather in Paris right now? Use the tool."
@@ -62,12 +75,12 @@ class Probe(NamedTuple):
     model: str
     further_models: tuple[str, ...]
     expected: Expected
-    # As the server reports it; None where it does not.
-    max_model_len: int | None = None
+    # As the server reports it, be it a number or not; None where it does not.
+    max_model_len: Any = None
 
     @property
     def answer_tokens(self) -> int:
-        return min(ANSWER_TOKENS, self.max_model_len // 2) if self.max_model_len else ANSWER_TOKENS
+        return min(ANSWER_TOKENS, self.max_model_len // 2) if _is_count(self.max_model_len) else ANSWER_TOKENS
 
     def body(self, content: Any, **further: Any) -> dict[str, Any]:
         """Return a request with one message of the user. The likeliest answer is wanted: it is repeatable."""
@@ -120,14 +133,14 @@ def models(probe: Probe) -> Finding:
     except ApiError as exc:
         if exc.kind == BROKEN:
             words = "It was taken and dropped: nobody listens at the far end of the tunnel, or it is no HTTP server."
-        elif exc.status == 404:
+        elif exc.status == 404 or exc.kind == TOO_LONG:
             words = _ANOTHER_PROGRAM
         else:
             raise
         raise ApiError(UNREACHABLE, f"{exc} {words}", exc.status) from exc
     try:
         served = [entry["id"] for entry in _model_list(text)]
-    except _FORM_ERRORS as exc:
+    except FORM_ERRORS as exc:
         words = f"{probe.api.base_url}/v1/models answers with what is no list of models: {probe.api.quoted(text)!r}."
         raise ApiError(UNREACHABLE, f"{words} {_ANOTHER_PROGRAM}") from exc
     missing = [name for name in (probe.model, *probe.further_models) if name not in served]
@@ -216,8 +229,9 @@ def long_context(probe: Probe) -> Finding:
     wanted = probe.expected.long_context_tokens
     if wanted is None and probe.max_model_len is None:
         raise NotApplicable("The server does not say how long its context is, and no length was asked for.")
-    room = probe.max_model_len - probe.answer_tokens - 64 if probe.max_model_len else wanted
-    tokens = min(number for number in (wanted, room) if number is not None)
+    claimed = None if probe.max_model_len is None else _count("max_model_len", probe.max_model_len)
+    room = claimed - probe.answer_tokens - 64 if claimed else wanted
+    tokens = min(MOST_TEXT_TOKENS, *(number for number in (wanted, room) if number is not None))
     code = f"{secrets.randbelow(900000) + 100000}"
     needle = f"The code of the lighthouse's door is {code}."
     question = "\n\nWhat is the code of the lighthouse's door? Answer with the number only."
@@ -232,7 +246,8 @@ def long_context(probe: Probe) -> Finding:
     if flaw:
         raise AnswerError(f"After {answer.input_tokens} tokens its answer is broken, {flaw}: {answer.text!r}")
     found = "and found a sentence in it" if probe.expected.long_context_recall else "and answered"
-    return Finding(f"It read {answer.input_tokens} tokens {found}.", answer.text)
+    limit = f" No more than {MOST_TEXT_TOKENS} are tried." if tokens == MOST_TEXT_TOKENS else ""
+    return Finding(f"It read {answer.input_tokens} tokens {found}.{limit}", answer.text)
 
 
 def messages(probe: Probe) -> Finding:
@@ -329,9 +344,6 @@ class Check(NamedTuple):
     def name(self) -> str:
         return self.run.__name__
 
-
-# What an answer without the form that it must have leads to.
-_FORM_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 _ANOTHER_PROGRAM = "Another program listens there: the port is another one."
 
@@ -445,7 +457,7 @@ def _run(check: Check, probe: Probe) -> Result:
         status, message, evidence = FAIL, str(exc) if plain else f"{exc} {check.advice}", exc.kind
     except AnswerError as exc:
         status, message, evidence = FAIL, f"{probe.api.quoted(exc)} {check.advice}", "answer"
-    except _FORM_ERRORS as exc:
+    except FORM_ERRORS as exc:
         said = probe.api.quoted(f"{type(exc).__name__}: {exc}")
         status, message, evidence = (
             FAIL,
@@ -465,10 +477,10 @@ def _model_list(text: str) -> list[dict[str, Any]]:
     return list(json.loads(text)["data"])
 
 
-def _max_model_len(probe: Probe) -> int | None:
+def _max_model_len(probe: Probe) -> Any:
     try:
         lengths = {entry["id"]: entry.get("max_model_len") for entry in _model_list(probe.api.get("/v1/models"))}
-    except (ApiError, *_FORM_ERRORS):
+    except (ApiError, *FORM_ERRORS):
         return None  # it has answered a moment ago; if it is gone now the checks say so
     return lengths.get(probe.model)
 
@@ -511,6 +523,23 @@ def _claude_system() -> list[dict[str, Any]]:
 
 def _lines_for(probe: Probe, tokens: int) -> int:
     """Return how many lines of the haystack have so many tokens, by the server's own count of some."""
-    sample = 32
-    counted = probe.api.post("/tokenize", {"model": probe.model, "prompt": answers.haystack(sample, "")})["count"]
-    return max(1, int(tokens * sample / counted))
+    lines = 32
+    sample = answers.haystack(lines, "")
+    counted = _count("count", probe.api.post("/tokenize", {"model": probe.model, "prompt": sample})["count"])
+    if tokens * len(sample) > MOST_TEXT_BYTES * counted:
+        raise AnswerError(
+            f"A text of {tokens} tokens would be longer than {MOST_TEXT_BYTES // 2**20} MiB: the server counts"
+            f" {counted} in {len(sample)} characters."
+        )
+    return max(1, tokens * lines // counted)
+
+
+def _count(name: str, value: Any) -> int:
+    """Return C(value), which the server gives as C(name). Raises ValueError where it counts nothing."""
+    if not _is_count(value):
+        raise ValueError(f"{name} is {value!r} and must be a whole number above 0")
+    return int(value)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0

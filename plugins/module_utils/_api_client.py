@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
+import io
 import json
 import socket
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,6 +20,11 @@ from typing import Any, NamedTuple
 # What Claude Code sends along; vLLM takes the key as a Bearer token only.
 ANTHROPIC_HEADERS = {"anthropic-version": "2023-06-01", "anthropic-beta": "claude-code-20250219", "x-app": "cli"}
 QUOTED_CHARACTERS = 300
+# More than this is no answer to anything that is asked here, and would fill the target's memory.
+MOST_BYTES = 64 * 2**20
+# Of an error no more than this is looked at.
+MOST_ERROR_BYTES = 64 * 2**10
+PIECE_BYTES = 64 * 2**10
 
 UNREACHABLE = "unreachable"
 TIMEOUT = "timeout"
@@ -26,6 +32,7 @@ KEY_REFUSED = "key"
 MODEL_UNKNOWN = "model"
 HTTP = "http"
 BROKEN = "broken"
+TOO_LONG = "length"
 
 
 class ApiError(Exception):
@@ -44,15 +51,62 @@ class Event(NamedTuple):
     data: dict[str, Any] | None
 
 
+class _UntilDeadline(io.RawIOBase):
+    """What comes from a socket within its timeout, all in all: by itself the timeout starts anew with each byte."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        super().__init__()
+        self._raw = raw
+        self._sock = sock
+        self._deadline = time.monotonic() + (sock.gettimeout() or 0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that must be there in full, with its headers, before the timeout of its socket has passed."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock))
+
+
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Sends requests as urllib does, and holds their answers to the deadline."""
+
+    def do_open(self, http_class: Any, req: urllib.request.Request, **arguments: Any) -> http.client.HTTPResponse:
+        def connect(*args: Any, **kwargs: Any) -> http.client.HTTPConnection:
+            connection: http.client.HTTPConnection = http_class(*args, **kwargs)
+            connection.response_class = _Response
+            return connection
+
+        return super().do_open(connect, req, **arguments)
+
+
 class Api:
-    """A server at C(base_url), which has no path, with the key that is sent to it."""
+    """A server at C(base_url), which has no path, with the key that is sent to it.
+
+    An answer may take C(timeout_s) in all and have MOST_BYTES.
+    """
 
     def __init__(self, base_url: str, key: str | None, timeout_s: float) -> None:
         self.base_url = base_url.rstrip("/")
         self._key = key
         self._timeout_s = timeout_s
         # Without the environment's proxies: a proxy elsewhere has other loopback and private addresses.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Handler)
 
     @property
     def has_key(self) -> bool:
@@ -64,30 +118,24 @@ class Api:
 
     def get(self, path: str) -> str:
         """Return the body of the answer to a GET. Raises ApiError."""
-        return self._read(self._request(path))
+        return self._read(path)
 
     def post(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return the JSON object that answers a POST. Raises ApiError."""
-        text = self._read(self._request(path, body, headers))
-        try:
-            answer = json.loads(text)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
+        text = self._read(path, body, headers)
+        answer = _json_object(text)
+        if answer is None:
             raise ApiError(BROKEN, f"{path} answered with something that is no JSON object: {self.quoted(text)}")
         return answer
 
     def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Iterator[Event]:
         """Yield the events of a streamed answer as they arrive. Raises ApiError."""
-        request = self._request(path, {**body, "stream": True}, headers)
         started = time.monotonic()
         try:
-            with self._opener.open(request, timeout=self._timeout_s) as response:
-                for data in sse_data(response):
-                    seconds = time.monotonic() - started
-                    if seconds > self._timeout_s:
-                        raise TimeoutError
-                    yield Event(seconds, self._event(path, data))
+            with self._open(path, {**body, "stream": True}, headers) as response:
+                lines = self._limited(path, iter(lambda: response.readline(MOST_BYTES + 1), b""))
+                for data in sse_data(lines):
+                    yield Event(time.monotonic() - started, self._event(path, data))
         except (OSError, http.client.HTTPException) as exc:
             raise self._error(exc, path) from exc
 
@@ -110,22 +158,45 @@ class Api:
             request.add_unredirected_header("Authorization", f"Bearer {self._key}")
         return request
 
-    def _read(self, request: urllib.request.Request) -> str:
+    def _open(
+        self, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+    ) -> http.client.HTTPResponse:
         try:
-            with self._opener.open(request, timeout=self._timeout_s) as response:
-                text: str = response.read().decode("utf-8", errors="replace")
-                return text
+            response: http.client.HTTPResponse = self._opener.open(
+                self._request(path, body, headers), timeout=self._timeout_s
+            )
+            return response
+        except (http.client.InvalidURL, ValueError, OverflowError) as exc:
+            # Without the error's own words: they may hold the key in a spelling that is not found in them.
+            words = "the address, the key or the timeout has a form that it cannot have"
+            raise ApiError(UNREACHABLE, f"No request can be sent to {self.base_url}: {words}.") from exc
+
+    def _read(self, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> str:
+        try:
+            with self._open(path, body, headers) as response:
+                data = b"".join(self._limited(path, iter(lambda: response.read(PIECE_BYTES), b"")))
+                # Unlike one without a limit, a read with one does not mind a connection that was closed too early.
+                missing = getattr(response, "length", None)
+                if missing:
+                    raise http.client.IncompleteRead(data, missing)
         except (OSError, http.client.HTTPException) as exc:
-            raise self._error(exc, urllib.parse.urlsplit(request.full_url).path) from exc
+            raise self._error(exc, path) from exc
+        return data.decode("utf-8", errors="replace")
+
+    def _limited(self, path: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        size = 0
+        for piece in pieces:
+            size += len(piece)
+            if size > MOST_BYTES:
+                limit = f"more than {MOST_BYTES // 2**20} MiB"
+                raise ApiError(TOO_LONG, f"{self.base_url}{path} answered with {limit}, and was not read further.")
+            yield piece
 
     def _event(self, path: str, data: str) -> dict[str, Any] | None:
         if data == "[DONE]":
             return None
-        try:
-            event = json.loads(data)
-        except ValueError:
-            event = None
-        if not isinstance(event, dict):
+        event = _json_object(data)
+        if event is None:
             raise ApiError(BROKEN, f"{path} streamed an event that is no JSON object: {self.quoted(data)}")
         if "error" in event:
             raise ApiError(BROKEN, f"{path} broke its stream off with an error: {self.quoted(event['error'])}")
@@ -133,7 +204,7 @@ class Api:
 
     def _error(self, exc: Exception, path: str) -> ApiError:
         if isinstance(exc, urllib.error.HTTPError):
-            return self._http_error(exc.code, exc.read().decode("utf-8", errors="replace"), path)
+            return self._http_error(exc.code, _error_body(exc), path)
         reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
         if isinstance(reason, (TimeoutError, socket.timeout)):
             return ApiError(TIMEOUT, f"{self.base_url}{path} gave no complete answer within {self._timeout_s:.0f} s.")
@@ -155,7 +226,7 @@ class Api:
 
 
 def read_key(path: str | None) -> str | None:
-    """Return the key in a file; None where there is no such file, or nothing in it."""
+    """Return the key in a file; None where there is no such file, or nothing in it. Raises OSError."""
     if path is None:
         return None
     try:
@@ -163,6 +234,8 @@ def read_key(path: str | None) -> str | None:
             return stream.read().strip() or None
     except FileNotFoundError:
         return None
+    except UnicodeDecodeError as exc:
+        raise OSError(errno.EILSEQ, "It is no text in UTF-8", path) from exc
 
 
 def sse_data(lines: Iterable[bytes]) -> Iterator[str]:
@@ -177,12 +250,30 @@ def sse_data(lines: Iterable[bytes]) -> Iterator[str]:
             data = []
 
 
+def _json_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that C(text) is, or None. JSON can be too deep to be read, too."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _error_body(error: urllib.error.HTTPError) -> str:
+    """Return what an error says; nothing where that does not arrive, for its status says enough."""
+    try:
+        with error:
+            return error.read(MOST_ERROR_BYTES).decode("utf-8", errors="replace")
+    except (OSError, http.client.HTTPException):
+        return ""
+
+
 def _error_message(body: str) -> str:
     """Return the message of an error in OpenAI's, Anthropic's or FastAPI's form, or the whole body."""
     try:
         error = json.loads(body)
         return str(error["error"]["message"] if "error" in error else error["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return body
 
 

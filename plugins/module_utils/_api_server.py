@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from ._api_answers import FORM_ERRORS
 from ._api_client import Api, ApiError
 
 # Whatever else a line may be, as of a program that is no vLLM, is no sample.
@@ -55,7 +56,7 @@ def _started_at(api: Api) -> float | None:
 def _version(api: Api) -> str | None:
     try:
         return str(json.loads(api.get("/version"))["version"])
-    except (ApiError, ValueError, KeyError, TypeError):
+    except (ApiError, *FORM_ERRORS):
         return None
 
 
@@ -75,7 +76,7 @@ def recall(path: str | None, wanted: str, max_age_s: int) -> dict[str, Any] | No
             kept = json.load(stream)
         fresh = kept["fingerprint"] == wanted and 0 <= time.time() - kept["found_at"] <= max_age_s
         return dict(kept["findings"]) if fresh else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *FORM_ERRORS):
         return None
 
 

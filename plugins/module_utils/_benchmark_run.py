@@ -25,6 +25,10 @@ from ._vllm_watch import newest_lines, settled, stopped
 
 # The worker needs this long to end a client that does not want to end.
 END_GRACE_S = 15
+# A request for one token takes this long at most, on a server that others use, too.
+ASK_LIMIT_S = 60
+# By how much the start of a process, by the kernel's clock, may seem to lie before that of its container.
+CLOCK_SLACK_S = 60
 # What the worker may take on top of the client's time limit: waiting for idleness, reading results.
 WORKER_GRACE_S = _benchmark_worker.IDLE_WAIT_S + _benchmark_worker.LAST_LOOK_S + 40
 
@@ -66,7 +70,10 @@ class Measured(NamedTuple):
 
 
 class Load(NamedTuple):
-    """What to run where. C(output_tokens) is what all measured requests produce together."""
+    """What to run where. C(output_tokens) is what all measured requests produce together.
+
+    C(server_since) is the earliest time, in seconds since 1970, at which the server can have started, if it is known.
+    """
 
     place: Place
     argv: list[str]
@@ -77,16 +84,37 @@ class Load(NamedTuple):
     warmup_requests: int
     requests: int
     output_tokens: int
+    endpoint: str = ""
+    server_since: float | None = None
+
+    @classmethod
+    def none(cls, place: Place, base_url: str, key_file: str, served_model_name: str = "", endpoint: str = "") -> Load:
+        """Return a load without a client: the server is only looked at, or asked for one token at C(endpoint)."""
+        limit_s = ASK_LIMIT_S if endpoint else 0
+        return cls(place, [], base_url, served_model_name, key_file, limit_s, 0, 0, 0, endpoint)
 
 
 def identify(place: Place, base_url: str, key_file: str) -> dict[str, Any] | None:
     """Return what the server says of itself, or None if it does not answer or cannot be asked."""
-    load = Load(place, [], base_url, "", key_file, time_limit_s=0, warmup_requests=0, requests=0, output_tokens=0)
+    load = Load.none(place, base_url, key_file)
     try:
         with tempfile.TemporaryFile() as stderr, contextlib.closing(_events(load, stderr)) as events:
             return next((event["server"] for event in events if event["event"] == "server"), None)
     except RunError:
         return None
+
+
+def require_answer(load: Load) -> None:
+    """Raise RunError unless the server answers a request for one token, which a server whose engine hangs does not."""
+    with tempfile.TemporaryFile() as stderr, contextlib.closing(_events(load, stderr)) as events:
+        last = [{}, *events][-1]
+    problem = last.get("problem", last.get("error", "the question broke off"))
+    if problem:
+        log = f" Its log may say more: docker logs --tail 50 {load.place.container}" if load.place.container else ""
+        raise RunError(
+            f"The server has passed before, but now a request for one token at {load.base_url}{load.endpoint} fails:"
+            f" {problem}.{log}"
+        )
 
 
 def tokenizer_args(container: Mapping[str, Any], workload: Mapping[str, Any]) -> list[str]:
@@ -122,6 +150,8 @@ def measure(load: Load, report: Callable[[str], None]) -> Measured:
         with contextlib.closing(_events(load, stderr)) as events:
             for event in events:
                 last = event
+                if event["event"] == "server":
+                    _require_same_start(load, event["server"])
                 if event["event"] in ("server", "started", "measuring", "progress"):
                     report(progress.line(event))
         if last.get("event") == "finished":
@@ -129,6 +159,16 @@ def measure(load: Load, report: Callable[[str], None]) -> Measured:
         stderr.seek(0)
         noise = stderr.read().decode("utf-8", errors="replace").strip()
     raise (LoadError if progress.before else RunError)(_why_nothing(load, last, progress, noise))
+
+
+def _require_same_start(load: Load, server: Mapping[str, Any]) -> None:
+    with contextlib.suppress(ValueError):  # a server that does not say when it has started
+        since, started = load.server_since, float(server["started"])
+        if since is not None and started < since - CLOCK_SLACK_S:
+            raise RunError(
+                f"The server at {load.base_url} was running {since - started:.0f} s before the container"
+                f" {load.place.container} was started: it is another one. Is that its port?"
+            )
 
 
 class Progress:
@@ -200,14 +240,15 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
         served_model_name=load.served_model_name,
         time_limit_s=load.time_limit_s,
         key_file=load.key_file,
+        endpoint=load.endpoint,
     )
     try:
         with contextlib.suppress(BrokenPipeError):
             stdin.write(job)
             stdin.flush()
         for line in stdout:
-            with contextlib.suppress(ValueError):
-                yield json.loads(line)
+            if event := _event(line):
+                yield event
     finally:
         watchdog.cancel()
         with contextlib.suppress(BrokenPipeError):
@@ -218,6 +259,14 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
             process.kill()
             process.wait()
         stdout.close()
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """Return the event in a line, or None: a command prefix may print what it likes."""
+    with contextlib.suppress(ValueError):
+        event = json.loads(line)
+        return event if isinstance(event, dict) and "event" in event else None
+    return None
 
 
 def _measured(event: dict[str, Any], progress: Progress) -> Measured:

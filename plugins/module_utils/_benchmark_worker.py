@@ -17,9 +17,12 @@ import fcntl
 import http.client
 import importlib.metadata
 import json
+import math
 import os
+import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -36,6 +39,13 @@ IDLE_WAIT_S = 20.0
 LAST_LOOK_S = 30.0
 FIRST_LOOK_S = 5.0
 INTERVALS_MAX = 120
+# A server that sends more, or for longer, when it is asked for little does not want to end.
+ANSWER_MAX_BYTES = 16 * 2**20
+ANSWER_MAX_S = 10.0
+# Gaps between chunks that are this many times as long as the median one are long.
+LONG_GAP = 3.0
+# A line of /metrics: name, labels, value, and maybe a time.
+SAMPLE = r"^([a-zA-Z_:][\w:]*)(\{.*\})? ([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?: \d+)?$"
 # The client prints this between its warm-up and the part that it measures.
 MEASURING_LINE = "Starting main benchmark run"
 
@@ -58,8 +68,9 @@ COUNTERS = {
 def main(job: dict[str, Any]) -> None:
     """Run the client C(job["argv"]) against the server C(job["base_url"]) and print what happens.
 
-    Without a client it only prints what the server says of itself. The client may take C(job["time_limit_s"]) seconds.
-    If there is a file C(job["key_file"]), it holds the server's API key.
+    Without a client it only prints what the server says of itself and, if there is a C(job["endpoint"]), whether a
+    request is answered there. All that may take C(job["time_limit_s"]) seconds. If there is a file
+    C(job["key_file"]), it holds the server's API key.
     """
     gone = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(gone,), daemon=True).start()
@@ -70,7 +81,7 @@ def main(job: dict[str, Any]) -> None:
         return emit("unreachable", error=str(exc))
     emit("server", server=server)
     if not job["argv"]:
-        return None
+        return emit("asked", problem=ask(job, key)) if job["endpoint"] else None
     with contextlib.ExitStack() as stack:
         if not stack.enter_context(_only_one()):
             return emit("locked")
@@ -100,12 +111,12 @@ def parse_counters(text: str) -> dict[str, float]:
     """Return the figures of interest in the text of C(/metrics), summed over engines and labels."""
     names = {sample: name for name, sample in COUNTERS.items()}
     counters: dict[str, float] = {}
-    for line in text.splitlines():
-        sample, _space, value = line.rpartition(" ")
-        name = names.get(sample.partition("{")[0])
+    for sample, labels, value in re.findall(SAMPLE, text, re.MULTILINE):
+        name = names.get(sample)
         if name == "accepted_at_":
-            name += sample.partition('position="')[2].partition('"')[0]
-        if name:
+            name += labels.partition('position="')[2].partition('"')[0]
+        # Not nan and not infinity, which no comparison would notice.
+        if name and math.isfinite(float(value)):
             counters[name] = counters.get(name, 0.0) + float(value)
     return counters
 
@@ -124,6 +135,23 @@ def identify(base_url: str, key: str) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         models = [str(model["id"]) for model in json.loads(_get(base_url + "/v1/models", key))["data"]]
     return {"version": version, "started": "".join(started), "models": models}
+
+
+def ask(job: dict[str, Any], key: str) -> str:
+    """Ask the server for one token and return what is wrong with it, or nothing if the engine has produced one."""
+    prompt = {"messages": [{"role": "user", "content": "1"}]} if "chat" in job["endpoint"] else {"prompt": "1"}
+    body = json.dumps({"model": job["served_model_name"], "max_tokens": 1, **prompt}).encode()
+    try:
+        before = read_counters(job["base_url"])
+        _get(job["base_url"] + job["endpoint"], key, body, job["time_limit_s"])
+        deadline = time.monotonic() + FIRST_LOOK_S
+        while read_counters(job["base_url"]).get("output_tokens", 0.0) <= before.get("output_tokens", 0.0):
+            if time.monotonic() > deadline:
+                return "it is answered, but the engine has produced nothing"
+            time.sleep(0.1)
+    except OSError as exc:
+        return str(exc)
+    return ""
 
 
 def read_counters(base_url: str) -> dict[str, float]:
@@ -163,8 +191,8 @@ def condense(result: dict[str, Any]) -> dict[str, Any]:
     """Return the client's C(result) without texts and single tokens, which make up nearly all of its size.
 
     The times between chunks are replaced by their number (C(chunks)), by the latency and the time per token of each
-    request (C(e2els), C(tpots), seconds) and by what the run was like over time (C(series)); the errors by the number
-    of times that each occurred.
+    request (C(e2els), C(tpots), seconds), by how many are long and how many seconds these are in all (C(long_gaps)),
+    and by what the run was like over time (C(series)); the errors by the number of times that each occurred.
     """
     kept = {key: value for key, value in result.items() if key not in ("generated_texts", "itls", "errors")}
     if "itls" in result:
@@ -173,11 +201,20 @@ def condense(result: dict[str, Any]) -> dict[str, Any]:
         kept["e2els"] = [round(e2el, 6) for e2el in e2els]
         times = zip(result["ttfts"], e2els, result["output_lens"])
         kept["tpots"] = [round((e2el - ttft) / max(tokens - 1, 1), 6) for ttft, e2el, tokens in times]
+        kept["long_gaps"] = long_gaps(result["itls"])
         kept["series"] = series(result, e2els)
     # A traceback says in its last line what happened.
     errors = (str(error).strip().splitlines()[-1].strip() for error in result.get("errors", ()) if str(error).strip())
     kept["errors"] = dict(collections.Counter(errors))
     return kept
+
+
+def long_gaps(itls: list[list[float]]) -> dict[str, float]:
+    """Return the number of gaps between chunks that are much longer than the median one, and their seconds in all."""
+    every_gap = [gap for gaps in itls for gap in gaps]
+    limit = LONG_GAP * statistics.median(every_gap) if every_gap else 0.0
+    found = [gap for gap in every_gap if gap > limit]
+    return {"count": len(found), "seconds": round(sum(found), 3)}
 
 
 def series(result: dict[str, Any], e2els: list[float]) -> dict[str, Any] | None:
@@ -336,11 +373,17 @@ def _client_version() -> str:
     return ""
 
 
-def _get(url: str, key: str = "") -> str:
+def _get(url: str, key: str = "", data: bytes | None = None, limit_s: float = ANSWER_MAX_S) -> str:
+    """Return the answer of C(url), to a POST if there is C(data). Raises OSError without one."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
+    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+    deadline, body = time.monotonic() + limit_s, b""
     try:
-        with opener.open(request, timeout=10) as response:
-            return str(response.read().decode("utf-8", errors="replace"))
+        with opener.open(urllib.request.Request(url, data, headers), timeout=limit_s) as response:
+            while piece := response.read1(2**16):
+                body += piece
+                if len(body) > ANSWER_MAX_BYTES or time.monotonic() > deadline:
+                    raise OSError(f"the answer of {url} does not end")
     except http.client.HTTPException as exc:  # an answer that breaks off
         raise OSError(repr(exc)) from exc
+    return body.decode("utf-8", errors="replace")

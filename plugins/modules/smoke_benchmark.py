@@ -186,7 +186,8 @@ options:
   reuse:
     description:
       - With V(if_same), a valid result of the same load on the same start of the same container is judged again,
-        against the current O(thresholds), and the server is not loaded.
+        against the current O(thresholds), and the server is not loaded. A request for one token must be answered: that
+        shows that its engine has not hung since.
       - A result that misses a threshold of severity V(fail) is never reused, so that a failure rests on new figures.
     type: str
     choices: [never, if_same]
@@ -372,11 +373,22 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils import _benchmark as benchmark
 from ..module_utils import _benchmark_metrics as measured
 from ..module_utils import _benchmark_store as store
-from ..module_utils._benchmark_run import Load, LoadError, Measured, Place, RunError, identify, measure, tokenizer_args
+from ..module_utils._benchmark_run import (
+    Load,
+    LoadError,
+    Measured,
+    Place,
+    RunError,
+    identify,
+    measure,
+    require_answer,
+    tokenizer_args,
+)
 from ..module_utils._benchmark_summary import describe, failure, hints, repeated, summary
 from ..module_utils._benchmark_validity import validity_checks
 from ..module_utils._docker_cli import DockerError, inspect_container
 from ..module_utils._progress import ControllerGone, ProgressFile
+from ..module_utils._timestamp import epoch
 
 WORKLOAD_SPEC: dict[str, Any] = {
     "backend": {"type": "str", "default": "openai-chat"},
@@ -467,6 +479,9 @@ class SmokeBenchmark:
         outcome = self._judge(benchmark.Run(record["client"], record["counters"]), record.get("repetitions"))
         if outcome["verdict"] not in (benchmark.PASS, benchmark.WARN):
             return None
+        if not look_only:
+            name, key_file = self._params["served_model_name"], self._params["api_key_file"]
+            require_answer(Load.none(self._place, self._base_url, key_file, name, self._workload["endpoint"]))
         if outcome["verdict"] != record["verdict"] and not look_only:
             store.judge_again(path, {**record, **outcome})
         outcome["summary"].append(f"  from the result of {record['finished_at']}, judged again")
@@ -486,7 +501,8 @@ class SmokeBenchmark:
         outcomes: list[dict[str, Any]] = []
         for number in range(self._params["repetitions"]):
             try:
-                runs.append(self._measure([*self._client_argv(first_seed + number), *tokenizer], number))
+                argv = [*self._client_argv(first_seed + number), *tokenizer]
+                runs.append(self._measure(argv, number, container))
             except LoadError as exc:
                 server, _load = self._fingerprints(container)
                 if server:
@@ -527,7 +543,7 @@ class SmokeBenchmark:
         path = store.save(self._params["results_dir"], record, finished_at, self._size)
         return {**outcome, "result_path": path, "reused": False}
 
-    def _measure(self, argv: list[str], number: int) -> Measured:
+    def _measure(self, argv: list[str], number: int, container: dict[str, Any] | None) -> Measured:
         load = Load(
             place=self._place,
             argv=argv,
@@ -538,6 +554,7 @@ class SmokeBenchmark:
             warmup_requests=self._workload["warmup_prompts"],
             requests=self._requests,
             output_tokens=self._requests * self._workload["output_len"],
+            server_since=epoch(container["State"]["StartedAt"]) if container else None,
         )
         count = self._params["repetitions"]
         which = f"run {number + 1} of {count}: " if count > 1 else ""

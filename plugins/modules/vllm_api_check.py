@@ -84,7 +84,9 @@ options:
     default: {}
     suboptions:
       tokens:
-        description: Length of the text. By default what fits into the context that the server reports.
+        description:
+          - Length of the text. By default what fits into the context that the server reports.
+          - No more than 2000000 tokens and 64 MiB are sent.
         type: int
       recall:
         description: Whether the sentence must be found, or only a sound answer given.
@@ -95,7 +97,7 @@ options:
     type: dict
     default: {}
   timeout:
-    description: How long a single answer may take, in seconds.
+    description: How long a single answer may take until its end, in seconds. No more than 64 MiB of it are read.
     type: int
     default: 300
   reuse_file:

@@ -150,9 +150,11 @@ def main() -> None:
     if module.check_mode:
         words = f"Would wait for {params['container']} to answer at {params['base_url']}."
         module.exit_json(changed=False, msg=words, startup=newest_start(params["container"]))
-    server = Server(
-        params["container"], params["base_url"], params["served_model_name"], read_key(params["api_key_file"])
-    )
+    try:
+        key = read_key(params["api_key_file"])
+    except OSError as exc:
+        module.fail_json(msg=f"The API key cannot be read from {params['api_key_file']}: {exc.strerror}.")
+    server = Server(params["container"], params["base_url"], params["served_model_name"], key)
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
     try:
         ready = wait_until_ready(server, params["timeout"], progress)

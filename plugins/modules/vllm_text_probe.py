@@ -45,7 +45,7 @@ options:
     type: int
     default: 4
   timeout:
-    description: How long a single answer may take, in seconds.
+    description: How long a single answer may take until its end, in seconds. No more than 64 MiB of it are read.
     type: int
     default: 300
   reuse_file:
@@ -126,12 +126,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _api_server as api_server
 from ..module_utils import _text_probe as text_probe
+from ..module_utils._api_answers import FORM_ERRORS
 from ..module_utils._api_client import Api, ApiError, read_key
 
 
-def measure(params: dict[str, Any]) -> dict[str, Any]:
+def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
     """Measure, or return the outcome of the last time. Raises ApiError, OSError, and what an odd answer leads to."""
-    api = Api(params["base_url"], read_key(params["api_key_file"]), params["timeout"])
+    api = Api(params["base_url"], key, params["timeout"])
     sets = {name: prompts[: params["prompts"]] for name, prompts in params["sets"].items()}
     question = {
         **{name: params[name] for name in ("base_url", "served_model_name", "output_len", "concurrency")},
@@ -165,16 +166,21 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    params = module.params
     if module.check_mode:
-        module.exit_json(changed=False, summary=f"Would have {module.params['base_url']} answer prompts of real text.")
+        module.exit_json(changed=False, summary=f"Would have {params['base_url']} answer prompts of real text.")
     try:
-        found = measure(module.params)
+        key = read_key(params["api_key_file"])
+    except OSError as exc:
+        module.fail_json(msg=f"The API key cannot be read from {params['api_key_file']}: {exc.strerror}.")
+    try:
+        found = measure(params, key)
     except ApiError as exc:
         module.fail_json(msg=f"Real text could not be measured: {exc}")
-    except (KeyError, IndexError, TypeError, ValueError) as exc:
+    except FORM_ERRORS as exc:
         module.fail_json(msg=f"An answer has not the form that it must have ({type(exc).__name__}: {exc}).")
     except OSError as exc:
-        module.fail_json(msg=f"The outcome cannot be kept in {module.params['reuse_file']}: {exc.strerror}.")
+        module.fail_json(msg=f"The outcome cannot be kept in {params['reuse_file']}: {exc.strerror}.")
     module.exit_json(changed=False, **found)
 
 

@@ -9,14 +9,19 @@
     cut           a stream ends after its first chunk
     cut-claim     the same, and the usage claims all tokens
     few-chunks    all tokens in two chunks, in the time that all would take
+    half-claim    half of the chunks, and the usage claims all tokens
+    burst         the first chunk in time, all others in one piece at the end
     lengths       half of the tokens that were asked for
     errors        every tenth request gets 500
+    errors-cut    the same, and the streams of all others end after their first chunk
     slow-half     four times slower for four requests, then not for the next four
     slow-requests four times slower for every second request
     cache         answers at once, and the counters do not move
     cache-counts  answers at once, and the counters move
     counters      counts a fifth more tokens than it sends
     uncounted     has no counter of tokens
+    nan           counts tokens, but says NaN
+    drafts        counts more accepted tokens of drafts than its chunks can hold
     linger        keeps the connection open for a while after the last token
     traffic       somebody else's prompts are counted, too
 
@@ -81,7 +86,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/metrics":
             counters = {name: sample for name, sample in COUNTERS.items() if self._counts(name)}
-            lines = [f'{sample}{{engine="0"}} {self.server.counters[name]}.0' for name, sample in counters.items()]
+            values = {**{name: f"{self.server.counters[name]}.0" for name in counters}, **self._wrong_values()}
+            lines = [f'{sample}{{engine="0"}} {values[name]}' for name, sample in counters.items()]
             self._send("\n".join([*lines, f"process_start_time_seconds {self.server.started}", ""]))
         elif self.path == "/version":
             self._send(json.dumps({"version": VERSION}))
@@ -97,7 +103,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send("", 404)
             return
         number, lie = server.next_number(), server.lie
-        if lie == "errors" and number % 10 == 0:
+        if lie.startswith("errors") and number % 10 == 0:
             self._send("", 500)
             return
         server.count(running=1)
@@ -107,8 +113,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             for pause in self._pauses(number, sent):
                 time.sleep(pause)
-                self._event({"choices": [{"index": 0, "delta": {"content": "word "}}]})
-            if lie != "cut":
+                self._event({"choices": [{"index": 0, "delta": {"content": "word "}}]}, at_once=pause > 0)
+            if lie not in ("cut", "errors-cut"):
                 usage = {"prompt_tokens": server.prompt_tokens, "completion_tokens": sent}
                 self._event({"choices": [], "usage": usage})
                 self.wfile.write(b"data: [DONE]\n\n")
@@ -124,10 +130,15 @@ class Handler(BaseHTTPRequestHandler):
         lie = self.server.lie
         gaps = max(tokens // TOKENS_PER_CHUNK, 1)
         seconds = tokens * TOKEN_S
-        if lie.startswith("cut"):
+        if "cut" in lie:
             gaps = 0
         elif lie == "few-chunks":
             gaps = 1
+        elif lie == "half-claim":
+            gaps //= 2
+        elif lie == "burst":
+            yield from (FIRST_S, seconds, *[0.0] * (gaps - 1))
+            return
         elif lie.startswith("cache"):
             seconds = 0.0
         for pause in [0.0 if lie.startswith("cache") else FIRST_S, *[seconds / max(gaps, 1)] * gaps]:
@@ -144,15 +155,18 @@ class Handler(BaseHTTPRequestHandler):
             prompt=self.server.prompt_tokens * (3 if lie == "traffic" else 1),
             output=tokens + (tokens // 5 if lie == "counters" else 0),
             drafts=drafts,
-            accepted=drafts * (TOKENS_PER_CHUNK - 1),
+            accepted=tokens * 15 // 16 if lie == "drafts" else drafts * (TOKENS_PER_CHUNK - 1),
         )
+
+    def _wrong_values(self) -> dict[str, str]:
+        return dict.fromkeys(["prompt", "output"], "NaN") if self.server.lie == "nan" else {}
 
     def _counts(self, name: str) -> bool:
         return self.server.lie != "uncounted" or name in ("running", "waiting")
 
-    def _event(self, value: dict[str, Any]) -> None:
+    def _event(self, value: dict[str, Any], at_once: bool = False) -> None:
         self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")
-        if not self.server.lie.startswith("cache"):
+        if at_once:
             self.wfile.flush()
 
     def _send(self, text: str, status: int = 200) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark import Check, Run
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark_worker import condense
+from ansible_collections.hgx.inference.tests.support.simulated_server import DRAFT_TOKENS
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "bench"
 
@@ -45,19 +46,23 @@ MEASURING = {**BEFORE, "output_tokens": 100.0 + 32 * 256, "drafts": 1010.0, "dra
 AFTER = {
     **MEASURING,
     "output_tokens": 100.0 + 96 * 256,
-    "drafts": 5010.0,
-    "draft_tokens": 15030.0,
-    "accepted_tokens": 4420.0,
+    "drafts": 2010.0,
+    "draft_tokens": 6030.0,
+    "accepted_tokens": 1120.0,
 }
 
 
 def simulated(result: dict[str, Any], **changes: float) -> Run:
     """A run of the simulated server, without a warm-up, with counters that are right but for C(changes)."""
     client = condense(result)
+    steps = sum(client["chunks"])
     counted = {
         "requests": float(client["completed"]),
         "prompt_tokens": float(client["total_input_tokens"]),
         "output_tokens": float(client["total_output_tokens"]),
+        "drafts": float(steps),
+        "draft_tokens": float(DRAFT_TOKENS * steps),
+        "accepted_tokens": max(client["total_output_tokens"] - steps - client["completed"], 0.0),
     }
     before = {**IDLE, **dict.fromkeys(counted, 0.0)}
     return Run(client, {"before": before, "measuring": None, "after": {**IDLE, **counted, **changes}})

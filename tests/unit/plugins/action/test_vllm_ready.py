@@ -38,8 +38,8 @@ def engine(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def ready(engine: Path, *options: str) -> tuple[int, str]:
-    arguments = "container=vllm base_url=http://127.0.0.1:1 served_model_name=kimi timeout=1"
+def ready(engine: Path, *options: str, more: str = "") -> tuple[int, str]:
+    arguments = f"container=vllm base_url=http://127.0.0.1:1 served_model_name=kimi timeout=1 {more}"
     done = subprocess.run(
         ["ansible", "localhost", "-m", "hgx.inference.vllm_ready", "-a", arguments, *options],
         cwd=ROOT,
@@ -49,6 +49,13 @@ def ready(engine: Path, *options: str) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def test_a_key_that_cannot_be_read(engine: Path) -> None:
+    (engine / "key").write_bytes(b"\xff")
+    rc, output = ready(engine, more=f"api_key_file={engine}/key")
+    assert rc != 0
+    assert f"The API key cannot be read from {engine}/key: It is no text in UTF-8." in output
 
 
 def test_progress_is_shown_and_nothing_is_left_behind(engine: Path) -> None:

@@ -104,6 +104,7 @@ def test_the_older_name_of_the_reasoning() -> None:
     [
         ('{"city": "Paris"', "no valid JSON"),
         ("", "no valid JSON"),
+        ("[" * 100_000, "no valid JSON"),
         ('["Paris"]', "no JSON object"),
         ("{}", "do not fit the tool's schema in city"),
         ('{"city": 7}', "in city"),

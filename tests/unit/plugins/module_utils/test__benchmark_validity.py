@@ -19,7 +19,9 @@ from ansible_collections.hgx.inference.plugins.module_utils._benchmark_validity 
 from ansible_collections.hgx.inference.tests.support.simulated_server import simulate
 from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import (
     AFTER,
+    BEFORE,
     IDLE,
+    MEASURING,
     RECORDED,
     WORKLOAD,
     recorded,
@@ -94,6 +96,9 @@ class TestValidity:
             ({"output_lens": [256] * 63, "ttfts": [0.1] * 63}, "all_requests_completed"),
             ({"input_lens": [1013] * 64}, "input_length"),
             ({"input_lens": [1024 + 65] * 64}, "input_length"),
+            ({"input_lens": [1] * 32 + [2070] * 32}, "input_length"),
+            ({"duration": 30.0}, "slots_filled"),
+            ({"ttfts": [0.0005] * 64}, "plausible_speed"),
         ],
     )
     def test_what_makes_a_run_invalid(self, changes: dict[str, Any], failed_check: str) -> None:
@@ -133,6 +138,7 @@ class TestValidity:
                 "the server counted 98000 prompt tokens, the client sent 99360: it has not read all of them",
             ),
             ({"requests": 99.0}, "the server counted 99 requests, at most 96 are the client's"),
+            ({"requests": 63.0}, "the server counted 63 requests, 64 were answered"),
         ],
     )
     def test_other_counters(self, after: dict[str, float], message: str) -> None:
@@ -164,17 +170,24 @@ class TestValidity:
         [
             {"dataset": "sharegpt"},
             {"args": {"random-range-ratio": 0.2}},
+            {"args": {"random_range_ratio": "0.2"}},
+            {"args": {"random-range-ratio": '{"input": 0.2, "output": 0.2}'}},
             {"args": {"random-range-ratio": {"input": 0.2, "output": 0}}},
             {"args": {"random-prefix-len": 256}},
         ],
     )
     def test_lengths_that_vary_are_not_checked(self, changes: dict[str, Any]) -> None:
-        run = recorded("rich.json", output_lens=list(range(1, 65)))
+        lengths = [1, *range(100, 163)]
+        run = recorded("rich.json", output_lens=lengths, total_output_tokens=sum(lengths))
+        counted = {**MEASURING, "output_tokens": BEFORE["output_tokens"] + sum(lengths) + 32 * lengths[-1]}
+        run = Run(run.client, {**run.counters, "after": counted})
         found = statuses(validity_checks(run, {**WORKLOAD, **changes}, "smoke"))
         assert not {"input_length", "prompts_not_cached"} & set(found)
         assert (found["output_length"], found["no_other_traffic"]) == ("pass", "pass")
-        blind = Run(run.client, {**run.counters, "after": run.counters["before"]})
-        assert statuses(validity_checks(blind, {**WORKLOAD, **changes}, "smoke"))["no_other_traffic"] == "invalid"
+        for tokens in (0, sum(lengths) + 40 * lengths[-1]):
+            after = {**counted, "output_tokens": BEFORE["output_tokens"] + tokens}
+            other = Run(run.client, {**run.counters, "after": after})
+            assert statuses(validity_checks(other, {**WORKLOAD, **changes}, "smoke"))["no_other_traffic"] == "invalid"
 
     @pytest.mark.parametrize("ratio", [0, None, {"input": 0, "output": 0.0}])
     def test_lengths_that_could_vary_but_do_not_are_checked(self, ratio: Any) -> None:
@@ -202,6 +215,8 @@ class TestValidity:
             ({"mean_tpot_ms": 26.0}, "invalid"),
             ({"output_throughput": 1151.0, "mean_tpot_ms": 26.0}, "invalid"),
             ({"output_throughput": 1151.0, "mean_tpot_ms": 25.0}, "warn"),
+            ({"mean_ttft_ms": 4000.0}, "pass"),
+            ({"mean_ttft_ms": 8000.0}, "warn"),
         ],
     )
     def test_too_good_to_be_true(self, published: dict[str, float], status: str) -> None:
@@ -232,7 +247,10 @@ def lingering(requests: int, share: float) -> Run:
 
 
 def changed(**changes: Any) -> Run:
-    return simulated({**HONEST, **changes})
+    """A run whose server counts the drafts of the honest one."""
+    counted = simulated(HONEST).counters["after"] or {}
+    drafts = {name: counted[name] for name in ("drafts", "draft_tokens", "accepted_tokens")}
+    return simulated({**HONEST, **changes}, **drafts)
 
 
 class TestLiars:
@@ -264,11 +282,47 @@ class TestLiars:
         before = {**(instant.counters["before"] or {}), **dict.fromkeys(counted, 0.0)}
         counters = {**instant.counters, "before": before, "after": {**(instant.counters["after"] or {}), **counted}}
         found = judged(Run(instant.client, counters))
-        assert (found["plausible_speed"], found["answers_streamed"]) == ("invalid", "warn")
+        assert (found["plausible_speed"], found["answers_streamed"]) == ("invalid", "invalid")
 
     def test_few_chunks_that_claim_all_tokens(self) -> None:
         long_gaps = [[sum(gaps) / 20] * 20 for gaps in HONEST["itls"]]
         assert judged(changed(itls=long_gaps)) == {"answers_streamed": "warn"}
+
+    def test_half_of_the_chunks(self) -> None:
+        half = [[sum(gaps[index : index + 2]) for index in range(0, len(gaps), 2)] for gaps in HONEST["itls"]]
+        assert judged(changed(itls=half)) == {"answers_streamed": "warn"}
+
+    def test_some_streams_cut_in_the_middle(self) -> None:
+        """Neither the mean nor the latencies of the others tell."""
+        gaps = [gaps[:10] if index % 20 == 0 else gaps for index, gaps in enumerate(HONEST["itls"])]
+        assert judged(changed(itls=gaps))["answers_streamed"] == "warn"
+        gaps = [gaps[:10] if index in (3, 9) else gaps for index, gaps in enumerate(HONEST["itls"])]
+        assert judged(changed(itls=gaps)) == {}, "a stall of the client joins chunks, too"
+
+    def test_streams_that_are_held_back(self) -> None:
+        """All chunks but the first in one piece, at the time of the last."""
+        held = [[0.00002] * (len(gaps) - 1) + [sum(gaps)] for gaps in HONEST["itls"]]
+        run = changed(itls=held, median_itl_ms=0.02, p90_itl_ms=0.02)
+        assert judged(run)["answers_streamed"] == "warn"
+
+    def test_drafts_that_no_chunk_shows(self) -> None:
+        single = [[sum(gaps) / 255] * 255 for gaps in HONEST["itls"]]
+        assert judged(changed(itls=single)) == {"answers_streamed": "warn"}
+
+    @pytest.mark.parametrize("accepted", [3.0 * 128 * 256, 1e9])
+    def test_more_accepted_than_drafted(self, accepted: float) -> None:
+        drafted = {"drafts": 1000.0, "draft_tokens": 3000.0, "accepted_tokens": accepted}
+        assert judged(simulated(HONEST, **drafted))["answers_streamed"] == "invalid"
+
+    def test_errors_and_cut_streams(self) -> None:
+        cut = changed(completed=115, failed=13, itls=[[]] * 128, output_lens=[0] * 128, total_output_tokens=0)
+        assert judged(cut) == {"all_requests_completed": "invalid", "output_length": "invalid"}
+
+    def test_connections_that_stay_open(self) -> None:
+        """No second request shows it where each slot is used once."""
+        once = simulate(32, 32, 0)
+        assert judged(simulated({**once, "duration": 1.05 * once["duration"]}), 32) == {}
+        assert judged(simulated({**once, "duration": 2 * once["duration"]}), 32) == {"slots_filled": "invalid"}
 
     @pytest.mark.parametrize("lengths", [[255] * 128, [256] * 127 + [257], [1] + [256] * 127])
     def test_wrong_lengths(self, lengths: list[int]) -> None:
@@ -293,7 +347,7 @@ class TestLiars:
     def test_a_server_that_counts_nothing(self) -> None:
         run = simulated(HONEST)
         blind = {**run.counters, "before": IDLE, "after": IDLE}
-        assert judged(Run(run.client, blind)) == {"no_other_traffic": "invalid"}
+        assert judged(Run(run.client, blind)) == {"no_other_traffic": "invalid", "answers_streamed": "warn"}
 
     @pytest.mark.parametrize("share", [0.5, 1.0])
     def test_slow_half_of_the_time(self, share: float) -> None:
@@ -308,6 +362,12 @@ class TestLiars:
         assert judged(simulated(simulate(32, 4, 0)), 32) == {}
         run = simulated(simulate(32, 4, 0, lambda now: 4.0 if now % 1.0 < 0.5 else 1.0))
         assert judged(run, 32) == {"even_speed": "warn"}
+
+    @pytest.mark.parametrize(("concurrency", "slow", "period"), [(32, 5.0, 0.5), (8, 4.0, 1.0), (8, 10.0, 2.0)])
+    def test_stalls_where_many_gaps_are_due_to_prompts(self, concurrency: int, slow: float, period: float) -> None:
+        assert judged(simulated(simulate(128, concurrency, 0))) == {}
+        run = simulated(simulate(128, concurrency, 0, lambda now: slow if now % period < period / 2 else 1.0))
+        assert judged(run) == {"even_speed": "warn"}
 
     def test_slow_for_every_second_request(self) -> None:
         gaps = [[3 * gap for gap in gaps] if index % 2 else gaps for index, gaps in enumerate(HONEST["itls"])]

@@ -109,6 +109,9 @@ def test_the_counters_of_a_busy_server() -> None:
         ("# HELP vllm:num_requests_running x\nvllm:num_requests_running_by_reason 3\n", {}),
         ('vllm:num_requests_running{engine="0"} 2.0\nvllm:num_requests_running{engine="1"} 3.0\n', {"running": 5}),
         ('vllm:generation_tokens_total{model_name="a b {c}"} 1.5e+03\n', {"output_tokens": 1500}),
+        ("vllm:generation_tokens_total 12 1764300000000\n", {"output_tokens": 12}),
+        ("vllm:generation_tokens_total NaN\nvllm:prompt_tokens_total +Inf\nvllm:prompt_tokens_total 1e999\n", {}),
+        ("vllm:generation_tokens_total 0x1\nvllm:generation_tokens_total \nvllm:generation_tokens_total", {}),
     ],
 )
 def test_counters_are_summed_over_engines(text: str, counters: dict[str, float]) -> None:

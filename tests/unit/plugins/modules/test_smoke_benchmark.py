@@ -174,6 +174,7 @@ class Server(ThreadingHTTPServer):
     keys: set[str]
     looks = 0
     model = NAME
+    engine = 0  # what is answered in place of the engine's work, if any
 
 
 @pytest.fixture
@@ -199,16 +200,20 @@ def server() -> Iterator[Server]:
             self.server.looks += self.path == "/metrics"
 
         def do_POST(self) -> None:
-            tokens = int(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.server.engine:
+                self._send("{}", self.server.engine)
+                return
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            tokens = asked if isinstance(asked, int) else asked["max_tokens"]
             self.server.keys.add(self.headers["Authorization"])
             gains = {"requests": 1, "prompt_tokens": 76, "output_tokens": tokens}
-            gains.update({"drafts": 4, "accepted_tokens": 12, "accepted_at_": 4})
+            gains.update({"drafts": 4, "draft_tokens": 12, "accepted_tokens": 12, "accepted_at_": 4})
             for name, gain in gains.items():
                 self.server.counters[name] += gain
             self._send("{}")
 
-        def _send(self, text: str) -> None:
-            self.send_response(200)
+        def _send(self, text: str, status: int = 200) -> None:
+            self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
 
@@ -342,10 +347,10 @@ class TestRepetitions:
         assert "  medians of 3 runs, in which steady_output_throughput differed by 0 tok/s" in result["summary"]
         stored = json.loads(Path(result["result_path"]).read_text())
         assert [metrics["completed"] for metrics in stored["repetitions"]] == [8, 8, 8]
-        asked = dict(server.counters)
+        asked = server.counters["requests"]
         again = run(repetitions=3, reuse="if_same")
         assert (again["reused"], again["metrics"]) == (True, result["metrics"])
-        assert server.counters == asked
+        assert server.counters["requests"] == asked + 1
 
     def test_more_are_asked_for_than_were_run(self, run: Any) -> None:
         run()
@@ -364,13 +369,25 @@ class TestRepetitions:
 class TestReuse:
     def test_the_same_load_is_judged_again(self, run: Any, server: Server) -> None:
         first = run()
-        asked = dict(server.counters)
+        asked = server.counters["requests"]
         wanted = [{"metric": "output_throughput", "op": "<=", "value": 64}]
         second = run(reuse="if_same", thresholds=wanted)
-        assert server.counters == asked
+        assert server.counters["requests"] == asked + 1, "a request for one token shows that the engine is alive"
         assert (second["reused"], second["result_path"], second["verdict"]) == (True, first["result_path"], "pass")
         assert second["checks"][-1]["op"] == "<="
         assert "judged again" in second["summary"][-1]
+
+    @pytest.mark.parametrize(
+        ("status", "reason"),
+        [(200, "it is answered, but the engine has produced nothing"), (500, "HTTP Error 500: Internal Server Error")],
+    )
+    def test_an_engine_that_hangs_has_not_passed(self, run: Any, server: Server, status: int, reason: str) -> None:
+        run()
+        server.engine = status
+        result = run(reuse="if_same")
+        assert result["failed"]
+        assert "but now a request for one token at http://127.0.0.1" in result["msg"]
+        assert f" fails: {reason}. Its log may say more: docker logs --tail 50 vllm" in result["msg"]
 
     def test_only_when_asked(self, run: Any) -> None:
         run()
@@ -447,6 +464,12 @@ class TestReuse:
 
 
 class TestNothingMeasured:
+    def test_a_server_that_is_older_than_the_container(self, run: Any, host: Host, server: Server) -> None:
+        host.container(started_at="2026-11-25T20:00:00Z")
+        message = run()["msg"]
+        assert "before the container vllm was started: it is another one. Is that its port?" in message
+        assert server.counters["requests"] == 0
+
     def test_a_busy_server(self, run: Any, server: Server, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
         server.counters.update(running=3, waiting=2)
         shorter = "IDLE_WAIT_S = 20.0", "IDLE_WAIT_S = 0.1"
@@ -560,9 +583,9 @@ class TestWithoutDocker:
         environment = json.loads(Path(first["result_path"]).read_text())["environment"]
         assert environment["server_started"] == "1795624276.59"
         assert "container" not in environment
-        asked = dict(server.counters)
+        asked = server.counters["requests"]
         assert run(reuse="if_same")["reused"] is True
-        assert server.counters == asked
+        assert server.counters["requests"] == asked + 1
         assert not (host.folder / "docker.log").exists()
 
     def test_a_command_that_does_not_exist(self, run: Any) -> None:

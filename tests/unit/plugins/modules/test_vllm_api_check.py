@@ -155,6 +155,23 @@ def test_all_failures_come_at_once(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_key_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     message = run(capsys, "http://127.0.0.1:1", api_key="", api_key_file=str(tmp_path))["msg"]
     assert message == f"The API key cannot be read from {tmp_path}: Is a directory."
+    (tmp_path / "key").write_bytes(b"\xff")
+    message = run(capsys, "http://127.0.0.1:1", api_key="", api_key_file=str(tmp_path / "key"))["msg"]
+    assert message == f"The API key cannot be read from {tmp_path / 'key'}: It is no text in UTF-8."
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"base_url": "127.0.0.1"}, "No request can be sent to 127.0.0.1: the address, the key"),
+        ({"base_url": "http://127.0.0.1:1", "api_key": "two\nlines"}, "No request can be sent to http://127.0.0.1:1:"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(capsys: pytest.CaptureFixture[str], options: dict[str, Any], words: str) -> None:
+    result = run(capsys, **{"checks": ["chat"], **options})
+    assert statuses(result) == {"models": "fail", "chat": "skipped"}
+    assert result["server"] == {"started_at": None, "version": None}
+    assert words in result["msg"]
 
 
 def free_port() -> int:

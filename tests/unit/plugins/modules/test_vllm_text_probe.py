@@ -14,6 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._api_answers import FORM_ERRORS
 from ansible_collections.hgx.inference.plugins.modules import vllm_text_probe
 from ansible_collections.hgx.inference.tests.support.inference_server import KEY, MODEL, serving
 
@@ -54,6 +55,27 @@ def test_a_failure_says_why(capsys: pytest.CaptureFixture[str]) -> None:
         assert "no key was sent" in run(capsys, base_url=server.base_url)["msg"]
     with serving(None, "formless") as server:
         assert "has not the form" in run(capsys, base_url=server.base_url)["msg"]
+
+
+@pytest.mark.parametrize("error", FORM_ERRORS)
+def test_whatever_is_answered_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def fail(*_args: object) -> None:
+        raise error("odd")
+
+    monkeypatch.setattr(vllm_text_probe.text_probe, "probe", fail)
+    with serving() as server:
+        assert f"has not the form that it must have ({error.__name__}: " in run(capsys, base_url=server.base_url)["msg"]
+
+
+def test_a_key_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    message = run(capsys, base_url="http://127.0.0.1:1", api_key_file=str(tmp_path))["msg"]
+    assert message == f"The API key cannot be read from {tmp_path}: Is a directory."
+
+
+def test_an_address_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "could not be measured: No request can be sent to nowhere:" in run(capsys, base_url="nowhere")["msg"]
 
 
 def test_check_mode_sends_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,7 +45,7 @@ ANSWER_MAX_S = 10.0
 # Gaps between chunks that are this many times as long as the median one are long.
 LONG_GAP = 3.0
 # A line of /metrics: name, labels, value, and maybe a time.
-SAMPLE = r"^([a-zA-Z_:][\w:]*)(\{.*\})? ([-+]?[\d.]+(?:[eE][-+]?\d+)?)(?: \d+)?$"
+SAMPLE = r"^([a-zA-Z_:][\w:]*)(\{.*\})? (-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?: \d+)?$"
 # The client prints this between its warm-up and the part that it measures.
 MEASURING_LINE = "Starting main benchmark run"
 

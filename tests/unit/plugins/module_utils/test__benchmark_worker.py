@@ -112,6 +112,7 @@ def test_the_counters_of_a_busy_server() -> None:
         ("vllm:generation_tokens_total 12 1764300000000\n", {"output_tokens": 12}),
         ("vllm:generation_tokens_total NaN\nvllm:prompt_tokens_total +Inf\nvllm:prompt_tokens_total 1e999\n", {}),
         ("vllm:generation_tokens_total 0x1\nvllm:generation_tokens_total \nvllm:generation_tokens_total", {}),
+        ("vllm:generation_tokens_total 1.2.3\n", {}),
     ],
 )
 def test_counters_are_summed_over_engines(text: str, counters: dict[str, float]) -> None:

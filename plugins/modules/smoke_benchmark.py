@@ -186,7 +186,7 @@ options:
   reuse:
     description:
       - With V(if_same), a valid result of the same load on the same start of the same container is judged again,
-        against the current O(thresholds), and the server is not loaded. A request for one token must be answered: that
+        against the current O(thresholds), and the server is not loaded. It must answer a request for one token, which
         shows that its engine has not hung since.
       - A result that misses a threshold of severity V(fail) is never reused, so that a failure rests on new figures.
     type: str

@@ -110,10 +110,15 @@ def require_answer(load: Load) -> None:
         last = [{}, *events][-1]
     problem = last.get("problem", last.get("error", "the question broke off"))
     if problem:
-        log = f" Its log may say more: docker logs --tail 50 {load.place.container}" if load.place.container else ""
+        name = load.place.container
+        fix = (
+            f" Its log may say why: docker logs --tail 50 {name}. To start it anew: docker restart {name}"
+            if name
+            else ""
+        )
         raise RunError(
             f"The server has passed before, but now a request for one token at {load.base_url}{load.endpoint} fails:"
-            f" {problem}.{log}"
+            f" {problem}.{fix}"
         )
 
 

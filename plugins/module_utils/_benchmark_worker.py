@@ -22,6 +22,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -150,6 +151,8 @@ def ask(job: dict[str, Any], key: str) -> str:
                 return "it is answered, but the engine has produced nothing"
             time.sleep(0.1)
     except OSError as exc:
+        if isinstance(getattr(exc, "reason", exc), socket.timeout):
+            return f"no answer within {job['time_limit_s']} s, so the engine hangs, or others keep it busy"
         return str(exc)
     return ""
 

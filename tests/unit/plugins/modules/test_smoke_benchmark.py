@@ -174,6 +174,7 @@ class Server(ThreadingHTTPServer):
     keys: set[str]
     looks = 0
     model = NAME
+    pause_s = 0.0
     engine = 0  # what is answered in place of the engine's work, if any
 
 
@@ -200,6 +201,7 @@ def server() -> Iterator[Server]:
             self.server.looks += self.path == "/metrics"
 
         def do_POST(self) -> None:
+            time.sleep(self.server.pause_s)
             if self.server.engine:
                 self._send("{}", self.server.engine)
                 return
@@ -387,7 +389,17 @@ class TestReuse:
         result = run(reuse="if_same")
         assert result["failed"]
         assert "but now a request for one token at http://127.0.0.1" in result["msg"]
-        assert f" fails: {reason}. Its log may say more: docker logs --tail 50 vllm" in result["msg"]
+        assert (
+            f" fails: {reason}. Its log may say why: docker logs --tail 50 vllm. To start it anew: docker restart vllm"
+            in (result["msg"])
+        )
+
+    def test_an_engine_that_does_not_answer(self, run: Any, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+        run()
+        monkeypatch.setattr(_benchmark_run, "ASK_LIMIT_S", 1)
+        server.pause_s = 3
+        message = run(reuse="if_same")["msg"]
+        assert "fails: no answer within 1 s, so the engine hangs, or others keep it busy. Its log" in message
 
     def test_only_when_asked(self, run: Any) -> None:
         run()

@@ -17,9 +17,8 @@ from typing import Any
 
 from ._api_answers import FORM_ERRORS
 from ._api_client import Api, ApiError
+from ._benchmark_worker import samples
 
-# Whatever else a line may be, as of a program that is no vLLM, is no sample.
-_SAMPLE = re.compile(r"^([a-z_:]+)(\{[^}]*\})? ([-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|Inf|NaN))$")
 _POSITION = re.compile(r'position="(\d+)"')
 
 STARTED = "process_start_time_seconds"
@@ -32,12 +31,10 @@ ACCEPTED_AT = "vllm:spec_decode_num_accepted_tokens_per_pos_total"
 def parse_metrics(text: str) -> dict[str, float]:
     """Return the samples of C(/metrics), summed over engines; a position follows the name, as in C(name:0)."""
     found: dict[str, float] = {}
-    for line in text.splitlines():
-        sample = _SAMPLE.match(line)
-        if sample:
-            position = _POSITION.search(sample.group(2) or "")
-            name = f"{sample.group(1)}:{position.group(1)}" if position else sample.group(1)
-            found[name] = found.get(name, 0.0) + float(sample.group(3))
+    for sample, labels, value in samples(text):
+        position = _POSITION.search(labels)
+        name = f"{sample}:{position.group(1)}" if position else sample
+        found[name] = found.get(name, 0.0) + value
     return found
 
 

@@ -108,17 +108,26 @@ def emit(event: str, **details: Any) -> None:
     sys.stdout.flush()
 
 
+def samples(text: str) -> Iterator[tuple[str, str, float]]:
+    """Yield name, labels and value of each sample in the text of C(/metrics); what else there is, is skipped.
+
+    So are nan and infinity, which no comparison would notice.
+    """
+    for name, labels, value in re.findall(SAMPLE, text, re.MULTILINE):
+        if math.isfinite(float(value)):
+            yield name, labels, float(value)
+
+
 def parse_counters(text: str) -> dict[str, float]:
     """Return the figures of interest in the text of C(/metrics), summed over engines and labels."""
     names = {sample: name for name, sample in COUNTERS.items()}
     counters: dict[str, float] = {}
-    for sample, labels, value in re.findall(SAMPLE, text, re.MULTILINE):
+    for sample, labels, value in samples(text):
         name = names.get(sample)
         if name == "accepted_at_":
             name += labels.partition('position="')[2].partition('"')[0]
-        # Not nan and not infinity, which no comparison would notice.
-        if name and math.isfinite(float(value)):
-            counters[name] = counters.get(name, 0.0) + float(value)
+        if name:
+            counters[name] = counters.get(name, 0.0) + value
     return counters
 
 

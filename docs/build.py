@@ -26,7 +26,7 @@ from .tables import ROOT, evidence_table, load_evidence, troubleshooting_table
 COLLECTION = "ansible_collections/hgx/inference"
 # The theme shows the contents of each page beside it.
 CONTENTS = re.compile(r"^\.\. contents::\n(?: +:.*\n)*", re.MULTILINE)
-SIGNATURES = "ansible_collections.hgx.inference.plugins.module_utils._vllm_signatures"
+SIGNATURES = "ansible_collections.hgx.inference.plugins.module_utils._vllm.log.signatures"
 
 
 def main(artifact: Path, folder: Path) -> None:

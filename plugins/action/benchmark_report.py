@@ -11,8 +11,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils._report_document import PARTS
-from ..plugin_utils._report_folder import Folder, ReportError
+from ..plugin_utils._report.document import PARTS
+from ..plugin_utils._report.folder import Folder, ReportError
 
 OPTIONS: dict[str, Any] = {
     "dest": {"type": "path", "required": True},

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils._benchmark_run import END_GRACE_S, WORKER_GRACE_S
+from ..module_utils._benchmark.run import END_GRACE_S, WORKER_GRACE_S
 from ..plugin_utils._progress import ProgressActionBase
 
 DEFAULT_LIMIT_S = 3600

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils._vllm_container import GPU_TIMEOUT_S, STOP_TIMEOUT_S
+from ..module_utils._vllm.container import GPU_TIMEOUT_S, STOP_TIMEOUT_S
 from ..plugin_utils._progress import ProgressActionBase
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils._vllm_server import COMPLETION_TIMEOUT_S
+from ..module_utils._vllm.ready import COMPLETION_TIMEOUT_S
 from ..plugin_utils._progress import ProgressActionBase
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..module_utils._nvidia_plan import Wanted, make_plan
+from ..module_utils._nvidia.plan import Wanted, make_plan
 
 
 def nvidia_driver_plan(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..module_utils._nvidia_fabric import judge_fabric
+from ..module_utils._nvidia.fabric import judge_fabric
 
 
 def nvidia_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt") -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils._vllm_args import ArgsError, render_args
+from ..module_utils._vllm.args import ArgsError, render_args
 
 
 def vllm_cli_args(options: Any) -> list[str]:

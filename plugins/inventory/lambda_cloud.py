@@ -138,10 +138,10 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.template import trust_as_template
 
-from ..module_utils._lambda_cloud import Client, LambdaError, default_state_dir
-from ..module_utils._lambda_http import HttpTransport
-from ..module_utils._lambda_inventory import ADDRESS, PLAIN, Filters, host_names, host_vars, is_selected
-from ..module_utils._lambda_records import Instance, parse_instance
+from ..module_utils._lambda.client import Client, LambdaError, default_state_dir
+from ..module_utils._lambda.http import HttpTransport
+from ..module_utils._lambda.inventory import ADDRESS, PLAIN, Filters, host_names, host_vars, is_selected
+from ..module_utils._lambda.records import Instance, parse_instance
 
 NOTHING_SET = "Set LAMBDA_API_KEY to use the nodes of your Lambda account, or HGX_NODE to the address of one node."
 NO_NODE = (

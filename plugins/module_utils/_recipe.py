@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ._api_checks import CHECK_NAMES
-from ._benchmark import GOODPUT_LIMITS, SPREAD_MAX, threshold_problems
-from ._metrics import METRICS
-from ._vllm_args import ArgsError, render_args
+from ._benchmark.metrics import METRICS
+from ._benchmark.plan import GOODPUT_LIMITS, SPREAD_MAX, threshold_problems
+from ._endpoint.checks import CHECK_NAMES
+from ._vllm.args import ArgsError, render_args
 
 _DERIVED_ARGS = {
     "model": "the repository with the role 'model'",

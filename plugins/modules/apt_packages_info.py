@@ -61,7 +61,7 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._apt_packages import SHOW_FORMAT, parse_dpkg_query, parse_madison
+from ..module_utils._apt.packages import SHOW_FORMAT, parse_dpkg_query, parse_madison
 
 _JOURNAL = "/var/lib/dpkg/updates"
 

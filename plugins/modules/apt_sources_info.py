@@ -81,7 +81,7 @@ conflicts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._apt_sources import read_sources, serving, signing_conflicts
+from ..module_utils._apt.sources import read_sources, serving, signing_conflicts
 
 
 def main() -> None:

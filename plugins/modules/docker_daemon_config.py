@@ -101,9 +101,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _docker_daemon, _docker_engine
-from ..module_utils._docker_cli import DockerError
-from ..module_utils._docker_daemon import DaemonConfigError
+from ..module_utils._docker import daemon, engine
+from ..module_utils._docker.cli import DockerError
+from ..module_utils._docker.daemon import DaemonConfigError
 
 
 def main() -> None:
@@ -131,27 +131,27 @@ class DaemonConfig:
         self.module = module
         self.params: dict[str, Any] = module.params
         # In a plan for a bare host there is neither an engine nor its client.
-        self.info = _docker_engine.info() if module.get_bin_path("docker") else None
-        self.process = _docker_engine.process() if self.info else None
+        self.info = engine.info() if module.get_bin_path("docker") else None
+        self.process = engine.process() if self.info else None
         argv = self.process.argv if self.process else []
-        self.path = os.path.realpath(_docker_engine.config_file(argv, self.params["path"]))
+        self.path = os.path.realpath(engine.config_file(argv, self.params["path"]))
         self.text = _read(self.path)
 
     def ensure(self) -> dict[str, Any]:
         """Bring file and engine to what is wanted, and return the module's result."""
-        before = _docker_daemon.parse(self.text or "", self.path)
+        before = daemon.parse(self.text or "", self.path)
         driver = (self.info or {}).get("LoggingDriver", "json-file")
-        after = _docker_daemon.merge(before, self.params["config"], driver)
-        keys = _docker_daemon.changed_keys(before, after)
-        rewrite = not _docker_daemon.same(before, after)
+        after = daemon.merge(before, self.params["config"], driver)
+        keys = daemon.changed_keys(before, after)
+        rewrite = not daemon.same(before, after)
         if self.info:
-            unapplied = _docker_daemon.unapplied_keys(self.params["config"], self.info)
+            unapplied = daemon.unapplied_keys(self.params["config"], self.info)
             keys += [key for key in unapplied if key not in keys]
         action = self._action(keys)
         result: dict[str, Any] = {"changed": rewrite or action != "none", "action": action, "settings": keys}
         result["path"] = self.path
         if rewrite:
-            new = _docker_daemon.render(after, self.text or "")
+            new = daemon.render(after, self.text or "")
             result["diff"] = self._diff(new)
         if not self.module.check_mode:
             if rewrite:
@@ -167,16 +167,16 @@ class DaemonConfig:
             return "none"
         if self.process is None:
             raise DaemonConfigError(
-                f"An engine answers, but {_docker_engine.PID_FILE} does not lead to it, so it cannot be made to use"
+                f"An engine answers, but {engine.PID_FILE} does not lead to it, so it cannot be made to use"
                 f" {self.path}. Nothing was changed: make the changes there by hand, and restart the engine."
             )
-        restart = _docker_daemon.restart_keys(keys)
+        restart = daemon.restart_keys(keys)
         if not (restart or reason):
             return "reload"
-        running = _docker_engine.containers()
+        running = engine.containers()
         if running and not self.params["restart_ok"]:
             survive = bool(self.info.get("LiveRestoreEnabled"))
-            raise DaemonConfigError(_docker_daemon.refuse_restart(self.path, restart, reason, running, survive))
+            raise DaemonConfigError(daemon.refuse_restart(self.path, restart, reason, running, survive))
         return "restart"
 
     def _replace(self, text: str) -> dict[str, str]:
@@ -185,7 +185,7 @@ class DaemonConfig:
         handle, temporary = tempfile.mkstemp(dir=self.module.tmpdir)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        problem = _docker_engine.validate(temporary, self.process.argv if self.process else [])
+        problem = engine.validate(temporary, self.process.argv if self.process else [])
         if problem:
             raise DaemonConfigError(f"The engine refuses the settings for {self.path}, which is unchanged: {problem}")
         copies = {} if self.text is None else {"backup_file": self.module.backup_local(self.path)}
@@ -217,9 +217,9 @@ class DaemonConfig:
 
     def _signal(self, action: str) -> None:
         if self.process and action == "reload":
-            _docker_engine.reload(self.process)
+            engine.reload(self.process)
         elif self.process and action == "restart":
-            _docker_engine.restart(self.process, self.params["timeout"])
+            engine.restart(self.process, self.params["timeout"])
 
     def _tell_what_stays_behind(self, keys: list[str]) -> None:
         info = self.info or {}
@@ -231,8 +231,8 @@ class DaemonConfig:
 
     def _diff(self, new: str) -> dict[str, str]:
         return {
-            "before": _docker_daemon.without_passwords(self.text or ""),
-            "after": _docker_daemon.without_passwords(new),
+            "before": daemon.without_passwords(self.text or ""),
+            "after": daemon.without_passwords(new),
             "before_header": self.path,
             "after_header": self.path,
         }

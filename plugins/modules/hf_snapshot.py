@@ -279,10 +279,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
-from ..module_utils._hf_cache import CacheError
-from ..module_utils._hf_download import Model, Request, ensure_snapshots
-from ..module_utils._hf_hub import HubError
-from ..module_utils._progress import ProgressFile
+from ..module_utils._core.progress import ProgressFile
+from ..module_utils._hf.cache import CacheError
+from ..module_utils._hf.download import Model, Request, ensure_snapshots
+from ..module_utils._hf.hub import HubError
 
 PROGRESS_INTERVAL_S = 10.0
 

@@ -108,10 +108,10 @@ id:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._lambda_cloud import LambdaError
-from ..module_utils._lambda_firewall import PROTOCOLS, RulesetManager, wanted_rule
-from ..module_utils._lambda_options import OPTIONS, make_client
-from ..module_utils._lambda_records import OPEN_REGIONS, open_region_warning
+from ..module_utils._lambda.client import LambdaError
+from ..module_utils._lambda.firewall import PROTOCOLS, RulesetManager, wanted_rule
+from ..module_utils._lambda.options import OPTIONS, make_client
+from ..module_utils._lambda.records import OPEN_REGIONS, open_region_warning
 
 
 def main() -> None:

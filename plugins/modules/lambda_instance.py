@@ -203,13 +203,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _lambda_records as records
-from ..module_utils._lambda_account import Account, Identity
-from ..module_utils._lambda_cloud import LambdaError
-from ..module_utils._lambda_instance import Limits, Manager
-from ..module_utils._lambda_launch import Wanted
-from ..module_utils._lambda_options import OPTIONS, make_client, state_dir
-from ..module_utils._progress import ControllerGone, ProgressFile
+from ..module_utils._core.progress import ControllerGone, ProgressFile
+from ..module_utils._lambda import records
+from ..module_utils._lambda.account import Account, Identity
+from ..module_utils._lambda.client import LambdaError
+from ..module_utils._lambda.instance import Limits, Manager
+from ..module_utils._lambda.launch import Wanted
+from ..module_utils._lambda.options import OPTIONS, make_client, state_dir
 
 
 def wanted(params: dict[str, Any]) -> Wanted:

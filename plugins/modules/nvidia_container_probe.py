@@ -108,9 +108,9 @@ started:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._docker_cli import DockerError
-from ..module_utils._gpu_probe import probe
-from ..module_utils._gpu_request import REQUESTS
+from ..module_utils._docker.cli import DockerError
+from ..module_utils._nvidia.gpu_probe import probe
+from ..module_utils._nvidia.gpu_request import REQUESTS
 
 
 def main() -> None:

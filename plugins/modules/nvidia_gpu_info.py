@@ -180,7 +180,7 @@ gpus:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._nvidia_host import gpu_info
+from ..module_utils._nvidia.host import gpu_info
 
 
 def main() -> None:

@@ -164,8 +164,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._preflight import CHECKS, Finding, Needs, judge, render
-from ..module_utils._preflight_host import Places, look
+from ..module_utils._preflight.host import Places, look
+from ..module_utils._preflight.judge import CHECKS, Finding, Needs, judge, render
 
 
 def main() -> None:

@@ -370,10 +370,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _benchmark as benchmark
-from ..module_utils import _benchmark_metrics as measured
-from ..module_utils import _benchmark_store as store
-from ..module_utils._benchmark_run import (
+from ..module_utils._benchmark import measure as measured
+from ..module_utils._benchmark import plan as benchmark
+from ..module_utils._benchmark import store
+from ..module_utils._benchmark.run import (
     Load,
     LoadError,
     Measured,
@@ -384,11 +384,11 @@ from ..module_utils._benchmark_run import (
     require_answer,
     tokenizer_args,
 )
-from ..module_utils._benchmark_summary import describe, failure, hints, repeated, summary
-from ..module_utils._benchmark_validity import validity_checks
-from ..module_utils._docker_cli import DockerError, inspect_container
-from ..module_utils._progress import ControllerGone, ProgressFile
-from ..module_utils._timestamp import epoch
+from ..module_utils._benchmark.summary import describe, failure, hints, repeated, summary
+from ..module_utils._benchmark.validity import validity_checks
+from ..module_utils._core.progress import ControllerGone, ProgressFile
+from ..module_utils._core.timestamp import epoch
+from ..module_utils._docker.cli import DockerError, inspect_container
 
 WORKLOAD_SPEC: dict[str, Any] = {
     "backend": {"type": "str", "default": "openai-chat"},

@@ -204,9 +204,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _api_checks as api_checks
-from ..module_utils import _api_server as api_server
-from ..module_utils._api_client import Api, read_key
+from ..module_utils._endpoint import checks as api_checks
+from ..module_utils._endpoint import server as api_server
+from ..module_utils._endpoint.client import Api, read_key
 
 LONG_CONTEXT_SPEC: dict[str, Any] = {
     "tokens": {"type": "int", "no_log": False},

@@ -99,12 +99,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _vllm_container
-from ..module_utils._docker_cli import DockerError, inspect_container
-from ..module_utils._progress import ProgressFile
-from ..module_utils._vllm_container import image_source
-from ..module_utils._vllm_key import key_file, wants_key, write_key
-from ..module_utils._vllm_supervisor import Service
+from ..module_utils._core.progress import ProgressFile
+from ..module_utils._docker.cli import DockerError, inspect_container
+from ..module_utils._vllm import container as _vllm_container
+from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.key import key_file, wants_key, write_key
+from ..module_utils._vllm.supervisor import Service
 
 
 def main() -> None:

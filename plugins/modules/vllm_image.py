@@ -59,8 +59,8 @@ from collections.abc import Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._docker_cli import DockerError, follow_docker, inspect_image
-from ..module_utils._progress import ProgressFile
+from ..module_utils._core.progress import ProgressFile
+from ..module_utils._docker.cli import DockerError, follow_docker, inspect_image
 
 _LONGEST_LINE = 100
 _LAST_LINES = 8

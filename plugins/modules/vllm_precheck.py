@@ -71,13 +71,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _vllm_precheck as precheck
-from ..module_utils._docker_cli import DockerError, inspect_container, run_docker
-from ..module_utils._hf_cache import CacheError, free_bytes
-from ..module_utils._preflight_host import port_trouble
-from ..module_utils._vllm_check import Reading, read_args
-from ..module_utils._vllm_container import image_source
-from ..module_utils._vllm_release import secret_problems, server_args
+from ..module_utils._docker.cli import DockerError, inspect_container, run_docker
+from ..module_utils._hf.cache import CacheError, free_bytes
+from ..module_utils._preflight.host import port_trouble
+from ..module_utils._vllm import precheck
+from ..module_utils._vllm.args_check import Reading, read_args
+from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.release import secret_problems, server_args
 
 ARGS_TIMEOUT_S = 180.0
 

@@ -127,10 +127,10 @@ startup:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._api_client import read_key
-from ..module_utils._docker_cli import DockerError
-from ..module_utils._progress import ControllerGone, ProgressFile
-from ..module_utils._vllm_server import NotReady, Server, newest_start, wait_until_ready
+from ..module_utils._core.progress import ControllerGone, ProgressFile
+from ..module_utils._docker.cli import DockerError
+from ..module_utils._endpoint.client import read_key
+from ..module_utils._vllm.ready import NotReady, Server, newest_start, wait_until_ready
 
 
 def main() -> None:

@@ -189,11 +189,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _vllm_release
-from ..module_utils._docker_cli import DockerError, inspect_container, inspect_image
-from ..module_utils._vllm_container import image_source
-from ..module_utils._vllm_key import key_is_new, wants_key
-from ..module_utils._vllm_store import CURRENT, FORMAT, LAST_GOOD, Store, StoreError
+from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
+from ..module_utils._vllm import release as _vllm_release
+from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.key import key_is_new, wants_key
+from ..module_utils._vllm.store import CURRENT, FORMAT, LAST_GOOD, Store, StoreError
 
 
 def main() -> None:

@@ -94,15 +94,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _vllm_release, _vllm_status
-from ..module_utils._docker_cli import DockerError, inspect_container, inspect_image, run_docker
-from ..module_utils._gpu_request import gpu_names
-from ..module_utils._nvidia_host import run
-from ..module_utils._vllm_container import healthy
-from ..module_utils._vllm_key import key_file, read_key
-from ..module_utils._vllm_store import CURRENT, LAST_GOOD, Store, StoreError
-from ..module_utils._vllm_supervisor import Service
-from ..module_utils._vllm_watch import newest_lines, start_words, stopped
+from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image, run_docker
+from ..module_utils._nvidia.gpu_request import gpu_names
+from ..module_utils._nvidia.host import run
+from ..module_utils._vllm import release, status
+from ..module_utils._vllm.container import healthy
+from ..module_utils._vllm.key import key_file, read_key
+from ..module_utils._vllm.log.watch import newest_lines, start_words, stopped
+from ..module_utils._vllm.store import CURRENT, LAST_GOOD, Store, StoreError
+from ..module_utils._vllm.supervisor import Service
 
 
 def main() -> None:
@@ -117,7 +117,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     found = look(module.params)
-    module.exit_json(changed=False, **found, text=_vllm_status.render(found, time.time()))
+    module.exit_json(changed=False, **found, text=status.render(found, time.time()))
 
 
 def look(params: dict[str, Any]) -> dict[str, Any]:
@@ -139,8 +139,8 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     }
     service = Service(params["container"], params["state_dir"])
     found["service"] = {"unit": service.unit, **service.state()} if service.possible else {}
-    wanted = _vllm_release.normalize(params["spec"])
-    found.update(_vllm_release.endpoint(wanted["ports"], wanted["command"]))
+    wanted = release.normalize(params["spec"])
+    found.update(release.endpoint(wanted["ports"], wanted["command"]))
     try:
         container = inspect_container(params["container"])
         if container is not None:
@@ -173,33 +173,33 @@ def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str,
     name, state, record = found["container"], container["State"], found["record"]
     image = inspect_image(container["Image"])
     environment = (image or {}).get("Config", {}).get("Env") or []
-    recorded = _vllm_release.normalize(record["container"]) if record else None
+    recorded = release.normalize(record["container"]) if record else None
     image_id = record["image"]["id"] if record else None
-    real = _vllm_release.observed(container, environment, recorded or wanted, image_id)
-    plan = _vllm_release.plan(wanted, None, container, environment, recorded=True)
-    serving = bool(state["Running"] and healthy(_vllm_release.endpoint(real["ports"], real["command"])["base_url"]))
+    real = release.observed(container, environment, recorded or wanted, image_id)
+    plan = release.plan(wanted, None, container, environment, recorded=True)
+    serving = bool(state["Running"] and healthy(release.endpoint(real["ports"], real["command"])["base_url"]))
     return {
         "exists": True,
         "state": state,
-        **_vllm_release.endpoint(real["ports"], real["command"]),
+        **release.endpoint(real["ports"], real["command"]),
         "healthy": serving,
         "phase": "" if serving or not state["Running"] else start_words(name, state["StartedAt"]),
         "cause": [] if state["Running"] else stopped(name, container, newest_lines(name, state), "").splitlines(),
-        "trial": _vllm_release.left_by_trial(container, record.get("id", "")),
-        "drift": _vllm_status.drift(_lines(recorded), _lines(real), plan),
+        "trial": release.left_by_trial(container, record.get("id", "")),
+        "drift": status.drift(_lines(recorded), _lines(real), plan),
         "gpus": _gpus(name) if real["gpus"] and state["Running"] else found["gpus"],
     }
 
 
 def _lines(spec: dict[str, Any] | None) -> list[str] | None:
-    return _vllm_release.shown(_vllm_release.describe(spec)) if spec else None
+    return release.shown(release.describe(spec)) if spec else None
 
 
 def _gpus(name: str) -> dict[str, Any]:
     host = gpu_names(run(["nvidia-smi", "-L"], 60).output)
     inside = run_docker(["exec", name, "nvidia-smi", "-L"], merge=True)
     seen = len(gpu_names(inside.stdout)) if inside.rc == 0 else None
-    problem = _vllm_status.gpu_problem(len(host), seen, inside.stdout)
+    problem = status.gpu_problem(len(host), seen, inside.stdout)
     return {"host": len(host), "lost": bool(problem), "problem": problem}
 
 

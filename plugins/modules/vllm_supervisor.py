@@ -72,7 +72,7 @@ unit:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._vllm_supervisor import Service, SupervisorError
+from ..module_utils._vllm.supervisor import Service, SupervisorError
 
 
 def main() -> None:

@@ -124,10 +124,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils import _api_server as api_server
-from ..module_utils import _text_probe as text_probe
-from ..module_utils._api_answers import FORM_ERRORS
-from ..module_utils._api_client import Api, ApiError, read_key
+from ..module_utils._endpoint import server as api_server
+from ..module_utils._endpoint import text_probe
+from ..module_utils._endpoint.answers import FORM_ERRORS
+from ..module_utils._endpoint.client import Api, ApiError, read_key
 
 
 def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_failures import diagnose
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import diagnose
 from ansible_collections.hgx.inference.tests.gpu import kimi_shaped
 
 LIMIT_S = 240.0

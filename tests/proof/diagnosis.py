@@ -34,10 +34,10 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "collections"))
 
-from ansible_collections.hgx.inference.plugins.module_utils._timestamp import epoch
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_args import render_args
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_failures import SIGNATURES
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_server import DOOMED
+from ansible_collections.hgx.inference.plugins.module_utils._core.timestamp import epoch
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.args import render_args
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import SIGNATURES
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.ready import DOOMED
 
 ROOT = Path(__file__).parents[2]
 RECIPE: dict[str, Any] = yaml.safe_load((ROOT / "recipes/tiny_kimi_cpu.yml").read_text(encoding="utf-8"))

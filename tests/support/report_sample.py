@@ -22,10 +22,10 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
 
-from ansible_collections.hgx.inference.plugins.module_utils._metrics import METRICS  # noqa: E402
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.metrics import METRICS  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._recipe import resolve  # noqa: E402
-from ansible_collections.hgx.inference.plugins.plugin_utils._report_charts import percentile  # noqa: E402
-from ansible_collections.hgx.inference.plugins.plugin_utils._report_folder import Folder  # noqa: E402
+from ansible_collections.hgx.inference.plugins.plugin_utils._report.charts import percentile  # noqa: E402
+from ansible_collections.hgx.inference.plugins.plugin_utils._report.folder import Folder  # noqa: E402
 
 RECIPE = "kimi_k2_6_hgx_b200"
 TITLE_NOTE = " (made-up figures)"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_precheck import LOOPBACK
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.precheck import LOOPBACK
 
 GUARD = Path(__file__).parents[2] / "roles/vllm/files/key_guard.py"
 VARS = GUARD.parents[1] / "vars/main.yml"

@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_release import LABEL, TRIAL_LABEL
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_store import CURRENT, FORMAT, Store
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.store import CURRENT, FORMAT, Store
 from ansible_collections.hgx.inference.tests.support.liar_server import LiarServer
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark import Check, Run
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark_worker import condense
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import Check, Run
+from ansible_collections.hgx.inference.plugins.module_utils._programs.benchmark_worker import condense
 from ansible_collections.hgx.inference.tests.support.simulated_server import DRAFT_TOKENS
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "bench"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._nvidia_smi import (
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia.smi import (
     add_nvlink,
     add_query,
     explain_failure,

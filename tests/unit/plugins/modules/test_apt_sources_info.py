@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils._apt_sources import parse_one_line
+from ansible_collections.hgx.inference.plugins.module_utils._apt.sources import parse_one_line
 from ansible_collections.hgx.inference.plugins.modules import apt_sources_info
 
 LISTS = {"a.list": "deb [signed-by=/a.gpg] http://a/ /\ndeb http://b/ stable main", "b.list": "deb http://a /"}

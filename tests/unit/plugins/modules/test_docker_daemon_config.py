@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils import _docker_engine
+from ansible_collections.hgx.inference.plugins.module_utils._docker import engine as _docker_engine
 from ansible_collections.hgx.inference.plugins.modules import docker_daemon_config
 
 INFO = {

@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils import _hf_download, _hf_fetch
-from ansible_collections.hgx.inference.plugins.module_utils._hf_cache import human_bytes
+from ansible_collections.hgx.inference.plugins.module_utils._hf import download, fetch
+from ansible_collections.hgx.inference.plugins.module_utils._hf.cache import human_bytes
 from ansible_collections.hgx.inference.plugins.modules import hf_snapshot
 from ansible_collections.hgx.inference.tests.support.hub_server import Fault, HubServer, git_blob
 
@@ -44,13 +44,13 @@ with patch_module_args(json.loads(sys.argv[1])):
 # The process that transfers, where what has come is read again in more than 7 s.
 SLOW_DISK = """
 import io, time
-from ansible_collections.hgx.inference.plugins.module_utils import _hf_verify, _hf_worker
+from ansible_collections.hgx.inference.plugins.module_utils._hf import verify, worker
 class Slow(io.FileIO):
     def read(self, size=-1):
         time.sleep(0.35)
         return super().read(1000)
-_hf_verify.open = Slow
-_hf_worker.main()
+verify.open = Slow
+worker.main()
 """
 
 
@@ -98,7 +98,7 @@ def hub(repo: Path) -> Iterator[HubServer]:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_hf_download, "RETRY_WAITS_S", (0.1, 0.2))
+    monkeypatch.setattr(download, "RETRY_WAITS_S", (0.1, 0.2))
 
 
 @pytest.fixture(autouse=True)
@@ -341,7 +341,7 @@ def test_a_process_that_is_killed_is_started_again(arguments: dict[str, Any], hu
 @pytest.mark.slow
 def test_hashing_is_no_stall(run: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large file on a slow disk: its blocks are read, but for longer than a stall no byte comes."""
-    monkeypatch.setattr(_hf_fetch, "_RUN", SLOW_DISK)
+    monkeypatch.setattr(fetch, "_RUN", SLOW_DISK)
     assert run(stall_timeout=4)["changed"]
 
 
@@ -514,7 +514,7 @@ def test_what_another_program_has_fetched_is_hashed_once(
     folder = snapshot_download(REPO, cache_dir=cache_home / "hub", endpoint=hub.endpoint)
     flip(Path(folder) / LARGE)
     assert run()["corrupt"] == [f"{REPO}/{LARGE}"]
-    monkeypatch.setattr(_hf_download, "find_corrupt", lambda checks, good, seen: [] if not checks else pytest.fail())
+    monkeypatch.setattr(download, "find_corrupt", lambda checks, good, seen: [] if not checks else pytest.fail())
     assert run()["corrupt"] == []
 
 
@@ -807,7 +807,7 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing(run: RunModule, repo: Path
         assert run(cache_home=str(home), check=True)["bytes_missing"] == 3 * STEP + 18
         # Another program takes the space when it was found to be enough.
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_hf_download, "space_problem", lambda *args: None)
+            patch.setattr(download, "space_problem", lambda *args: None)
             (disk / "other").write_bytes(b"x" * (2 * STEP))
             assert "the disk is full" in run(cache_home=str(home)).message
         message = run(cache_home=str(home)).message
@@ -828,7 +828,7 @@ def test_how_much_space_is_missing_is_said_when_the_disk_is_full(
     partial.parent.mkdir(parents=True)
     partial.symlink_to("/dev/full")
     free = iter([10**9, 10**9])  # enough before the first byte
-    monkeypatch.setattr(_hf_download, "free_bytes", lambda path: next(free, 0))
+    monkeypatch.setattr(download, "free_bytes", lambda path: next(free, 0))
     message = run(max_workers=1).message
     assert f"{LARGE}: the disk is full" in message
     assert "are to be fetched" in message and "too little" in message
@@ -838,7 +838,7 @@ def test_space_is_counted_for_all_repositories_together(
     run: RunModule, repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(repo, repo.parent / "draft")
-    monkeypatch.setattr(_hf_download, "free_bytes", lambda path: 30_000)
+    monkeypatch.setattr(download, "free_bytes", lambda path: 30_000)
     assert "40.0 kB are to be fetched" in run(models=[{"repo": REPO}, {"repo": "org/draft"}]).message
     assert run()["changed"]
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils import _docker_engine, _gpu_probe
+from ansible_collections.hgx.inference.plugins.module_utils._docker import engine
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia import gpu_probe
 from ansible_collections.hgx.inference.plugins.modules import nvidia_container_probe
 
 LISTED = "GPU 0: NVIDIA B200 (UUID: GPU-0)\nGPU 1: NVIDIA B200 (UUID: GPU-1)"
@@ -24,10 +25,10 @@ class Host:
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
-        self.engine = _docker_engine.Process(1, ["dockerd"], {}, "", "boot/1/1")
-        monkeypatch.setattr(_gpu_probe, "_ROOT", f"{root}/")
-        monkeypatch.setattr(_gpu_probe, "_PATH", str(root))
-        monkeypatch.setattr(_docker_engine, "process", lambda: self.engine)
+        self.engine = engine.Process(1, ["dockerd"], {}, "", "boot/1/1")
+        monkeypatch.setattr(gpu_probe, "_ROOT", f"{root}/")
+        monkeypatch.setattr(gpu_probe, "_PATH", str(root))
+        monkeypatch.setattr(engine, "process", lambda: self.engine)
         monkeypatch.setenv("PATH", f"{root}:/usr/bin:/bin")
         self.write("proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX Open Kernel Module  580.95.05\nGCC\n")
         self.write("usr/lib/x/libnvidia-ml.so.580.95.05", "")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils import _nvidia_host
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia import host
 from ansible_collections.hgx.inference.plugins.modules import nvidia_gpu_info
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "nvidia-smi"
@@ -34,8 +34,8 @@ def look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     programs = tmp_path / "bin"
     programs.mkdir()
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    monkeypatch.setattr(_nvidia_host, "PROC_VERSION", str(tmp_path / "version"))
-    monkeypatch.setattr(_nvidia_host, "PCI_DEVICES", str(tmp_path / "pci"))
+    monkeypatch.setattr(host, "PROC_VERSION", str(tmp_path / "version"))
+    monkeypatch.setattr(host, "PCI_DEVICES", str(tmp_path / "pci"))
 
     def run(
         scripts: dict[str, str], loaded: str = "", pci: dict[str, tuple[str, str, str]] | None = None, timeout: int = 60

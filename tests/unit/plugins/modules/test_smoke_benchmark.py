@@ -25,7 +25,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils import _benchmark_run, _benchmark_worker
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark import run as _benchmark_run
+from ansible_collections.hgx.inference.plugins.module_utils._programs import benchmark_worker
 from ansible_collections.hgx.inference.plugins.modules import smoke_benchmark
 
 ROOT = Path(__file__).parents[4]
@@ -187,7 +188,7 @@ def server() -> Iterator[Server]:
             counters = self.server.counters
             lines = [
                 f'{sample}{{engine="0",position="{position}"}} {counters[name]}.0\n'
-                for name, sample in _benchmark_worker.COUNTERS.items()
+                for name, sample in benchmark_worker.COUNTERS.items()
                 for position in range(3 if name == "accepted_at_" else 1)
             ]
             lines.append("process_start_time_seconds 1795624276.59\n")
@@ -223,7 +224,7 @@ def server() -> Iterator[Server]:
             pass
 
     with Server(("127.0.0.1", 0), Handler) as instance:
-        instance.counters = dict.fromkeys(_benchmark_worker.COUNTERS, 0)
+        instance.counters = dict.fromkeys(benchmark_worker.COUNTERS, 0)
         instance.keys = set()
         threading.Thread(target=instance.serve_forever, daemon=True).start()
         yield instance
@@ -485,7 +486,7 @@ class TestNothingMeasured:
     def test_a_busy_server(self, run: Any, server: Server, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
         server.counters.update(running=3, waiting=2)
         shorter = "IDLE_WAIT_S = 20.0", "IDLE_WAIT_S = 0.1"
-        source = Path(_benchmark_worker.__file__).read_text()
+        source = Path(benchmark_worker.__file__).read_text()
         monkeypatch.setattr("inspect.getsource", lambda _module: source.replace(*shorter))
         result = run()
         assert result["failed"]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils._api_checks import CHECK_NAMES
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.checks import CHECK_NAMES
 from ansible_collections.hgx.inference.plugins.modules import vllm_api_check
 from ansible_collections.hgx.inference.tests.support.inference_server import CONTEXT, KEY, MODEL, serving
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils._vllm_release import LABEL, TRIAL_LABEL
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.modules import (
     vllm_container,
     vllm_image,

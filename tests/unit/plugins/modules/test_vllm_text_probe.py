@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils._api_answers import FORM_ERRORS
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.answers import FORM_ERRORS
 from ansible_collections.hgx.inference.plugins.modules import vllm_text_probe
 from ansible_collections.hgx.inference.tests.support.inference_server import KEY, MODEL, serving
 

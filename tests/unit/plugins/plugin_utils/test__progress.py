@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleConnectionFailure
 
-from ansible_collections.hgx.inference.plugins.module_utils._progress import ControllerGone, ProgressFile
+from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ControllerGone, ProgressFile
 from ansible_collections.hgx.inference.plugins.plugin_utils import _progress
 from ansible_collections.hgx.inference.plugins.plugin_utils._progress import ProgressActionBase
 

@@ -1,0 +1,102 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The benchmark results of a host: one JSON file for each run, and a link C(latest.json) to the newest."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from .plan import FAIL, INVALID
+
+SCHEMA = 2
+LATEST = "latest.json"
+
+
+class StoreError(Exception):
+    """A result that cannot be written."""
+
+
+def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: str) -> str:
+    """Write C(record) to a new file, atomically and readable by owner and group only, and return its path."""
+    path = os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}.json")
+    try:
+        _replace(path, json.dumps(record, indent=2) + "\n")
+        link = os.path.join(folder, f".{LATEST}.new")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(link)
+        os.symlink(os.path.basename(path), link)
+        os.replace(link, os.path.join(folder, LATEST))
+    except OSError as exc:
+        raise StoreError(f"The result cannot be written to {folder}: {exc.strerror}.") from exc
+    return path
+
+
+def save_failure(folder: str, server: str, finished_at: datetime, size: str, reason: str) -> None:
+    """Note that a load was begun and gave nothing to judge, so that no earlier result stands for the server."""
+    note = {
+        "schema": SCHEMA,
+        "verdict": INVALID,
+        "fingerprint": None,
+        "server_fingerprint": server,
+        "summary": reason.splitlines(),
+    }
+    with contextlib.suppress(OSError):  # the reason itself is told
+        _replace(os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}-failed.json"), json.dumps(note) + "\n")
+
+
+def newest(
+    folder: str, fingerprint: str, server: str, now: datetime, max_age_s: int
+) -> tuple[str, dict[str, Any]] | None:
+    """Return path and content of the newest result with C(fingerprint) that is not too old, or None.
+
+    None as well if another load has since shown the same C(server) to be bad, could not be believed, or gave nothing.
+    """
+    oldest = f"{now - timedelta(seconds=max_age_s):%Y%m%dT%H%M%SZ}"
+    future = f"{now + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"  # a name that follows is of a clock that was ahead
+    try:
+        names = sorted(os.listdir(folder), reverse=True)
+    except OSError:
+        return None
+    for name in names:
+        if not name[:1].isdigit() or not name.endswith(".json") or name < oldest:
+            continue
+        path = os.path.join(folder, name)
+        # A damaged file, or one of another version of this collection, is no result.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with open(path, encoding="utf-8") as stream:
+                record = json.load(stream)
+            if record["schema"] != SCHEMA:
+                continue
+            if record["fingerprint"] == fingerprint and name < future:
+                return path, record
+            if record["server_fingerprint"] == server and record["verdict"] in (FAIL, INVALID):
+                return None
+    return None
+
+
+def judge_again(path: str, record: Mapping[str, Any]) -> None:
+    """Replace a result by the same figures under another judgement. Raises StoreError."""
+    try:
+        _replace(path, json.dumps(record, indent=2) + "\n")
+    except OSError as exc:
+        raise StoreError(f"The result {path} cannot be written: {exc.strerror}.") from exc
+
+
+def _replace(path: str, text: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
+    try:
+        with open(handle, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), 0o640)
+            stream.write(text)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

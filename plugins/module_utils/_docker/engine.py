@@ -1,0 +1,190 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The running Docker engine: what it says of itself, and how it is made to read its settings again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import time
+from typing import Any, NamedTuple
+
+from .cli import DockerError, run_docker
+
+PID_FILE = "/var/run/docker.pid"
+PROC = "/proc"
+SYSTEMD = "/run/systemd/system"
+POLL_INTERVAL_S = 0.5
+RELOAD_TIMEOUT_S = 15.0
+_LOG_LINES = 15
+
+
+class Process(NamedTuple):
+    """The engine's process. C(identity) tells it from every other one that this machine runs or has run."""
+
+    pid: int
+    argv: list[str]
+    environment: dict[str, str]
+    log: str
+    identity: str
+
+
+def info() -> dict[str, Any] | None:
+    """Return what C(docker info) says of the engine, or None if no engine answers. Raises DockerError."""
+    done = run_docker(["info", "--format", "{{json .}}"])
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        return None
+    return answer if answer.get("ServerVersion") else None
+
+
+def containers() -> list[str]:
+    """Return the names of the running containers. Raises DockerError."""
+    done = run_docker(["ps", "--format", "{{.Names}}"])
+    if done.rc != 0:
+        raise DockerError(f"docker ps: {done.stderr.strip()}")
+    return sorted(done.stdout.split())
+
+
+def process() -> Process | None:
+    """Return the engine's process, or None if it is not where engines say it is."""
+    try:
+        pid = int(_read(PID_FILE))
+        argv = _read(f"{PROC}/{pid}/cmdline").rstrip("\0").split("\0")
+        environment = _read(f"{PROC}/{pid}/environ").rstrip("\0").split("\0")
+        # The second field, the name in brackets, may hold anything.
+        started = _read(f"{PROC}/{pid}/stat").rpartition(")")[2].split()[19]
+        boot = _read(f"{PROC}/sys/kernel/random/boot_id").strip()
+        log = os.readlink(f"{PROC}/{pid}/fd/2")
+    except (OSError, ValueError, IndexError):
+        return None
+    if os.path.basename(argv[0]) != "dockerd":
+        return None
+    return Process(pid, argv, dict(entry.partition("=")[::2] for entry in environment), log, f"{boot}/{pid}/{started}")
+
+
+def config_file(argv: list[str], default: str) -> str:
+    """Return the file that an engine with this command line reads its settings from."""
+    for index, word in enumerate(argv):
+        if word.startswith("--config-file="):
+            return word.partition("=")[2]
+        if word == "--config-file" and index + 1 < len(argv):
+            return argv[index + 1]
+    return default
+
+
+def validate(path: str, argv: list[str]) -> str:
+    """Have the installed engine read the settings in C(path), and return what it objects to, or nothing.
+
+    C(argv) is the running engine's command line: a setting must not be in both. Engines before 23 cannot do this.
+    """
+    flags = [word for word in argv[1:] if not word.startswith("--config-file")]
+    if "--config-file" in argv:
+        index = argv.index("--config-file")
+        flags = argv[1:index] + argv[index + 2 :]
+    done = _run(["dockerd", "--validate", f"--config-file={path}", *flags], timeout_s=30)
+    if done is None or done.returncode == 0 or "unknown flag: --validate" in done.stdout:
+        return ""
+    return done.stdout.strip().partition("\n")[0].replace(path, "the new settings")
+
+
+def reload(engine: Process) -> None:
+    """Have the engine read its settings again, which harms no container. Raises DockerError if it refuses them."""
+    since = time.time()
+    os.kill(engine.pid, signal.SIGHUP)
+    # It says so in an event, and if it refuses, only in its log.
+    deadline = since + RELOAD_TIMEOUT_S
+    while time.time() < deadline:
+        time.sleep(POLL_INTERVAL_S)
+        window = ["--since", f"{since:.9f}", "--until", f"{time.time():.9f}"]
+        done = run_docker(["events", *window, "--filter", "type=daemon", "--filter", "event=reload"])
+        if done.stdout.strip():
+            return
+    raise DockerError(f"The engine did not take the settings over. Its log says:\n{log_since(engine, since)}")
+
+
+def restart(engine: Process, timeout_s: float) -> None:
+    """Stop the engine and start it as it was started. Raises DockerError, with its log, if it does not come back."""
+    since = time.time()
+    if os.path.isdir(SYSTEMD):
+        # Three starts in a minute are systemd's limit, and one that failed counts.
+        _run(["systemctl", "reset-failed", "docker"], timeout_s)
+        done = _run(["systemctl", "restart", "docker"], timeout_s)
+        started = done is not None and done.returncode == 0
+    else:
+        _start_again(engine, timeout_s)
+        started = True
+    deadline = time.monotonic() + timeout_s
+    while started and time.monotonic() < deadline:
+        if info() is not None:
+            return
+        time.sleep(POLL_INTERVAL_S)
+    raise DockerError(f"The engine did not start. Its log says:\n{log_since(engine, since)}")
+
+
+def log_since(engine: Process, since: float) -> str:
+    """Return the last lines of the engine's log. Where systemd keeps it, they are none from before C(since)."""
+    if os.path.isdir(SYSTEMD):
+        _run(["journalctl", "--sync"], timeout_s=30)  # what has just been said may not have been written yet
+        done = _run(["journalctl", "-u", "docker", f"--since=@{int(since)}", "-o", "cat", "--no-pager"], timeout_s=30)
+        lines = done.stdout.splitlines() if done else []
+    else:
+        lines = _read(engine.log).splitlines() if os.path.isfile(engine.log) else []
+    return "\n".join(f"  {line}" for line in lines[-_LOG_LINES:]) or "  (no log)"
+
+
+def _start_again(engine: Process, timeout_s: float) -> None:
+    """Replace an engine that no service manager looks after: same command line, environment and log."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(engine.pid, signal.SIGTERM)
+    deadline = time.monotonic() + timeout_s
+    while _runs(engine.pid):
+        if time.monotonic() > deadline:
+            raise DockerError(f"The engine, process {engine.pid}, did not stop within {timeout_s:.0f} s.")
+        time.sleep(POLL_INTERVAL_S)
+    with open(engine.log if os.path.isfile(engine.log) else os.devnull, "ab") as log:
+        subprocess.Popen(  # pylint: disable=consider-using-with,ansible-bad-function  # it outlives the module
+            engine.argv,
+            env=engine.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            start_new_session=True,
+        )
+
+
+def _runs(pid: int) -> bool:
+    """Return whether the process does anything. A dead one that nobody has reaped has no command line any more."""
+    try:
+        return bool(_read(f"{PROC}/{pid}/cmdline"))
+    except OSError:
+        return False
+
+
+def _run(argv: list[str], timeout_s: float) -> subprocess.CompletedProcess[str] | None:
+    """Run a command, with both its streams in C(stdout). None if it is not there or takes too long."""
+    try:
+        return subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            check=False,
+            text=True,
+            errors="replace",
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read()

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How many drafted tokens a model accepts on real text, from what the server's counters gain."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import answers
+from .client import Api
+from .server import ACCEPTED, ACCEPTED_AT, DRAFTS, GENERATED, parse_metrics
+
+# Other traffic than the probe's own may make up so much of what the server generates.
+FOREIGN_SHARE = 0.02
+
+
+def acceptance(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, Any]:
+    """Return acceptance length and acceptance per position between two looks at the counters; null without a draft."""
+    drafts = after.get(DRAFTS, 0.0) - before.get(DRAFTS, 0.0)
+    if drafts <= 0:
+        return {"acceptance_length": None, "per_position": []}
+    positions = sorted(
+        (name for name in after if name.startswith(f"{ACCEPTED_AT}:")), key=lambda name: int(name.rpartition(":")[2])
+    )
+    accepted = after.get(ACCEPTED, 0.0) - before.get(ACCEPTED, 0.0)
+    return {
+        "acceptance_length": round(1 + accepted / drafts, 3),
+        "per_position": [round((after[name] - before.get(name, 0.0)) / drafts, 3) for name in positions],
+    }
+
+
+def probe(api: Api, model: str, sets: Mapping[str, Sequence[str]], output_len: int, concurrency: int) -> dict[str, Any]:
+    """Have every prompt answered, one set after the other, and return the acceptance of each set and of all.
+
+    Raises ApiError, and KeyError, TypeError or IndexError for an answer of another form.
+    """
+
+    def ask(prompt: str) -> int:
+        body = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": output_len}
+        return answers.from_chat(api.post("/v1/chat/completions", body)).output_tokens
+
+    def counters() -> dict[str, float]:
+        return parse_metrics(api.get("/metrics"))
+
+    found = []
+    first = before = counters()
+    tokens, seconds = 0, 0.0
+    with ThreadPoolExecutor(concurrency) as pool:
+        for name, prompts in sets.items():
+            started = time.monotonic()
+            generated = sum(pool.map(ask, prompts))
+            seconds += time.monotonic() - started
+            after = counters()
+            found.append(
+                {"name": name, "prompts": len(prompts), "output_tokens": generated, **acceptance(before, after)}
+            )
+            tokens += generated
+            before = after
+    counted = before.get(GENERATED, 0.0) - first.get(GENERATED, 0.0)
+    return {
+        **acceptance(first, before),
+        "output_tokens": tokens,
+        "output_throughput": round(tokens / seconds, 1) if seconds else None,
+        "sets": found,
+        # The last step of an answer can draft beyond its end, which the server counts and nobody gets.
+        "undisturbed": abs(counted - tokens) <= max(FOREIGN_SHARE * tokens, 4 * sum(map(len, sets.values()))),
+    }
+
+
+def summary(found: Mapping[str, Any]) -> str:
+    """Return the outcome in one line for people."""
+    if found["acceptance_length"] is None:
+        return "No draft is active: the server counts no drafted tokens."
+    sets = ", ".join(f"{entry['name']} {entry['acceptance_length'] or 'unknown'}" for entry in found["sets"])
+    words = f"{found['acceptance_length']} tokens are accepted a step on real text ({sets})"
+    return words if found["undisturbed"] else f"{words}; other requests were under way, whose tokens are counted, too"

@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Watch over the process that transfers: progress, what is to be kept, stalls, and what is tried after one."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, replace
+from enum import Enum, auto
+from typing import IO, Any, cast
+
+from . import worker
+from .cache import human_bytes, human_duration
+from .watchdog import Attempt, Watchdog
+from .worker import Job
+
+_LOOK_INTERVAL_S = 0.5
+_RUN = f"from {worker.__name__} import main; main()"
+
+
+class FetchError(Exception):
+    """The transfer has ended; the message says why. C(full) says that there is no space left."""
+
+    def __init__(self, message: str, full: bool = False) -> None:
+        super().__init__(message)
+        self.full = full
+
+
+class End(Enum):
+    """How a process that transfers can end."""
+
+    DONE = auto()
+    STALLED = auto()
+    GONE = auto()
+
+
+class Fetcher:
+    """Runs the worker until all is there. Each process of it starts from what is on the disk.
+
+    C(look) saves unfinished files, reports, and returns how many bytes are there; C(stored) is told of each blob that
+    has come, C(note) what the user should know. The processes inherit C(lock).
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        stall_s: float,
+        lock: int,
+        look: Callable[[], int],
+        stored: Callable[[str, str], None],
+        note: Callable[[str], None],
+    ) -> None:
+        self._job = job
+        self._stall_s = stall_s
+        self._lock = lock
+        self._look = look
+        self._stored = stored
+        self._note = note
+
+    def run(self) -> None:
+        """Raise FetchError if it does not come to a good end."""
+        attempt: Attempt | None = Attempt(self._job.xet)
+        while attempt:
+            before = self._look()
+            trouble = self._trouble_of(replace(self._job, xet=attempt.xet))
+            if not trouble:
+                return
+            way, present = _way(attempt), self._look()
+            attempt = attempt.after_stall(progressed=present > before)
+            if attempt:
+                self._note(f"{way}: {trouble} after {human_bytes(present)}; went on by {_way(attempt)}")
+        raise FetchError(
+            f"{self._job.endpoint}: {trouble}, several times in a row, after {human_bytes(present)}. Check this host's "
+            "network and the endpoint. What was fetched is kept; run again to go on."
+        )
+
+    def _trouble_of(self, job: Job) -> str:
+        """Run one process; return why it has to be started again, or nothing if it came to its end."""
+        with tempfile.TemporaryFile() as errors, self._start(job, errors) as process:
+            stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+            try:
+                with suppress(BrokenPipeError):
+                    stdin.write(json.dumps(asdict(job)).encode() + b"\n")
+                    stdin.flush()
+                end = self._follow(stdout)
+                if end is End.DONE:
+                    return ""
+                if end is End.STALLED:
+                    return f"no byte came for {human_duration(self._stall_s)}"
+                return f"the process ended with code {process.wait()} ({_last_line(errors)})"
+            finally:
+                process.kill()
+                self._look()
+
+    def _start(self, job: Job, errors: IO[bytes]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
+            [sys.executable, "-c", _RUN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            pass_fds=[self._lock],
+        )
+
+    def _follow(self, output: IO[bytes]) -> End:
+        """Follow the events of a process until it is done, has stalled or is gone."""
+        watchdog = Watchdog(self._stall_s, time.monotonic())
+        looked_at = 0.0
+        pending = b""
+        while True:
+            if select.select([output], [], [], _LOOK_INTERVAL_S)[0]:
+                data = os.read(output.fileno(), 65536)
+                if not data:
+                    return End.GONE
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    if self._heed(json.loads(line), watchdog):
+                        return End.DONE
+            now = time.monotonic()
+            if now - looked_at >= _LOOK_INTERVAL_S:
+                looked_at = now
+                watchdog.saw(now, self._look())
+                if watchdog.stalled(now):
+                    return End.STALLED
+
+    def _heed(self, event: dict[str, Any], watchdog: Watchdog) -> bool:
+        """Take note of an event; return whether it is the last one."""
+        if "error" in event:
+            raise FetchError(event["error"], event["full"])
+        if "stored" in event:
+            self._stored(event["repo"], event["stored"])
+        if "wait" in event:
+            watchdog.excuse(time.monotonic(), event["wait"])
+        if "note" in event:
+            self._note(event["note"])
+        return "done" in event
+
+
+def _way(attempt: Attempt) -> str:
+    return "Xet" if attempt.xet else "plain HTTP"
+
+
+def _last_line(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    lines = stream.read().decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask a Hugging Face hub what a revision stands for and which files it has."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from .cache import COMMIT, CacheError
+from .errors import explain, is_final
+from .worker import prepare_library
+
+_ANSWER_TIMEOUT_S = 30.0
+
+_T = TypeVar("_T")
+
+
+class HubError(Exception):
+    """The snapshot cannot be had; the message says why and what to do."""
+
+
+class Hub:
+    """One endpoint. Raises HubError, and ImportError where huggingface_hub is missing."""
+
+    def __init__(self, cache_home: str, endpoint: str, token: str | None, retry_waits_s: Sequence[float]) -> None:
+        self._cache_home = cache_home
+        self._endpoint = endpoint
+        self._token = token
+        self._retry_waits_s = retry_waits_s
+
+    def resolve(self, repo: str, revision: str) -> str:
+        """Return the commit of a branch or tag."""
+        info = self._ask(repo, revision, lambda api: api.model_info(repo, revision=revision, timeout=_ANSWER_TIMEOUT_S))
+        commit = str(info.sha)
+        if not COMMIT.fullmatch(commit):
+            raise HubError(f"{repo}: {self._endpoint} names no commit. Is it a Hugging Face hub?")
+        return commit
+
+    def tree(self, repo: str, commit: str) -> dict[str, Any]:
+        """Return the files of a commit, in the shape in which a cache records them."""
+
+        def listed(api: Any) -> list[Any]:
+            return list(api.list_repo_tree(repo, recursive=True, revision=commit))
+
+        files: dict[str, Any] = {}
+        for entry in self._ask(repo, commit, listed):
+            if hasattr(entry, "blob_id"):  # a folder has none
+                files[entry.path] = {"size": entry.size, "blob_id": entry.blob_id}
+                if entry.lfs:
+                    files[entry.path].update(lfs_sha256=entry.lfs.sha256, lfs_size=entry.lfs.size)
+                if entry.xet_hash:
+                    files[entry.path]["xet_hash"] = entry.xet_hash
+        return {"format_version": 1, "files": files}
+
+    def _ask(self, repo: str, revision: str, question: Callable[[Any], _T]) -> _T:
+        prepare_library(self._cache_home, self._endpoint)
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=self._endpoint, token=self._token)
+        with self._explained(repo, revision):
+            for wait_s in self._retry_waits_s:
+                try:
+                    return question(api)
+                except Exception as exc:
+                    if is_final(exc):
+                        raise
+                    time.sleep(wait_s)
+            return question(api)
+
+    @contextmanager
+    def _explained(self, repo: str, revision: str) -> Iterator[None]:
+        """Turn whatever the library raises into a HubError that says what to do."""
+        from huggingface_hub import get_token
+
+        try:
+            yield
+        except (HubError, CacheError):
+            raise
+        except Exception as exc:
+            has_token = bool(self._token or get_token())
+            reason = explain(exc, repo, revision, self._endpoint, has_token, self._cache_home)
+            raise HubError(f"{repo}: {reason}") from exc

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Another node of the same cluster that offers its cache over plain HTTP, also while it is still filling it.
+
+It serves two folders of its cache: C(hub), and ours with C(offer.json), which says what it is about to have. Nobody
+vouches for what comes from there: content is taken by its hash alone, and the list of a commit's files, in which the
+hashes stand, only if it is the one whose hash the caller was given on a better way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+
+from .cache import RepoCache, RepoFile, own_folder, write_text
+
+_TIMEOUT_S = 10.0
+_LOOK_INTERVAL_S = 1.0
+# A node that is at work says so at once.
+_HELLO_S = 30.0
+FETCHING, READY, FAILED = "fetching", "ready", "failed"
+
+
+class Offer:
+    """The file by which a node tells the others what it has or is about to have."""
+
+    def __init__(self, cache_home: str, commits: Iterable[str]) -> None:
+        self._path = os.path.join(own_folder(cache_home), "offer.json")
+        self._commits = sorted(commits)
+
+    def tell(self, state: str, count: int) -> None:
+        """Write it down, if it is news. C(count), the bytes that are there, is a sign of life."""
+        text = json.dumps({"commits": self._commits, "state": state, "bytes": count})
+        try:
+            with open(self._path, encoding="utf-8") as stream:
+                if stream.read() == text:
+                    return
+        except OSError:
+            pass
+        write_text(self._path, text)
+
+
+class Peer:
+    """The cache of another node."""
+
+    def __init__(self, url: str, patience_s: float) -> None:
+        self._url = url.rstrip("/")
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+        self._looked_at = 0.0
+        self._offer: object = None
+        self._news_at = time.monotonic()
+
+    def blob_url(self, cache: RepoCache, file: RepoFile) -> str:
+        return f"{self._url}/hub/{cache.folder}/blobs/{file.blob}"
+
+    def tree(self, cache: RepoCache, commit: str) -> object:
+        """Return the recorded files of a commit, when the peer has them; None if it will not have them.
+
+        The caller has to check that they are the right ones.
+        """
+        last = False
+        while True:
+            tree = self._get(f"hub/{cache.folder}/trees/{commit}.json")
+            if tree is not None or last:
+                return tree
+            last = not self.wait_for(commit)
+
+    def wait_for(self, commit: str) -> bool:
+        """Wait a second if the peer may still get what it lacks; return whether it may."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._looked_at >= _LOOK_INTERVAL_S:
+                self._looked_at = now
+                offer = self._get("hgx-inference/offer.json")
+                if offer is not None and offer != self._offer:
+                    self._offer, self._news_at = offer, now
+            patience_s = self._patience_s if self._offer else min(self._patience_s, _HELLO_S)
+            waiting = promises(self._offer, commit) and now - self._news_at < patience_s
+        if waiting:
+            time.sleep(_LOOK_INTERVAL_S)
+        return waiting
+
+    def _get(self, path: str) -> object:
+        # The private network is reached without a proxy.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(f"{self._url}/{path}", timeout=_TIMEOUT_S) as answer:
+                return json.load(answer)
+        except (OSError, ValueError):
+            return None
+
+
+def promises(offer: object, commit: str) -> bool:
+    """Return whether a node with this offer may still get files of a commit that it lacks now.
+
+    An offer of other commits is one of an earlier run: this one has not begun yet.
+    """
+    if not isinstance(offer, dict) or commit not in offer.get("commits", []):
+        return True
+    return bool(offer.get("state") == FETCHING)

@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The instances of an account: which one is meant, how it is now, and the notes of what was done to it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from . import records
+from .client import NOT_FOUND, ApiError, Client, LambdaError, poll
+from .files import Journal, Locked, lock
+from .records import Instance
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which instance is meant; what is given must all be true of it."""
+
+    id: str | None = None
+    name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def matches(self, instance: Instance) -> bool:
+        return (
+            self.id in (None, instance["id"])
+            and self.name in (None, instance["name"])
+            and self.tags.items() <= instance["tags"].items()
+        )
+
+    def __str__(self) -> str:
+        parts = [f"ID {self.id}"] if self.id else []
+        parts += [f"name {self.name!r}"] if self.name else []
+        parts += [f"tag {key}={value}" for key, value in sorted(self.tags.items())]
+        return " and ".join(parts)
+
+
+class Account:
+    """Looks at instances and terminates them. C(report) shows progress, and raises when nobody waits any more."""
+
+    def __init__(self, client: Client, state_dir: str, report: Callable[[str], None] = lambda line: None) -> None:
+        self.client = client
+        self.clock = client.clock
+        self.report = report
+        self.journal = Journal(os.path.join(state_dir, "journal.jsonl"), client.clock)
+        self._locks = os.path.join(state_dir, "locks")
+
+    def find(self, identity: Identity) -> list[Instance]:
+        """Return the instances that run, or may run, and are meant."""
+        return [one for one in self.running() if identity.matches(one)]
+
+    def running(self) -> list[Instance]:
+        """Return all instances of the account that run, or may run."""
+        known = [records.parse_instance(raw) for raw in self.client.get_list("/instances")]
+        return [one for one in known if one["status"] not in records.GONE]
+
+    def find_one(self, identity: Identity) -> Instance | None:
+        return unique(self.find(identity), identity)
+
+    def get(self, id_: str, limit_s: float | None = None) -> Instance | None:
+        """Return the instance as it is now; None when the API does not know it, or not yet."""
+        try:
+            return records.parse_instance(self.client.get(f"/instances/{quote(id_, safe='')}", limit_s))
+        except ApiError as exc:
+            if exc.code == NOT_FOUND or exc.status == 404:
+                return None
+            raise
+
+    def terminate(self, instance: Instance, why: str) -> bool:
+        """Tell an instance to end; return whether the API knows it. It may be gone, or not be shown yet."""
+        with contextlib.suppress(OSError):  # a full disk is no reason to go on paying
+            self.journal.add("terminating", api=self.client.url, id=instance["id"], name=instance["name"], why=why)
+        try:
+            self.client.call("POST", "/instance-operations/terminate", {"instance_ids": [instance["id"]]})
+        except ApiError as exc:
+            if exc.code != NOT_FOUND:  # gone already, perhaps by a first try whose answer was lost
+                raise
+            return False
+        return True
+
+    def every(self, intervals: int) -> float:
+        return max(0.01, intervals * self.client.interval_s)
+
+    def note(self, event: str, identity: Identity, **facts: Any) -> None:
+        self.journal.add(event, identity=str(identity), api=self.client.url, **facts)
+
+    @contextlib.contextmanager
+    def alone(self, identity: Identity, limit_s: float) -> Iterator[None]:
+        """Hold the lock of what is meant, against other runs of this user; wait for it up to C(limit_s) seconds."""
+        with contextlib.ExitStack() as held:
+            for _left_s in poll(self.clock, limit_s, self.every(1)):
+                try:
+                    held.enter_context(lock(self._locks, f"{self.client.url} {identity}"))
+                    break
+                except Locked:
+                    self.report(f"another run is working on the instance with {identity}")
+            else:
+                raise LambdaError(
+                    f"Another run has been working on the instance with {identity} for {limit_s:.0f} s. "
+                    "Wait for it to end, or stop it, and run again."
+                )
+            yield
+
+
+def unique(found: list[Instance], identity: Identity) -> Instance | None:
+    """Return the only instance, or None; refuse to choose among several."""
+    if len(found) > 1:
+        listed = "; ".join(f"{records.described(instance)}, {records.priced(instance)}" for instance in found)
+        raise LambdaError(
+            f"{len(found)} running instances have {identity}, and each of them bills: {listed}. "
+            "Say by id which one is meant, and release what is not needed."
+        )
+    return found[0] if found else None

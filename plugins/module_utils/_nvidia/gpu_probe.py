@@ -1,0 +1,129 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Start a throw-away container that lists the GPUs, unless that was proven before and nothing has changed since."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .._docker import engine as _docker_engine
+from .._docker.cli import DockerError, run_docker
+from .._docker.daemon import engine_major
+from .gpu_request import REQUESTS, Problem, Trial, diagnose, last_line
+
+PULL_TIMEOUT_S = 900
+_ROOT = "/"
+_TOOLKIT_CONFIG = "etc/nvidia-container-runtime/config.toml"
+# All that decides whether a container gets the GPUs, apart from versions and the engine itself.
+_SETTINGS = ("etc/docker/daemon.json", _TOOLKIT_CONFIG, "etc/cdi/*", "var/run/cdi/*")
+# Where an engine looks for programs, whatever the PATH here.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class Outcome(NamedTuple):
+    """Which request works, if any, how it was proven, and what is wrong with those that do not."""
+
+    request: str | None
+    proof: dict[str, Any]
+    problems: dict[str, Problem]
+    started: bool
+    pulled: bool = False
+
+
+def probe(
+    image: str, requests: Sequence[str], gpus: int, last_proof: Mapping[str, Any], timeout_s: float, look_only: bool
+) -> Outcome:
+    """Return the first of the requests that gives a container all C(gpus) GPUs. Raises DockerError."""
+    now = fingerprint(gpus)
+    proven = last_proof.get("request")
+    if proven in requests and dict(last_proof) == {**now, "request": proven}:
+        return Outcome(proven, dict(last_proof), {}, started=False)
+    if look_only:
+        return Outcome(None, {}, {}, started=False)
+    pulled = False
+    if run_docker(["image", "inspect", image]).rc != 0:
+        done = run_docker(["pull", "--quiet", image], timeout_s=PULL_TIMEOUT_S, merge=True)
+        if done.rc != 0:
+            problem = Problem(
+                f"The image {image} for the probe is not on the host and cannot be pulled",
+                last_line(done.stdout),
+                "Name an image that is there or can be had: nvidia_container_toolkit_probe_image.",
+            )
+            return Outcome(None, {}, dict.fromkeys(requests, problem), started=False)
+        pulled = True
+    problems: dict[str, Problem] = {}
+    for request in requests:
+        problem_found = _try(image, request, gpus, timeout_s)
+        if problem_found is None:
+            return Outcome(request, {**now, "request": request}, problems, started=True, pulled=pulled)
+        problems[request] = problem_found
+    return Outcome(None, {}, problems, started=True, pulled=pulled)
+
+
+def fingerprint(gpus: int) -> dict[str, Any]:
+    """Return what a proof depends on: as long as it is the same, so is the proof's outcome."""
+    engine = _docker_engine.process()
+    toolkit = _output(["nvidia-ctk", "--version"]).partition("\n")[0]
+    libraries = glob.glob(f"{_ROOT}usr/lib/*/libnvidia-ml.so.*")
+    settings = hashlib.sha256()
+    for pattern in _SETTINGS:
+        for path in sorted(glob.glob(_ROOT + pattern)):
+            settings.update(path.encode() + b"\0" + _read(path) + b"\0")
+    return {
+        "gpus": gpus,
+        "engine": engine.identity if engine else None,
+        "toolkit": toolkit.rpartition(" ")[2],
+        "driver": {
+            "module": _read(f"{_ROOT}proc/driver/nvidia/version").decode(errors="replace").partition("\n")[0],
+            "libraries": sorted({os.path.basename(path) for path in libraries}),
+        },
+        "settings": settings.hexdigest()[:16],
+    }
+
+
+def _try(image: str, request: str, gpus: int, timeout_s: float) -> Problem | None:
+    name = f"hgx-gpu-probe-{os.getpid()}"
+    options = ["--rm", "--name", name, "--pull", "never", "--network", "none", "--entrypoint", "nvidia-smi"]
+    try:
+        done = run_docker(["run", *options, *REQUESTS[request], image, "-L"], timeout_s=timeout_s, merge=True)
+    except DockerError as exc:
+        run_docker(["rm", "--force", name])
+        return Problem("A container that lists the GPUs hangs", str(exc), "Look at 'dmesg | grep -e NVRM -e Xid'.")
+    return diagnose(
+        Trial(
+            request,
+            done.rc,
+            done.stdout,
+            gpus,
+            hook=shutil.which("nvidia-container-runtime-hook", path=_PATH) is not None,
+            engine_major=engine_major(_docker_engine.info() or {}) if done.rc else 0,
+            no_cgroups=bool(re.search(rb"^\s*no-cgroups\s*=\s*true", _read(_ROOT + _TOOLKIT_CONFIG), re.MULTILINE)),
+        )
+    )
+
+
+def _output(argv: list[str]) -> str:
+    try:
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False, text=True, errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except OSError:
+        return b""

@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look at the NVIDIA hardware and software of the host. Changes nothing, needs no privilege but to read."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from . import smi
+from .smi import Problem, SmiError
+
+PROC_VERSION = "/proc/driver/nvidia/version"
+PCI_DEVICES = "/sys/bus/pci/devices"
+
+_QUERY = "--query-gpu=uuid,compute_cap,fabric.state,fabric.status"
+
+
+class Answer(NamedTuple):
+    """What a program printed. The exit code is None if it could not be run or took too long."""
+
+    rc: int | None
+    output: str
+    missing: bool = False
+
+
+def gpu_info(timeout_s: float) -> dict[str, Any]:
+    """Return what the module nvidia_gpu_info documents. No program may take longer than C(timeout_s) seconds."""
+    commands = {
+        "report": ["nvidia-smi", "-q", "-x"],
+        "query": ["nvidia-smi", _QUERY, "--format=csv,noheader"],
+        "nvlink": ["nvidia-smi", "nvlink", "--status"],
+        "modinfo": ["modinfo", "-F", "version", "nvidia"],
+        "fabric_manager": ["nv-fabricmanager", "--version"],
+        "service": ["systemctl", "is-active", "nvidia-fabricmanager"],
+    }
+    # Without the persistence daemon every call of nvidia-smi wakes all GPUs, which takes seconds: ask at the same time.
+    with ThreadPoolExecutor(len(commands)) as pool:
+        hardware = pool.submit(pci_hardware)
+        running = {name: pool.submit(run, argv, timeout_s) for name, argv in commands.items()}
+        answers = {name: future.result() for name, future in running.items()}
+    loaded = smi.parse_module_version(_read(PROC_VERSION))
+    installed = answers["modinfo"].output.strip() if answers["modinfo"].rc == 0 else ""
+    return {
+        **_smi(answers, loaded, installed or None, timeout_s),
+        "loaded_module": loaded,
+        "installed_module_version": installed or None,
+        "hardware": hardware.result(),
+        "fabric_manager": _fabric_manager(answers["fabric_manager"], answers["service"]),
+    }
+
+
+def pci_hardware() -> dict[str, Any]:
+    """Return C({gpus, nvswitch}) from the PCI bus, which needs no driver.
+
+    C(gpus) are the addresses of NVIDIA's GPUs. C(nvswitch) is V(pci) where the switches are devices of their own (up to
+    HGX H200), V(nvlink5) where they are reached through ConnectX bridges (HGX B200), else V(none), as in a guest whose
+    switches belong to the host.
+    """
+    gpus, nvswitch = [], "none"
+    for path in sorted(glob.glob(f"{PCI_DEVICES}/*")):
+        vendor, device_class = _read(f"{path}/vendor").strip(), _read(f"{path}/class").strip()
+        if vendor == "0x10de" and device_class.startswith(("0x0302", "0x0300")):
+            gpus.append(os.path.basename(path))
+        elif vendor == "0x10de" and device_class.startswith("0x0680"):
+            nvswitch = "pci"
+        elif vendor == "0x15b3" and device_class.startswith("0x0207") and "SW_MNG" in _read(f"{path}/vpd"):
+            nvswitch = "nvlink5"
+    return {"gpus": gpus, "nvswitch": nvswitch}
+
+
+def run(argv: list[str], timeout_s: float) -> Answer:
+    """Run a program that only looks. Both its streams are in the output."""
+    try:
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=timeout_s,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+    except FileNotFoundError:
+        return Answer(None, "", missing=True)
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        return Answer(None, str(exc))
+    return Answer(done.returncode, done.stdout.decode("utf-8", errors="replace"))
+
+
+def _smi(
+    answers: dict[str, Answer], loaded: dict[str, Any] | None, installed: str | None, timeout_s: float
+) -> dict[str, Any]:
+    """Return the part of the result that comes from nvidia-smi."""
+    report = answers["report"]
+    result: dict[str, Any] = {
+        "installed": not report.missing,
+        "driver_version": None,
+        "cuda_version": None,
+        "gpus": [],
+        "problem": None,
+    }
+    if report.missing:
+        return result
+    problem: Problem | None = None
+    if report.rc is None:
+        problem = Problem(
+            f"nvidia-smi did not answer within {timeout_s:.0f} s",
+            report.output,
+            "A GPU hangs: see 'dmesg | grep -e NVRM -e Xid', and reboot.",
+        )
+    elif report.rc != 0:
+        version = (loaded or {}).get("version")
+        problem = smi.explain_failure(report.rc, report.output, version, installed)
+        result["driver_version"] = smi.library_version(report.output)
+    else:
+        try:
+            result.update(smi.parse_report(report.output))
+        except SmiError as exc:
+            problem = Problem("nvidia-smi cannot be understood", str(exc), "Run 'nvidia-smi -q -x' on the host.")
+        else:
+            smi.add_query(result["gpus"], answers["query"].output)
+            smi.add_nvlink(result["gpus"], answers["nvlink"].output)
+            if not result["gpus"]:
+                problem = smi.explain_failure(0, "No devices were found", None, installed)
+    result["problem"] = problem._asdict() if problem else None
+    return result
+
+
+def _fabric_manager(version: Answer, service: Answer) -> dict[str, Any]:
+    found = smi.parse_fabric_manager_version(version.output)
+    state = re.sub(r"\s+.*", "", service.output.strip(), flags=re.DOTALL) or "unknown"
+    return {"version": found, "state": "absent" if version.missing else state}
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""

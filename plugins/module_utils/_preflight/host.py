@@ -1,0 +1,372 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Look at everything that the preflight judges. Reads and asks only; changes nothing on the host."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import json
+import os
+import platform
+import re
+import socket
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from .._apt import sources
+from .._docker.cli import DockerError, run_docker
+from .._hf.cache import CacheError, RepoCache
+from .._nvidia.host import gpu_info, run
+from .judge import Host, Needs, Volume
+
+PROGRAM_TIMEOUT_S = 10.0
+# Without the persistence daemon nvidia-smi first initialises all GPUs, which is no reason to call one hung.
+GPU_TIMEOUT_S = 30.0
+URL_TIMEOUT_S = 5.0
+# For all addresses together, as the time limit of a request does not cover the resolution of its name.
+REACH_TIMEOUT_S = 8.0
+_CONTAINERD_ROOT = "/var/lib/containerd"
+_REGISTRY_PATH = "/v2/"
+_APT_LISTS = "/var/lib/apt/lists"
+_EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+# File systems that can be recommended for weights and images. A network's may hang when it is asked for its free space.
+_LOCAL = ("btrfs", "ext3", "ext4", "xfs", "zfs")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the deployment will get its parts from, and its names on this host."""
+
+    models: tuple[tuple[str, str], ...] = ()  # repository and revision
+    image: str = ""
+    container: str = ""
+    hub: str = ""
+    docker_data_root: str = ""
+    driver_repository: str = ""
+    toolkit_repository: str = ""
+    controller_time: float | None = None
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The Docker engine. C(root) is where it stores images, or will store them once it is installed."""
+
+    answers: bool
+    root: str
+    own_container: dict[str, Any] | None
+    image_present: bool | None
+    mirrors: tuple[str, ...] = ()  # of Docker Hub
+    has_proxy: bool = False  # of its own
+
+
+def look(needs: Needs, places: Places) -> Host:
+    """Return what the host is like. Takes the time of the slowest single question."""
+    skew_s = None if places.controller_time is None else time.time() - places.controller_time
+    with ThreadPoolExecutor(8) as pool:
+        nvidia_job = pool.submit(gpu_info, GPU_TIMEOUT_S)
+        engine_job = pool.submit(_engine, places)
+        dpkg_job = pool.submit(_dpkg_problems)
+        headers_job = pool.submit(_headers)
+        missing_job = pool.submit(_weights_missing, needs, places)
+        engine, missing = engine_job.result(), missing_job.result()
+        reach_job = pool.submit(_reach, _wanted_urls(needs, places, engine, missing))
+        nvidia, (reached, unreachable) = nvidia_job.result(), reach_job.result()
+    os_release = _os_release()
+    volumes = _volumes()
+    return Host(
+        os_id=os_release.get("ID", "unknown"),
+        os_version=os_release.get("VERSION_ID", ""),
+        architecture=platform.machine(),
+        kernel=platform.release(),
+        headers=headers_job.result(),
+        secure_boot=_secure_boot(),
+        nvidia=nvidia,
+        own_pids=_own_pids(nvidia, engine.own_container),
+        volumes={
+            "weights": _volume_of(needs.hf_home or "/", volumes),
+            "images": _volume_of(engine.root, volumes),
+        },
+        other_volumes=tuple(volume for volume in volumes if volume.kind in _LOCAL),
+        weights_missing_bytes=missing,
+        image_present=engine.image_present,
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        shm_bytes=_free_bytes("/dev/shm"),
+        port_trouble=port_trouble(needs.bind_address, needs.port, engine.own_container),
+        skew_s=skew_s,
+        uptime_s=float(_read("/proc/uptime").partition(" ")[0] or 0),
+        reached=reached,
+        unreachable=unreachable,
+        source_conflicts=_source_conflicts(),
+        dpkg_problems=dpkg_job.result(),
+    )
+
+
+def _os_release() -> dict[str, str]:
+    pairs = re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE)
+    return dict(pairs)
+
+
+def _engine(places: Places) -> Engine:
+    root = places.docker_data_root or "/var/lib/docker"
+    try:
+        info = run_docker(["info", "--format", "{{json .}}"], timeout_s=PROGRAM_TIMEOUT_S)
+        if info.rc != 0:
+            return Engine(False, root, None, None)
+        settings = json.loads(info.stdout)
+        root_now = settings.get("DockerRootDir") or root
+        root = places.docker_data_root or root_now
+        # The default of new engines from 29 on, whatever their data-root is.
+        if ["driver-type", "io.containerd.snapshotter.v1"] in (settings.get("DriverStatus") or []):
+            root = root_now = _CONTAINERD_ROOT
+        container = run_docker(["container", "inspect", places.container], timeout_s=PROGRAM_TIMEOUT_S)
+        image = run_docker(["image", "inspect", "--format", "present", places.image], timeout_s=PROGRAM_TIMEOUT_S)
+    except (DockerError, ValueError):
+        return Engine(False, root, None, None)
+    details = json.loads(container.stdout)[0] if container.rc == 0 else None
+    running = details if details and details["State"]["Running"] else None
+    # What lies in the folder of now has to be pulled again once the engine has another one.
+    moves = os.path.realpath(root) != os.path.realpath(root_now)
+    mirrors = tuple((settings.get("RegistryConfig") or {}).get("Mirrors") or ())
+    has_proxy = bool(settings.get("HttpProxy") or settings.get("HttpsProxy"))
+    return Engine(True, root, running, image.rc == 0 and not moves, mirrors, has_proxy)
+
+
+def _own_pids(nvidia: dict[str, Any], container: dict[str, Any] | None) -> frozenset[int]:
+    """Return the processes on the GPUs that belong to our own server's container, by their control group."""
+    if container is None:
+        return frozenset()
+    pids = {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]}
+    return frozenset(pid for pid in pids if container["Id"] in _read(f"/proc/{pid}/cgroup"))
+
+
+def _weights_missing(needs: Needs, places: Places) -> int | None:
+    """Return how many bytes are still to be fetched, or None if nothing of the models is known here."""
+    if not needs.hf_home:
+        return None
+    missing, present = 0, 0
+    for repo, revision in places.models:
+        try:
+            cache = RepoCache(needs.hf_home, repo)
+        except CacheError:
+            return None
+        commit = cache.pinned_commit(revision)
+        files = cache.recorded_files(commit) if commit else None
+        if commit is None or files is None:
+            # Not known file by file: what lies there is taken off the whole.
+            present += sum(_size(path) for path in glob.glob(f"{glob.escape(cache.blobs)}/*"))
+            missing = -1
+        elif missing >= 0:
+            state = cache.state(commit, files)
+            missing += state.bytes_missing
+            present += state.bytes_present
+    if missing >= 0:
+        return missing
+    return max(0, int(needs.weights_gb * 10**9) - present)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_blocks * 512
+    except OSError:
+        return 0
+
+
+def _volumes() -> list[Volume]:
+    """Return all mounted file systems, the mount point as folder; of several on one point the last one counts."""
+    found = {}
+    for line in _read("/proc/self/mounts").splitlines():
+        device, mount, kind = line.split(" ")[:3]
+        mount = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), mount)
+        found[mount] = Volume(mount, mount, device, kind, _free_bytes(mount) if kind in _LOCAL else 0)
+    return list(found.values())
+
+
+def _volume_of(folder: str, volumes: Iterable[Volume]) -> Volume:
+    """Return the file system that holds, or would hold, C(folder)."""
+    existing = os.path.realpath(folder)
+    while not os.path.isdir(existing):
+        existing = os.path.dirname(existing)
+    holding = [volume for volume in volumes if f"{existing}/".startswith(volume.mount.rstrip("/") + "/")]
+    deepest = max(holding, key=lambda volume: len(volume.mount))
+    return Volume(folder, deepest.mount, deepest.device, deepest.kind, _free_bytes(existing))
+
+
+def _free_bytes(folder: str) -> int:
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return 0
+    return status.f_bavail * status.f_frsize
+
+
+def _secure_boot() -> bool | None:
+    """Return whether Secure Boot is on; the last byte of the variable says so, after four of attributes."""
+    try:
+        with open(_EFI_SECURE_BOOT, "rb") as stream:
+            return stream.read()[-1:] == b"\x01"
+    except OSError:
+        return None
+
+
+def _headers() -> bool | None:
+    release = platform.release()
+    if os.path.isdir(f"/lib/modules/{release}/build"):
+        return True
+    policy = run(["apt-cache", "policy", f"linux-headers-{release}"], PROGRAM_TIMEOUT_S)
+    # A fresh machine has no package lists yet, so nothing can be said.
+    if policy.rc != 0 or not glob.glob(f"{_APT_LISTS}/*_Packages*"):
+        return None
+    candidate = re.search(r"Candidate: (\S+)", policy.output)
+    return candidate is not None and candidate.group(1) != "(none)"
+
+
+def _dpkg_problems() -> tuple[str, ...]:
+    """Return the packages that an interrupted installation has left behind."""
+    audit = run(["dpkg-query", "--show", "--showformat", "${Status}\t${Package}\n"], PROGRAM_TIMEOUT_S)
+    broken = re.findall(r"^\S+ \S+ (half-installed|unpacked|half-configured)\t(\S+)$", audit.output, re.MULTILINE)
+    return tuple(f"{package} is {state}" for state, package in broken)
+
+
+def _source_conflicts() -> tuple[str, ...]:
+    return tuple(sources.signing_conflicts(sources.read_sources()))
+
+
+def port_trouble(address: str, port: int, container: dict[str, Any] | None) -> str | None:
+    """Return what is wrong with the wanted port, or None if it is free, our own server's, or 0, for none."""
+    if not port:
+        return None
+    bindings = ((container or {}).get("HostConfig") or {}).get("PortBindings") or {}
+    if any(binding["HostPort"] == str(port) for published in bindings.values() for binding in published or []):
+        return None
+    address = address.strip("[]")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            return None
+        except OSError as exc:
+            if exc.errno != errno.EADDRINUSE:
+                return f"not to be had on this host ({exc.strerror})"
+            return f"taken by {_container_with_port(port) or _listener(port) or 'a process that this user may not see'}"
+
+
+def _container_with_port(port: int) -> str | None:
+    try:
+        names = run_docker(["ps", "--filter", f"publish={port}", "--format", "{{.Names}}"], PROGRAM_TIMEOUT_S).stdout
+    except DockerError:
+        return None
+    return f"the container {names.strip()}" if names.strip() else None
+
+
+def _listener(port: int) -> str | None:
+    """Return name and number of the process that listens on a port, where this user may know it."""
+    inodes = {
+        fields[9]
+        for table in ("/proc/net/tcp", "/proc/net/tcp6")
+        for fields in (line.split() for line in _read(table).splitlines()[1:])
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port
+    }
+    links = {f"socket:[{inode}]" for inode in inodes}
+    for descriptor in glob.iglob("/proc/[0-9]*/fd/*"):
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target in links:
+            pid = descriptor.split("/")[2]
+            return f"{_read(f'/proc/{pid}/comm').strip()} (pid {pid})"
+    return None
+
+
+def _wanted_urls(needs: Needs, places: Places, engine: Engine, weights_missing: int | None) -> list[str]:
+    """Return the addresses that a deployment will need, in the state the host is in."""
+    urls = []
+    if places.models and weights_missing != 0:
+        urls.append(places.hub)
+    # What an engine reaches through a proxy of its own cannot be tried from here.
+    if places.image and not engine.image_present and not engine.has_proxy:
+        urls.append(registry_url(places.image, engine.mirrors))
+    installs_docker = not engine.answers
+    installs_driver = bool(needs.gpu_count) and needs.install_driver
+    installs_toolkit = bool(needs.gpu_count) and run(["nvidia-ctk", "--version"], PROGRAM_TIMEOUT_S).missing
+    if installs_driver:
+        urls.append(places.driver_repository)
+    if installs_toolkit:
+        urls.append(places.toolkit_repository)
+    if installs_docker or installs_driver or installs_toolkit:
+        targets = run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"], PROGRAM_TIMEOUT_S)
+        urls.extend(targets.output.split() if targets.rc == 0 else [])
+    return [url for url in dict.fromkeys(urls) if url.startswith(("http://", "https://"))]
+
+
+def registry_url(image: str, mirrors: tuple[str, ...] = ()) -> str:
+    """Return the address at which the registry of an image answers, or the first mirror of Docker Hub."""
+    first, slash, _rest = image.partition("/")
+    named = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    # As Docker does: a registry on the host itself needs no TLS.
+    scheme = "http" if named and first.startswith(("localhost", "127.")) else "https"
+    if not named and mirrors:
+        return mirrors[0].rstrip("/") + _REGISTRY_PATH
+    return f"{scheme}://{first if named else 'registry-1.docker.io'}{_REGISTRY_PATH}"
+
+
+def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the addresses that answered, and why the others did not."""
+    found: dict[str, str | None] = {}
+
+    def ask(url: str) -> None:
+        found[url] = _unreachable(url)
+
+    # Daemons, because nothing ends a look-up that a dead name server does not answer: the module does not wait for it.
+    threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in urls]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + REACH_TIMEOUT_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    silence = f"no answer within {REACH_TIMEOUT_S:.0f} s; does the name server answer ('getent hosts NAME')?"
+    reasons = {url: found.get(url, silence) for url in urls}
+    return (
+        tuple(url for url, reason in reasons.items() if reason is None),
+        {url: reason for url, reason in reasons.items() if reason is not None},
+    )
+
+
+def _unreachable(url: str) -> str | None:
+    """Return why nothing answers at C(url). A refusal such as 401 or 404 is an answer; a server's error is none.
+
+    Whether a registry is trusted, or needs no TLS, is said in the engine's settings.
+    """
+    try:
+        request = urllib.request.Request(url, method="HEAD")
+        # An opener of its own knows the proxies of the environment, as the download will.
+        with urllib.request.build_opener().open(request, timeout=URL_TIMEOUT_S):
+            return None
+    except urllib.error.HTTPError as exc:
+        return f"status {exc.code}" if exc.code >= 500 else None
+    except urllib.error.URLError as exc:
+        if isinstance(exc.reason, ssl.SSLError) and url.endswith(_REGISTRY_PATH):
+            return None
+        return str(exc.reason)
+    except (OSError, ValueError) as exc:
+        return str(exc)
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""

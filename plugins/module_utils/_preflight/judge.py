@@ -1,0 +1,513 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Judge whether a host can become what a recipe needs: what is needed, what was found, what to do.
+
+Pure: C(host) looks at the host, this module compares. Each check is one function of CHECKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._nvidia.fabric import judge_fabric
+from .._nvidia.packages import version_key
+from .._nvidia.smi import SLOWDOWNS
+
+PLATFORMS = {"ubuntu": ("24.04",), "debian": ("12", "13")}
+ARCHITECTURES = ("x86_64",)
+CLOCK_SKEW_LIMIT_S = 30
+FABRIC_JOINS_S = 600  # after a boot
+# File systems on which the engine's storage is unusable, slow beyond use, or gone after a reboot.
+BAD_DATA_ROOTS = ("nfs", "nfs4", "cifs", "fuse.sshfs", "tmpfs", "overlay")
+GB = 10**9
+GIB = 2**30
+
+_ADOPT_FIX = "Set nvidia_driver_mode: install (and nvidia_driver_reboot_ok: true if the host may be rebooted for it)."
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the host must offer. Zero, an empty text or None means that it does not matter."""
+
+    gpu_count: int = 0
+    gpu_name: str = ""
+    gpu_memory_gib: float = 0
+    driver_min: str = ""
+    install_driver: bool = False
+    fabric: bool = False
+    memory_gib: float = 0
+    shm_gib: float = 0
+    weights_gb: float = 0
+    image_gb: float = 0
+    disk_reserve_gb: float = 0
+    hf_home: str = ""
+    port: int = 0
+    bind_address: str = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """The file system of a folder."""
+
+    folder: str
+    mount: str
+    device: str
+    kind: str
+    free_bytes: int
+
+    @property
+    def disk(self) -> str:
+        """What two folders share if they compete for room: a device may be mounted in several places."""
+        return self.device if self.device.startswith("/") else self.mount
+
+
+@dataclass(frozen=True)
+class Host:
+    """What was found. None means that it could not be found out, or was not asked for."""
+
+    os_id: str
+    os_version: str
+    architecture: str
+    kernel: str
+    headers: bool | None
+    secure_boot: bool | None
+    nvidia: dict[str, Any]
+    own_pids: frozenset[int]
+    volumes: dict[str, Volume]  # by what is stored: "weights", "images"
+    other_volumes: tuple[Volume, ...]
+    weights_missing_bytes: int | None
+    image_present: bool | None
+    memory_bytes: int
+    shm_bytes: int
+    port_trouble: str | None
+    skew_s: float | None
+    uptime_s: float
+    unreachable: dict[str, str] = field(default_factory=dict)
+    reached: tuple[str, ...] = ()
+    source_conflicts: tuple[str, ...] = ()
+    dpkg_problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check. C(fix) is empty where nothing is to be done."""
+
+    ok: bool
+    need: str
+    found: str
+    fix: str = ""
+
+
+def judge(needs: Needs, host: Host) -> dict[str, Finding | None]:
+    """Return the finding of every check by its name, None where the check does not apply to these needs."""
+    return {name: check(needs, host) for name, check in CHECKS.items()}
+
+
+def _platform(needs: Needs, host: Host) -> Finding:
+    known = ", ".join(f"{name.capitalize()} {' or '.join(versions)}" for name, versions in PLATFORMS.items())
+    return Finding(
+        host.os_version in PLATFORMS.get(host.os_id, ()),
+        known,
+        f"{host.os_id} {host.os_version}",
+        "Use another image of the operating system; on Lambda it is GPU Base 24.04.",
+    )
+
+
+def _architecture(needs: Needs, host: Host) -> Finding:
+    return Finding(
+        host.architecture in ARCHITECTURES,
+        " or ".join(ARCHITECTURES),
+        host.architecture,
+        "The recipes' images and packages are for x86-64 machines.",
+    )
+
+
+def _kernel_headers(needs: Needs, host: Host) -> Finding | None:
+    if not (needs.gpu_count and needs.install_driver) or host.headers is None:
+        return None
+    return Finding(
+        host.headers,
+        f"the package linux-headers-{host.kernel}, to build the kernel module",
+        "installed or offered by apt" if host.headers else "neither installed nor offered by apt",
+        "Run 'apt-get update'. If they are gone from the archive, boot the newest kernel first.",
+    )
+
+
+def _gpu_hardware(needs: Needs, host: Host) -> Finding | None:
+    """GPUs that are on the bus, whatever the driver says; what lacks here no driver brings back."""
+    if not needs.gpu_count:
+        return None
+    count = len(host.nvidia["hardware"]["gpus"])
+    return Finding(
+        count >= needs.gpu_count,
+        f"{needs.gpu_count} NVIDIA GPUs on the PCI bus",
+        str(count),
+        "Rent a machine of the recipe's type, or choose a recipe for this one. "
+        "If this machine should have them, reboot once, then give it back.",
+    )
+
+
+def _driver(needs: Needs, host: Host) -> Finding | None:
+    if not needs.gpu_count:
+        return None
+    need = f"a driver of version {needs.driver_min} or newer that works"
+    version, problem = host.nvidia["driver_version"], host.nvidia["problem"]
+    if needs.install_driver:
+        return Finding(True, need, f"{version or 'none'} (nvidia_driver_mode is install)")
+    if not host.nvidia["installed"]:
+        return Finding(False, need, "no nvidia-smi, so no driver", _ADOPT_FIX)
+    if problem:
+        found = f"{version or 'unknown'}: {problem['cause']} ({problem['evidence']})"
+        return Finding(False, need, found, problem["fix"])
+    if version_key(version or "") < version_key(needs.driver_min):
+        return Finding(False, need, str(version), _ADOPT_FIX)
+    return Finding(True, need, str(version))
+
+
+def _driver_module(needs: Needs, host: Host) -> Finding | None:
+    """The loaded kernel module and the libraries must be of one version; unattended upgrades part them."""
+    if not needs.gpu_count or needs.install_driver or host.nvidia["problem"]:
+        return None
+    version, loaded = host.nvidia["driver_version"], host.nvidia["loaded_module"]
+    if not version or not loaded:
+        return None
+    return Finding(
+        loaded["version"] == version,
+        f"the kernel module {version}, as the driver's libraries",
+        f"{loaded['version']}{' (open)' if loaded['open'] else ' (proprietary)'} is loaded",
+        "Reboot, so that the installed module is loaded, and hold the packages against unattended upgrades.",
+    )
+
+
+def _gpu_count(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host):
+        return None
+    count, on_bus = len(host.nvidia["gpus"]), len(host.nvidia["hardware"]["gpus"])
+    return Finding(
+        count >= on_bus,
+        f"all {on_bus} GPUs of the PCI bus listed by the driver",
+        str(count),
+        "The driver has lost a GPU: see 'dmesg | grep -e NVRM -e Xid', reboot once, then give the machine back.",
+    )
+
+
+def _gpu_model(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host) or not needs.gpu_name:
+        return None
+    others = [gpu for gpu in host.nvidia["gpus"] if needs.gpu_name.lower() not in (gpu["name"] or "").lower()]
+    names = sorted({gpu["name"] or "unknown" for gpu in (others or host.nvidia["gpus"])})
+    return Finding(
+        not others,
+        f"{needs.gpu_name} GPUs",
+        ", ".join(names),
+        "The published figures hold for this model only. Rent the recipe's type, or choose a recipe for this one.",
+    )
+
+
+def _gpu_memory(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host) or not needs.gpu_memory_gib:
+        return None
+    sizes = [(gpu["memory_total_mib"] or 0) / 1024 for gpu in host.nvidia["gpus"]]
+    return Finding(
+        min(sizes) >= needs.gpu_memory_gib,
+        f"{needs.gpu_memory_gib:g} GiB of memory on each GPU",
+        f"{min(sizes):.1f} GiB on the smallest",
+        "The weights and the KV cache do not fit. Choose a recipe for this GPU.",
+    )
+
+
+def _mig(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host):
+        return None
+    on = [str(gpu["index"]) for gpu in host.nvidia["gpus"] if "Enabled" in gpu["mig"].values()]
+    return Finding(
+        not on,
+        "multi-instance mode (MIG) off",
+        f"on, or to be on after a reset, on GPU {', '.join(on)}" if on else "off",
+        "Switch it off: 'nvidia-smi -mig 0', then reset the GPUs or reboot.",
+    )
+
+
+def _gpu_health(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host):
+        return None
+    troubles = [f"GPU {gpu['index']}: {trouble}" for gpu in host.nvidia["gpus"] for trouble in _troubles(gpu)]
+    return Finding(
+        not troubles,
+        "no uncorrectable memory errors, no row to remap, no recovery to do",
+        "; ".join(troubles) or "none",
+        "Reboot, which resets the GPUs and remaps rows. If it comes back, give the machine back.",
+    )
+
+
+def _troubles(gpu: dict[str, Any]) -> Iterable[str]:
+    if gpu["ecc"]["volatile_uncorrected"]:
+        yield f"{gpu['ecc']['volatile_uncorrected']} uncorrectable memory errors since the driver was loaded"
+    if gpu["ecc"]["remapped_rows_pending"]:
+        yield "rows of memory wait to be remapped"
+    if gpu["ecc"]["remapped_rows_failed"]:
+        yield "rows of memory could not be remapped"
+    if gpu["recovery_action"]:
+        yield f"the driver asks for '{gpu['recovery_action']}'"
+
+
+def _gpu_clocks(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host):
+        return None
+    slow = [
+        f"GPU {gpu['index']}: {SLOWDOWNS[reason]}"
+        for gpu in host.nvidia["gpus"]
+        for reason in gpu["clocks"]["event_reasons"]
+        if reason in SLOWDOWNS
+    ]
+    slow += [
+        f"GPU {gpu['index']}: limited to {gpu['power']['limit_w']:.0f} of {gpu['power']['default_limit_w']:.0f} W"
+        for gpu in host.nvidia["gpus"]
+        if gpu["power"]["limit_w"] is not None and gpu["power"]["limit_w"] < (gpu["power"]["default_limit_w"] or 0)
+    ]
+    return Finding(
+        not slow,
+        "nothing that slows the GPUs down",
+        "; ".join(slow) or "nothing",
+        "The benchmark would measure this. Reset the limit ('nvidia-smi -pl WATTS'), or report the machine.",
+    )
+
+
+def _persistence(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host):
+        return None
+    off = [str(gpu["index"]) for gpu in host.nvidia["gpus"] if not gpu["persistence"]]
+    return Finding(
+        not off,
+        "persistence mode on",
+        f"off on GPU {', '.join(off)}" if off else "on",
+        "Run 'nvidia-smi -pm 1', or set nvidia_driver_mode: install, which keeps it so over reboots: without it every"
+        " start initialises all GPUs anew.",
+    )
+
+
+def _fabric(needs: Needs, host: Host) -> Finding | None:
+    """Without the fabric CUDA fails with error 802, whatever the services say."""
+    # A driver that will be installed brings the Fabric Manager in order, and its role waits for the fabric.
+    if not _answers(needs, host) or needs.install_driver:
+        return None
+    if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in host.nvidia["gpus"]):
+        return None
+    verdict = judge_fabric(host.nvidia, required=needs.fabric)
+    # After a boot they take some minutes to join, and the role nvidia_driver waits for that.
+    joining = verdict.state == "waiting" and host.uptime_s < FABRIC_JOINS_S
+    joining = joining and all(gpu["fabric"]["state"] for gpu in host.nvidia["gpus"])
+    return Finding(
+        verdict.state == "complete" or joining,
+        "every GPU joined to the NVLink fabric: Completed, Success",
+        f"{verdict.reason} The host has booted {host.uptime_s:.0f} s ago: they may still join."
+        if joining
+        else verdict.reason,
+        "" if joining else verdict.fix,
+    )
+
+
+def _gpu_processes(needs: Needs, host: Host) -> Finding | None:
+    if not _answers(needs, host):
+        return None
+    foreign = [
+        f"GPU {gpu['index']}: {process['name']} (pid {process['pid']}, {process['memory_mib'] or 0} MiB)"
+        for gpu in host.nvidia["gpus"]
+        for process in gpu["processes"]
+        if process["pid"] not in host.own_pids
+    ]
+    # Memory without a process to show for it belongs to another container or to a process that hangs.
+    foreign += [
+        f"GPU {gpu['index']}: {gpu['memory_used_mib']} MiB in use by no process that can be seen"
+        for gpu in host.nvidia["gpus"]
+        if (gpu["memory_used_mib"] or 0) > 2048 and not gpu["processes"] and not host.own_pids
+    ]
+    return Finding(
+        not foreign,
+        "no foreign process on the GPUs",
+        "; ".join(foreign) or "none",
+        "Stop it ('docker ps' and 'ps -fp PID' tell what it is): it takes memory and falsifies the benchmark.",
+    )
+
+
+def _secure_boot(needs: Needs, host: Host) -> Finding | None:
+    # A module that is loaded has been accepted already.
+    if not needs.gpu_count or host.secure_boot is None or (host.nvidia["loaded_module"] and not needs.install_driver):
+        return None
+    return Finding(
+        not host.secure_boot,
+        "Secure Boot off, or a signed kernel module",
+        "Secure Boot is on" if host.secure_boot else "off",
+        "A module that is built on this host is not signed: switch Secure Boot off, or enrol a key with mokutil.",
+    )
+
+
+def _memory(needs: Needs, host: Host) -> Finding | None:
+    if not needs.memory_gib:
+        return None
+    return Finding(
+        host.memory_bytes >= needs.memory_gib * GIB,
+        f"{needs.memory_gib:g} GiB of main memory",
+        f"{host.memory_bytes / GIB:.1f} GiB",
+        "Use a larger machine.",
+    )
+
+
+def _shared_memory(needs: Needs, host: Host) -> Finding | None:
+    if not needs.shm_gib:
+        return None
+    return Finding(
+        host.shm_bytes >= needs.shm_gib * GIB,
+        f"{needs.shm_gib:g} GiB free in /dev/shm, through which the workers talk",
+        f"{host.shm_bytes / GIB:.1f} GiB",
+        f"Run 'mount -o remount,size={max(1, round(needs.shm_gib * 2))}G /dev/shm', or remove what lies there.",
+    )
+
+
+def _disk(needs: Needs, host: Host) -> Finding | None:
+    """Weights and image may share a file system, so the needs are added up for each."""
+    wanted: dict[str, float] = {}
+    told: dict[str, list[str]] = {}
+    volumes: dict[str, Volume] = {}
+    weights = needs.weights_gb * GB if host.weights_missing_bytes is None else host.weights_missing_bytes
+    image = 0.0 if host.image_present else needs.image_gb * GB
+    for what, size in (("weights", weights), ("images", image)):
+        volume = host.volumes.get(what)
+        if volume is None or size <= 0:
+            continue
+        volumes[volume.disk] = volume
+        wanted[volume.disk] = wanted.get(volume.disk, needs.disk_reserve_gb * GB) + size
+        told.setdefault(volume.disk, []).append(f"{size / GB:.0f} GB for {what} in {volume.folder}")
+    if not wanted:
+        return None
+    short = [disk for disk, size in wanted.items() if volumes[disk].free_bytes < size]
+    shown = short or list(wanted)
+    others = [volume for volume in host.other_volumes if volume.disk not in wanted]
+    roomy = sorted(others, key=lambda volume: -volume.free_bytes)
+    hint = f" {roomy[0].mount} ({roomy[0].device}) has {roomy[0].free_bytes / GB:.0f} GB free." if roomy else ""
+    return Finding(
+        not short,
+        "; ".join(
+            f"{wanted[disk] / GB:.0f} GB free on {disk} "
+            f"({', '.join(told[disk])}, a reserve of {needs.disk_reserve_gb:g} GB)"
+            for disk in shown
+        ),
+        "; ".join(f"{volumes[disk].free_bytes / GB:.0f} GB free on {disk}" for disk in shown),
+        f"Make room, or set hf_cache_home or docker_data_root to a folder on another disk.{hint}",
+    )
+
+
+def _docker_root(needs: Needs, host: Host) -> Finding | None:
+    volume = host.volumes.get("images")
+    if volume is None:
+        return None
+    return Finding(
+        volume.kind not in BAD_DATA_ROOTS,
+        "a local disk under Docker's data root",
+        f"{volume.folder} is on {volume.device} ({volume.kind}, mounted at {volume.mount})",
+        "Set docker_data_root to a folder on a local disk.",
+    )
+
+
+def _port(needs: Needs, host: Host) -> Finding | None:
+    if not needs.port:
+        return None
+    return Finding(
+        host.port_trouble is None,
+        f"port {needs.port} of {needs.bind_address} free, or taken by our own server",
+        host.port_trouble or "free or ours",
+        "Stop what has it, or set another vllm_port or vllm_bind_address.",
+    )
+
+
+def _clock(needs: Needs, host: Host) -> Finding | None:
+    if host.skew_s is None:
+        return None
+    return Finding(
+        abs(host.skew_s) <= CLOCK_SKEW_LIMIT_S,
+        f"a clock within {CLOCK_SKEW_LIMIT_S} s of this machine's",
+        f"{abs(host.skew_s):.0f} s {'ahead' if host.skew_s > 0 else 'behind'}",
+        "Switch on time synchronisation ('timedatectl set-ntp true'): certificates and package lists fail otherwise.",
+    )
+
+
+def _reachability(needs: Needs, host: Host) -> Finding | None:
+    if not host.unreachable and not host.reached:
+        return None
+    by_reason: dict[str, list[str]] = {}
+    for url, reason in host.unreachable.items():
+        by_reason.setdefault(reason, []).append(url)
+    return Finding(
+        not host.unreachable,
+        "an answer from what will be downloaded from",
+        "; ".join(f"{reason}: {', '.join(urls)}" for reason, urls in by_reason.items())
+        or f"all answer: {', '.join(host.reached)}",
+        "Open the network for them, set a proxy, or name a mirror (hf_cache_endpoint, registry mirrors, apt sources).",
+    )
+
+
+def _apt_sources(needs: Needs, host: Host) -> Finding | None:
+    return Finding(
+        not host.source_conflicts,
+        "each package repository listed with one key",
+        "; ".join(host.source_conflicts) or "no conflict",
+        "apt refuses to work at all with 'Conflicting values set for option Signed-By': keep one of the files.",
+    )
+
+
+def _packages(needs: Needs, host: Host) -> Finding | None:
+    return Finding(
+        not host.dpkg_problems,
+        "no half-installed package",
+        "; ".join(host.dpkg_problems) or "none",
+        "Run 'dpkg --configure -a' and 'apt-get --fix-broken install'.",
+    )
+
+
+CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
+    "platform": _platform,
+    "architecture": _architecture,
+    "gpu_hardware": _gpu_hardware,
+    "secure_boot": _secure_boot,
+    "kernel_headers": _kernel_headers,
+    "driver": _driver,
+    "driver_module": _driver_module,
+    "gpu_count": _gpu_count,
+    "gpu_model": _gpu_model,
+    "gpu_memory": _gpu_memory,
+    "fabric": _fabric,
+    "mig": _mig,
+    "gpu_health": _gpu_health,
+    "gpu_processes": _gpu_processes,
+    "gpu_clocks": _gpu_clocks,
+    "persistence": _persistence,
+    "memory": _memory,
+    "shared_memory": _shared_memory,
+    "disk": _disk,
+    "docker_root": _docker_root,
+    "port": _port,
+    "clock": _clock,
+    "apt_sources": _apt_sources,
+    "packages": _packages,
+    "reachability": _reachability,
+}
+
+
+def _answers(needs: Needs, host: Host) -> bool:
+    """Whether there are GPUs needed and a driver that lists some."""
+    return bool(needs.gpu_count and host.nvidia["gpus"])
+
+
+def render(findings: dict[str, Finding]) -> str:
+    """Return the findings as lines of text: name, need, found, fix."""
+    lines: list[str] = []
+    for name, finding in findings.items():
+        lines.append(f"  {name}")
+        for label, text in (("need", finding.need), ("found", finding.found), ("fix", finding.fix)):
+            if text:
+                lines.append(f"    {label:<6}{text}")
+    return "\n".join(lines)

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Start, replace and stop the container of a vLLM server, so that nobody's request is cut off without need."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+import urllib.request
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from typing import Any
+
+from .._core.progress import ProgressFile
+from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
+from .._nvidia.host import run
+from .._nvidia.smi import SmiError, parse_report
+from .log.diagnose import diagnose, failure_text
+from .release import LABEL, SPEC_DEFAULTS, create_args, endpoint, observed
+
+POLL_INTERVAL_S = 0.5
+# Seconds after SIGTERM. vLLM ends its engine and workers in fewer, but its web server then waits without end for a
+# request that came in the very moment and that nobody answers any more: so it is killed.
+STOP_TIMEOUT_S = 7
+GPU_TIMEOUT_S = 120.0
+_GPU_SLACK_MIB = 512
+_REQUESTS = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_NEXT = "{}-next"
+
+
+def drain(base_url: str, limit_s: float, progress: ProgressFile) -> int:
+    """Wait until no request is under way, at most C(limit_s), and return how many still are.
+
+    On SIGTERM vLLM ends them all. Nothing keeps new ones away meanwhile, hence the limit.
+    """
+    deadline = time.monotonic() + limit_s
+    while True:
+        under_way = requests_under_way(base_url)
+        left_s = deadline - time.monotonic()
+        if not under_way or left_s <= 0:
+            return under_way
+        progress.report(f"{under_way} requests are under way, waiting up to {left_s:.0f} s for them")
+        time.sleep(POLL_INTERVAL_S)
+
+
+def requests_under_way(base_url: str) -> int:
+    """Return how many requests the server counts, running and waiting; none if it does not answer."""
+    return int(sum(float(value) for value in _REQUESTS.findall(_get(f"{base_url}/metrics") or "")))
+
+
+def healthy(base_url: str) -> bool:
+    """Return whether the server says that it is."""
+    return _get(f"{base_url}/health") is not None
+
+
+def _get(url: str) -> str | None:
+    # The server is on this host: a proxy of the environment must not be asked for it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with suppress(OSError, HTTPException), opener.open(url, timeout=5) as response:
+        return str(response.read().decode("utf-8", errors="replace"))
+    return None
+
+
+def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
+    """Stop a container and wait until the GPUs are free; return how many requests were cut off. Raises DockerError."""
+    container = inspect_container(name)
+    if container is None or not container["State"]["Running"]:
+        return 0
+    found = observed(container, [], SPEC_DEFAULTS)
+    cut_off = drain(endpoint(found["ports"], found["command"])["base_url"], drain_s, progress)
+    held = _gpu_memory(name) if container["HostConfig"].get("DeviceRequests") else {}
+    progress.report("stopping the server", force=True)
+    _docker(["stop", "-t", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
+    _wait_for_gpus(held, progress)
+    return cut_off
+
+
+@contextmanager
+def only_one(state_dir: str, progress: ProgressFile) -> Iterator[bool]:
+    """Have no other run at work on the server meanwhile; tells whether there was one to wait for."""
+    os.makedirs(state_dir, mode=0o755, exist_ok=True)
+    with open(os.path.join(state_dir, "lock"), "w", encoding="utf-8") as stream:
+        waited = False
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                waited = True
+                progress.report("waiting for another run that is replacing the server")
+                time.sleep(POLL_INTERVAL_S)
+        yield waited
+
+
+def runs(container: Mapping[str, Any], release: str) -> bool:
+    """Return whether a container was made of this release."""
+    return bool((container["Config"].get("Labels") or {}).get(LABEL) == release)
+
+
+def image_source(record: Mapping[str, Any]) -> str | None:
+    """Return what the image of a release is called on this host: by its name, or by its ID where the name has moved on.
+
+    None if it is not here. Raises DockerError.
+    """
+    name, recorded = record["container"]["image"], record["image"]["id"]
+    image = inspect_image(name)
+    if image is not None and recorded in ("", image["Id"]):
+        return str(name)
+    return str(recorded) if recorded and inspect_image(recorded) is not None else None
+
+
+def switch(name: str) -> None:
+    """Start the prepared container in the place of one that is stopped, or not there. Raises DockerError."""
+    _docker(["rm", "--force", name], missing_ok=True)
+    _docker(["rename", _NEXT.format(name), name])
+    _docker(["start", name])
+
+
+def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool) -> None:
+    """Create the next container beside the running one, so that what is wrong with it shows before that is stopped.
+
+    C(keyed) is whether the server is to have an API key. Raises DockerError.
+    """
+    _docker(["rm", "--force", _NEXT.format(name)], missing_ok=True)
+    _docker(create_args(_NEXT.format(name), record, image, keyed))
+
+
+def remove(name: str) -> bool:
+    """Remove a container that is stopped, and what an interrupted run has left; return whether there was one."""
+    found = [each for each in (name, _NEXT.format(name)) if inspect_container(each) is not None]
+    for each in found:
+        _docker(["rm", "--force", each])
+    return bool(found)
+
+
+def memory_limits(gpus: Collection[Mapping[str, Any]], pids: Collection[int]) -> dict[str, int]:
+    """Return GPU -> to how many MiB its used memory must fall once these processes are gone; without others' GPUs."""
+    limits = {}
+    for gpu in gpus:
+        ours = sum(process["memory_mib"] or 0 for process in gpu["processes"] if process["pid"] in pids)
+        if ours:
+            limits[gpu["uuid"]] = max(0, (gpu["memory_used_mib"] or 0) - ours) + _GPU_SLACK_MIB
+    return limits
+
+
+def _gpu_memory(name: str) -> dict[str, int]:
+    listed = run_docker(["top", name, "-eo", "pid"]).stdout.split()
+    return memory_limits(_gpus(), {int(word) for word in listed if word.isdigit()})
+
+
+def _wait_for_gpus(limits: Mapping[str, int], progress: ProgressFile) -> None:
+    """The driver frees the memory of a process that has ended a while later, and the next one must not find it used."""
+    deadline = time.monotonic() + GPU_TIMEOUT_S
+    while limits and time.monotonic() < deadline:
+        used = {gpu["uuid"]: gpu["memory_used_mib"] or 0 for gpu in _gpus()}
+        busy = [uuid for uuid, limit in limits.items() if used.get(uuid, 0) > limit]
+        if not busy:
+            return
+        progress.report(f"waiting for the memory of {len(busy)} GPUs")
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _gpus() -> list[dict[str, Any]]:
+    with suppress(SmiError):
+        gpus: list[dict[str, Any]] = parse_report(run(["nvidia-smi", "-q", "-x"], 60).output)["gpus"]
+        return gpus
+    return []
+
+
+def _docker(args: list[str], timeout_s: float = 120, missing_ok: bool = False) -> None:
+    done = run_docker(args, timeout_s)
+    if done.rc != 0 and not (missing_ok and "no such container" in done.stderr.lower()):
+        raise DockerError(_refusal(args[0], done.stderr.strip()))
+
+
+def _refusal(command: str, said: str) -> str:
+    lines = said.splitlines()
+    known = diagnose(lines)
+    if known is None:
+        return f"docker {command}: {said}"
+    cause, rest = failure_text(known, lines)
+    return "\n".join([f"docker {command} failed: {cause}", *rest])

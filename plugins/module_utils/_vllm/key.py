@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The API key of a server, in the one file that holds it. The server reads it when it starts.
+
+A host that has a key keeps it where none is given: a play from a shell without the key must not open the endpoint.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from .._core.timestamp import epoch
+from .._hf.cache import write_text
+
+
+def key_file(state_dir: str) -> str:
+    return os.path.join(state_dir, "secrets", "vllm_api_key")
+
+
+def read_key(state_dir: str) -> str:
+    """Return the key, or nothing if there is none."""
+    with suppress(FileNotFoundError), open(key_file(state_dir), encoding="utf-8") as stream:
+        return stream.read().strip()
+    return ""
+
+
+def wants_key(params: Mapping[str, Any]) -> bool:
+    """Return whether the server is to have a key.
+
+    C(params) has C(state_dir), C(api_key) and C(api_key_generate).
+    """
+    return bool(params["api_key"] or params["api_key_generate"] or read_key(params["state_dir"]))
+
+
+def key_is_new(params: Mapping[str, Any], container: Mapping[str, Any], keyed: bool) -> bool:
+    """Return whether the key that is wanted is another one than the server in the container has read.
+
+    C(params) are as above; C(keyed) is whether the server reads a key at all.
+    """
+    if wants_key(params) != keyed:
+        return True
+    kept = read_key(params["state_dir"])
+    if (params["api_key"] or kept) != kept or (keyed and not kept):
+        return True
+    try:
+        written_at = os.stat(key_file(params["state_dir"])).st_mtime
+    except OSError:
+        return False
+    # It may have been written by a run that did not get to the restart.
+    return written_at > (epoch(container["State"]["StartedAt"]) or 0)
+
+
+def write_key(params: Mapping[str, Any]) -> bool:
+    """Have the key that is wanted in its file, a new one if it is to be generated; return whether it was written."""
+    path = key_file(params["state_dir"])
+    kept = read_key(params["state_dir"])
+    wanted = params["api_key"] or kept or (secrets.token_hex(24) if params["api_key_generate"] else "")
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    if wanted == kept:
+        return False
+    mask = os.umask(0o077)
+    try:
+        write_text(path, wanted)
+    finally:
+        os.umask(mask)
+    return True

@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A server's container: its log as it grows, its state, and the one place that says why it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import glob
+import os
+import re
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import IO, Any, cast
+
+from ..._core.secrets import scrub
+from ..._core.timestamp import epoch
+from ..._docker.cli import DockerError, inspect_container, run_docker
+from ..._hf.safetensors import damage
+from .diagnose import Diagnosis, diagnose, failure_text
+from .phases import HUNG_FIX, Start
+
+LOG_LINES = 4000
+# The engine may take this long to notice that a container has ended, and its log to be complete.
+SETTLE_S = 5.0
+# Reading back how a long running server once started.
+_START_LINES = 20000
+_DAMAGED_SHOWN = 5
+_MODEL_FOLDER = re.compile(r"(?:model_path \[|model=')(/[^'\]]+)")
+_NEVER = "0001-01-01T00:00:00Z"
+
+
+class LogFollower:
+    """Follows a container's log in a process of its own, with the engine's time stamps, from its newest start on.
+
+    C(ended) is set once the log has ended, which is when the container has.
+    """
+
+    def __init__(self, container: str, since: str) -> None:
+        self.ended = threading.Event()
+        self.start = Start(epoch(since) or time.time())
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._lock = threading.Lock()
+        self._process = _logs(container, since, ["--follow", "--tail", str(LOG_LINES)])
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def lines(self) -> list[str]:
+        """Return the newest lines."""
+        with self._lock:
+            return list(self._lines)
+
+    def close(self) -> None:
+        """End the process that follows the log."""
+        self._process.kill()
+        self._process.wait()
+        self._reader.join(timeout=5)
+
+    def _read(self) -> None:
+        for raw in cast(IO[bytes], self._process.stdout):
+            line = raw.decode("utf-8", errors="replace").rstrip("\n")
+            with self._lock:
+                self._lines.append(line)
+                self.start.feed(line)
+        self.ended.set()
+
+
+def read_start(container: str, since: str) -> Start:
+    """Return how the container's newest start went, from the beginning of its log, however long ago that was."""
+    start = Start(epoch(since) or time.time())
+    process = _logs(container, since, [])
+    watchdog = threading.Timer(10, process.kill)
+    watchdog.start()
+    try:
+        for number, raw in enumerate(cast(IO[bytes], process.stdout)):
+            start.feed(raw.decode("utf-8", errors="replace").rstrip("\n"))
+            if start.is_complete or number > _START_LINES:
+                break
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+    return start
+
+
+def start_words(container: str, since: str) -> str:
+    """Return how far the start of a server is that is not healthy, and what to do if it has been ready before."""
+    start = read_start(container, since)
+    return f"{start.words()}; {HUNG_FIX.format(container)}" if start.is_complete else start.words()
+
+
+def newest_lines(container: str, state: dict[str, Any]) -> list[str]:
+    """Return the newest lines of the log of a container's newest run."""
+    started_at = str(state.get("StartedAt", _NEVER))
+    since = [] if started_at == _NEVER else ["--since", started_at]
+    return run_docker(["logs", "--tail", str(LOG_LINES), *since, container], merge=True).stdout.splitlines()
+
+
+def _logs(container: str, since: str, options: list[str]) -> subprocess.Popen[bytes]:
+    command = ["docker", "logs", "--timestamps", "--since", since, *options, container]
+    try:
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+    except FileNotFoundError as exc:
+        raise DockerError(
+            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
+        ) from exc
+
+
+def stopped(
+    container: str, details: dict[str, Any], lines: list[str], doing: str, secrets: Iterable[str | None] = ()
+) -> str:
+    """Return the message about a container that does not run: cause, evidence, fix, and where to read on.
+
+    C(details) is what the engine says of it, C(lines) its log, C(doing) what went on, such as " while loading weights".
+    """
+    state: dict[str, Any] = details["State"]
+    code = int(state.get("ExitCode", 0))
+    message = failed(details, lines, f"The server's container {container} {_state_words(state, code)}{doing}", code)
+    if code == 0 and state.get("Status") == "exited":
+        message.append("Exit code 0 is no success: vLLM ends so, too, when its engine has died.")
+    return scrub("\n".join([*message, f"The whole log: docker logs {container}"]), secrets)
+
+
+def failed(details: dict[str, Any], lines: list[str], headline: str, code: int | None = None) -> list[str]:
+    """Return the lines of the message about a server that has failed; the first is the headline with the cause."""
+    diagnosis = _from_outside(details) or diagnose(lines, code)
+    if diagnosis and diagnosis.key == "corrupt-weights":
+        diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *_damaged_weights(details, lines)])
+    cause, rest = failure_text(diagnosis, lines)
+    if not lines:
+        rest.insert(0, "  (the log is empty)")
+    return [f"{headline}: {cause}", *rest]
+
+
+def _state_words(state: dict[str, Any], code: int) -> str:
+    status = state.get("Status", "unknown")
+    if status == "created":
+        return "was never started"
+    if status == "exited":
+        return f"has ended with exit code {code}"
+    return f"is {status} (exit code {code})"
+
+
+def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
+    """Return what the engine or the kernel know of the end; the log of a process that was killed says nothing of it."""
+    state = details["State"]
+    if state.get("Error"):
+        known = diagnose(state["Error"].splitlines())
+        if known is not None:
+            return known
+    killed = _kernel_kills(str(details.get("Id", "")), epoch(str(state.get("StartedAt", ""))))
+    if not killed and state.get("OOMKilled"):
+        killed = ["Memory cgroup out of memory (as the engine knows)"]
+    known = diagnose(killed)
+    if known is None:
+        return None
+    limit = int(details.get("HostConfig", {}).get("Memory", 0))
+    words = f" (limit of the container: {limit / 2**30:.1f} GiB)" if limit else ""
+    return known._replace(evidence=[f"kernel: {killed[-1]}{words}"])
+
+
+def _damaged_weights(details: dict[str, Any], lines: Iterable[str]) -> list[str]:
+    """Return which files of the model in the container are damaged, and how, as far as the host has them."""
+    found = []
+    for folder in sorted({match[1] for line in lines for match in _MODEL_FOLDER.finditer(line)}):
+        for mount in details.get("Mounts", ()):
+            if folder.startswith(mount["Destination"] + "/"):
+                on_host = mount["Source"] + folder[len(mount["Destination"]) :]
+                for path in sorted(glob.glob(f"{glob.escape(on_host)}/*.safetensors")):
+                    with contextlib.suppress(OSError):
+                        words = damage(path)
+                        if words:
+                            found.append(f"{path} {words}")
+    return found[:_DAMAGED_SHOWN]
+
+
+def _kernel_kills(container_id: str, since: float | None) -> list[str]:
+    """Return what the kernel's log says of processes of this container that it killed, as far as it may be read."""
+    if not container_id or since is None:
+        return []
+    found = [line for at, line in _kernel_log() if at > since - 1 and "oom-kill:" in line and container_id in line]
+    # oom-kill:constraint=CONSTRAINT_MEMCG,...,task_memcg=/docker/ID,task=python3,pid=123,uid=0
+    return [re.sub(r"[^,]*(?:cpuset|mems_allowed|memcg)=[^,]*,", "", line) for line in found]
+
+
+def _kernel_log() -> Iterator[tuple[float, str]]:
+    """Yield the kernel's messages with their times in seconds since 1970."""
+    booted_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
+    with contextlib.suppress(OSError):
+        descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            while True:
+                try:
+                    # 6,1234,12785311730,-;text
+                    head, _semicolon, text = os.read(descriptor, 8192).decode("utf-8", "replace").partition(";")
+                except OSError as exc:
+                    if exc.errno == errno.EPIPE:  # overwritten while it was read
+                        continue
+                    break
+                yield booted_at + int(head.split(",")[2]) / 1e6, text.partition("\n")[0]
+        finally:
+            os.close(descriptor)
+
+
+def settled(container: str) -> dict[str, Any] | None:
+    """Return the details of a container that ends, once the engine has noticed; or as it is after a moment."""
+    until = time.monotonic() + SETTLE_S
+    details = inspect_container(container)
+    while details is not None and details["State"].get("Running") and time.monotonic() < until:
+        time.sleep(0.2)
+        details = inspect_container(container)
+    return details

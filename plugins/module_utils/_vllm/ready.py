@@ -1,0 +1,257 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Wait until a vLLM server in a container has answered a completion, or say why it cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from .._core.progress import ProgressFile
+from .._core.secrets import scrub
+from .._docker.cli import DockerError, inspect_container
+from .log.parse import parse
+from .log.phases import HUNG_FIX
+from .log.watch import LogFollower, failed, newest_lines, read_start, settled, stopped
+
+POLL_INTERVAL_S = 0.5
+# A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
+COMPLETION_TIMEOUT_S = 600.0
+# A process that has said this will not come back, and takes the others down within moments. If it does not, they hang.
+DOOMED = re.compile(
+    r"EngineCore failed to start|EngineCore encountered a fatal error|Engine core initialization failed"
+    r"|WorkerProc failed to start|died unexpectedly, shutting down|EngineCore hit an exception"
+    r"|Timed out waiting for engine core process|taking the entire process down"
+)
+DOOMED_GRACE_S = 0.5
+
+
+def is_doomed(lines: Iterable[str]) -> bool:
+    """Return whether a process has said in these lines that it failed; what is logged of a request does not count."""
+    said = parse(line for line in lines if DOOMED.search(line))
+    return any(DOOMED.search(line.text) and not line.is_quiet for line in said)
+
+
+class NotReady(Exception):
+    """The server will not become ready, or did not in time."""
+
+
+class Server(NamedTuple):
+    """Where a server runs and how it is asked."""
+
+    container: str
+    base_url: str
+    served_model_name: str
+    api_key: str | None
+
+
+class HttpAnswer(NamedTuple):
+    """Status 0 means that nobody answered."""
+
+    status: int
+    body: str
+
+
+def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -> dict[str, Any]:
+    """Return C({"seconds": float, "completion": str, "startup": dict}) once the server has answered a chat completion.
+
+    C(/health) alone is no proof: some servers become healthy and fail the first request.
+
+    Raises NotReady with the cause once the container has ended, its engine has failed or it has refused the completion;
+    and after C(timeout_s).
+    """
+    details = inspect_container(server.container)
+    if details is None:
+        raise NotReady(f"There is no container {server.container}.")
+    since = str(details["State"].get("StartedAt", ""))
+    if not details["State"]["Running"]:
+        lines = newest_lines(server.container, details["State"])
+        raise NotReady(stopped(server.container, details, lines, "", [server.api_key]))
+    watch = _Watch(server, since, timeout_s, progress)
+    try:
+        waited = watch.wait_for_health()
+        completion = watch.wait_for_completion()
+    finally:
+        watch.close()
+    start = read_start(server.container, since)
+    if waited:  # else the log alone knows when that was
+        start.answered(time.time())
+    return {"seconds": watch.elapsed(), "completion": completion, "startup": start.result()}
+
+
+def newest_start(container: str) -> dict[str, Any]:
+    """Return C(startup) of a server that runs, and nothing if there is none, or no engine yet."""
+    with contextlib.suppress(DockerError):
+        details = inspect_container(container)
+        if details and details["State"]["Running"]:
+            return read_start(container, str(details["State"].get("StartedAt", ""))).result()
+    return {}
+
+
+class _Watch:
+    """Looks at container and log while something is waited for, and raises NotReady as soon as it cannot come."""
+
+    def __init__(self, server: Server, since: str, timeout_s: float, progress: ProgressFile) -> None:
+        self._server = server
+        self._follower = LogFollower(server.container, since)
+        self._since = since
+        self._timeout_s = timeout_s
+        self._progress = progress
+        self._started = time.monotonic()
+        self._shown = ""
+
+    def close(self) -> None:
+        self._follower.close()
+
+    def elapsed(self) -> float:
+        return round(time.monotonic() - self._started, 1)
+
+    def wait_for_health(self) -> bool:
+        """Return whether there was anything to wait for."""
+        waited = False
+        while _request(self._server, "/health", timeout_s=1).status != 200:
+            waited = True
+            self._look()
+            if self.elapsed() > self._timeout_s:
+                raise NotReady(self._late())
+            self._follower.ended.wait(POLL_INTERVAL_S)
+        return waited
+
+    def wait_for_completion(self) -> str:
+        """Return the text of a completion. The request runs beside the watch: who hangs does not answer it either."""
+        answers: list[HttpAnswer] = []
+        server = self._server
+        body = {"model": server.served_model_name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
+        request = threading.Thread(
+            target=lambda: answers.append(_request(server, "/v1/chat/completions", COMPLETION_TIMEOUT_S, body)),
+            daemon=True,
+        )
+        request.start()
+        while request.is_alive():
+            self._look(words="waiting for the first completion")
+            request.join(POLL_INTERVAL_S)
+        answer = answers[0] if answers else HttpAnswer(0, "")
+        if answer.status == 200:
+            return self._text(answer)
+        # An engine that dies of a request takes its container down moments later, and then its log has the cause.
+        if answer.status not in (401, 403, 404):
+            for _moment in range(5):
+                self._look()
+                self._follower.ended.wait(1)
+        raise NotReady(self._refused(_http_words(answer, server)))
+
+    def _look(self, words: str = "") -> None:
+        """Raise NotReady if the server will not come; else report the progress."""
+        self._require_running()
+        self._require_hope()
+        words = words or self._follower.start.words()
+        self._progress.report(f"{self.elapsed():.0f} s, {words}", force=words != self._shown)
+        self._shown = words
+
+    def _require_running(self) -> dict[str, Any]:
+        name = self._server.container
+        details = settled(name) if self._follower.ended.is_set() else inspect_container(name)
+        if details is None:
+            raise NotReady(f"The container {name} was removed while its server was waited for.")
+        state = details["State"]
+        if state.get("Paused"):
+            raise NotReady(f"The container {name} is paused. Let it go on with 'docker unpause {name}'.")
+        if state["Running"] and str(state.get("StartedAt", "")) == self._since and not state.get("Restarting"):
+            if self._follower.ended.is_set():  # only the engine was started again
+                self._follower.close()
+                self._follower = LogFollower(name, self._since)
+            return details
+        self._follower.ended.wait(1)  # its last lines
+        doing = f" while {self._follower.start.title()}"
+        if state["Running"] or state.get("Restarting"):
+            doing += ", and was started again"
+        raise NotReady(stopped(name, details, self._follower.lines(), doing, [self._server.api_key]))
+
+    def _require_hope(self) -> None:
+        """Raise NotReady if a process has failed for good, also if the container runs on all the same."""
+        if not is_doomed(self._follower.lines()):
+            return
+        self._follower.ended.wait(DOOMED_GRACE_S)
+        lines = self._follower.lines()  # with an engine that was started again, the log is read from its start
+        details = self._require_running()
+        name = self._server.container
+        headline = f"The server in {name} failed while {self._follower.start.title()}, though its container still runs"
+        message = [*failed(details, lines, headline), f"The whole log: docker logs {name}"]
+        raise NotReady(scrub("\n".join(message), [self._server.api_key]))
+
+    def _late(self) -> str:
+        last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]
+        fix = (
+            "if it was still making progress, raise vllm_ready_timeout. Where it is left running, run the play again:"
+            " it goes on waiting and restarts nothing."
+        )
+        if self._follower.start.is_complete:
+            fix = HUNG_FIX.format(self._server.container)
+        message = [
+            f"The server in {self._server.container} is not ready after {self._timeout_s:.0f} s; it is"
+            f" {self._follower.start.words()}. Its newest lines:",
+            *last,
+            f"Fix: {fix}",
+            f"The whole log: docker logs {self._server.container}",
+        ]
+        return scrub("\n".join(message), [self._server.api_key])
+
+    def _text(self, answer: HttpAnswer) -> str:
+        try:
+            message = json.loads(answer.body)["choices"][0]["message"]
+            text = str(message.get("content") or message.get("reasoning") or message.get("reasoning_content") or "")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise NotReady(self._refused(f"the answer is no completion: {answer.body[:300]}")) from None
+        if not text.strip():
+            raise NotReady(self._refused("it answers with an empty text. See model, chat template and parsers."))
+        return scrub(text, [self._server.api_key])
+
+    def _refused(self, words: str) -> str:
+        server = self._server
+        return scrub(
+            f"The server in {server.container} is healthy but does not answer a chat completion as"
+            f" {server.served_model_name!r}: {words}\nThe whole log: docker logs {server.container}",
+            [server.api_key],
+        )
+
+
+def _http_words(answer: HttpAnswer, server: Server) -> str:
+    if answer.status == 0:
+        return f"no answer ({answer.body})."
+    if answer.status in (401, 403):
+        return (
+            f"HTTP {answer.status}. Another program is behind this address, or the server was started with another"
+            " API key."
+        )
+    if answer.status == 404:
+        return f"HTTP 404: {answer.body[:300]}\nFix: {server.base_url}/v1/models lists the names that it serves."
+    return f"HTTP {answer.status}: {answer.body[:500]}"
+
+
+def _request(server: Server, path: str, timeout_s: float, body: dict[str, Any] | None = None) -> HttpAnswer:
+    request = urllib.request.Request(server.base_url + path)
+    if body is not None:
+        request.data = json.dumps(body).encode()
+        request.add_header("Content-Type", "application/json")
+        if server.api_key:
+            request.add_header("Authorization", f"Bearer {server.api_key}")
+    # The server is on this host: a proxy of the environment must not be asked for it.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=timeout_s) as response:
+            return HttpAnswer(response.status, response.read().decode("utf-8", errors="replace"))
+    except urllib.error.HTTPError as exc:
+        with contextlib.suppress(OSError):
+            return HttpAnswer(exc.code, exc.read().decode("utf-8", errors="replace"))
+        return HttpAnswer(exc.code, "")
+    except (OSError, ValueError) as exc:
+        return HttpAnswer(0, str(exc))

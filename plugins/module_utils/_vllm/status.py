@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a server stands, in words. Nothing here looks at anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._core.timestamp import epoch
+from .._hf.cache import human_duration
+from .release import Plan, reasons
+
+_WIDTH = 12
+
+
+def age(text: str, now: float) -> str:
+    """Return how long ago that was."""
+    then = epoch(text)
+    return "an unknown time" if then is None or then <= 0 else human_duration(max(0.0, now - then))
+
+
+def drift(record: Sequence[str] | None, container: Sequence[str] | None, wanted: Plan) -> list[str]:
+    """Return where what runs, what is recorded and what the settings want differ."""
+    lines = []
+    if record is not None and container is not None:
+        changed = reasons(*_only(record, container))
+        lines += [f"the container is not as recorded: {words}" for words in changed]
+    if record is None and container is not None:
+        lines.append("the container has no record: another program or an earlier version has made it")
+    lines += [f"the settings want: {words}" for words in wanted.reasons if wanted.action == "replace"]
+    return lines
+
+
+def render(found: Mapping[str, Any], now: float) -> list[str]:
+    """Return the status in lines. C(found) is what the module vllm_status returns."""
+    rows: list[tuple[str, str]] = [("server", _server(found, now))]
+    rows += [("cause" if index == 0 else "", line) for index, line in enumerate(found["cause"])]
+    record = found["record"]
+    if record:
+        profile = f", profile {record['profile']}" if record.get("profile") else ""
+        by = f" by {record['created_by']}" if record.get("created_by") else ""
+        rows.append(("release", f"{record['id']}: {record.get('title') or record['image']['name']}{profile}"))
+        rows.append(("", f"made {record['created_at']}{by}, hgx.inference {record.get('collection_version') or '?'}"))
+        rows.append(("verdict", _verdict(found, now)))
+        rows.append(("last good", found["last_good"] or "none yet"))
+    if found["trial"]:
+        rows += [
+            ("sweep", f"its variant '{found['trial']}' runs instead of this release; if it was interrupted,"),
+            ("", f"playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to={record.get('id', 'ID')} returns"),
+        ]
+    rows += [("drift" if index == 0 else "", line) for index, line in enumerate(found["drift"])]
+    if found["exists"]:
+        rows.append(("supervision", _supervision(found["service"])))
+    if found["gpus"]["host"] or found["gpus"]["lost"]:
+        rows.append(("GPUs", found["gpus"]["problem"] or f"the container sees all {found['gpus']['host']}"))
+    if found["key_mode"]:
+        rows.append(("API key", _key(found)))
+    if found["node"].get("launched_at"):
+        rows.append(("node", _node(found["node"], now)))
+    return [f"{name:<{_WIDTH}} {words}".rstrip() for name, words in rows]
+
+
+def gpu_problem(host: int, container: int | None, output: str) -> str:
+    """Return why the container does not see its host's GPUs, or nothing. C(container) is None if it cannot tell."""
+    if container == host:
+        return ""
+    said = output.strip().splitlines()[0] if output.strip() else "it lists none"
+    return (
+        f"the container has lost its GPUs: the host has {host}, the container says '{said}'. A reload of systemd on"
+        " the host ('systemctl daemon-reload', also by a package's installation) takes them away from containers that"
+        " were started with --gpus. Restart the server ('docker restart'); vllm_gpu_request: cdi is not affected."
+    )
+
+
+def _server(found: Mapping[str, Any], now: float) -> str:
+    if found["problem"]:
+        return found["problem"]
+    if not found["exists"]:
+        return "nothing is deployed here"
+    state, name = found["state"], found["container"]
+    if not state["Running"]:
+        return f"DOWN, {name} has ended {age(state['FinishedAt'], now)} ago (exit code {state['ExitCode']})"
+    since = f"for {age(state['StartedAt'], now)}"
+    if found["healthy"]:
+        return f"serving {found['served_model_name']} at {found['base_url']}, in {name} {since}"
+    return f"NOT READY, {name} runs {since}: {found['phase']}"
+
+
+def _verdict(found: Mapping[str, Any], now: float) -> str:
+    verdict = found["verdict"]
+    if not verdict.get("verdict"):
+        return "not proven: no benchmark was passed with this release"
+    return f"{verdict['verdict']}, {age(verdict.get('finished_at', ''), now)} ago"
+
+
+def _supervision(service: Mapping[str, Any]) -> str:
+    if not service:
+        return "none, for there is no systemd here: nothing starts the server again after it died or after a boot"
+    if service.get("gave_up"):
+        return f"GAVE UP: {service['gave_up']}. The cause is in the server's log; run the play when it is mended"
+    words = f"{service['unit']} is {service.get('ActiveState', 'unknown')}"
+    words += "" if service.get("enabled") else ", not started at boot"
+    count = len(service.get("restarts", []))
+    return f"{words}, {count} restart{'' if count == 1 else 's'} lately"
+
+
+def _key(found: Mapping[str, Any]) -> str:
+    words = f"asked for, in {found['key_file']} ({found['key_mode']})"
+    return words if found["key_mode"] == "0600" else f"{words}: OTHERS CAN READ IT, it must be 0600"
+
+
+def _node(node: Mapping[str, Any], now: float) -> str:
+    launched = epoch(str(node["launched_at"]))
+    words = f"launched {age(str(node['launched_at']), now)} ago"
+    if launched is None or not node.get("price_usd_per_hour"):
+        return words
+    price = float(node["price_usd_per_hour"])
+    return f"{words}, about {max(0.0, now - launched) / 3600 * price:.2f} USD at {price:g} USD an hour"
+
+
+def _only(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]]:
+    return [line for line in old if line not in new], [line for line in new if line not in old]

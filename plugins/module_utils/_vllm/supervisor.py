@@ -1,0 +1,135 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The service that keeps the container of a vLLM server running: its unit, its program and its settings."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import shutil
+from contextlib import suppress
+from typing import Any
+
+from .._hf.cache import write_text
+from .._nvidia.host import run
+from .._programs import supervisor as program
+
+UNITS = "/etc/systemd/system"
+SYSTEMD = "/run/systemd/system"
+_TIMEOUT_S = 60
+# When the host goes down nobody has waited for the requests before: some versions of vLLM let them end.
+_STOP_TIMEOUT_S = 60
+# Without a setting that may change, because a changed unit takes a reload of systemd.
+_UNIT = """\
+[Unit]
+Description=vLLM server in the container {name}
+After=docker.service network-online.target local-fs.target remote-fs.target
+After=nvidia-fabricmanager.service nvidia-persistenced.service
+Wants=docker.service network-online.target
+
+[Service]
+Type=exec
+ExecStart=/usr/bin/python3 {folder}/supervise.py {folder}/settings.json
+Restart=on-failure
+RestartPreventExitStatus={gave_up}
+RestartSec=2
+KillMode=mixed
+TimeoutStopSec=180
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class SupervisorError(Exception):
+    """systemd refuses the service."""
+
+
+class Service:
+    """The service of one container."""
+
+    def __init__(self, name: str, state_dir: str, check_mode: bool = False) -> None:
+        self._name = name
+        self._check_mode = check_mode
+        self.unit = f"hgx-inference-{name}.service"
+        self.folder = os.path.join(state_dir, "supervisor")
+        self._file = os.path.join(UNITS, self.unit)
+        self._wants = os.path.join(UNITS, "multi-user.target.wants", self.unit)
+
+    @property
+    def possible(self) -> bool:
+        return os.path.isdir(SYSTEMD)
+
+    def ensure(self, restart_limit: int, restart_interval_s: int, gpus: bool) -> bool:
+        """Have the service installed, enabled and running; return whether something was to be done."""
+        settings = {
+            "container": self._name,
+            "gpus": gpus,
+            "restart_limit": restart_limit,
+            "restart_interval_s": restart_interval_s,
+            "stop_timeout_s": _STOP_TIMEOUT_S,
+        }
+        unit = _UNIT.format(name=self._name, folder=self.folder, gave_up=program.GAVE_UP)
+        active = self.state().get("ActiveState") == "active"
+        new_program = self._write(os.path.join(self.folder, "supervise.py"), inspect.getsource(program))
+        changed = self._write(os.path.join(self.folder, "settings.json"), json.dumps(settings, indent=1) + "\n")
+        changed |= self._write(self._file, unit)
+        if not os.path.islink(self._wants):
+            changed = True
+            if not self._check_mode:
+                os.makedirs(os.path.dirname(self._wants), exist_ok=True)
+                os.symlink(self._file, self._wants)
+        if not active:
+            self._systemctl("reset-failed", self.unit)
+            self._systemctl("start", self.unit)
+        elif new_program:
+            # It is started again without touching the container.
+            self._systemctl("kill", "--signal=KILL", self.unit)
+        return changed or new_program or not active
+
+    def let_go(self) -> None:
+        """Have the service leave the container to a play until it is ensured again. A boot starts it all the same."""
+        path = os.path.join(self.folder, "settings.json")
+        with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+            write_text(path, json.dumps({**json.load(stream), "let_go": True}, indent=1) + "\n")
+
+    def remove(self) -> bool:
+        """Stop and remove the service, which leaves the container alone if that was stopped before."""
+        there = [path for path in (self._wants, self._file, self.folder) if os.path.lexists(path)]
+        if there and not self._check_mode:
+            self._systemctl("stop", self.unit)
+            self._systemctl("reset-failed", self.unit)
+            for path in (self._wants, self._file):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return bool(there)
+
+    def state(self) -> dict[str, Any]:
+        """Return what systemd says of the service, and what the service says of itself."""
+        shown = run(
+            ["systemctl", "show", self.unit, "--property=ActiveState,UnitFileState,LoadState"], _TIMEOUT_S
+        ).output
+        state: dict[str, Any] = dict(line.partition("=")[::2] for line in shown.splitlines())
+        state["enabled"] = os.path.islink(self._wants)
+        with suppress(OSError, ValueError), open(os.path.join(self.folder, "state.json"), encoding="utf-8") as stream:
+            state.update(json.load(stream))
+        return state
+
+    def _write(self, path: str, text: str) -> bool:
+        with suppress(OSError), open(path, encoding="utf-8") as stream:
+            if stream.read() == text:
+                return False
+        if not self._check_mode:
+            write_text(path, text)
+        return True
+
+    def _systemctl(self, *words: str) -> None:
+        if self._check_mode:
+            return
+        done = run(["systemctl", *words], 240)
+        if done.rc != 0 and words[0] in ("start", "kill"):
+            raise SupervisorError(f"systemctl {' '.join(words)}: {done.output.strip()}\nSee journalctl -u {self.unit}")

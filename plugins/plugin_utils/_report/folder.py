@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The results folder on the controller.
+
+C(HOST/RUN.json) are results, C(HOST/RUN/report.*) their reports, and C(index.html) compares them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import history, render
+from .document import build, scrubbed
+
+# Stands for the name of a result where a run brought none.
+UNMEASURED = "unmeasured"
+INDEX = "index.html"
+_REPORT = ("report.html", "report.md", "report.json")
+
+
+class ReportError(Exception):
+    """A result that cannot be read, or a report that cannot be written."""
+
+
+class Folder:
+    """Reads results and writes reports; with C(dry) it only finds out what it would write."""
+
+    def __init__(self, path: Path, dry: bool, secrets: Iterable[str] = ()) -> None:
+        self._path = path
+        self._dry = dry
+        self._secrets = [secret for secret in secrets if secret]
+        self.changed = False
+        self.problems: list[str] = []
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let nobody else write meanwhile: several hosts end at the same time, and each writes the page of all runs."""
+        if self._dry and not self._path.is_dir():
+            yield
+            return
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._path, os.O_RDONLY)
+        except OSError as exc:
+            raise ReportError(f"{self._path} is no folder to write reports to: {exc.strerror}.") from exc
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def report(self, host: str, result: Path | None, parts: Mapping[str, Any], outcome: Mapping[str, Any]) -> Path:
+        """Write the report of one run of one host and return the page's path."""
+        record = _read(result) if result else None
+        stem = result.stem if result else UNMEASURED
+        if record is not None and history.is_sweep(record):
+            return self._write_sweep(host, stem, record)
+        earlier = self._document(host, stem) if record else None
+        if record:
+            self._forget(host, UNMEASURED)
+        return self._write_report(host, stem, {**_kept(earlier, parts), "result": record}, outcome)
+
+    def remake(self) -> list[Path]:
+        """Write the reports of all results again and return the pages' paths."""
+        written = []
+        for host, stem, record in self._results():
+            if history.is_sweep(record):
+                written.append(self._write_sweep(host, stem, record))
+            else:
+                earlier = self._document(host, stem) or {}
+                written.append(self._write_report(host, stem, {"result": record, **earlier}, {}))
+        for host in self._hosts():
+            if unmeasured := self._document(host, UNMEASURED):
+                written.append(self._write_report(host, UNMEASURED, unmeasured, {"msg": unmeasured.get("problem")}))
+        return written
+
+    def index(self) -> Path:
+        """Write the page that compares all runs and return its path."""
+        entries, sweeps = [], []
+        for host, stem, record in self._results():
+            page = self._page(host, stem)
+            if history.is_sweep(record):
+                sweeps.append((host, stem, page))
+                continue
+            document = self._document(host, stem) or build(host, {"result": record}, {}, self._secrets)
+            entries.append(history.Entry(host, stem, document, page))
+        unmeasured = [
+            (host, self._page(host, UNMEASURED), str(found.get("problem") or "The benchmark did not run."))
+            for host in self._hosts()
+            if (found := self._document(host, UNMEASURED))
+        ]
+        text = render.page(
+            "index.html.j2",
+            groups=history.groups(entries),
+            sweeps=sweeps,
+            unmeasured=unmeasured,
+            runs=len(entries),
+            hosts=len({entry.host for entry in entries}),
+        )
+        return self._write(self._path / INDEX, text)
+
+    def _hosts(self) -> list[str]:
+        return sorted(path.name for path in self._path.iterdir() if path.is_dir()) if self._path.is_dir() else []
+
+    def _results(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        for host in self._hosts():
+            for path in sorted((self._path / host).glob("*.json")):
+                try:
+                    record = _read(path)
+                except ReportError as exc:
+                    if str(exc) not in self.problems:
+                        self.problems.append(str(exc))
+                else:
+                    yield host, path.stem, record
+
+    def _document(self, host: str, stem: str) -> dict[str, Any] | None:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            document: dict[str, Any] = json.loads(
+                (self._path / host / stem / "report.json").read_text(encoding="utf-8")
+            )
+            return document if document["host"] == host else None
+        return None
+
+    def _page(self, host: str, stem: str) -> str:
+        return f"{host}/{stem}/report.html" if (self._path / host / stem / "report.html").exists() else ""
+
+    def _write_report(self, host: str, stem: str, parts: Mapping[str, Any], outcome: Mapping[str, Any]) -> Path:
+        document = build(host, parts, outcome, self._secrets)
+        folder = self._path / host / stem
+        self._write(folder / "report.json", json.dumps(document, separators=(",", ":")) + "\n")
+        self._write(folder / "report.md", render.markdown(document))
+        return self._write(folder / "report.html", render.html(document, f"../../{INDEX}"))
+
+    def _write_sweep(self, host: str, stem: str, record: Mapping[str, Any]) -> Path:
+        sweep = scrubbed(record, self._secrets)
+        metrics, rows = history.sweep_rows(sweep)
+        text = render.page(
+            "sweep.html.j2",
+            host=host,
+            stem=stem,
+            sweep=sweep,
+            metrics=metrics,
+            rows=rows,
+            fronts=history.fronts(sweep),
+            index=f"../../{INDEX}",
+        )
+        return self._write(self._path / host / stem / "report.html", text)
+
+    def _write(self, path: Path, text: str) -> Path:
+        with contextlib.suppress(OSError, ValueError):
+            if path.read_text(encoding="utf-8") == text:
+                return path
+        self.changed = True
+        if not self._dry:
+            new = path.with_name(f".{path.name}.new")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                new.write_text(text, encoding="utf-8")
+                new.replace(path)
+            except OSError as exc:
+                raise ReportError(f"{path} cannot be written: {exc.strerror}.") from exc
+        return path
+
+    def _forget(self, host: str, stem: str) -> None:
+        """Remove a report that no longer tells how the host is."""
+        folder = self._path / host / stem
+        if folder.is_dir():
+            self.changed = True
+            if not self._dry:
+                for name in _REPORT:
+                    (folder / name).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise ReportError(f"The result {path} cannot be read: {exc.strerror}.") from exc
+    except ValueError as exc:
+        raise ReportError(f"{path} is no JSON: {exc}.") from exc
+    if isinstance(record, dict):
+        if history.is_sweep(record):
+            return record
+        kinds = {"verdict": str, "metrics": dict, "finished_at": str}
+        if all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
+            return record
+    raise ReportError(f"{path} is no result of a benchmark: it lacks verdict, metrics or finished_at.")
+
+
+def _kept(earlier: Mapping[str, Any] | None, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return C(parts), and what an earlier report of the same result knew that is not known now.
+
+    Functional checks that ended as before stay as they were, so that nothing but their seconds would not change a page.
+    """
+    kept = {name: part or (earlier or {}).get(name) for name, part in parts.items()}
+    before = (earlier or {}).get("functional")
+    if before and _statuses(before) == _statuses(kept.get("functional") or {}):
+        kept["functional"] = before
+    return kept
+
+
+def _statuses(functional: Mapping[str, Any]) -> dict[str, str]:
+    return {str(check.get("name")): str(check.get("status")) for check in functional.get("checks") or []}

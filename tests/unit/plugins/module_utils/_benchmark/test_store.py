@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Results on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark import store
+
+NOON = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+
+
+def record(fingerprint: str = "one", **more: Any) -> dict[str, Any]:
+    ours = {"fingerprint": fingerprint, "server_fingerprint": "server", "verdict": "pass"}
+    return {"schema": store.SCHEMA, **ours, **more}
+
+
+def test_a_result_is_private_and_the_newest_is_linked(tmp_path: Path) -> None:
+    first = store.save(str(tmp_path), record(text="{{ x }}"), NOON, "smoke")
+    assert first == str(tmp_path / "20261123T120000Z-smoke.json")
+    assert os.stat(first).st_mode & 0o777 == 0o640
+    assert json.loads(Path(first).read_text())["text"] == "{{ x }}"
+    second = store.save(str(tmp_path), record(), NOON + timedelta(hours=1), "full")
+    assert (tmp_path / "latest.json").resolve() == Path(second)
+    assert os.readlink(tmp_path / "latest.json") == "20261123T130000Z-full.json"
+    assert sorted(os.listdir(tmp_path)) == [Path(first).name, Path(second).name, "latest.json"]
+
+
+def test_a_result_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(store.StoreError, match=r"cannot be written to .*/none: No such file or directory"):
+        store.save(str(tmp_path / "none"), record(), NOON, "smoke")
+
+
+def test_what_cannot_be_rendered_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        store.save(str(tmp_path), record(bad=object()), NOON, "smoke")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_newest_of_the_same_load(tmp_path: Path) -> None:
+    for hours, fingerprint in enumerate(["one", "one", "two"]):
+        store.save(str(tmp_path), record(fingerprint, hours=hours), NOON + timedelta(hours=hours), "smoke")
+    (tmp_path / "20261123T150000Z-smoke.json").write_text("{ broken")
+    (tmp_path / "20261123T160000Z-smoke.json").write_text(json.dumps({**record(), "schema": store.SCHEMA + 1}))
+    found = store.newest(str(tmp_path), "one", "server", NOON + timedelta(hours=5), 86400)
+    assert found is not None
+    assert found[0] == str(tmp_path / "20261123T130000Z-smoke.json")
+    assert found[1]["hours"] == 1
+
+
+@pytest.mark.parametrize(("age_s", "found"), [(3600, True), (3601, False)])
+def test_an_old_result_does_not_count(tmp_path: Path, age_s: int, found: bool) -> None:
+    store.save(str(tmp_path), record(), NOON, "smoke")
+    newest = store.newest(str(tmp_path), "one", "server", NOON + timedelta(seconds=age_s), 3600)
+    assert (newest is not None) == found
+
+
+def test_a_clock_that_was_ahead_makes_nothing_newer(tmp_path: Path) -> None:
+    ahead, now = NOON + timedelta(hours=5), NOON + timedelta(minutes=1)
+    store.save(str(tmp_path), record(hours=5), ahead, "smoke")
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+    store.save(str(tmp_path), record(hours=0), NOON, "smoke")
+    found = store.newest(str(tmp_path), "one", "server", now, 86400)
+    assert found is not None
+    assert found[1]["hours"] == 0
+    store.save(str(tmp_path), record(verdict="fail"), ahead + timedelta(hours=1), "smoke")
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+
+
+def test_a_load_that_gave_nothing_is_remembered(tmp_path: Path) -> None:
+    store.save(str(tmp_path), record(), NOON, "smoke")
+    store.save_failure(str(tmp_path), "another", NOON + timedelta(hours=1), "full", "time limit")
+    now = NOON + timedelta(hours=3)
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is not None
+    store.save_failure(str(tmp_path), "server", NOON + timedelta(hours=2), "full", "time limit")
+    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+    assert os.readlink(tmp_path / "latest.json") == "20261123T120000Z-smoke.json"
+
+
+def test_no_folder_no_result(tmp_path: Path) -> None:
+    assert store.newest(str(tmp_path / "none"), "one", "server", NOON, 60) is None
+
+
+@pytest.mark.parametrize(
+    ("server", "verdict", "found"),
+    [
+        ("server", "pass", True),
+        ("server", "warn", True),
+        ("server", "fail", False),
+        ("server", "invalid", False),
+        ("another", "fail", True),
+    ],
+)
+def test_what_another_load_has_shown_since(tmp_path: Path, server: str, verdict: str, found: bool) -> None:
+    store.save(str(tmp_path), record(), NOON, "smoke")
+    later = record("two", server_fingerprint=server, verdict=verdict)
+    store.save(str(tmp_path), later, NOON + timedelta(hours=1), "full")
+    newest = store.newest(str(tmp_path), "one", "server", NOON + timedelta(hours=2), 86400)
+    assert (newest is not None) == found

@@ -1,0 +1,424 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What makes the figures of a run worth nothing."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import re
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.measure import compute_metrics
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import SPREAD_MAX, Check, Engine, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.validity import validity_checks
+from ansible_collections.hgx.inference.tests.support.simulated_server import simulate
+from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import (
+    AFTER,
+    BEFORE,
+    IDLE,
+    MEASURING,
+    RECORDED,
+    WORKLOAD,
+    recorded,
+    simulated,
+    statuses,
+)
+
+
+class TestValidity:
+    def test_a_recorded_run_is_valid(self) -> None:
+        checks = validity_checks(recorded("rich.json"), WORKLOAD, "smoke")
+        assert statuses(checks) == {
+            "all_requests_completed": "pass",
+            "server_stayed_up": "pass",
+            "output_length": "pass",
+            "input_length": "pass",
+            "no_other_traffic": "pass",
+            "prompts_not_cached": "pass",
+            "answers_streamed": "pass",
+            "plausible_speed": "pass",
+            "slots_filled": "pass",
+            "even_speed": "pass",
+        }
+
+    def test_a_run_on_a_gpu_with_the_counters_of_its_server_is_judged_as_it_was(self) -> None:
+        record = json.loads((RECORDED / "record-h100.json").read_text())
+        run = Run(record["client"], record["counters"])
+        checks = [check.as_dict() for check in validity_checks(run, record["workload"], record["size"])]
+        assert checks == [check for check in record["checks"] if "limit" not in check]
+        assert {check["status"] for check in checks} == {"pass"}
+        assert compute_metrics(run, record["workload"]) == pytest.approx(record["metrics"], rel=1e-4)
+
+    @pytest.mark.parametrize(
+        ("counter", "more", "check"),
+        [("output_tokens", 4096, "no_other_traffic"), ("prefix_cache_hits", 200000, "prompts_not_cached")],
+    )
+    def test_the_counters_of_that_server_can_speak_against_it(self, counter: str, more: float, check: str) -> None:
+        record = json.loads((RECORDED / "record-h100.json").read_text())
+        record["counters"]["after"][counter] += more
+        record["counters"]["after"]["prefix_cache_queries"] += 265000
+        run = Run(record["client"], record["counters"])
+        assert statuses(validity_checks(run, record["workload"], record["size"]))[check] != "pass"
+
+    def test_a_recorded_run_on_a_cold_server_is_in_doubt(self) -> None:
+        workload = {**WORKLOAD, "spread_max": SPREAD_MAX}
+        found = statuses(validity_checks(recorded("small.json"), workload, "smoke"))
+        assert {name for name, status in found.items() if status != "pass"} == {"even_speed"}
+        assert found["even_speed"] == "warn"
+        assert set(statuses(validity_checks(recorded("rich.json"), workload, "smoke")).values()) == {"pass"}
+
+    @pytest.mark.parametrize(
+        ("name", "size", "message"),
+        [
+            ("killed.json", "smoke", r"0 of 64 requests completed, 64 failed \(32 x .*"),
+            ("raw-refused.json", "quick", r"0 of 2 requests completed, 2 failed \(2 x .*Cannot connect to host.*"),
+            ("raw-wrongname.json", "quick", r"0 of 2 requests completed, 2 failed \(2 x Not Found\)"),
+            ("raw-instant.json", "smoke", "32 of 64 requests completed, 0 failed"),
+        ],
+    )
+    def test_recorded_failures(self, name: str, size: str, message: str) -> None:
+        first = validity_checks(recorded(name), WORKLOAD, size)[0]
+        assert first.status == "invalid"
+        assert re.fullmatch(message, first.message)
+
+    @pytest.mark.parametrize(
+        ("changes", "failed_check"),
+        [
+            ({"completed": 63, "failed": 1}, "all_requests_completed"),
+            ({"output_lens": [256] * 63 + [255]}, "output_length"),
+            ({"output_lens": [256] * 63 + [0]}, "output_length"),
+            ({"output_lens": [0] * 64}, "output_length"),
+            ({"output_lens": [256] * 63, "ttfts": [0.1] * 63}, "all_requests_completed"),
+            ({"input_lens": [1013] * 64}, "input_length"),
+            ({"input_lens": [1024 + 65] * 64}, "input_length"),
+            ({"input_lens": [1] * 32 + [2070] * 32}, "input_length"),
+            ({"duration": 30.0}, "slots_filled"),
+            ({"ttfts": [0.0005] * 64}, "plausible_speed"),
+        ],
+    )
+    def test_what_makes_a_run_invalid(self, changes: dict[str, Any], failed_check: str) -> None:
+        checks = validity_checks(recorded("rich.json", **changes), WORKLOAD, "smoke")
+        assert [check.name for check in checks if check.status == "invalid"] == [failed_check]
+
+    @pytest.mark.parametrize("length", [1014, 1024, 1024 + 64])
+    def test_a_chat_template_is_allowed_for(self, length: int) -> None:
+        checks = validity_checks(recorded("rich.json", input_lens=[length] * 64), WORKLOAD, "smoke")
+        assert statuses(checks)["input_length"] == "pass"
+
+    @pytest.mark.parametrize(
+        ("tokens", "status"),
+        [(0, "pass"), (501, "pass"), (-245, "pass"), (502, "invalid"), (-246, "invalid"), (-24576, "invalid")],
+    )
+    def test_other_traffic_up_to_a_hundredth_and_one_answer(self, tokens: int, status: str) -> None:
+        run = recorded("rich.json")
+        after = {**AFTER, "output_tokens": AFTER["output_tokens"] + tokens}
+        checks = validity_checks(Run(run.client, {**run.counters, "after": after}), WORKLOAD, "smoke")
+        assert statuses(checks)["no_other_traffic"] == status
+
+    def test_a_server_that_answers_no_more_is_invalid(self) -> None:
+        run = recorded("rich.json")
+        checks = validity_checks(Run(run.client, {**run.counters, "after": None}), WORKLOAD, "smoke")
+        assert [check.name for check in checks if check.status == "invalid"] == ["server_stayed_up"]
+
+    @pytest.mark.parametrize(
+        ("after", "message"),
+        [
+            ({"output_tokens": 5.0}, "the server's counters went back: it has restarted"),
+            (
+                {"prompt_tokens": 108000.0},
+                "the server counted 108000 prompt tokens, at most 105504 are the client's",
+            ),
+            (
+                {"prompt_tokens": 98000.0},
+                "the server counted 98000 prompt tokens, the client sent 99360: it has not read all of them",
+            ),
+            ({"requests": 99.0}, "the server counted 99 requests, at most 96 are the client's"),
+            ({"requests": 63.0}, "the server counted 63 requests, 64 were answered"),
+        ],
+    )
+    def test_other_counters(self, after: dict[str, float], message: str) -> None:
+        run = recorded("rich.json")
+        before = {**(run.counters["before"] or {}), **dict.fromkeys(["prompt_tokens", "requests"], 0.0)}
+        counters = {**run.counters, "before": before, "after": {**AFTER, **after}}
+        (check,) = [c for c in validity_checks(Run(run.client, counters), WORKLOAD, "smoke") if c.status != "pass"]
+        name = "server_stayed_up" if "restarted" in message else "no_other_traffic"
+        assert (check.name, check.status, check.message) == (name, "invalid", message)
+
+    @pytest.mark.parametrize(("waiting", "status"), [(5, "pass"), (6, "invalid")])
+    def test_more_under_way_than_the_client_sends(self, waiting: int, status: str) -> None:
+        run = recorded("rich.json")
+        counters = {**run.counters, "busiest": {"running": 32.0, "waiting": float(waiting)}}
+        assert statuses(validity_checks(Run(run.client, counters), WORKLOAD, "smoke"))["no_other_traffic"] == status
+
+    @pytest.mark.parametrize(
+        ("hits", "size", "status"), [(98, "smoke", "pass"), (99, "smoke", "invalid"), (501, "quick", "invalid")]
+    )
+    def test_a_load_that_was_run_before(self, hits: int, size: str, status: str) -> None:
+        """One request in 64 has the prompt of the warm-up, and a sixteenth of each is the chat template."""
+        run = recorded("rich.json")
+        after = {**AFTER, "prefix_cache_queries": 1000.0, "prefix_cache_hits": float(hits)}
+        checks = validity_checks(Run(run.client, {**run.counters, "after": after}), WORKLOAD, size)
+        assert statuses(checks)["prompts_not_cached"] == status
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"dataset": "sharegpt"},
+            {"args": {"random-range-ratio": 0.2}},
+            {"args": {"random_range_ratio": "0.2"}},
+            {"args": {"random-range-ratio": '{"input": 0.2, "output": 0.2}'}},
+            {"args": {"random-range-ratio": {"input": 0.2, "output": 0}}},
+            {"args": {"random-prefix-len": 256}},
+        ],
+    )
+    def test_lengths_that_vary_are_not_checked(self, changes: dict[str, Any]) -> None:
+        lengths = [1, *range(100, 163)]
+        run = recorded("rich.json", output_lens=lengths, total_output_tokens=sum(lengths))
+        counted = {**MEASURING, "output_tokens": BEFORE["output_tokens"] + sum(lengths) + 32 * lengths[-1]}
+        run = Run(run.client, {**run.counters, "after": counted})
+        found = statuses(validity_checks(run, {**WORKLOAD, **changes}, "smoke"))
+        assert not {"input_length", "prompts_not_cached"} & set(found)
+        assert (found["output_length"], found["no_other_traffic"]) == ("pass", "pass")
+        for tokens in (0, sum(lengths) + 40 * lengths[-1]):
+            after = {**counted, "output_tokens": BEFORE["output_tokens"] + tokens}
+            other = Run(run.client, {**run.counters, "after": after})
+            assert statuses(validity_checks(other, {**WORKLOAD, **changes}, "smoke"))["no_other_traffic"] == "invalid"
+
+    @pytest.mark.parametrize("ratio", [0, None, {"input": 0, "output": 0.0}])
+    def test_lengths_that_could_vary_but_do_not_are_checked(self, ratio: Any) -> None:
+        workload = {**WORKLOAD, "args": {"random-range-ratio": ratio, "random-prefix-len": None}}
+        assert "input_length" in statuses(validity_checks(recorded("rich.json"), workload, "smoke"))
+
+    @pytest.mark.parametrize(
+        ("counted", "template", "status"),
+        [(1035, 0, "pass"), (1035, 64, "pass"), (1035, 96, "invalid"), (1024, 64, "pass"), (1024, 96, "invalid")],
+    )
+    def test_a_template_that_the_client_does_not_count(self, counted: int, template: int, status: str) -> None:
+        """vLLM 0.19 and older count the text that they send; newer ones take the server's figure."""
+        run = recorded("rich.json", input_lens=[counted] * 64, total_input_tokens=64 * counted)
+        before = {**(run.counters["before"] or {}), "prompt_tokens": 0.0}
+        after = {**AFTER, "prompt_tokens": 96.0 * (counted + template)}
+        checks = validity_checks(Run(run.client, {**run.counters, "before": before, "after": after}), WORKLOAD, "smoke")
+        assert statuses(checks)["no_other_traffic"] == status
+
+    @pytest.mark.parametrize(
+        ("published", "status"),
+        [
+            ({"output_throughput": 1152.0}, "pass"),
+            ({"output_throughput": 1151.0}, "invalid"),
+            ({"mean_tpot_ms": 25.0}, "pass"),
+            ({"mean_tpot_ms": 26.0}, "invalid"),
+            ({"output_throughput": 1151.0, "mean_tpot_ms": 26.0}, "invalid"),
+            ({"output_throughput": 1151.0, "mean_tpot_ms": 25.0}, "warn"),
+            ({"mean_ttft_ms": 4000.0}, "pass"),
+            ({"mean_ttft_ms": 8000.0}, "warn"),
+        ],
+    )
+    def test_too_good_to_be_true(self, published: dict[str, float], status: str) -> None:
+        checks = validity_checks(recorded("rich.json"), WORKLOAD, "smoke", published)
+        assert statuses(checks)["plausible_speed"] == status
+
+
+def judged(run: Run, requests: int = 128, spread_max: float = SPREAD_MAX) -> dict[str, str]:
+    workload = {**WORKLOAD, "warmup_prompts": 0, "sizes": {"smoke": requests}, "spread_max": spread_max}
+    return {
+        name: status for name, status in statuses(validity_checks(run, workload, "smoke")).items() if status != "pass"
+    }
+
+
+HONEST = simulate(128, 32, 0)
+
+
+def lingering(requests: int, share: float) -> Run:
+    """An honest run but for a pause after each answer, of a share of the mean latency, before the slot is free."""
+    honest = simulate(requests, 32, 0)
+    latencies = [ttft + sum(gaps) for ttft, gaps in zip(honest["ttfts"], honest["itls"], strict=True)]
+    pause = share * sum(latencies) / requests
+    starts, slots = honest["start_times"], [0.0] * 32
+    for index in sorted(range(requests), key=lambda index: starts[index]):
+        starts[index] = heapq.heappop(slots)
+        heapq.heappush(slots, starts[index] + latencies[index] + pause)
+    return simulated({**honest, "start_times": starts, "duration": max(slots)})
+
+
+def changed(**changes: Any) -> Run:
+    """A run whose server counts the drafts of the honest one."""
+    counted = simulated(HONEST).counters["after"] or {}
+    drafts = {name: counted[name] for name in ("drafts", "draft_tokens", "accepted_tokens")}
+    return simulated({**HONEST, **changes}, **drafts)
+
+
+class TestLiars:
+    """What a server that lies looks like to the client, and in the counters, made from an honest run."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("requests", [64, 128])
+    def test_an_honest_server(self, requests: int, seed: int) -> None:
+        assert judged(simulated(simulate(requests, 32, seed)), requests) == {}
+
+    def test_an_older_client_without_percentiles(self) -> None:
+        assert judged(simulated({key: value for key, value in HONEST.items() if "itl_ms" not in key})) == {}
+
+    def test_cut_streams(self) -> None:
+        """No usage arrives: the client counts the tokens of the text, which is empty under a reasoning parser."""
+        cut = changed(itls=[[]] * 128, output_lens=[0] * 128, total_output_tokens=0)
+        assert judged(cut) == {"output_length": "invalid"}
+        one_token = changed(itls=[[]] * 128, output_lens=[1] * 128, total_output_tokens=128)
+        assert judged(one_token)["output_length"] == "invalid"
+
+    def test_cut_streams_that_claim_all_tokens(self) -> None:
+        assert judged(changed(itls=[[]] * 128))["answers_streamed"] == "invalid"
+        one_cut = [[], *HONEST["itls"][1:]]
+        assert judged(changed(itls=one_cut)) == {"answers_streamed": "invalid"}
+
+    def test_drafts_that_explain_everything(self) -> None:
+        instant = changed(ttfts=[0.001] * 128, itls=[[0.0002]] * 128, duration=0.005)
+        counted = {"drafts": 128.0, "accepted_tokens": 128.0 * 10000}
+        before = {**(instant.counters["before"] or {}), **dict.fromkeys(counted, 0.0)}
+        counters = {**instant.counters, "before": before, "after": {**(instant.counters["after"] or {}), **counted}}
+        found = judged(Run(instant.client, counters))
+        assert (found["plausible_speed"], found["answers_streamed"]) == ("invalid", "invalid")
+
+    def test_few_chunks_that_claim_all_tokens(self) -> None:
+        long_gaps = [[sum(gaps) / 20] * 20 for gaps in HONEST["itls"]]
+        assert judged(changed(itls=long_gaps)) == {"answers_streamed": "warn"}
+
+    def test_half_of_the_chunks(self) -> None:
+        half = [[sum(gaps[index : index + 2]) for index in range(0, len(gaps), 2)] for gaps in HONEST["itls"]]
+        assert judged(changed(itls=half)) == {"answers_streamed": "warn"}
+
+    def test_some_streams_cut_in_the_middle(self) -> None:
+        """Neither the mean nor the latencies of the others tell."""
+        gaps = [gaps[:10] if index % 20 == 0 else gaps for index, gaps in enumerate(HONEST["itls"])]
+        assert judged(changed(itls=gaps))["answers_streamed"] == "warn"
+        gaps = [gaps[:10] if index in (3, 9) else gaps for index, gaps in enumerate(HONEST["itls"])]
+        assert judged(changed(itls=gaps)) == {}, "a stall of the client joins chunks, too"
+
+    def test_streams_that_are_held_back(self) -> None:
+        """All chunks but the first in one piece, at the time of the last."""
+        held = [[0.00002] * (len(gaps) - 1) + [sum(gaps)] for gaps in HONEST["itls"]]
+        run = changed(itls=held, median_itl_ms=0.02, p90_itl_ms=0.02)
+        assert judged(run)["answers_streamed"] == "warn"
+
+    def test_drafts_that_no_chunk_shows(self) -> None:
+        single = [[sum(gaps) / 255] * 255 for gaps in HONEST["itls"]]
+        assert judged(changed(itls=single)) == {"answers_streamed": "warn"}
+
+    @pytest.mark.parametrize("accepted", [3.0 * 128 * 256, 1e9])
+    def test_more_accepted_than_drafted(self, accepted: float) -> None:
+        drafted = {"drafts": 1000.0, "draft_tokens": 3000.0, "accepted_tokens": accepted}
+        assert judged(simulated(HONEST, **drafted))["answers_streamed"] == "invalid"
+
+    def test_errors_and_cut_streams(self) -> None:
+        cut = changed(completed=115, failed=13, itls=[[]] * 128, output_lens=[0] * 128, total_output_tokens=0)
+        assert judged(cut) == {"all_requests_completed": "invalid", "output_length": "invalid"}
+
+    def test_connections_that_stay_open(self) -> None:
+        """No second request shows it where each slot is used once."""
+        once = simulate(32, 32, 0)
+        assert judged(simulated({**once, "duration": 1.05 * once["duration"]}), 32) == {}
+        assert judged(simulated({**once, "duration": 2 * once["duration"]}), 32) == {"slots_filled": "invalid"}
+
+    @pytest.mark.parametrize("lengths", [[255] * 128, [256] * 127 + [257], [1] + [256] * 127])
+    def test_wrong_lengths(self, lengths: list[int]) -> None:
+        assert judged(changed(output_lens=lengths))["output_length"] == "invalid"
+
+    def test_a_tenth_of_errors(self) -> None:
+        lengths = [0] * 13 + [256] * 115
+        found = judged(changed(completed=115, failed=13, output_lens=lengths, errors=["Bad Gateway"] * 13 + [""] * 115))
+        assert found["all_requests_completed"] == "invalid"
+
+    def test_a_cache_that_answers_without_the_server(self) -> None:
+        assert judged(simulated(HONEST, output_tokens=0.0)) == {"no_other_traffic": "invalid"}
+
+    def test_a_cache_that_counts(self) -> None:
+        instant = {"ttfts": [0.001] * 128, "itls": [[0.00002] * 255] * 128, "duration": 0.03}
+        assert judged(changed(**instant))["plausible_speed"] == "invalid"
+
+    @pytest.mark.parametrize("tokens", [1.02, 0.98])
+    def test_counters_that_do_not_match(self, tokens: float) -> None:
+        assert judged(simulated(HONEST, output_tokens=tokens * 128 * 256)) == {"no_other_traffic": "invalid"}
+
+    def test_a_server_that_counts_nothing(self) -> None:
+        run = simulated(HONEST)
+        blind = {**run.counters, "before": IDLE, "after": IDLE}
+        assert judged(Run(run.client, blind)) == {"no_other_traffic": "invalid", "answers_streamed": "warn"}
+
+    @pytest.mark.parametrize("share", [0.5, 1.0])
+    def test_slow_half_of_the_time(self, share: float) -> None:
+        """A third of the speed in every second period."""
+        period = share * HONEST["duration"] / 2
+        run = simulated(simulate(128, 32, 0, lambda now: 3.0 if now % (2 * period) >= period else 1.0))
+        assert judged(run)["even_speed"] == "warn"
+        assert judged(run, spread_max=0) == {}
+
+    def test_slow_for_moments_that_every_request_sees(self) -> None:
+        """Where few gaps are due to the prompts of others, the gaps tell."""
+        assert judged(simulated(simulate(32, 4, 0)), 32) == {}
+        run = simulated(simulate(32, 4, 0, lambda now: 4.0 if now % 1.0 < 0.5 else 1.0))
+        assert judged(run, 32) == {"even_speed": "warn"}
+
+    @pytest.mark.parametrize(("concurrency", "slow", "period"), [(32, 5.0, 0.5), (8, 4.0, 1.0), (8, 10.0, 2.0)])
+    def test_stalls_where_many_gaps_are_due_to_prompts(self, concurrency: int, slow: float, period: float) -> None:
+        assert judged(simulated(simulate(128, concurrency, 0))) == {}
+        run = simulated(simulate(128, concurrency, 0, lambda now: slow if now % period < period / 2 else 1.0))
+        assert judged(run) == {"even_speed": "warn"}
+
+    def test_slow_for_every_second_request(self) -> None:
+        gaps = [[3 * gap for gap in gaps] if index % 2 else gaps for index, gaps in enumerate(HONEST["itls"])]
+        assert judged(changed(itls=gaps, duration=2 * HONEST["duration"]))["even_speed"] == "warn"
+
+    def test_time_that_no_latency_shows(self) -> None:
+        """Answers whose connection stays open after the last token, so that the next request waits."""
+        for requests in (64, 128, 512):
+            assert judged(lingering(requests, 0.05), requests) == {}
+            assert judged(lingering(requests, 0.2), requests) == {"slots_filled": "invalid"}
+
+    def test_no_slot_is_used_twice(self) -> None:
+        assert judged(simulated(simulate(32, 32, 0)), 32) == {}
+
+
+class TestEngine:
+    """Settings of the engine that show in the pace of its answers."""
+
+    @pytest.mark.parametrize(
+        ("argv", "engine"),
+        [
+            (["vllm", "serve", "m"], Engine()),
+            (["serve", "--stream-interval", "10", "--max-num-batched-tokens=2048"], Engine(10, 2048)),
+            (["serve", "--max-num-batched-tokens", "auto"], Engine()),
+            (["serve", "--max-num-batched-tokens", "16K"], Engine(max_num_batched_tokens=16384)),
+            (["serve", "--stream_interval=4", "--stream-interval", "5"], Engine(5)),
+            (["-c", "vllm serve m --stream-interval 20"], Engine(20)),
+            (["serve", "--stream-interval", "0", "--max-num-batched-tokens", "16k"], Engine(1, 16000)),
+        ],
+    )
+    def test_what_a_command_line_says(self, argv: list[str], engine: Engine) -> None:
+        assert Engine.of(argv) == engine
+
+    @pytest.mark.parametrize(("interval", "status"), [(1, "warn"), (12, "pass")])
+    def test_tokens_that_are_sent_together(self, interval: int, status: str) -> None:
+        long_gaps = [[sum(gaps) / 22] * 22 for gaps in HONEST["itls"]]
+        workload = {**WORKLOAD, "warmup_prompts": 0, "sizes": {"smoke": 128}}
+        checks = validity_checks(changed(itls=long_gaps), workload, "smoke", engine=Engine(interval))
+        (check,) = [check for check in checks if check.name == "answers_streamed"]
+        assert check.status == status
+        assert ("stream-interval" in check.message) == (interval > 1)
+
+    @pytest.mark.parametrize(("budget", "status"), [(1024, "warn"), (128, "pass")])
+    def test_prompts_that_are_read_in_several_steps(self, budget: int, status: str) -> None:
+        """Then many of the gaps are due to the prompts of others."""
+        run = simulated(simulate(32, 4, 0, lambda now: 4.0 if now % 1.0 < 0.5 else 1.0))
+        workload = {**WORKLOAD, "warmup_prompts": 0, "sizes": {"smoke": 32}, "spread_max": SPREAD_MAX}
+        checks = validity_checks(run, workload, "smoke", engine=Engine(1, budget))
+        assert statuses(checks)["even_speed"] == status
+
+
+def test_every_message_says_something() -> None:
+    checks: list[Check] = validity_checks(recorded("rich.json"), WORKLOAD, "smoke")
+    assert all(check.message for check in checks)

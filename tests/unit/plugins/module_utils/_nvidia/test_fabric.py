@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether the fabric is complete, will be, or never will.
+
+The states of B200 are constructed from NVIDIA's documents, the lines of the log are from reports of users.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia.fabric import judge_fabric
+
+DRIVER = "580.95.05"
+COMPLETE, WAITING, ABSENT = ("Completed", "Success"), ("In Progress", None), (None, None)
+
+
+def host(
+    *fabrics: tuple[str | None, str | None],
+    nvswitch: str = "nvlink5",
+    manager: str | None = DRIVER,
+    service: str = "active",
+    **changes: Any,
+) -> dict[str, Any]:
+    return {
+        "driver_version": DRIVER,
+        "problem": None,
+        "hardware": {"gpus": [], "nvswitch": nvswitch},
+        "fabric_manager": {"version": manager, "state": service},
+        "gpus": [{"fabric": {"state": state, "status": status}} for state, status in fabrics],
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    ("info", "reason"),
+    [
+        (host(*[COMPLETE] * 8), "Fabric: Completed/Success on 8 GPUs."),
+        # Services do not count: a guest may have none of its own, or a lame one.
+        (host(COMPLETE, nvswitch="none", manager=None, service="absent"), "Fabric: Completed/Success on 1 GPUs."),
+        (host(COMPLETE, manager="570.124.06", service="failed"), "Fabric: Completed/Success on 1 GPUs."),
+        (host(ABSENT, nvswitch="none"), "Fabric: N/A on 1 GPUs."),
+    ],
+)
+def test_complete(info: dict[str, Any], reason: str) -> None:
+    verdict = judge_fabric(info)
+    assert (verdict.state, verdict.reason, verdict.fix) == ("complete", reason, "")
+
+
+@pytest.mark.parametrize(
+    ("info", "reason", "fix"),
+    [
+        (
+            host(COMPLETE, WAITING),
+            "1 of 2 GPUs have not joined the NVLink fabric (In Progress).",
+            "The Fabric Manager is active: see 'journalctl -u nvidia-fabricmanager'.",
+        ),
+        (host(WAITING, service="activating"), "1 of 1 GPUs", "The Fabric Manager is activating"),
+        (host(ABSENT), "1 of 1 GPUs have not joined the NVLink fabric (N/A).", "The Fabric Manager is active"),
+        (
+            host(WAITING, nvswitch="none", manager=None, service="absent"),
+            "1 of 1 GPUs",
+            "The switches belong to the host of this virtual machine",
+        ),
+    ],
+)
+def test_waiting(info: dict[str, Any], reason: str, fix: str) -> None:
+    verdict = judge_fabric(info)
+    assert verdict.state == "waiting"
+    assert verdict.reason.startswith(reason)
+    assert verdict.fix.startswith(fix)
+
+
+NO_UMAD = 'Kernel module "ib_umad" has not been loaded, fabric manager cannot be started'
+NO_NVLSM = (
+    '"/opt/nvidia/nvlsm/sbin/nvlsm" does not exist. Please install "Nvidia NVLink Subnet Manager" (nvlsm) package'
+)
+NO_SWITCH = "NVSwitch driver failed with error:WARNING Nothing to do [NV_WARN_NOTHING_TO_DO]"
+OTHER = (
+    "fabric manager NVIDIA GPU driver interface version 580.95.05 don't match with driver version 570.124.06. "
+    "Please update with matching NVIDIA driver package."
+)
+
+
+@pytest.mark.parametrize(
+    ("info", "log", "reason", "fix"),
+    [
+        (
+            host(WAITING, manager=None, service="absent"),
+            "",
+            "but no Fabric Manager.",
+            f"Install the Fabric Manager {DRIVER}",
+        ),
+        (
+            host(WAITING, manager="580.126.20", service="failed"),
+            "",
+            "The Fabric Manager is 580.126.20, the driver 580.95.05; they must be equal.",
+            f"Install the Fabric Manager {DRIVER}",
+        ),
+        (host(WAITING, service="failed"), "", "The Fabric Manager has failed.", "See 'journalctl"),
+        (host(WAITING, service="failed"), NO_UMAD, "ib_umad is not loaded", "modprobe ib_umad"),
+        (host(WAITING, service="failed"), NO_NVLSM, "nvlsm is missing", "Install the package nvlsm"),
+        (host(WAITING, service="failed"), NO_SWITCH, "found no NVSwitch", "load mlx5_ib and ib_umad"),
+        (host(WAITING, service="failed"), f"{NO_SWITCH}\n{OTHER}", "another version than the loaded", "reboot if"),
+        (
+            host(("Completed", "Insufficient Resources")),
+            "",
+            "(Completed/Insufficient Resources).",
+            "Joining has failed",
+        ),
+        (
+            host(problem={"cause": "the driver hangs", "evidence": "", "fix": "Reboot."}),
+            "",
+            "nvidia-smi does not answer: the driver hangs.",
+            "Reboot.",
+        ),
+        (host(), "", "no GPU is listed", ""),
+    ],
+)
+def test_stuck(info: dict[str, Any], log: str, reason: str, fix: str) -> None:
+    verdict = judge_fabric(info, log)
+    assert verdict.state == "stuck"
+    assert reason in verdict.reason
+    assert fix in verdict.fix
+
+
+def test_the_mode_install_is_offered_where_it_would_help() -> None:
+    info = host(WAITING, manager="580.126.20", service="failed")
+    assert "nvidia_driver_mode: install" in judge_fabric(info).fix
+    assert "nvidia_driver_mode" not in judge_fabric(info, mode="install").fix

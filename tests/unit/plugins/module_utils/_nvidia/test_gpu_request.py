@@ -1,0 +1,350 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why containers do not get the GPUs, told from what engines and toolkits say.
+
+The texts are of public reports and of the programs' sources: moby 20.10, 26 and 29, nvidia-container-toolkit 1.20,
+libnvidia-container. None was recorded on a GPU by this project.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia.gpu_request import (
+    Trial,
+    diagnose,
+    gpu_names,
+    last_line,
+)
+
+EIGHT = "".join(f"GPU {index}: NVIDIA B200 (UUID: GPU-{index:08x}-0000-0000-0000-000000000000)\n" for index in range(8))
+DAEMON = "docker: Error response from daemon: "
+HELP = "\nRun 'docker run --help' for more information\n"
+SHIM = f"{DAEMON}failed to create task for container: failed to create shim task: OCI runtime create failed: "
+RUNC = f"{SHIM}runc create failed: unable to start container process: "
+HOOK = f"{RUNC}error during container init: error running prestart hook #0: exit status 1, stdout: , stderr: "
+DIRECT = (
+    "invoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported."
+    " Please use the NVIDIA Container Runtime (e.g. specify the --runtime=nvidia flag) instead.: unknown.\n"
+)
+LIBRARY = "/usr/lib/x86_64-linux-gnu/libcuda.so.570.124.06"
+OLD_HOOK = (
+    f"{DAEMON}OCI runtime create failed: container_linux.go:380: starting container process caused:"
+    " process_linux.go:545: container init caused: Running hook #0:: error running hook: exit status 1, stdout: ,"
+    " stderr: "
+)
+
+
+def test_all_gpus() -> None:
+    assert diagnose(Trial("runtime", 0, EIGHT, 8)) is None
+    assert gpu_names("GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-x)\n  MIG 1g.10gb Device 0: (UUID: MIG-y)\n") == [
+        "NVIDIA H100 80GB HBM3"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trial", "cause", "evidence", "fix", "remedy"),
+    [
+        pytest.param(
+            Trial(
+                "runtime",
+                125,
+                f'{DAEMON}could not select device driver "" with capabilities: [[gpu]].\n',
+                8,
+                hook=False,
+            ),
+            "The NVIDIA container toolkit is not installed",
+            'could not select device driver "" with capabilities: [[gpu]]',
+            "Install the package nvidia-container-toolkit",
+            "install",
+            id="not installed",
+        ),
+        pytest.param(
+            Trial("runtime", 125, f'{DAEMON}could not select device driver "" with capabilities: [[gpu]].\n', 8),
+            "The engine was started before the NVIDIA container toolkit was installed",
+            "could not select device driver",
+            "systemctl restart docker",
+            "restart",
+            id="engine not restarted",
+        ),
+        pytest.param(
+            Trial(
+                "runtime", 125, f"{DAEMON}failed to discover GPU vendor from CDI: no known GPU vendor found\n{HELP}", 8
+            ),
+            "The engine was started before the NVIDIA container toolkit was installed",
+            "failed to discover GPU vendor from CDI: no known GPU vendor found",
+            "systemctl restart docker",
+            "restart",
+            id="engine 29 not restarted",
+        ),
+        pytest.param(
+            Trial("runtime", 125, f"{DAEMON}AMD CDI spec not found\n{HELP}", 8),
+            "The engine was started before the NVIDIA container toolkit was installed",
+            "AMD CDI spec not found",
+            "systemctl restart docker",
+            "restart",
+            id="engine 29 not restarted, with a specification of the GPUs",
+        ),
+        pytest.param(
+            Trial("runtime", 125, f"{DAEMON}something new.\n{HELP}", 8),
+            "for a reason that is not known here",
+            "something new.",
+            "Try it by hand",
+            "",
+            id="unknown",
+        ),
+        pytest.param(
+            Trial("cdi", 125, f'{DAEMON}could not select device driver "cdi" with capabilities: [].\n', 8),
+            "CDI is switched off in the engine",
+            'could not select device driver "cdi"',
+            '"features": {"cdi": true}',
+            "cdi",
+            id="CDI off",
+        ),
+        pytest.param(
+            Trial(
+                "cdi",
+                125,
+                f'{DAEMON}error gathering device information while adding custom device "nvidia.com/gpu=all":'
+                " no such file or directory.\n",
+                8,
+                engine_major=20,
+            ),
+            "The engine, version 20, knows no CDI",
+            'custom device "nvidia.com/gpu=all"',
+            "version 25 or newer",
+            "",
+            id="engine too old for CDI",
+        ),
+        pytest.param(
+            Trial("runtime", 125, f"{DAEMON}unknown or invalid runtime name: nvidia.\n", 8),
+            "has not read daemon.json",
+            "runtime name: nvidia",
+            "systemctl reload docker",
+            "runtime",
+            id="engine not reloaded",
+        ),
+        pytest.param(
+            Trial("runtime", 125, f"{DAEMON}Unknown runtime specified nvidia.\n", 8),
+            "has not read daemon.json",
+            "Unknown runtime specified nvidia",
+            "systemctl reload docker",
+            "runtime",
+            id="engine not reloaded, 20.10",
+        ),
+        pytest.param(
+            Trial(
+                "runtime",
+                127,
+                f"{SHIM}unable to retrieve OCI runtime error (open"
+                " /run/containerd/io.containerd.runtime.v2.task/moby/88/log.json: no such file or directory): exec:"
+                ' "nvidia-container-runtime": executable file not found in $PATH: unknown.\n',
+                8,
+            ),
+            "names the runtime nvidia, or the engine its hook, but the program is not there",
+            '"nvidia-container-runtime": executable file not found',
+            "correct the path below 'runtimes'",
+            "install",
+            id="runtime without its program",
+        ),
+        pytest.param(
+            Trial(
+                "runtime", 127, f"{DAEMON}fork/exec /usr/bin/nvidia-container-runtime: no such file or directory.", 8
+            ),
+            "the program is not there",
+            "fork/exec /usr/bin/nvidia-container-runtime",
+            "Install",
+            "install",
+            id="runtime at a path without a program",
+        ),
+        pytest.param(
+            Trial(
+                "runtime",
+                125,
+                f"{HOOK}Using requested mode 'cdi'\n{DIRECT}",
+                8,
+            ),
+            "The toolkit is set to CDI, which does not serve --gpus",
+            "invoking the NVIDIA Container Runtime Hook directly",
+            "nvidia_container_toolkit_mode: cdi",
+            "",
+            id="hook in CDI mode",
+        ),
+        pytest.param(
+            Trial(
+                "cdi", 125, f"{DAEMON}CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=all.\n", 8
+            ),
+            "There is no CDI specification that names the GPUs",
+            "unresolvable CDI devices nvidia.com/gpu=all",
+            "nvidia-ctk cdi generate",
+            "spec",
+            id="no CDI specification",
+        ),
+        pytest.param(
+            Trial(
+                "cdi",
+                127,
+                f'{RUNC}error during container init: error mounting "{LIBRARY}" to rootfs at "{LIBRARY}": stat'
+                f" {LIBRARY}: no such file or directory: unknown.\n",
+                8,
+            ),
+            "The CDI specification is out of date",
+            "libcuda.so.570.124.06",
+            "systemctl restart nvidia-cdi-refresh",
+            "spec",
+            id="stale CDI specification",
+        ),
+        pytest.param(
+            Trial(
+                "runtime",
+                1,
+                f"{OLD_HOOK}nvidia-container-cli: initialization error: nvml error: driver not loaded: unknown.",
+                8,
+            ),
+            "The NVIDIA driver is not loaded",
+            "nvml error: driver not loaded",
+            "nvidia_driver",
+            "",
+            id="driver not loaded",
+        ),
+        pytest.param(
+            Trial(
+                "runtime",
+                125,
+                f"{HOOK}Auto-detected mode as 'legacy'\nnvidia-container-cli: initialization error: load library"
+                " failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory: unknown.\n",
+                8,
+            ),
+            "The NVIDIA driver is not loaded, or not installed",
+            "libnvidia-ml.so.1: cannot open",
+            "nvidia-smi on the host",
+            "",
+            id="driver not installed",
+        ),
+        pytest.param(
+            Trial(
+                "runtime",
+                125,
+                f"{HOOK}Auto-detected mode as 'legacy'\nnvidia-container-cli: initialization error: nvml error:"
+                " driver/library version mismatch: unknown.\n",
+                8,
+            ),
+            "of different versions",
+            "driver/library version mismatch",
+            "Reboot",
+            "",
+            id="mismatch told by the hook",
+        ),
+        pytest.param(
+            Trial(
+                "cdi",
+                18,
+                "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.95\n",
+                8,
+            ),
+            "of different versions",
+            "Driver/library version mismatch",
+            "Reboot",
+            "",
+            id="mismatch told by nvidia-smi",
+        ),
+        pytest.param(
+            Trial("runtime", 255, "Failed to initialize NVML: Unknown Error\n", 8, no_cgroups=True),
+            "no-cgroups = true",
+            "Failed to initialize NVML: Unknown Error",
+            "Set no-cgroups = false",
+            "",
+            id="no-cgroups",
+        ),
+        pytest.param(
+            Trial("runtime", 255, "Failed to initialize NVML: Unknown Error\n", 8),
+            "its cgroup does not list them",
+            "Failed to initialize NVML: Unknown Error",
+            "daemon-reload",
+            "",
+            id="NVML unknown error",
+        ),
+        pytest.param(
+            Trial(
+                "runtime", 1, f"{HOOK}nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0\n", 8
+            ),
+            "The driver is too old for the image",
+            "unsatisfied condition: cuda>=13.0",
+            "Update the driver",
+            "",
+            id="image too new",
+        ),
+        pytest.param(
+            Trial(
+                "runtime",
+                127,
+                f'{RUNC}exec: "nvidia-smi": executable file not found in $PATH: unknown.',
+                8,
+            ),
+            "put nothing of the driver into the container",
+            'exec: "nvidia-smi"',
+            "NVIDIA_VISIBLE_DEVICES",
+            "",
+            id="empty container",
+        ),
+        pytest.param(
+            Trial("runtime", 6, "No devices were found\n", 8),
+            "sees none",
+            "No devices were found",
+            "nvidia-smi on the host",
+            "",
+            id="no GPU in the container",
+        ),
+        pytest.param(
+            Trial("runtime", 0, EIGHT.partition("GPU 7")[0], 8),
+            "A container sees 7 of the host's 8 GPUs",
+            "NVIDIA B200, NVIDIA B200",
+            "on the host",
+            "",
+            id="fewer GPUs",
+        ),
+        pytest.param(
+            Trial("cdi", 0, EIGHT.partition("GPU 7")[0], 8),
+            "A container sees 7 of the host's 8 GPUs",
+            "NVIDIA B200, NVIDIA B200",
+            "renew it",
+            "spec",
+            id="fewer GPUs in the specification",
+        ),
+        pytest.param(
+            Trial("runtime", 0, "", 8),
+            "A container sees 0 of the host's 8 GPUs",
+            "(it said nothing)",
+            "on the host",
+            "",
+            id="silence",
+        ),
+        pytest.param(
+            Trial("cdi", 125, "first\nsomething {{ new }}\n", 8),
+            "failed with code 125 for a reason that is not known here",
+            "something {{ new }}",
+            "docker run --rm --device nvidia.com/gpu=all",
+            "",
+            id="unknown",
+        ),
+    ],
+)
+def test_diagnose(trial: Trial, cause: str, evidence: str, fix: str, remedy: str) -> None:
+    problem = diagnose(trial)
+    assert problem
+    assert cause in problem.cause
+    assert evidence in problem.evidence
+    assert "\n" not in problem.evidence
+    assert fix in problem.fix
+    assert problem.remedy == remedy
+
+
+def test_long_lines_are_cut_around_what_matters() -> None:
+    text = "x" * 3000 + " driver not loaded " + "y" * 3000
+    problem = diagnose(Trial("runtime", 1, text, 8))
+    assert problem
+    assert "driver not loaded" in problem.evidence
+    assert len(problem.evidence) < 420
+    assert last_line("a\n\n") == "a"

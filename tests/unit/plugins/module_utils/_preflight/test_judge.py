@@ -1,0 +1,330 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the preflight says of hosts with one defect each, on a B200 node that is constructed from recorded reports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi
+from ansible_collections.hgx.inference.plugins.module_utils._preflight import judge as _preflight
+from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import (
+    CHECKS,
+    GB,
+    GIB,
+    Host,
+    Needs,
+    Volume,
+    judge,
+)
+from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import constructed_b200, recorded
+
+NEEDS = Needs(
+    gpu_count=8,
+    gpu_name="B200",
+    gpu_memory_gib=170,
+    driver_min="580",
+    fabric=True,
+    memory_gib=200,
+    shm_gib=16,
+    weights_gb=610,
+    image_gb=60,
+    disk_reserve_gb=10,
+    hf_home="/home/ubuntu/.cache/huggingface",
+    port=8001,
+)
+INSTALL = replace(NEEDS, install_driver=True)
+
+
+def nvidia(elements: dict[str, str] | None = None, count: int = 8, **changes: Any) -> dict[str, Any]:
+    """Return the facts of a node of B200 GPUs whose last GPU has C(elements)."""
+    return {
+        **smi.parse_report(constructed_b200(elements or {}, count)),
+        "installed": True,
+        "driver_version": "580.159.04",
+        "problem": None,
+        "loaded_module": {"version": "580.159.04", "open": True},
+        "installed_module_version": "580.159.04",
+        "hardware": {"gpus": [f"0000:{16 + index:x}:00.0" for index in range(count)], "nvswitch": "nvlink5"},
+        "fabric_manager": {"version": "580.159.04", "state": "active"},
+        **changes,
+    }
+
+
+def volume(
+    folder: str, mount: str = "/", free_gb: float = 20_000, kind: str = "ext4", device: str = "/dev/vda1"
+) -> Volume:
+    return Volume(folder, mount, device, kind, int(free_gb * GB))
+
+
+HEALTHY = Host(
+    os_id="ubuntu",
+    os_version="24.04",
+    architecture="x86_64",
+    kernel="6.8.0-60-generic",
+    headers=True,
+    secure_boot=False,
+    nvidia=nvidia(),
+    own_pids=frozenset(),
+    volumes={"weights": volume(NEEDS.hf_home), "images": volume("/var/lib/docker")},
+    other_volumes=(),
+    weights_missing_bytes=None,
+    image_present=False,
+    memory_bytes=2900 * GIB,
+    shm_bytes=1400 * GIB,
+    port_trouble=None,
+    skew_s=0.4,
+    uptime_s=90_000.0,
+    reached=("https://huggingface.co", "https://registry-1.docker.io/v2/"),
+)
+GUEST = {"gpus": ["a"] * 8, "nvswitch": "none"}  # whose switches belong to the host of the virtual machine
+NONE = {"version": None, "state": "absent"}
+PROBLEM = {
+    "cause": "the kernel module is neither loaded nor built",
+    "evidence": "NVIDIA-SMI has failed",
+    "fix": "Do this.",
+}
+
+
+def busy(pid: int) -> dict[str, Any]:
+    """Return the facts of a node on which one process uses a GPU."""
+    facts = nvidia()
+    facts["gpus"][3]["processes"] = [{"pid": pid, "name": "VLLM::EngineCore", "memory_mib": 73958}]
+    return facts
+
+
+def test_a_healthy_node_meets_all_needs() -> None:
+    findings = judge(NEEDS, HEALTHY)
+    assert {name for name, finding in findings.items() if finding and not finding.ok} == set()
+    # Only what the installation of a driver needs does not apply.
+    assert {name for name, finding in findings.items() if finding is None} == {"secure_boot", "kernel_headers"}
+
+
+DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
+    ("platform", NEEDS, {"os_version": "22.04"}, "ubuntu 22.04", "GPU Base 24.04"),
+    ("platform", NEEDS, {"os_id": "rhel", "os_version": "9"}, "rhel 9", "GPU Base 24.04"),
+    ("architecture", NEEDS, {"architecture": "aarch64"}, "aarch64", "x86-64"),
+    ("kernel_headers", INSTALL, {"headers": False}, "nor offered by apt", "apt-get update"),
+    ("secure_boot", INSTALL, {"secure_boot": True}, "Secure Boot is on", "mokutil"),
+    (
+        "gpu_hardware",
+        NEEDS,
+        {"nvidia": nvidia(hardware={"gpus": ["a"] * 7, "nvswitch": "nvlink5"})},
+        "7",
+        "reboot once",
+    ),
+    ("gpu_hardware", NEEDS, {"nvidia": nvidia(hardware={"gpus": [], "nvswitch": "none"})}, "0", "Rent a machine"),
+    ("driver", NEEDS, {"nvidia": nvidia(installed=False, driver_version=None, gpus=[])}, "no driver", "mode: install"),
+    (
+        "driver",
+        NEEDS,
+        {"nvidia": nvidia(driver_version="570.124.06", loaded_module={"version": "570.124.06", "open": True})},
+        "570.124.06",
+        "nvidia_driver_reboot_ok: true",
+    ),
+    ("driver", NEEDS, {"nvidia": nvidia(problem=PROBLEM, gpus=[])}, "NVIDIA-SMI has failed", "Do this."),
+    (
+        "driver_module",
+        NEEDS,
+        {"nvidia": nvidia(loaded_module={"version": "580.95.05", "open": False})},
+        "580.95.05 (proprietary) is loaded",
+        "Reboot",
+    ),
+    (
+        "gpu_count",
+        NEEDS,
+        {"nvidia": nvidia(count=7, hardware={"gpus": ["a"] * 8, "nvswitch": "nvlink5"})},
+        "7",
+        "Xid",
+    ),
+    ("gpu_model", NEEDS, {"nvidia": nvidia({"product_name": "NVIDIA H100"})}, "NVIDIA H100", "published figures"),
+    ("gpu_memory", NEEDS, {"nvidia": nvidia({"fb_memory_usage__total": "81559 MiB"})}, "79.6 GiB", "KV cache"),
+    ("mig", NEEDS, {"nvidia": nvidia({"mig_mode__pending_mig": "Enabled"})}, "GPU 7", "nvidia-smi -mig 0"),
+    (
+        "gpu_health",
+        NEEDS,
+        {"nvidia": nvidia({"ecc_errors__volatile__dram_uncorrectable": "2"})},
+        "GPU 7: 2 uncorrectable memory errors",
+        "give the machine back",
+    ),
+    ("gpu_health", NEEDS, {"nvidia": nvidia({"gpu_recovery_action": "Reboot"})}, "asks for 'Reboot'", "Reboot"),
+    ("gpu_health", NEEDS, {"nvidia": nvidia({"remapped_rows__remapped_row_failure": "Yes"})}, "not be remapped", ""),
+    ("gpu_health", NEEDS, {"nvidia": nvidia({"remapped_rows__remapped_row_pending": "Yes"})}, "wait", "Reboot"),
+    (
+        "gpu_clocks",
+        NEEDS,
+        {"nvidia": nvidia({"clocks_event_reasons__clocks_event_reason_hw_power_brake_slowdown": "Active"})},
+        "GPU 7: the server's power supply",
+        "report the machine",
+    ),
+    (
+        "gpu_clocks",
+        NEEDS,
+        {"nvidia": nvidia({"gpu_power_readings__current_power_limit": "500.00 W"})},
+        "limited to 500 of 700 W",
+        "nvidia-smi -pl",
+    ),
+    ("persistence", NEEDS, {"nvidia": nvidia({"persistence_mode": "Disabled"})}, "off on GPU 7", "nvidia-smi -pm 1"),
+    (
+        "fabric",
+        NEEDS,
+        {"nvidia": nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"})},
+        "1 of 8 GPUs have not joined the NVLink fabric (In Progress).",
+        "The Fabric Manager is active: see 'journalctl -u nvidia-fabricmanager'.",
+    ),
+    (
+        "fabric",
+        NEEDS,
+        {
+            "nvidia": nvidia({"fabric__state": "N/A", "fabric__status": "N/A"}, hardware=GUEST, fabric_manager=NONE),
+            "uptime_s": 90.0,  # it is not about to join
+        },
+        "1 of 8 GPUs have not joined the NVLink fabric (N/A).",
+        "belong to the host of this virtual machine",
+    ),
+    ("gpu_processes", NEEDS, {"nvidia": busy(4711)}, "GPU 3: VLLM::EngineCore (pid 4711, 73958 MiB)", "docker ps"),
+    (
+        "gpu_processes",
+        NEEDS,
+        {"nvidia": nvidia({"fb_memory_usage__used": "9000 MiB"})},
+        "GPU 7: 9000 MiB in use by no process",
+        "falsifies the benchmark",
+    ),
+    ("memory", NEEDS, {"memory_bytes": 64 * GIB}, "64.0 GiB", "larger machine"),
+    ("shared_memory", NEEDS, {"shm_bytes": GIB // 16}, "0.1 GiB", "size=32G"),
+    (
+        "disk",
+        NEEDS,
+        {"volumes": {"weights": volume("/w", free_gb=650), "images": volume("/i", "/mounted", free_gb=650)}},
+        "650 GB free on /dev/vda1",
+        "hf_cache_home or docker_data_root",
+    ),
+    (
+        "disk",
+        NEEDS,
+        {
+            "volumes": {"weights": volume("/w", "/data", device="/dev/vdb"), "images": volume("/i", free_gb=20)},
+            "other_volumes": (
+                volume("/boot", "/boot", 1, device="/dev/vdd"),
+                volume("/mnt/nvme", "/mnt/nvme", 9000, device="/dev/vdc"),
+                volume("/data", "/data", device="/dev/vdb"),
+            ),
+        },
+        "20 GB free on /dev/vda1",
+        "/mnt/nvme (/dev/vdc) has 9000 GB free",
+    ),
+    (
+        "docker_root",
+        NEEDS,
+        {"volumes": {"weights": volume("/w"), "images": volume("/nfs/docker", "/nfs", kind="nfs4")}},
+        "/nfs/docker is on /dev/vda1 (nfs4, mounted at /nfs)",
+        "docker_data_root",
+    ),
+    ("port", NEEDS, {"port_trouble": "taken by nginx (pid 99)"}, "taken by nginx (pid 99)", "vllm_port"),
+    ("clock", NEEDS, {"skew_s": -300.0}, "300 s behind", "set-ntp"),
+    ("clock", NEEDS, {"skew_s": 31.0}, "31 s ahead", "set-ntp"),
+    ("apt_sources", NEEDS, {"source_conflicts": ("https://x /: a, b",)}, "https://x /: a, b", "Signed-By"),
+    (
+        "packages",
+        NEEDS,
+        {"dpkg_problems": ("linux-headers is half-configured",)},
+        "half-configured",
+        "dpkg --configure",
+    ),
+    (
+        "reachability",
+        NEEDS,
+        {"unreachable": {"https://hub.example": "Connection refused"}},
+        "Connection refused: https://hub.example",
+        "hf_cache_endpoint",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "needs", "changes", "found", "fix"), DEFECTS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_defect_is_found_alone(check: str, needs: Needs, changes: dict[str, Any], found: str, fix: str) -> None:
+    findings = judge(needs, replace(HEALTHY, **changes))
+    assert [name for name, finding in findings.items() if finding and not finding.ok] == [check]
+    finding = findings[check]
+    assert finding is not None
+    assert found in finding.found
+    assert fix in finding.fix
+    assert finding.need
+
+
+def test_every_check_can_fail() -> None:
+    assert {defect[0] for defect in DEFECTS} == set(CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("needs", "changes"),
+    [
+        # What the role of the driver will put right.
+        (INSTALL, {"nvidia": nvidia(installed=False, driver_version=None, loaded_module=None, gpus=[])}),
+        (INSTALL, {"nvidia": nvidia(driver_version="570.124.06", loaded_module={"version": "1.2", "open": True})}),
+        (INSTALL, {"nvidia": nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"})}),
+        (NEEDS, {"nvidia": nvidia(hardware=GUEST, fabric_manager=NONE)}),
+        (NEEDS, {"nvidia": nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"}), "uptime_s": 90.0}),
+        (NEEDS, {"nvidia": nvidia({"gpu_power_readings__current_power_limit": "N/A"})}),
+        # Our own server.
+        (NEEDS, {"nvidia": busy(4711), "own_pids": frozenset({4711})}),
+        # Everything is there already, on a disk with little room left.
+        (
+            NEEDS,
+            {
+                "weights_missing_bytes": 0,
+                "image_present": True,
+                "volumes": {"weights": volume("/w", free_gb=1), "images": volume("/i", free_gb=1)},
+            },
+        ),
+        # Half of the weights is there.
+        (
+            NEEDS,
+            {
+                "weights_missing_bytes": 300 * GB,
+                "volumes": {"weights": volume("/w", free_gb=400), "images": volume("/i", free_gb=400)},
+            },
+        ),
+        # A module that has been accepted under Secure Boot.
+        (NEEDS, {"secure_boot": True}),
+        # No GPU wanted: none is missed.
+        (Needs(memory_gib=3), {"nvidia": nvidia(installed=False, gpus=[], hardware={"gpus": [], "nvswitch": "none"})}),
+    ],
+)  # fmt: skip
+def test_no_defect(needs: Needs, changes: dict[str, Any]) -> None:
+    findings = judge(needs, replace(HEALTHY, **changes))
+    assert {name: finding for name, finding in findings.items() if finding and not finding.ok} == {}
+
+
+def test_a_gpu_without_a_fabric_is_fine_where_none_is_needed() -> None:
+    one = Needs(gpu_count=1, gpu_name="H100", driver_min="580")
+    gpus = smi.parse_report(recorded("h100-idle.xml"))["gpus"]
+    facts = nvidia(gpus=gpus, hardware={"gpus": ["0000:00:06.0"], "nvswitch": "none"})
+    findings = judge(one, replace(HEALTHY, nvidia=facts))
+    assert findings["fabric"] is None
+    assert all(finding.ok for finding in findings.values() if finding)
+
+
+def test_a_fabric_that_is_there_is_checked_though_none_is_needed() -> None:
+    facts = nvidia({"fabric__state": "In Progress"})
+    finding = judge(replace(NEEDS, fabric=False), replace(HEALTHY, nvidia=facts))["fabric"]
+    assert finding is not None
+    assert not finding.ok
+
+
+def test_the_text_names_need_found_and_fix() -> None:
+    finding = judge(NEEDS, replace(HEALTHY, port_trouble="taken by nginx (pid 99)"))["port"]
+    assert finding is not None
+    assert _preflight.render({"port": finding}).splitlines() == [
+        "  port",
+        "    need  port 8001 of 127.0.0.1 free, or taken by our own server",
+        "    found taken by nginx (pid 99)",
+        "    fix   Stop what has it, or set another vllm_port or vllm_bind_address.",
+    ]

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is waited for before and after a server is stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ProgressFile
+from ansible_collections.hgx.inference.plugins.module_utils._vllm import container
+
+METRICS = """\
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{engine="0",model_name="kimi-k2.6"} RUNNING
+vllm:num_requests_waiting{engine="0",model_name="kimi-k2.6"} 1.0
+vllm:num_requests_waiting_by_reason{engine="0",reason="capacity"} 7.0
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[tuple[str, list[int]]]:
+    """Yield the address of a server, and how many requests run at each of the next looks at it."""
+    running: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            count = running.pop(0) if running else -1
+            self.wfile.write(METRICS.replace("RUNNING", f"{count:.1f}").encode())
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as served:
+        threading.Thread(target=served.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{served.server_port}", running
+        served.shutdown()
+
+
+def test_requests_may_end(server: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "POLL_INTERVAL_S", 0)
+    url, running = server
+    running += [3, 1]
+    assert container.drain(url, 60, ProgressFile(None)) == 0
+    assert running == []
+
+
+def test_but_not_for_ever(server: tuple[str, list[int]]) -> None:
+    url, running = server
+    running += [3]
+    assert container.drain(url, 0, ProgressFile(None)) == 4
+    assert container.healthy(url)
+
+
+def test_a_server_that_does_not_answer_has_no_requests() -> None:
+    assert container.drain("http://127.0.0.1:1", 60, ProgressFile(None)) == 0
+    assert not container.healthy("http://127.0.0.1:1")
+
+
+def test_the_memory_of_the_old_server_must_be_free_and_others_may_stay() -> None:
+    def gpu(uuid: str, used: int | None, *processes: tuple[int, int | None]) -> dict[str, Any]:
+        listed = [{"pid": pid, "memory_mib": memory} for pid, memory in processes]
+        return {"uuid": uuid, "memory_used_mib": used, "processes": listed}
+
+    gpus = [gpu("a", 90_000, (1, 80_000), (7, 9_000)), gpu("b", 9_000, (7, 9_000)), gpu("c", None, (2, None))]
+    assert container.memory_limits(gpus, {1, 2}) == {"a": 10_512}

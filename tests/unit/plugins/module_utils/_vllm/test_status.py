@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The status in words: short, and true also where there is nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._core.timestamp import epoch
+from ansible_collections.hgx.inference.plugins.module_utils._vllm import status
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import Plan
+
+NOW = float(epoch("2026-11-25T18:00:00Z") or 0)
+SERVING: dict[str, Any] = {
+    "container": "vllm",
+    "problem": "",
+    "exists": True,
+    "state": {"Running": True, "StartedAt": "2026-11-25T16:30:00.5Z"},
+    "healthy": True,
+    "phase": "",
+    "cause": [],
+    "served_model_name": "kimi-k2.6",
+    "base_url": "http://127.0.0.1:8001",
+    "record": {
+        "id": "0123456789ab",
+        "title": "Kimi {{ braces }}",
+        "profile": "agentic",
+        "created_at": "2026-11-25T16:00:00Z",
+        "created_by": "eve@laptop",
+        "collection_version": "0.2.0",
+    },
+    "verdict": {"verdict": "pass", "finished_at": "2026-11-25T17:00:00Z"},
+    "last_good": "0123456789ab",
+    "trial": "",
+    "drift": ["the settings want: --max-model-len 1 -> 2", "more"],
+    "service": {"unit": "hgx-inference-vllm.service", "ActiveState": "active", "enabled": True, "restarts": [1.0]},
+    "gpus": {"host": 8, "lost": False, "problem": ""},
+    "key_file": "/state/secrets/vllm_api_key",
+    "key_mode": "0600",
+    "node": {"launched_at": "2026-11-25T08:00:00Z", "price_usd_per_hour": "50"},
+}
+
+
+def test_a_serving_node() -> None:
+    assert status.render(SERVING, NOW) == [
+        "server       serving kimi-k2.6 at http://127.0.0.1:8001, in vllm for 1 h 30 min",
+        "release      0123456789ab: Kimi {{ braces }}, profile agentic",
+        "             made 2026-11-25T16:00:00Z by eve@laptop, hgx.inference 0.2.0",
+        "verdict      pass, 60 min ago",
+        "last good    0123456789ab",
+        "drift        the settings want: --max-model-len 1 -> 2",
+        "             more",
+        "supervision  hgx-inference-vllm.service is active, 1 restart lately",
+        "GPUs         the container sees all 8",
+        "API key      asked for, in /state/secrets/vllm_api_key (0600)",
+        "node         launched 10 h 00 min ago, about 500.00 USD at 50 USD an hour",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"problem": "UNKNOWN, the engine does not answer: x", "exists": False}, "UNKNOWN, the engine does not answer"),
+        ({"exists": False, "record": {}}, "nothing is deployed here"),
+        ({"healthy": False, "phase": "loading weights"}, "NOT READY, vllm runs for 1 h 30 min: loading weights"),
+        (
+            {"state": {"Running": False, "ExitCode": 0, "FinishedAt": "2026-11-25T17:59:30Z"}},
+            "DOWN, vllm has ended 30 s ago (exit code 0)",
+        ),
+        ({"cause": ["It was killed.", "  evidence"]}, "cause        It was killed."),
+        ({"verdict": {}}, "not proven"),
+        ({"trial": "1 drafted"}, "sweep        its variant '1 drafted' runs instead of this release"),
+        ({"trial": "1 drafted"}, "rollback.yml -i INVENTORY -e vllm_rollback_to=0123456789ab"),
+        ({"service": {}}, "none, for there is no systemd here"),
+        ({"service": {"unit": "u", "gave_up": "it ended again"}}, "GAVE UP: it ended again"),
+        (
+            {"service": {"unit": "u", "ActiveState": "inactive"}},
+            "u is inactive, not started at boot, 0 restarts lately",
+        ),
+        ({"key_mode": "0644"}, "(0644): OTHERS CAN READ IT"),
+        ({"gpus": {"host": 8, "lost": True, "problem": "the container has lost its GPUs"}}, "has lost its GPUs"),
+        ({"node": {"launched_at": "2026-11-25T17:59:00Z"}}, "launched 60 s ago"),
+    ],
+)
+def test_the_truth(changes: dict[str, Any], line: str) -> None:
+    assert line in "\n".join(status.render({**SERVING, **changes}, NOW))
+
+
+def test_drift() -> None:
+    nothing = Plan("none", [], [], [])
+    assert status.drift(["image a"], ["image a"], nothing) == []
+    assert status.drift(None, None, nothing) == []
+    assert status.drift(["image a"], ["image b"], nothing) == ["the container is not as recorded: image a -> b"]
+    assert "has no record" in status.drift(None, ["image b"], nothing)[0]
+    wanted = Plan("replace", ["image a -> c"], ["image a"], ["image c"])
+    assert status.drift(["image a"], ["image a"], wanted) == ["the settings want: image a -> c"]
+
+
+def test_lost_gpus() -> None:
+    assert status.gpu_problem(8, 8, "") == ""
+    lost = status.gpu_problem(8, None, "Failed to initialize NVML: Unknown Error\n")
+    assert "the host has 8, the container says 'Failed to initialize NVML: Unknown Error'" in lost
+    assert "daemon-reload" in lost

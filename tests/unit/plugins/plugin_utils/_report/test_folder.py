@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of the results folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.plugin_utils._report.folder import Folder, ReportError
+from ansible_collections.hgx.inference.tests.support import report_sample as sample
+
+STEM = "20261125T163145Z-quick"
+PAGES = ["report.html", "report.json", "report.md"]
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Path:
+    path = tmp_path / "node" / f"{STEM}.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(sample.result(size="quick")), encoding="utf-8")
+    return path
+
+
+def report(folder: Path, result: Path | None, dry: bool = False, **parts: Any) -> Folder:
+    made = Folder(folder, dry, ["s3cret"])
+    with made.locked():
+        made.report("node", result, parts, {"msg": "it was s3cret"})
+        made.index()
+    return made
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_report_is_written_once(tmp_path: Path, result: Path) -> None:
+    assert report(tmp_path, result, node={"price_usd_per_hour": 53.52}).changed
+    assert files(tmp_path) == ["index.html", f"node/{STEM}.json", *(f"node/{STEM}/{name}" for name in PAGES)]
+    assert f'href="node/{STEM}/report.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert not report(tmp_path, result, node={"price_usd_per_hour": 53.52}).changed
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path, result: Path) -> None:
+    before = files(tmp_path)
+    assert report(tmp_path, result, dry=True).changed
+    assert files(tmp_path) == before
+    assert report(tmp_path / "nowhere", result, dry=True).changed
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_rerun_keeps_what_it_does_not_know_and_does_not_flicker(tmp_path: Path, result: Path) -> None:
+    check = {"name": "chat", "status": "pass", "message": "yes", "seconds": 0.61}
+    report(tmp_path, result, startup={"seconds": 9}, functional={"verdict": "pass", "checks": [check]})
+    again = {"verdict": "pass", "checks": [{**check, "seconds": 0.74}]}
+    assert not report(tmp_path, result, startup=None, functional=again).changed
+    failed = {"verdict": "fail", "checks": [{**check, "status": "fail"}]}
+    assert report(tmp_path, result, startup=None, functional=failed).changed
+    document = json.loads((tmp_path / "node" / STEM / "report.json").read_text(encoding="utf-8"))
+    assert document["startup"] == {"seconds": 9}
+    assert document["functional"]["verdict"] == "fail"
+
+
+def test_what_was_not_measured_is_reported_until_it_is(tmp_path: Path, result: Path) -> None:
+    report(tmp_path, None)
+    page = tmp_path / "node" / "unmeasured" / "report.html"
+    assert "it was ********" in page.read_text(encoding="utf-8")
+    assert "it was ********" in (tmp_path / "index.html").read_text(encoding="utf-8")
+    report(tmp_path, result)
+    assert not page.parent.exists()
+    assert "Not measured" not in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_all_reports_are_made_again_from_what_is_there(tmp_path: Path, result: Path) -> None:
+    report(tmp_path, result, startup={"seconds": 9, "phases": [{"name": "weights", "seconds": 9}]})
+    other = shutil.copy(result, result.with_name("20261124T163145Z-quick.json"))
+    sweep = result.with_name("20261125T180200Z-sweep.json")
+    sweep.write_text(json.dumps(sample.sweep()), encoding="utf-8")
+    report(tmp_path, None)
+    (result.parent / "broken.json").write_text("{", encoding="utf-8")
+    (result.parent / "other.json").write_text("{}", encoding="utf-8")
+    before = (tmp_path / "node" / STEM / "report.html").read_text(encoding="utf-8")
+    made = Folder(tmp_path, dry=False)
+    pages = made.remake()
+    made.index()
+    names = ["20261124T163145Z-quick", STEM, "20261125T180200Z-sweep", "unmeasured"]
+    assert [page.parent.name for page in pages] == names
+    assert (tmp_path / "node" / STEM / "report.html").read_text(encoding="utf-8") == before
+    assert len(made.problems) == 2
+    assert "broken.json is no JSON" in made.problems[0]
+    assert Path(other).exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "cannot be read"), ("{", "is no JSON"), ("{}", "is no result of a benchmark")]
+)
+def test_a_result_that_is_none_is_named(tmp_path: Path, content: str | None, words: str) -> None:
+    path = tmp_path / "result.json"
+    if content:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(ReportError, match=f"result.json.* {words}"):
+        report(tmp_path, path)
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(ReportError, match="file is no folder to write reports to"):
+        report(tmp_path / "file", None)

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Callback C(phases)."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: phases
+type: stdout
+short_description: Show phases, changes, warnings and messages
+version_added: 0.3.0
+author: hgx.inference contributors (@hgx-inference)
+description:
+  - Shows what a person wants to see of a long play, which is the plays, progress, changes, warnings, messages and
+    failures; and how long each play took at the end.
+  - Hides tasks that were skipped or changed nothing. With C(-v) it is the callback P(ansible.builtin.default#callback).
+  - Unlike that callback with O(display_ok_hosts=false), it shows messages and warnings of tasks that changed nothing.
+extends_documentation_fragment:
+  - default_callback
+  - result_format_callback
+requirements:
+  - set as stdout in configuration
+"""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from ansible.constants import _ACTION_DEBUG
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+
+from ..module_utils._hf.cache import human_duration
+
+if TYPE_CHECKING:
+    from ansible.executor.stats import AggregateStats
+    from ansible.executor.task_result import CallbackTaskResult
+    from ansible.playbook.play import Play
+
+HIDDEN = ("display_ok_hosts", "display_skipped_hosts", "display_included_hosts")
+
+
+class CallbackModule(DefaultCallback):
+    """The default output without what nobody reads."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "hgx.inference.phases"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._started: list[tuple[str, float]] = []
+
+    @property
+    def _is_brief(self) -> bool:
+        return bool(self._display.verbosity == 0)
+
+    def get_option(self, option: str, hostvars: Any = None) -> Any:
+        """Return an option's value; the hiding options are off or on by verbosity, whatever the configuration says."""
+        if option in HIDDEN and self._is_brief:
+            return False
+        return super().get_option(option, hostvars)
+
+    def v2_playbook_on_play_start(self, play: Play) -> None:
+        self._started.append((play.get_name().strip(), time.monotonic()))
+        super().v2_playbook_on_play_start(play)
+
+    def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
+        if not (self._is_brief and self._is_brief_result(result)):
+            super().v2_runner_on_ok(result)
+
+    def v2_runner_item_on_ok(self, result: CallbackTaskResult) -> None:
+        if not (self._is_brief and self._is_brief_result(result)):
+            super().v2_runner_item_on_ok(result)
+
+    def _handle_exception(self, result: Any, use_stderr: bool = False) -> None:
+        # It is the failure's message once more, with the source of the task.
+        if not (self._is_brief and result.get("msg")):
+            super()._handle_exception(result, use_stderr=use_stderr)
+
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        if self._is_brief and len(self._started) > 1:
+            self._show_times()
+        super().v2_playbook_on_stats(stats)
+
+    def _is_brief_result(self, result: CallbackTaskResult) -> bool:
+        """Show what of a result that changed nothing is for a person; return whether that was all."""
+        if isinstance(result.task, TaskInclude):
+            return True
+        if result.result.get("changed") or (result.task.loop and "results" in result.result):
+            return False
+        self._handle_warnings_and_exception(result)
+        message = result.result.get("msg")
+        if result.task.action in _ACTION_DEBUG and message:
+            lines = [str(line) for line in message] if isinstance(message, list) else str(message).splitlines()
+            self._display.display("\n".join([f"\n[{self.host_label(result)}]", *(f"  {line}" for line in lines)]))
+        return True
+
+    def _show_times(self) -> None:
+        ends = [*(start for _name, start in self._started[1:]), time.monotonic()]
+        phases: dict[str, float] = {}
+        for (name, start), end in zip(self._started, ends, strict=True):
+            phases[name] = phases.get(name, 0.0) + end - start
+        width = max(map(len, phases))
+        self._display.banner("TIMES")
+        for name, seconds in phases.items():
+            self._display.display(f"{name:{width}}  {human_duration(seconds):>9}")
+        self._display.display(f"{'Total':{width}}  {human_duration(sum(phases.values())):>9}")

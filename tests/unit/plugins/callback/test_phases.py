@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[4]
+PLAYBOOK = """\
+- name: First phase
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Skip this
+      ansible.builtin.debug: {msg: hidden}
+      when: false
+    - name: Change nothing
+      ansible.builtin.assert: {that: true}
+    - name: Tell a list
+      ansible.builtin.debug: {msg: [one, "two {{ '{{' }} braces"]}
+    - name: Tell each
+      ansible.builtin.debug: {msg: "item {{ item }}"}
+      loop: [a, b]
+    - name: Warn
+      ansible.builtin.find: {paths: [/nowhere]}
+    - name: Change one of two
+      ansible.builtin.command: {argv: [echo, "{{ item }}"]}
+      loop: [left, right]
+      changed_when: item == 'left'
+- name: Second phase
+  hosts: localhost
+  gather_facts: false
+  tasks:
+    - name: Include
+      ansible.builtin.include_tasks: {file: included.yml}
+"""
+INCLUDED = """\
+- name: Fail
+  ansible.builtin.fail: {msg: "what is wrong\\nwhat to do"}
+"""
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What one play prints, by verbosity."""
+    folder = tmp_path_factory.mktemp("phases")
+    (folder / "play.yml").write_text(PLAYBOOK)
+    (folder / "included.yml").write_text(INCLUDED)
+
+    def play(*options: str) -> str:
+        done = subprocess.run(
+            [
+                "ansible-playbook",
+                str(folder / "play.yml"),
+                "-i",
+                "localhost,",
+                "-c",
+                "local",
+                "-e",
+                f"ansible_python_interpreter={sys.executable}",
+                *options,
+            ],
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 2, done.stdout
+        return done.stdout + done.stderr
+
+    return {"brief": play(), "-v": play("-v")}
+
+
+def test_what_changed_nothing_is_hidden(outputs: dict[str, str]) -> None:
+    assert not re.search(r"hidden|Skip this|Change nothing|included:|TASK \[Include|right", outputs["brief"])
+
+
+def test_messages_are_shown_as_lines(outputs: dict[str, str]) -> None:
+    assert "\n[localhost]\n  one\n  two {{ braces\n" in outputs["brief"]
+    assert "\n[localhost]\n  item a\n\n[localhost]\n  item b\n" in outputs["brief"]
+
+
+def test_a_warning_of_a_task_that_changed_nothing_is_shown(outputs: dict[str, str]) -> None:
+    assert re.search(r"WARNING\]: Skipped '/nowhere' path", outputs["brief"])
+
+
+def test_changes_are_shown(outputs: dict[str, str]) -> None:
+    assert re.search(r"TASK \[Change one of two\] \*+\nchanged: \[localhost\] => \(item=left\)", outputs["brief"])
+
+
+def test_a_failure_is_told_once(outputs: dict[str, str]) -> None:
+    assert re.search(r"TASK \[Fail\] \*+\nfatal: \[localhost\]: FAILED! =>", outputs["brief"])
+    assert outputs["brief"].count("what is wrong") == 1
+    assert outputs["-v"].count("what is wrong") > 1
+
+
+def test_each_phase_has_its_time(outputs: dict[str, str]) -> None:
+    assert re.search(r"TIMES \*+\nFirst phase +\d+ s\nSecond phase +\d+ s\nTotal +\d+ s\n", outputs["brief"])
+    assert "TIMES" not in outputs["-v"]
+
+
+def test_verbose_output_hides_nothing(outputs: dict[str, str]) -> None:
+    for text in ("skipping: [localhost]", "TASK [Change nothing]", "included: ", "(item=right)"):
+        assert text in outputs["-v"]

@@ -56,11 +56,9 @@ class CallbackModule(DefaultCallback):
     def _is_brief(self) -> bool:
         return bool(self._display.verbosity == 0)
 
-    def get_option(self, option: str, hostvars: Any = None) -> Any:
-        """Return an option's value; the hiding options are off or on by verbosity, whatever the configuration says."""
-        if option in HIDDEN and self._is_brief:
-            return False
-        return super().get_option(option, hostvars)
+    def get_option(self, k: str, hostvars: Any = None) -> Any:
+        """Return the value of the option C(k); without C(-v) those of HIDDEN are off, whatever the configuration says."""
+        return False if k in HIDDEN and self._is_brief else super().get_option(k, hostvars)
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._started.append((play.get_name().strip(), time.monotonic()))

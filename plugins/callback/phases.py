@@ -57,7 +57,7 @@ class CallbackModule(DefaultCallback):
         return bool(self._display.verbosity == 0)
 
     def get_option(self, k: str, hostvars: Any = None) -> Any:
-        """Return the value of the option C(k); without C(-v) those of HIDDEN are off, whatever the configuration says."""
+        """Return the value of the option C(k); without C(-v) those of HIDDEN are off, whatever is configured."""
         return False if k in HIDDEN and self._is_brief else super().get_option(k, hostvars)
 
     def v2_playbook_on_play_start(self, play: Play) -> None:

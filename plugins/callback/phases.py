@@ -31,7 +31,7 @@ from ansible.constants import _ACTION_DEBUG
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
-from ..module_utils._hf.cache import human_duration
+from ..module_utils._core.units import human_duration
 
 if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats

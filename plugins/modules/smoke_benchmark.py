@@ -387,7 +387,9 @@ from ..module_utils._benchmark.run import (
 from ..module_utils._benchmark.summary import describe, failure, hints, repeated, summary
 from ..module_utils._benchmark.validity import validity_checks
 from ..module_utils._core.progress import ControllerGone, ProgressFile
+from ..module_utils._core.secrets import mask_argv, mask_options
 from ..module_utils._core.timestamp import epoch
+from ..module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from ..module_utils._docker.cli import DockerError, inspect_container
 
 WORKLOAD_SPEC: dict[str, Any] = {
@@ -471,13 +473,10 @@ class SmokeBenchmark:
         if found is None:
             return None
         path, record = found
-        if (
-            record["verdict"] == benchmark.INVALID
-            or len(record.get("repetitions") or [0]) < self._params["repetitions"]
-        ):
+        if record["verdict"] == INVALID or len(record.get("repetitions") or [0]) < self._params["repetitions"]:
             return None
         outcome = self._judge(benchmark.Run(record["client"], record["counters"]), record.get("repetitions"))
-        if outcome["verdict"] not in (benchmark.PASS, benchmark.WARN):
+        if outcome["verdict"] not in (PASS, WARN):
             return None
         if not look_only:
             name, key_file = self._params["served_model_name"], self._params["api_key_file"]
@@ -509,17 +508,17 @@ class SmokeBenchmark:
                     store.save_failure(self._params["results_dir"], server, _now(), self._size, str(exc))
                 raise
             outcomes.append(self._judge(runs[-1].run))
-            if outcomes[-1]["verdict"] == benchmark.INVALID:
+            if outcomes[-1]["verdict"] == INVALID:
                 break
         finished_at = _now()
         chosen = len(runs) - 1
-        if outcomes[-1]["verdict"] != benchmark.INVALID:
+        if outcomes[-1]["verdict"] != INVALID:
             # A run in doubt stands for all of them before one that is not.
             doubtful = [index for index, outcome in enumerate(outcomes) if _in_doubt(outcome["checks"])]
             chosen = measured.middle_of([outcome["metrics"] for outcome in outcomes], doubtful)
         repetitions = [outcome["metrics"] for outcome in outcomes] if len(outcomes) > 1 else None
         outcome = outcomes[chosen]
-        if repetitions and outcome["verdict"] != benchmark.INVALID:
+        if repetitions and outcome["verdict"] != INVALID:
             outcome = self._judge(runs[chosen].run, repetitions)
         command = [*self._place.command, *self._client_argv(first_seed + chosen), *tokenizer]
         server, load = self._fingerprints(container, runs[chosen].server)
@@ -528,7 +527,7 @@ class SmokeBenchmark:
             **outcome,
             **({"repetitions": repetitions} if repetitions else {}),
             "size": self._size,
-            "workload": {**self._workload, "args": benchmark.args_without_secrets(self._workload["args"] or {})},
+            "workload": {**self._workload, "args": mask_options(self._workload["args"] or {})},
             "metadata": self._params["metadata"],
             "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
             "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -537,7 +536,7 @@ class SmokeBenchmark:
             "server_fingerprint": server,
             "counters": runs[chosen].run.counters,
             "client": runs[chosen].run.client,
-            "client_command": benchmark.without_secrets(command),
+            "client_command": mask_argv(command),
             "spec_decode": measured.spec_decode(runs[chosen].run),
         }
         path = store.save(self._params["results_dir"], record, finished_at, self._size)
@@ -566,7 +565,7 @@ class SmokeBenchmark:
         own = measured.compute_metrics(run, self._workload)
         metrics = measured.median_of(repetitions) if repetitions else own
         validity = validity_checks(run, self._workload, self._size, published, self._engine)
-        invalid = any(check.status == benchmark.INVALID for check in validity)
+        invalid = any(check.status == INVALID for check in validity)
         thresholds = [] if invalid else benchmark.threshold_checks(self._limits, metrics, published)
         verdict = benchmark.verdict(validity, thresholds)
         checks = [*validity, *thresholds]
@@ -629,7 +628,7 @@ class SmokeBenchmark:
             "vllm_version": measured.server["version"],
             "client_version": measured.client_version,
             "server_started": measured.server["started"],
-            "client_argv": benchmark.without_secrets(self._argv),
+            "client_argv": mask_argv(self._argv),
         }
         if container is None:
             return environment
@@ -640,7 +639,7 @@ class SmokeBenchmark:
             "container_started_at": container["State"]["StartedAt"],
             "image": container["Config"]["Image"],
             "image_id": container["Image"],
-            "server_argv": benchmark.without_secrets([container["Path"], *container["Args"]]),
+            "server_argv": mask_argv([container["Path"], *container["Args"]]),
             **environment,
         }
 
@@ -651,7 +650,7 @@ def _engine(container: dict[str, Any] | None) -> benchmark.Engine:
 
 def _in_doubt(checks: list[dict[str, Any]]) -> bool:
     """Return whether a condition of validity, which has no limit of its own, has been met with reservations only."""
-    return any(check["status"] == benchmark.WARN and "limit" not in check for check in checks)
+    return any(check["status"] == WARN and "limit" not in check for check in checks)
 
 
 def _now() -> datetime:
@@ -689,15 +688,15 @@ def main() -> None:
             module.exit_json(changed=False, **job.plan())
         outcome = job.reusable() or job.run()
     except (benchmark.BenchmarkError, RunError, store.StoreError, DockerError, ControllerGone) as exc:
-        module.fail_json(msg=str(exc), verdict=benchmark.INVALID, summary=str(exc).splitlines())
-    if outcome["verdict"] in (benchmark.FAIL, benchmark.INVALID):
+        module.fail_json(msg=str(exc), verdict=INVALID, summary=str(exc).splitlines())
+    if outcome["verdict"] in (FAIL, INVALID):
         # All else is in the file: Ansible prints whatever a failure returns.
         kept = {name: outcome[name] for name in ("verdict", "summary", "result_path")}
         module.fail_json(msg=failure(outcome["summary"]), **kept)
-    if outcome["verdict"] == benchmark.WARN:
+    if outcome["verdict"] == WARN:
         module.warn(outcome["summary"][0])
         for check in outcome["checks"]:
-            if check["status"] == benchmark.WARN:
+            if check["status"] == WARN:
                 module.warn(check["message"])
     module.exit_json(changed=False, **outcome)
 

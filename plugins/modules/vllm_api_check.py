@@ -204,9 +204,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.secrets import SecretError, read_secret
+from ..module_utils._core.verdict import FAIL
 from ..module_utils._endpoint import checks as api_checks
 from ..module_utils._endpoint import server as api_server
-from ..module_utils._endpoint.client import Api, read_key
+from ..module_utils._endpoint.client import Api
 
 LONG_CONTEXT_SPEC: dict[str, Any] = {
     "tokens": {"type": "int", "no_log": False},
@@ -235,7 +237,7 @@ def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
         "summary": api_checks.summary(results),
         "checks": [result._asdict() for result in results],
     }
-    if outcome["verdict"] != api_checks.FAIL:
+    if outcome["verdict"] != FAIL:
         api_server.keep(params["reuse_file"], fingerprint, outcome)
     return {**outcome, "server": server, "reused": False}
 
@@ -270,14 +272,14 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, summary=[f"Would check the answers of {params['base_url']}."])
     try:
-        key = params["api_key"] or read_key(params["api_key_file"])
-    except OSError as exc:
-        module.fail_json(msg=f"The API key cannot be read from {params['api_key_file']}: {exc.strerror}.")
+        key = params["api_key"] or read_secret(params["api_key_file"])
+    except SecretError as exc:
+        module.fail_json(msg=str(exc))
     try:
         outcome = check(params, key)
     except OSError as exc:
         module.fail_json(msg=f"The outcome cannot be kept in {params['reuse_file']}: {exc.strerror}.")
-    if outcome["verdict"] == api_checks.FAIL:
+    if outcome["verdict"] == FAIL:
         module.fail_json(msg="\n".join(outcome["summary"]), **outcome)
     module.exit_json(changed=False, **outcome)
 

@@ -71,8 +71,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.files import free_bytes
 from ..module_utils._docker.cli import DockerError, inspect_container, run_docker
-from ..module_utils._hf.cache import CacheError, free_bytes
+from ..module_utils._hf.cache import CacheError
 from ..module_utils._preflight.host import port_trouble
 from ..module_utils._vllm import precheck
 from ..module_utils._vllm.args_check import Reading, read_args

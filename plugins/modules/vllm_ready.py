@@ -128,8 +128,8 @@ startup:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.progress import ControllerGone, ProgressFile
+from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._docker.cli import DockerError
-from ..module_utils._endpoint.client import read_key
 from ..module_utils._vllm.ready import NotReady, Server, newest_start, wait_until_ready
 
 
@@ -151,9 +151,9 @@ def main() -> None:
         words = f"Would wait for {params['container']} to answer at {params['base_url']}."
         module.exit_json(changed=False, msg=words, startup=newest_start(params["container"]))
     try:
-        key = read_key(params["api_key_file"])
-    except OSError as exc:
-        module.fail_json(msg=f"The API key cannot be read from {params['api_key_file']}: {exc.strerror}.")
+        key = read_secret(params["api_key_file"])
+    except SecretError as exc:
+        module.fail_json(msg=str(exc))
     server = Server(params["container"], params["base_url"], params["served_model_name"], key)
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
     try:

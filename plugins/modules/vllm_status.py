@@ -94,9 +94,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.process import run
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image, run_docker
 from ..module_utils._nvidia.gpu_request import gpu_names
-from ..module_utils._nvidia.host import run
 from ..module_utils._vllm import release, status
 from ..module_utils._vllm.container import healthy
 from ..module_utils._vllm.key import key_file, read_key

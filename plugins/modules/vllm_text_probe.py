@@ -124,10 +124,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._endpoint import server as api_server
 from ..module_utils._endpoint import text_probe
 from ..module_utils._endpoint.answers import FORM_ERRORS
-from ..module_utils._endpoint.client import Api, ApiError, read_key
+from ..module_utils._endpoint.client import Api, ApiError
 
 
 def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
@@ -170,9 +171,9 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False, summary=f"Would have {params['base_url']} answer prompts of real text.")
     try:
-        key = read_key(params["api_key_file"])
-    except OSError as exc:
-        module.fail_json(msg=f"The API key cannot be read from {params['api_key_file']}: {exc.strerror}.")
+        key = read_secret(params["api_key_file"])
+    except SecretError as exc:
+        module.fail_json(msg=str(exc))
     try:
         found = measure(params, key)
     except ApiError as exc:

@@ -14,14 +14,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._core.secrets import scrub
+from .._core.verdict import FAIL, INVALID, PASS, WARN
 from .._vllm.args import ArgsError, option_values, render_args
 from .metrics import METRICS
-
-PASS = "pass"
-WARN = "warn"
-FAIL = "fail"
-INVALID = "invalid"
 
 # Importing vLLM and preparing the prompts, before the first request.
 CLIENT_START_S = 30
@@ -34,9 +29,6 @@ GOODPUT_METRICS = ("goodput_rate", "request_goodput")
 _SUFFIXES = {"": 1, "k": 10**3, "K": 2**10, "m": 10**6, "M": 2**20}
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
-_SECRET_OPTION = re.compile(r"--\S*(key|token|password|secret)", re.IGNORECASE)
-# The same as a variable of the environment, such as for env(1) or `docker run --env`.
-_SECRET_VARIABLE = re.compile(r"[\w-]*(key|token|password|secret|authorization)", re.IGNORECASE)
 # Client options beside our own that would make another load of it than the workload says.
 _LOAD_OPTIONS = ("request-rate", "burstiness", "ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps")
 
@@ -189,31 +181,6 @@ def client_argv(
     if problems:
         raise BenchmarkError(problems)
     return [*own, *further]
-
-
-def without_secrets(argv: Sequence[str]) -> list[str]:
-    """Return C(argv) with the values of options that hold a key, token or password replaced."""
-    kept: list[str] = []
-    is_secret = False
-    for argument in argv:
-        option, equals, _value = argument.partition("=")
-        if argument.startswith("--"):
-            is_secret = not equals and bool(_SECRET_OPTION.fullmatch(option))  # some take several values
-        if equals and (_SECRET_OPTION.fullmatch(option) or _SECRET_VARIABLE.fullmatch(option)):
-            kept.append(f"{option}=***")
-        else:
-            kept.append("***" if is_secret and not argument.startswith("--") else scrub(argument))
-    return kept
-
-
-def args_without_secrets(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Return further arguments, by option, with their secrets replaced."""
-    hidden: dict[str, Any] = {}
-    for option, value in args.items():
-        values = [str(each) for each in (value if isinstance(value, (list, tuple)) else [value])]
-        shown = without_secrets([f"--{option}", *values])[1:]
-        hidden[option] = value if shown == values else shown
-    return hidden
 
 
 def fingerprint(server: Sequence[str], argv: Sequence[str]) -> str:

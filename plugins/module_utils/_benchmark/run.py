@@ -16,12 +16,13 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from typing import IO, Any, NamedTuple, cast
 
+from .._core.secrets import mask_argv
 from .._docker.cli import WORKER_PROGRAM, worker_job
 from .._hf.cache import CacheError, RepoCache
-from .._programs import benchmark_worker
+from .._programs import benchmark_worker, prometheus
 from .._vllm.args import option_values
 from .._vllm.log.watch import newest_lines, settled, stopped
-from .plan import Run, without_secrets
+from .plan import Run
 
 # The worker needs this long to end a client that does not want to end.
 END_GRACE_S = 15
@@ -58,7 +59,7 @@ class Place(NamedTuple):
 
 def shown(argv: list[str]) -> str:
     """Return a command for people and records, without secrets."""
-    return shlex.join(without_secrets(argv))
+    return shlex.join(mask_argv(argv))
 
 
 class Measured(NamedTuple):
@@ -239,6 +240,7 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
     watchdog = threading.Timer(load.time_limit_s + WORKER_GRACE_S, process.kill)
     watchdog.start()
     job = worker_job(
+        prometheus,
         benchmark_worker,
         argv=load.argv,
         base_url=load.base_url,

@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from .plan import FAIL, INVALID
+from .._core.files import replace_link, replace_text
+from .._core.verdict import FAIL, INVALID
 
 SCHEMA = 2
 LATEST = "latest.json"
@@ -28,12 +28,8 @@ def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: st
     """Write C(record) to a new file, atomically and readable by owner and group only, and return its path."""
     path = os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}.json")
     try:
-        _replace(path, json.dumps(record, indent=2) + "\n")
-        link = os.path.join(folder, f".{LATEST}.new")
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(link)
-        os.symlink(os.path.basename(path), link)
-        os.replace(link, os.path.join(folder, LATEST))
+        replace_text(path, json.dumps(record, indent=2) + "\n", mode=0o640)
+        replace_link(os.path.join(folder, LATEST), os.path.basename(path))
     except OSError as exc:
         raise StoreError(f"The result cannot be written to {folder}: {exc.strerror}.") from exc
     return path
@@ -49,7 +45,8 @@ def save_failure(folder: str, server: str, finished_at: datetime, size: str, rea
         "summary": reason.splitlines(),
     }
     with contextlib.suppress(OSError):  # the reason itself is told
-        _replace(os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}-failed.json"), json.dumps(note) + "\n")
+        path = os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}-failed.json")
+        replace_text(path, json.dumps(note) + "\n", mode=0o640)
 
 
 def newest(
@@ -85,18 +82,6 @@ def newest(
 def judge_again(path: str, record: Mapping[str, Any]) -> None:
     """Replace a result by the same figures under another judgement. Raises StoreError."""
     try:
-        _replace(path, json.dumps(record, indent=2) + "\n")
+        replace_text(path, json.dumps(record, indent=2) + "\n", mode=0o640)
     except OSError as exc:
         raise StoreError(f"The result {path} cannot be written: {exc.strerror}.") from exc
-
-
-def _replace(path: str, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
-    try:
-        with open(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), 0o640)
-            stream.write(text)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -16,8 +16,9 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.verdict import INVALID, PASS, WARN
 from .measure import cached_share, compute_metrics, requests
-from .plan import ENGINE_DEFAULTS, INVALID, PASS, WARN, Check, Engine, Run, number, request_count
+from .plan import ENGINE_DEFAULTS, Check, Engine, Run, number, request_count
 
 # A chat template adds this many tokens at most; more means that client and server tokenize differently.
 TEMPLATE_TOKENS = 64

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import time
 
+from .files import replace_text
+
 # Longer than the controller goes on without a connection (LOST_CONNECTION_LIMIT_S of the action plugins).
 UNWATCHED_LIMIT_S = 360.0
 
@@ -43,10 +45,7 @@ class ProgressFile:
         if not force and now - self._written_at < self._interval_s:
             return
         self._written_at = now
-        temporary = self._path + ".new"
-        with open(temporary, "w", encoding="utf-8") as stream:
-            stream.write(" ".join(line.split()) + "\n")
-        os.replace(temporary, self._path)
+        replace_text(self._path, " ".join(line.split()) + "\n")
 
     def _require_controller(self) -> None:
         try:

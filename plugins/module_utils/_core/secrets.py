@@ -2,15 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Take secrets out of text that is shown: log excerpts, answers of servers."""
+"""What counts as a secret, where one is read, and how it is taken out of what is shown."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 MASK = "********"
-_NAME = r"[A-Za-z_-]*(?:api[_-]?keys?|token|secret|password|passwd|authorization)"
+# Names of secrets, whatever stands before them: HF_TOKEN, --api-key, client_secret.
+_NAMES = r"api[_-]?keys?|token|secrets?|passw(?:or)?ds?|authorization"
+# Names too short to be looked for inside of others: DB_PASS and SSH_KEY, but not bypass or monkey.
+_SHORT_NAMES = r"(?:^|[_\W])(?:key|pass(?:phrase)?|pat|credential)s?"
+_SECRET_NAME = re.compile(rf"(?:{_NAMES}|{_SHORT_NAMES})$", re.IGNORECASE)
+
+_NAME = rf"[A-Za-z_-]*(?:{_NAMES})"
 # Each keeps its group "keep" and loses the rest.
 _PATTERNS = (
     # A name that tells, and its value: api_key='x', "token": ["x"], API_KEY=x, --api-key x
@@ -27,6 +34,30 @@ _PATTERNS = (
 )
 
 
+class SecretError(Exception):
+    """A secret that cannot be read; the message says from where and why."""
+
+
+def read_secret(path: str | None) -> str | None:
+    """Return the secret in a file; None where there is no such file, or nothing in it. Raises SecretError."""
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return stream.read().strip() or None
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        raise SecretError(f"The API key cannot be read from {path}: it is not text in UTF-8.") from None
+    except OSError as exc:
+        raise SecretError(f"The API key cannot be read from {path}: {exc.strerror}.") from exc
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a variable, an option or a key of this name holds a secret."""
+    return bool(_SECRET_NAME.search(name))
+
+
 def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
     """Return C(text) without the given secrets and without whatever looks like one."""
     for secret in secrets:
@@ -35,3 +66,29 @@ def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
     for pattern in _PATTERNS:
         text = pattern.sub(lambda match: match["keep"] + MASK, text)
     return text
+
+
+def mask_argv(argv: Sequence[str]) -> list[str]:
+    """Return C(argv) without the values of options and variables that hold secrets."""
+    kept: list[str] = []
+    is_secret = False
+    for argument in argv:
+        name, equals, _value = argument.partition("=")
+        is_option = argument.startswith("--")
+        if is_option:
+            is_secret = not equals and is_secret_name(name)  # some take several values
+        if equals and is_secret_name(name):
+            kept.append(f"{name}={MASK}")
+        else:
+            kept.append(MASK if is_secret and not is_option else scrub(argument))
+    return kept
+
+
+def mask_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with their values, by name, without the secrets."""
+    masked: dict[str, Any] = {}
+    for option, value in options.items():
+        values = [str(each) for each in (value if isinstance(value, (list, tuple)) else [value])]
+        shown = mask_argv([f"--{option}", *values])[1:]
+        masked[option] = value if shown == values else shown
+    return masked

@@ -13,9 +13,20 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import IO, Any, NamedTuple, cast
 
-# What Python in a container runs to become a worker: the worker's source comes with its job through stdin, so that the
-# container needs no file of ours.
-WORKER_PROGRAM = "import json, sys; job = json.loads(sys.stdin.readline()); exec(job['source']); main(job)"
+from .._core.process import run
+
+# What Python in a container runs to become a worker. The sources of its modules come with its job through stdin, so
+# that the container needs no file of ours. The last one is the worker; it may import those before it.
+WORKER_PROGRAM = "import json, sys, types; job = json.loads(sys.stdin.readline()); exec(job['loader'])"
+_LOADER = """\
+for name, source in job["modules"].items():
+    module = sys.modules[name] = types.ModuleType(name)
+    module.__package__ = name.partition(".")[0]
+    exec(source, vars(module))
+module.main(job)
+"""
+_PACKAGE = "programs"
+_MISSING = "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
 
 
 class DockerError(Exception):
@@ -41,29 +52,14 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
 
     Raises DockerError when the command cannot be run, and DockerTimeout when it takes longer than C(timeout_s) seconds.
     """
-    try:
-        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
-            ["docker", *args],
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-            timeout=timeout_s,
-            check=False,
-        )
-    except FileNotFoundError as exc:
-        raise DockerError(
-            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
-        ) from exc
-    except subprocess.TimeoutExpired as exc:
-        raise DockerTimeout(
-            f"'docker {args[0]}' did not answer within {timeout_s:.0f} s. Is the engine healthy?"
-        ) from exc
-    return Completed(
-        done.returncode,
-        done.stdout.decode("utf-8", errors="replace"),
-        (done.stderr or b"").decode("utf-8", errors="replace"),
-    )
+    done = run(["docker", *args], timeout_s, stdin=stdin, merge=merge)
+    if done.missing:
+        raise DockerError(_MISSING)
+    if done.timed_out:
+        raise DockerTimeout(f"'docker {args[0]}' did not answer within {timeout_s:.0f} s. Is the engine healthy?")
+    if done.rc is None:
+        raise DockerError(f"The docker command cannot be run: {done.output}")
+    return Completed(done.rc, done.output, done.errors)
 
 
 def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "") -> Completed:
@@ -88,15 +84,14 @@ def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "")
                 lines.append(line)
                 tell(line.strip())
     except FileNotFoundError as exc:
-        raise DockerError(
-            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
-        ) from exc
+        raise DockerError(_MISSING) from exc
     return Completed(process.returncode, "".join(lines), "")
 
 
-def worker_job(worker: ModuleType, **job: Any) -> bytes:
-    """Return what WORKER_PROGRAM reads from stdin to run C(main(job)) of the module C(worker)."""
-    return json.dumps({**job, "source": inspect.getsource(worker)}).encode() + b"\n"
+def worker_job(*modules: ModuleType, **job: Any) -> bytes:
+    """Return what WORKER_PROGRAM reads from stdin to run C(main(job)) of the last of these modules of C(_programs)."""
+    sources = {f"{_PACKAGE}.{module.__name__.rpartition('.')[2]}": inspect.getsource(module) for module in modules}
+    return json.dumps({**job, "loader": _LOADER, "modules": sources}).encode() + b"\n"
 
 
 def inspect_container(name: str) -> dict[str, Any] | None:

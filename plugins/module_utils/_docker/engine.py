@@ -14,6 +14,7 @@ import subprocess
 import time
 from typing import Any, NamedTuple
 
+from .._core.process import run
 from .cli import DockerError, run_docker
 
 PID_FILE = "/var/run/docker.pid"
@@ -88,10 +89,10 @@ def validate(path: str, argv: list[str]) -> str:
     if "--config-file" in argv:
         index = argv.index("--config-file")
         flags = argv[1:index] + argv[index + 2 :]
-    done = _run(["dockerd", "--validate", f"--config-file={path}", *flags], timeout_s=30)
-    if done is None or done.returncode == 0 or "unknown flag: --validate" in done.stdout:
+    done = run(["dockerd", "--validate", f"--config-file={path}", *flags], 30)
+    if not done.rc or "unknown flag: --validate" in done.output:
         return ""
-    return done.stdout.strip().partition("\n")[0].replace(path, "the new settings")
+    return done.output.strip().partition("\n")[0].replace(path, "the new settings")
 
 
 def reload(engine: Process) -> None:
@@ -114,9 +115,8 @@ def restart(engine: Process, timeout_s: float) -> None:
     since = time.time()
     if os.path.isdir(SYSTEMD):
         # Three starts in a minute are systemd's limit, and one that failed counts.
-        _run(["systemctl", "reset-failed", "docker"], timeout_s)
-        done = _run(["systemctl", "restart", "docker"], timeout_s)
-        started = done is not None and done.returncode == 0
+        run(["systemctl", "reset-failed", "docker"], timeout_s)
+        started = run(["systemctl", "restart", "docker"], timeout_s).rc == 0
     else:
         _start_again(engine, timeout_s)
         started = True
@@ -131,9 +131,9 @@ def restart(engine: Process, timeout_s: float) -> None:
 def log_since(engine: Process, since: float) -> str:
     """Return the last lines of the engine's log. Where systemd keeps it, they are none from before C(since)."""
     if os.path.isdir(SYSTEMD):
-        _run(["journalctl", "--sync"], timeout_s=30)  # what has just been said may not have been written yet
-        done = _run(["journalctl", "-u", "docker", f"--since=@{int(since)}", "-o", "cat", "--no-pager"], timeout_s=30)
-        lines = done.stdout.splitlines() if done else []
+        run(["journalctl", "--sync"], 30)  # what has just been said may not have been written yet
+        done = run(["journalctl", "-u", "docker", f"--since=@{int(since)}", "-o", "cat", "--no-pager"], 30)
+        lines = done.output.splitlines() if done.rc is not None else []
     else:
         lines = _read(engine.log).splitlines() if os.path.isfile(engine.log) else []
     return "\n".join(f"  {line}" for line in lines[-_LOG_LINES:]) or "  (no log)"
@@ -166,23 +166,6 @@ def _runs(pid: int) -> bool:
         return bool(_read(f"{PROC}/{pid}/cmdline"))
     except OSError:
         return False
-
-
-def _run(argv: list[str], timeout_s: float) -> subprocess.CompletedProcess[str] | None:
-    """Run a command, with both its streams in C(stdout). None if it is not there or takes too long."""
-    try:
-        return subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout_s,
-            check=False,
-            text=True,
-            errors="replace",
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
 
 
 def _read(path: str) -> str:

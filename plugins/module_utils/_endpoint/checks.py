@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from .._core.verdict import FAIL, PASS, SKIPPED, WARN
 from . import answers
 from .answers import FORM_ERRORS, Answer, AnswerError
 from .client import (
@@ -27,11 +28,6 @@ from .client import (
     Api,
     ApiError,
 )
-
-PASS = "pass"
-WARN = "warn"
-FAIL = "fail"
-SKIPPED = "skipped"
 
 # Room for a model that thinks before it answers; a small context gets the half of it.
 ANSWER_TOKENS = 2048

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import errno
 import http.client
 import io
 import json
@@ -16,6 +15,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+
+from .._core.secrets import MASK
 
 # What Claude Code sends along; vLLM takes the key as a Bearer token only.
 ANTHROPIC_HEADERS = {"anthropic-version": "2023-06-01", "anthropic-beta": "claude-code-20250219", "x-app": "cli"}
@@ -143,7 +144,7 @@ class Api:
         """Return C(text) on one line, trimmed, and without the key."""
         line = " ".join(str(text).split())
         if self._key:
-            line = line.replace(self._key, "********")
+            line = line.replace(self._key, MASK)
         return line if len(line) <= QUOTED_CHARACTERS else line[: QUOTED_CHARACTERS - 3] + "..."
 
     def _request(
@@ -223,19 +224,6 @@ class Api:
         if status == 404 and "does not exist" in said:
             return ApiError(MODEL_UNKNOWN, f"HTTP 404 from {self.base_url}{path}: {said}", status)
         return ApiError(HTTP, f"HTTP {status} from {self.base_url}{path}: {said or 'an empty body'}", status)
-
-
-def read_key(path: str | None) -> str | None:
-    """Return the key in a file; None where there is no such file, or nothing in it. Raises OSError."""
-    if path is None:
-        return None
-    try:
-        with open(path, encoding="utf-8") as stream:
-            return stream.read().strip() or None
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError as exc:
-        raise OSError(errno.EILSEQ, "It is no text in UTF-8", path) from exc
 
 
 def sse_data(lines: Iterable[bytes]) -> Iterator[str]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from .._programs.benchmark_worker import samples
+from .._core.files import replace_text
+from .._programs.prometheus import samples
 from .answers import FORM_ERRORS
 from .client import Api, ApiError
 
@@ -81,11 +80,4 @@ def keep(path: str | None, found: str, findings: Mapping[str, Any]) -> None:
     """Write C(findings) for C(recall), atomically. Raises OSError."""
     if not path or not found:
         return
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".")
-    try:
-        with open(handle, "w", encoding="utf-8") as stream:
-            json.dump({"fingerprint": found, "found_at": time.time(), "findings": findings}, stream)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace_text(path, json.dumps({"fingerprint": found, "found_at": time.time(), "findings": findings}), mode=0o600)

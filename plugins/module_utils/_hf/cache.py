@@ -26,6 +26,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from .._core.files import replace_link, replace_text
+from .._core.units import human_bytes, human_duration
+
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{40,64}")
@@ -127,9 +130,7 @@ class RepoCache:
         if os.path.islink(link) and os.readlink(link) == target:
             return
         os.makedirs(os.path.dirname(link), exist_ok=True)
-        temporary = f"{link}.{os.getpid()}.new"
-        os.symlink(target, temporary)
-        os.replace(temporary, link)
+        replace_link(link, target)
 
     def set_aside(self, commit: str, file: RepoFile) -> str:
         """Take a corrupt file out of the cache, and return where it is now."""
@@ -153,7 +154,7 @@ class RepoCache:
         """Record what a branch or tag was resolved to."""
         if self.pinned_commit(revision) == commit:
             return
-        write_text(self._ref(revision), commit)
+        replace_text(self._ref(revision), commit)
 
     def tree(self, commit: str) -> str:
         return os.path.join(self.root, "trees", f"{commit}.json")
@@ -168,7 +169,7 @@ class RepoCache:
 
     def record(self, commit: str, tree: object) -> None:
         """Record the files of a commit for every Hugging Face program; for the shape see C(parse_tree)."""
-        write_text(self.tree(commit), json.dumps(tree, indent=1))
+        replace_text(self.tree(commit), json.dumps(tree, indent=1))
 
     def partials(self) -> dict[str, list[str]]:
         """Return blob name -> paths of its unfinished downloads, the one with most bytes first."""
@@ -295,14 +296,6 @@ def list_hash(files: Iterable[RepoFile]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def free_bytes(path: str) -> int:
-    """Return what an unprivileged user may still write below a path that need not exist yet."""
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    usage = os.statvfs(path)
-    return usage.f_bavail * usage.f_frsize
-
-
 def space_problem(path: str, missing: int, reserve: int, free: int) -> str | None:
     """Return why C(missing) bytes may not be written, or None if they may."""
     lack = missing + reserve - free
@@ -313,24 +306,6 @@ def space_problem(path: str, missing: int, reserve: int, free: int) -> str | Non
         f"{human_bytes(reserve)} are to stay free: {human_bytes(lack)} too little. "
         "Free space there, move the cache to a larger file system, or lower the reserve."
     )
-
-
-def human_bytes(count: float) -> str:
-    """Return a number of bytes in decimal units, as the Hub shows them: V(595.2 GB)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.95:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.2f} TB"
-
-
-def human_duration(seconds: float) -> str:
-    """Return a time to go by: V(45 s), V(31 min), V(2 h 05 min)."""
-    whole = int(seconds + 0.5)
-    if whole < 90:
-        return f"{whole} s"
-    minutes = (whole + 30) // 60
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class Meter:
@@ -358,15 +333,6 @@ class Meter:
 def own_folder(cache_home: str) -> str:
     """Return the folder, beside C(hub), of what only this collection needs."""
     return os.path.join(cache_home, "hgx-inference")
-
-
-def write_text(path: str, text: str) -> None:
-    """Replace a file in one step; nobody sees half of it."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.new"
-    with open(temporary, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    os.replace(temporary, path)
 
 
 def _status(path: str) -> os.stat_result | None:

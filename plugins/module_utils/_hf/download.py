@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .._core.files import free_bytes
 from .._core.progress import ProgressFile
 from .cache import (
     COMMIT,
@@ -25,7 +26,6 @@ from .cache import (
     RepoCache,
     RepoFile,
     SnapshotState,
-    free_bytes,
     human_bytes,
     list_hash,
     own_folder,

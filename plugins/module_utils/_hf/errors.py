@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import os
 
-from .cache import free_bytes, human_bytes
+from .._core.files import free_bytes
+from .._core.units import human_bytes
 
 _KEPT = "What was fetched is kept; run again to go on."
 

@@ -19,8 +19,8 @@ from dataclasses import asdict, replace
 from enum import Enum, auto
 from typing import IO, Any, cast
 
+from .._core.units import human_bytes, human_duration
 from . import worker
-from .cache import human_bytes, human_duration
 from .watchdog import Attempt, Watchdog
 from .worker import Job
 

@@ -15,11 +15,11 @@ import json
 import os
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 
-from .cache import RepoCache, RepoFile, own_folder, write_text
+from .._core.files import replace_text
+from .._core.http import request
+from .cache import RepoCache, RepoFile, own_folder
 
 _TIMEOUT_S = 10.0
 _LOOK_INTERVAL_S = 1.0
@@ -44,7 +44,7 @@ class Offer:
                     return
         except OSError:
             pass
-        write_text(self._path, text)
+        replace_text(self._path, text)
 
 
 class Peer:
@@ -89,12 +89,10 @@ class Peer:
         return waiting
 
     def _get(self, path: str) -> object:
-        # The private network is reached without a proxy.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        answer = request(f"{self._url}/{path}", _TIMEOUT_S)
         try:
-            with opener.open(f"{self._url}/{path}", timeout=_TIMEOUT_S) as answer:
-                return json.load(answer)
-        except (OSError, ValueError):
+            return json.loads(answer.body) if answer.status == 200 else None
+        except ValueError:
             return None
 
 

@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .cache import RepoCache, RepoFile, write_text
+from .._core.files import replace_text
+from .cache import RepoCache, RepoFile
 
 _READ_BYTES = 4 * 1024 * 1024
 _SAVE_INTERVAL_S = 5.0
@@ -80,7 +81,7 @@ class Memory:
             return
         self._changed = False
         with suppress(OSError):
-            write_text(self._path, json.dumps(self._good, indent=1, sort_keys=True))
+            replace_text(self._path, json.dumps(self._good, indent=1, sort_keys=True))
 
 
 def content_hash(path: str, blob: str, seen: Callable[[int], None] = lambda count: None) -> str:

@@ -11,10 +11,11 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .._core.files import read_text
+from .._core.process import run
 from .._docker import engine as _docker_engine
 from .._docker.cli import DockerError, run_docker
 from .._docker.daemon import engine_major
@@ -72,18 +73,18 @@ def probe(
 def fingerprint(gpus: int) -> dict[str, Any]:
     """Return what a proof depends on: as long as it is the same, so is the proof's outcome."""
     engine = _docker_engine.process()
-    toolkit = _output(["nvidia-ctk", "--version"]).partition("\n")[0]
+    toolkit = run(["nvidia-ctk", "--version"], 30, merge=False).output.partition("\n")[0]
     libraries = glob.glob(f"{_ROOT}usr/lib/*/libnvidia-ml.so.*")
     settings = hashlib.sha256()
     for pattern in _SETTINGS:
         for path in sorted(glob.glob(_ROOT + pattern)):
-            settings.update(path.encode() + b"\0" + _read(path) + b"\0")
+            settings.update(f"{path}\0{read_text(path)}\0".encode())
     return {
         "gpus": gpus,
         "engine": engine.identity if engine else None,
         "toolkit": toolkit.rpartition(" ")[2],
         "driver": {
-            "module": _read(f"{_ROOT}proc/driver/nvidia/version").decode(errors="replace").partition("\n")[0],
+            "module": read_text(f"{_ROOT}proc/driver/nvidia/version").partition("\n")[0],
             "libraries": sorted({os.path.basename(path) for path in libraries}),
         },
         "settings": settings.hexdigest()[:16],
@@ -106,24 +107,6 @@ def _try(image: str, request: str, gpus: int, timeout_s: float) -> Problem | Non
             gpus,
             hook=shutil.which("nvidia-container-runtime-hook", path=_PATH) is not None,
             engine_major=engine_major(_docker_engine.info() or {}) if done.rc else 0,
-            no_cgroups=bool(re.search(rb"^\s*no-cgroups\s*=\s*true", _read(_ROOT + _TOOLKIT_CONFIG), re.MULTILINE)),
+            no_cgroups=bool(re.search(r"^\s*no-cgroups\s*=\s*true", read_text(_ROOT + _TOOLKIT_CONFIG), re.MULTILINE)),
         )
     )
-
-
-def _output(argv: list[str]) -> str:
-    try:
-        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False, text=True, errors="replace"
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read()
-    except OSError:
-        return b""

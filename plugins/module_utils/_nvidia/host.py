@@ -9,10 +9,11 @@ from __future__ import annotations
 import glob
 import os
 import re
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._core.files import read_text
+from .._core.process import Answer, run
 from . import smi
 from .smi import Problem, SmiError
 
@@ -20,14 +21,6 @@ PROC_VERSION = "/proc/driver/nvidia/version"
 PCI_DEVICES = "/sys/bus/pci/devices"
 
 _QUERY = "--query-gpu=uuid,compute_cap,fabric.state,fabric.status"
-
-
-class Answer(NamedTuple):
-    """What a program printed. The exit code is None if it could not be run or took too long."""
-
-    rc: int | None
-    output: str
-    missing: bool = False
 
 
 def gpu_info(timeout_s: float) -> dict[str, Any]:
@@ -45,7 +38,7 @@ def gpu_info(timeout_s: float) -> dict[str, Any]:
         hardware = pool.submit(pci_hardware)
         running = {name: pool.submit(run, argv, timeout_s) for name, argv in commands.items()}
         answers = {name: future.result() for name, future in running.items()}
-    loaded = smi.parse_module_version(_read(PROC_VERSION))
+    loaded = smi.parse_module_version(read_text(PROC_VERSION))
     installed = answers["modinfo"].output.strip() if answers["modinfo"].rc == 0 else ""
     return {
         **_smi(answers, loaded, installed or None, timeout_s),
@@ -65,33 +58,14 @@ def pci_hardware() -> dict[str, Any]:
     """
     gpus, nvswitch = [], "none"
     for path in sorted(glob.glob(f"{PCI_DEVICES}/*")):
-        vendor, device_class = _read(f"{path}/vendor").strip(), _read(f"{path}/class").strip()
+        vendor, device_class = read_text(f"{path}/vendor").strip(), read_text(f"{path}/class").strip()
         if vendor == "0x10de" and device_class.startswith(("0x0302", "0x0300")):
             gpus.append(os.path.basename(path))
         elif vendor == "0x10de" and device_class.startswith("0x0680"):
             nvswitch = "pci"
-        elif vendor == "0x15b3" and device_class.startswith("0x0207") and "SW_MNG" in _read(f"{path}/vpd"):
+        elif vendor == "0x15b3" and device_class.startswith("0x0207") and "SW_MNG" in read_text(f"{path}/vpd"):
             nvswitch = "nvlink5"
     return {"gpus": gpus, "nvswitch": nvswitch}
-
-
-def run(argv: list[str], timeout_s: float) -> Answer:
-    """Run a program that only looks. Both its streams are in the output."""
-    try:
-        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout_s,
-            env={**os.environ, "LC_ALL": "C"},
-            check=False,
-        )
-    except FileNotFoundError:
-        return Answer(None, "", missing=True)
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        return Answer(None, str(exc))
-    return Answer(done.returncode, done.stdout.decode("utf-8", errors="replace"))
 
 
 def _smi(
@@ -137,11 +111,3 @@ def _fabric_manager(version: Answer, service: Answer) -> dict[str, Any]:
     found = smi.parse_fabric_manager_version(version.output)
     state = re.sub(r"\s+.*", "", service.output.strip(), flags=re.DOTALL) or "unknown"
     return {"version": found, "state": "absent" if version.missing else state}
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read().decode("utf-8", errors="replace")
-    except OSError:
-        return ""

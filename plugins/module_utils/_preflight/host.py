@@ -25,9 +25,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._apt import sources
+from .._core.files import read_text
+from .._core.process import run
 from .._docker.cli import DockerError, run_docker
 from .._hf.cache import CacheError, RepoCache
-from .._nvidia.host import gpu_info, run
+from .._nvidia.host import gpu_info
 from .judge import Host, Needs, Volume
 
 PROGRAM_TIMEOUT_S = 10.0
@@ -104,7 +106,7 @@ def look(needs: Needs, places: Places) -> Host:
         shm_bytes=_free_bytes("/dev/shm"),
         port_trouble=port_trouble(needs.bind_address, needs.port, engine.own_container),
         skew_s=skew_s,
-        uptime_s=float(_read("/proc/uptime").partition(" ")[0] or 0),
+        uptime_s=float(read_text("/proc/uptime").partition(" ")[0] or 0),
         reached=reached,
         unreachable=unreachable,
         source_conflicts=_source_conflicts(),
@@ -113,7 +115,7 @@ def look(needs: Needs, places: Places) -> Host:
 
 
 def _os_release() -> dict[str, str]:
-    pairs = re.findall(r'^(\w+)="?([^"\n]*)"?$', _read("/etc/os-release"), re.MULTILINE)
+    pairs = re.findall(r'^(\w+)="?([^"\n]*)"?$', read_text("/etc/os-release"), re.MULTILINE)
     return dict(pairs)
 
 
@@ -147,7 +149,7 @@ def _own_pids(nvidia: dict[str, Any], container: dict[str, Any] | None) -> froze
     if container is None:
         return frozenset()
     pids = {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]}
-    return frozenset(pid for pid in pids if container["Id"] in _read(f"/proc/{pid}/cgroup"))
+    return frozenset(pid for pid in pids if container["Id"] in read_text(f"/proc/{pid}/cgroup"))
 
 
 def _weights_missing(needs: Needs, places: Places) -> int | None:
@@ -185,7 +187,7 @@ def _size(path: str) -> int:
 def _volumes() -> list[Volume]:
     """Return all mounted file systems, the mount point as folder; of several on one point the last one counts."""
     found = {}
-    for line in _read("/proc/self/mounts").splitlines():
+    for line in read_text("/proc/self/mounts").splitlines():
         device, mount, kind = line.split(" ")[:3]
         mount = re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), mount)
         found[mount] = Volume(mount, mount, device, kind, _free_bytes(mount) if kind in _LOCAL else 0)
@@ -275,7 +277,7 @@ def _listener(port: int) -> str | None:
     inodes = {
         fields[9]
         for table in ("/proc/net/tcp", "/proc/net/tcp6")
-        for fields in (line.split() for line in _read(table).splitlines()[1:])
+        for fields in (line.split() for line in read_text(table).splitlines()[1:])
         if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port
     }
     links = {f"socket:[{inode}]" for inode in inodes}
@@ -286,7 +288,7 @@ def _listener(port: int) -> str | None:
             continue
         if target in links:
             pid = descriptor.split("/")[2]
-            return f"{_read(f'/proc/{pid}/comm').strip()} (pid {pid})"
+            return f"{read_text(f'/proc/{pid}/comm').strip()} (pid {pid})"
     return None
 
 
@@ -362,11 +364,3 @@ def _unreachable(url: str) -> str | None:
         return str(exc.reason)
     except (OSError, ValueError) as exc:
         return str(exc)
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""

@@ -17,9 +17,7 @@ import fcntl
 import http.client
 import importlib.metadata
 import json
-import math
 import os
-import re
 import shutil
 import signal
 import socket
@@ -33,6 +31,8 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from .prometheus import samples
+
 POLL_INTERVAL_S = 2.0
 # The last request of a readiness probe may still be under way.
 IDLE_WAIT_S = 20.0
@@ -45,8 +45,6 @@ ANSWER_MAX_BYTES = 16 * 2**20
 ANSWER_MAX_S = 10.0
 # Gaps between chunks that are this many times as long as the median one are long.
 LONG_GAP = 3.0
-# A line of /metrics: name, labels, value, and maybe a time.
-SAMPLE = r"^([a-zA-Z_:][\w:]*)(\{.*\})? (-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?: \d+)?$"
 # The client prints this between its warm-up and the part that it measures.
 MEASURING_LINE = "Starting main benchmark run"
 
@@ -106,16 +104,6 @@ def emit(event: str, **details: Any) -> None:
     # One write: two threads print.
     sys.stdout.write(json.dumps({"event": event, "seconds": time.monotonic(), **details}) + "\n")
     sys.stdout.flush()
-
-
-def samples(text: str) -> Iterator[tuple[str, str, float]]:
-    """Yield name, labels and value of each sample in the text of C(/metrics); what else there is, is skipped.
-
-    So are nan and infinity, which no comparison would notice.
-    """
-    for name, labels, value in re.findall(SAMPLE, text, re.MULTILINE):
-        if math.isfinite(float(value)):
-            yield name, labels, float(value)
 
 
 def parse_counters(text: str) -> dict[str, float]:
@@ -315,7 +303,7 @@ class Client:
                     emit("measuring", counters=self.measuring)
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+        return text.replace(self._key, "********") if self._key else text
 
 
 def _run(job: dict[str, Any], folder: str, key: str, gone: threading.Event) -> None:

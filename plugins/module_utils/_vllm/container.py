@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
-import urllib.request
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import HTTPException
 from typing import Any
 
+from .._core.http import request
+from .._core.process import run
 from .._core.progress import ProgressFile
 from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
-from .._nvidia.host import run
 from .._nvidia.smi import SmiError, parse_report
+from .._programs.prometheus import samples
 from .log.diagnose import diagnose, failure_text
 from .release import LABEL, SPEC_DEFAULTS, create_args, endpoint, observed
 
@@ -29,7 +28,7 @@ POLL_INTERVAL_S = 0.5
 STOP_TIMEOUT_S = 7
 GPU_TIMEOUT_S = 120.0
 _GPU_SLACK_MIB = 512
-_REQUESTS = re.compile(r"^vllm:num_requests_(?:running|waiting)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_REQUESTS = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 _NEXT = "{}-next"
 
 
@@ -50,20 +49,13 @@ def drain(base_url: str, limit_s: float, progress: ProgressFile) -> int:
 
 def requests_under_way(base_url: str) -> int:
     """Return how many requests the server counts, running and waiting; none if it does not answer."""
-    return int(sum(float(value) for value in _REQUESTS.findall(_get(f"{base_url}/metrics") or "")))
+    answer = request(f"{base_url}/metrics", 5)
+    return int(sum(value for name, _labels, value in samples(answer.body) if name in _REQUESTS))
 
 
 def healthy(base_url: str) -> bool:
     """Return whether the server says that it is."""
-    return _get(f"{base_url}/health") is not None
-
-
-def _get(url: str) -> str | None:
-    # The server is on this host: a proxy of the environment must not be asked for it.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with suppress(OSError, HTTPException), opener.open(url, timeout=5) as response:
-        return str(response.read().decode("utf-8", errors="replace"))
-    return None
+    return request(f"{base_url}/health", 5).status == 200
 
 
 def stop(name: str, drain_s: float, progress: ProgressFile) -> int:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
+from .._core.files import replace_text
+from .._core.secrets import read_secret
 from .._core.timestamp import epoch
-from .._hf.cache import write_text
 
 
 def key_file(state_dir: str) -> str:
@@ -24,10 +24,8 @@ def key_file(state_dir: str) -> str:
 
 
 def read_key(state_dir: str) -> str:
-    """Return the key, or nothing if there is none."""
-    with suppress(FileNotFoundError), open(key_file(state_dir), encoding="utf-8") as stream:
-        return stream.read().strip()
-    return ""
+    """Return the key, or nothing if there is none. Raises SecretError."""
+    return read_secret(key_file(state_dir)) or ""
 
 
 def wants_key(params: Mapping[str, Any]) -> bool:
@@ -64,9 +62,5 @@ def write_key(params: Mapping[str, Any]) -> bool:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     if wanted == kept:
         return False
-    mask = os.umask(0o077)
-    try:
-        write_text(path, wanted)
-    finally:
-        os.umask(mask)
+    replace_text(path, wanted, mode=0o600)
     return True

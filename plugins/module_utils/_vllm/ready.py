@@ -11,11 +11,10 @@ import json
 import re
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from .._core.http import HttpAnswer, request
 from .._core.progress import ProgressFile
 from .._core.secrets import scrub
 from .._docker.cli import DockerError, inspect_container
@@ -52,13 +51,6 @@ class Server(NamedTuple):
     base_url: str
     served_model_name: str
     api_key: str | None
-
-
-class HttpAnswer(NamedTuple):
-    """Status 0 means that nobody answered."""
-
-    status: int
-    body: str
 
 
 def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -> dict[str, Any]:
@@ -118,7 +110,7 @@ class _Watch:
     def wait_for_health(self) -> bool:
         """Return whether there was anything to wait for."""
         waited = False
-        while _request(self._server, "/health", timeout_s=1).status != 200:
+        while request(f"{self._server.base_url}/health", 1).status != 200:
             waited = True
             self._look()
             if self.elapsed() > self._timeout_s:
@@ -131,14 +123,14 @@ class _Watch:
         answers: list[HttpAnswer] = []
         server = self._server
         body = {"model": server.served_model_name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
-        request = threading.Thread(
-            target=lambda: answers.append(_request(server, "/v1/chat/completions", COMPLETION_TIMEOUT_S, body)),
-            daemon=True,
+        url = f"{server.base_url}/v1/chat/completions"
+        asking = threading.Thread(
+            target=lambda: answers.append(request(url, COMPLETION_TIMEOUT_S, body, server.api_key or "")), daemon=True
         )
-        request.start()
-        while request.is_alive():
+        asking.start()
+        while asking.is_alive():
             self._look(words="waiting for the first completion")
-            request.join(POLL_INTERVAL_S)
+            asking.join(POLL_INTERVAL_S)
         answer = answers[0] if answers else HttpAnswer(0, "")
         if answer.status == 200:
             return self._text(answer)
@@ -235,23 +227,3 @@ def _http_words(answer: HttpAnswer, server: Server) -> str:
     if answer.status == 404:
         return f"HTTP 404: {answer.body[:300]}\nFix: {server.base_url}/v1/models lists the names that it serves."
     return f"HTTP {answer.status}: {answer.body[:500]}"
-
-
-def _request(server: Server, path: str, timeout_s: float, body: dict[str, Any] | None = None) -> HttpAnswer:
-    request = urllib.request.Request(server.base_url + path)
-    if body is not None:
-        request.data = json.dumps(body).encode()
-        request.add_header("Content-Type", "application/json")
-        if server.api_key:
-            request.add_header("Authorization", f"Bearer {server.api_key}")
-    # The server is on this host: a proxy of the environment must not be asked for it.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(request, timeout=timeout_s) as response:
-            return HttpAnswer(response.status, response.read().decode("utf-8", errors="replace"))
-    except urllib.error.HTTPError as exc:
-        with contextlib.suppress(OSError):
-            return HttpAnswer(exc.code, exc.read().decode("utf-8", errors="replace"))
-        return HttpAnswer(exc.code, "")
-    except (OSError, ValueError) as exc:
-        return HttpAnswer(0, str(exc))

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._core.secrets import scrub
+from .._core.secrets import MASK, is_secret_name, scrub
 from .._nvidia.gpu_request import REQUESTS
 from .args import option_values
 
@@ -52,9 +52,6 @@ SPEC_DEFAULTS: dict[str, Any] = {
 _GIB = 1024**3
 _DOCKER_SHM_BYTES = 64 * 1024**2
 _NS = 1_000_000_000
-_SECRET = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
-# As above, but only where it can hardly be anything else: VLLM_MAX_TOKENS is no secret.
-_SURELY_SECRET = re.compile(r"(^|_)(token|secret|password|api_?key)$", re.IGNORECASE)
 _SECRET_OPTIONS = ("--api-key", "--hf-token")
 # Docker's command line adds these from its user's config.json (proxies) to each container that it creates.
 _ADDED_BY_DOCKER = re.compile(r"(?:HTTP|HTTPS|FTP|NO|ALL)_PROXY", re.IGNORECASE)
@@ -151,7 +148,7 @@ def secret_problems(spec: Mapping[str, Any]) -> list[str]:
         f"{name} is a secret in the server's environment, which 'docker inspect' shows. "
         "Give the API key as vllm_api_key, and take the variable out of vllm_env."
         for name, value in spec["env"].items()
-        if value and _SURELY_SECRET.search(name)
+        if value and is_secret_name(name)
     ]
     options = {word.partition("=")[0].replace("_", "-") for word in spec["command"] if word.startswith("--")}
     problems += [
@@ -346,6 +343,6 @@ def _by_key(lines: Sequence[str]) -> dict[str, str]:
 def _hide(line: str) -> str:
     option = re.split(r"[ =]", line, maxsplit=1)[0]
     if option.replace("_", "-") in _SECRET_OPTIONS and option != line:
-        return f"{option} ********"
+        return f"{option} {MASK}"
     name, equals, _value = line.partition("=")
-    return f"{name}=********" if equals and line.startswith("env ") and _SECRET.search(name) else scrub(line)
+    return f"{name}={MASK}" if equals and line.startswith("env ") and is_secret_name(name) else scrub(line)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core.timestamp import epoch
-from .._hf.cache import human_duration
+from .._core.units import human_duration
 from .release import Plan, reasons
 
 _WIDTH = 12

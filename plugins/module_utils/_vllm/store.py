@@ -17,7 +17,8 @@ import shutil
 from contextlib import suppress
 from typing import Any
 
-from .._hf.cache import free_bytes, human_bytes
+from .._core.files import free_bytes, replace_link, replace_text, sync_folder
+from .._core.units import human_bytes
 from .release import ID
 
 CURRENT = "current"
@@ -76,7 +77,7 @@ class Store:
         try:
             os.makedirs(self._releases, mode=0o755, exist_ok=True)
             os.makedirs(folder, mode=0o750, exist_ok=True)
-            _replace(self._record(record["id"]), json.dumps(record, indent=1) + "\n")
+            _write(self._record(record["id"]), json.dumps(record, indent=1) + "\n")
         except OSError as exc:
             if new:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -84,14 +85,9 @@ class Store:
 
     def point(self, name: str, release: str) -> None:
         """Let C(current) or C(last_good) lead to a release, in one step. Raises StoreError."""
-        link = os.path.join(self._root, name)
-        temporary = f"{link}.new"
         try:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
-            os.symlink(os.path.join("releases", release), temporary)
-            os.replace(temporary, link)
-            _sync_folder(self._root)
+            replace_link(os.path.join(self._root, name), os.path.join("releases", release))
+            sync_folder(self._root)
         except OSError as exc:
             raise self._cannot_write(exc) from exc
 
@@ -99,7 +95,7 @@ class Store:
         """Keep a copy of the benchmark result in the file C(result) with the release. Raises StoreError."""
         try:
             with open(result, encoding="utf-8") as stream:
-                _replace(self._result(release), stream.read())
+                _write(self._result(release), stream.read())
         except OSError as exc:
             raise self._cannot_write(exc) from exc
 
@@ -138,25 +134,5 @@ class Store:
         )
 
 
-def _replace(path: str, text: str) -> None:
-    """Replace a file in one step. What a full disk has left of the new one is removed."""
-    temporary = f"{path}.new"
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
-    _sync_folder(os.path.dirname(path))
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _write(path: str, text: str) -> None:
+    replace_text(path, text, mode=0o640, durable=True)

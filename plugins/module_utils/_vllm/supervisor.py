@@ -13,8 +13,8 @@ import shutil
 from contextlib import suppress
 from typing import Any
 
-from .._hf.cache import write_text
-from .._nvidia.host import run
+from .._core.files import read_text, replace_text
+from .._core.process import run
 from .._programs import supervisor as program
 
 UNITS = "/etc/systemd/system"
@@ -94,7 +94,7 @@ class Service:
         """Have the service leave the container to a play until it is ensured again. A boot starts it all the same."""
         path = os.path.join(self.folder, "settings.json")
         with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
-            write_text(path, json.dumps({**json.load(stream), "let_go": True}, indent=1) + "\n")
+            replace_text(path, json.dumps({**json.load(stream), "let_go": True}, indent=1) + "\n")
 
     def remove(self) -> bool:
         """Stop and remove the service, which leaves the container alone if that was stopped before."""
@@ -120,11 +120,10 @@ class Service:
         return state
 
     def _write(self, path: str, text: str) -> bool:
-        with suppress(OSError), open(path, encoding="utf-8") as stream:
-            if stream.read() == text:
-                return False
+        if read_text(path) == text:
+            return False
         if not self._check_mode:
-            write_text(path, text)
+            replace_text(path, text)
         return True
 
     def _systemctl(self, *words: str) -> None:

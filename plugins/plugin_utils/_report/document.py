@@ -7,21 +7,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...module_utils._benchmark.plan import without_secrets
-from ...module_utils._core.secrets import MASK, scrub
+from ...module_utils._core.secrets import MASK, is_secret_name, mask_argv, scrub
 
 FORMAT = 1
 PARTS = ("result", "functional", "acceptance", "startup", "release", "node")
 # What an earlier result gets from judging it again.
 JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "published", "steady_interval", "spread")
-
-_SECRET_NAME = re.compile(
-    r"(?:^|[_-])(?:(?:api)?key|token|pass(?:word|wd|phrase)?|secret|credential)s?$", re.IGNORECASE
-)
 
 
 def build(host: str, parts: Mapping[str, Any], outcome: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
@@ -47,8 +41,8 @@ def scrubbed(value: Any, secrets: Sequence[str], name: str = "") -> Any:
         return {scrubbed(key, secrets): scrubbed(inner, secrets, str(key)) for key, inner in value.items()}
     if isinstance(value, list):
         if value and all(isinstance(item, str) for item in value):
-            value = without_secrets(value)
+            value = mask_argv(value)
         return [scrubbed(item, secrets) for item in value]
     if not isinstance(value, str):
         return value
-    return MASK if value and _SECRET_NAME.search(name) else scrub(value, secrets)
+    return MASK if value and is_secret_name(name) else scrub(value, secrets)

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...module_utils._benchmark.metrics import HIGHER, METRICS
-from ...module_utils._benchmark.plan import FAIL, INVALID, PASS, WARN, delta_percent
+from ...module_utils._benchmark.plan import delta_percent
+from ...module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from . import charts, words
 from .view import gpus, verdict
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...module_utils._benchmark.metrics import METRICS
-from ...module_utils._benchmark.plan import FAIL, INVALID, PASS, WARN, delta_percent, telling_decimals
+from ...module_utils._benchmark.plan import delta_percent, telling_decimals
+from ...module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from . import words
 
 UNMEASURED = "unmeasured"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ...module_utils._benchmark.metrics import HIGHER, METRICS
-from ...module_utils._benchmark.plan import FAIL, INVALID, PASS, WARN
+from ...module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"

@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._core.units import human_bytes
 from ansible_collections.hgx.inference.plugins.module_utils._hf import download, fetch
-from ansible_collections.hgx.inference.plugins.module_utils._hf.cache import human_bytes
 from ansible_collections.hgx.inference.plugins.modules import hf_snapshot
 from ansible_collections.hgx.inference.tests.support.hub_server import Fault, HubServer, git_blob
 

@@ -157,7 +157,7 @@ def test_a_key_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path:
     assert message == f"The API key cannot be read from {tmp_path}: Is a directory."
     (tmp_path / "key").write_bytes(b"\xff")
     message = run(capsys, "http://127.0.0.1:1", api_key="", api_key_file=str(tmp_path / "key"))["msg"]
-    assert message == f"The API key cannot be read from {tmp_path / 'key'}: It is no text in UTF-8."
+    assert message == f"The API key cannot be read from {tmp_path / 'key'}: it is not text in UTF-8."
 
 
 @pytest.mark.parametrize(

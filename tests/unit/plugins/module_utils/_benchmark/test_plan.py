@@ -84,29 +84,6 @@ def test_a_fingerprint_follows_start_and_load() -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "shown"),
-    [
-        (["serve", "--port", "1"], ["serve", "--port", "1"]),
-        (["--api-key", "abc", "--x"], ["--api-key", "***", "--x"]),
-        (["--api-key=abc", "--hf-token=t"], ["--api-key=***", "--hf-token=***"]),
-        (["--hf-token", "--x"], ["--hf-token", "--x"]),
-        (["env", "OPENAI_API_KEY=abc", "PATH=/x"], ["env", "OPENAI_API_KEY=***", "PATH=/x"]),
-        (["--api-key", "abc", "def", "--x", "y"], ["--api-key", "***", "***", "--x", "y"]),
-        (["bash", "-c", "vllm serve m --api-key abc"], ["bash", "-c", "vllm serve m --api-key ********"]),
-        (["--header", "x-api-key=abc", "Authorization=abc"], ["--header", "x-api-key=***", "Authorization=***"]),
-    ],
-)
-def test_secrets_are_taken_out_of_an_argv(argv: list[str], shown: list[str]) -> None:
-    assert benchmark.without_secrets(argv) == shown
-
-
-def test_secrets_are_taken_out_of_arguments_by_option() -> None:
-    args = {"temperature": 0, "header": ["x-api-key=abc", "a=b"], "api-key": "abc", "extra-body": {"x": 1}}
-    shown = {"temperature": 0, "header": ["x-api-key=***", "a=b"], "api-key": ["***"], "extra-body": {"x": 1}}
-    assert benchmark.args_without_secrets(args) == shown
-
-
-@pytest.mark.parametrize(
     ("published", "seconds"),
     [
         ({}, None),

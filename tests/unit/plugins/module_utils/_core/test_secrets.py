@@ -6,9 +6,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import scrub
+from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import (
+    SecretError,
+    is_secret_name,
+    mask_argv,
+    mask_options,
+    read_secret,
+    scrub,
+)
 
 KEY = "k3y {{ with braces }}"
 
@@ -53,3 +62,77 @@ def test_secrets_go(text: str, shown: str) -> None:
 )
 def test_the_rest_stays(text: str) -> None:
     assert scrub(text, [KEY]) == text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "HF_TOKEN",
+        "VLLM_API_KEY",
+        "OPENAI_APIKEY",
+        "--api-key",
+        "DB_PASS",
+        "GITHUB_PAT",
+        "AWS_SECRET_ACCESS_KEY",
+        "NGC_CREDENTIALS",
+        "client_secret",
+        "x-api-key",
+        "SSH_PASSPHRASE",
+        "Authorization",
+        "password",
+    ],
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tokenizer", "VLLM_MAX_TOKENS", "--max-num-batched-tokens", "bypass", "monkey", "key_file", "PATH", "COMPAT"],
+)
+def test_names_of_other_things(name: str) -> None:
+    assert not is_secret_name(name)
+
+
+@pytest.mark.parametrize(
+    ("argv", "shown"),
+    [
+        (["serve", "--port", "1"], ["serve", "--port", "1"]),
+        (["--api-key", "abc", "--x"], ["--api-key", "********", "--x"]),
+        (["--api-key=abc", "--hf-token=t"], ["--api-key=********", "--hf-token=********"]),
+        (["--hf-token", "--x"], ["--hf-token", "--x"]),
+        (["env", "OPENAI_API_KEY=abc", "PATH=/x"], ["env", "OPENAI_API_KEY=********", "PATH=/x"]),
+        (["--api-key", "abc", "def", "--x", "y"], ["--api-key", "********", "********", "--x", "y"]),
+        (["bash", "-c", "vllm serve m --api-key abc"], ["bash", "-c", "vllm serve m --api-key ********"]),
+        (
+            ["--header", "x-api-key=abc", "Authorization=abc"],
+            ["--header", "x-api-key=********", "Authorization=********"],
+        ),
+    ],
+)
+def test_secrets_are_taken_out_of_an_argv(argv: list[str], shown: list[str]) -> None:
+    assert mask_argv(argv) == shown
+
+
+def test_secrets_are_taken_out_of_arguments_by_option() -> None:
+    args = {"temperature": 0, "header": ["x-api-key=abc", "a=b"], "api-key": "abc", "extra-body": {"x": 1}}
+    shown = {"temperature": 0, "header": ["x-api-key=********", "a=b"], "api-key": ["********"], "extra-body": {"x": 1}}
+    assert mask_options(args) == shown
+
+
+def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    assert read_secret(None) is None
+    assert read_secret(str(path)) is None
+    path.write_text("\n")
+    assert read_secret(str(path)) is None
+    path.write_text(f" {KEY}\n")
+    assert read_secret(str(path)) == KEY
+
+
+def test_a_secret_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "key").write_bytes(b"\xff\xfe")
+    with pytest.raises(SecretError, match=r"The API key cannot be read from .*key: it is not text in UTF-8"):
+        read_secret(str(tmp_path / "key"))
+    with pytest.raises(SecretError, match=r"cannot be read from .*: Is a directory"):
+        read_secret(str(tmp_path))

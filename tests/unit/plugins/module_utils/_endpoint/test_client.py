@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -162,9 +161,3 @@ def test_what_cannot_be_sent(url: str, key: str | None, timeout_s: float, way: s
         WAYS[way](Api(url, key, timeout_s))
     assert caught.value.kind == _api_client.UNREACHABLE
     assert "two" not in str(caught.value)
-
-
-def test_a_key_that_is_no_text(tmp_path: Path) -> None:
-    (tmp_path / "key").write_bytes(b"\xff\xfe")
-    with pytest.raises(OSError, match="It is no text in UTF-8"):
-        _api_client.read_key(str(tmp_path / "key"))

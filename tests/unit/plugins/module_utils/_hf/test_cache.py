@@ -16,9 +16,6 @@ from ansible_collections.hgx.inference.plugins.module_utils._hf.cache import (
     Meter,
     RepoCache,
     RepoFile,
-    free_bytes,
-    human_bytes,
-    human_duration,
     list_hash,
     parse_tree,
     space_problem,
@@ -214,10 +211,6 @@ def test_recorded_files(cache: RepoCache, text: str, known: bool) -> None:
     assert (cache.recorded_files(COMMIT) is not None) is known
 
 
-def test_free_bytes_of_a_path_that_is_not_there(tmp_path: Path) -> None:
-    assert free_bytes(str(tmp_path / "not" / "there")) > 0
-
-
 @pytest.mark.parametrize(
     ("missing", "reserve", "free", "refused"),
     [
@@ -242,30 +235,6 @@ def test_space_message_has_the_figures() -> None:
         "105.2 GB too little",
     ):
         assert part in message
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (1000, "1.0 kB"),
-        (999_949, "999.9 kB"),
-        (999_999, "1.0 MB"),
-        (595_203_948_573, "595.2 GB"),
-        (1_040_000_000_000, "1.04 TB"),
-    ],
-)
-def test_human_bytes(count: int, text: str) -> None:
-    assert human_bytes(count) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.4, "0 s"), (89.4, "89 s"), (89.6, "2 min"), (1860, "31 min"), (5399, "1 h 30 min"), (7500, "2 h 05 min")],
-)
-def test_human_duration(seconds: float, text: str) -> None:
-    assert human_duration(seconds) == text
 
 
 def test_meter_rate_and_time_to_go() -> None:

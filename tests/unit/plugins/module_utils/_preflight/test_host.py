@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._core.process import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._docker.cli import Completed
-from ansible_collections.hgx.inference.plugins.module_utils._nvidia.host import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import host as _preflight_host
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.host import Engine, Places
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import Needs

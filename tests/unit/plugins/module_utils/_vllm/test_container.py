@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._core.http import HttpAnswer
 from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ProgressFile
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import container
 
@@ -63,6 +64,12 @@ def test_but_not_for_ever(server: tuple[str, list[int]]) -> None:
 def test_a_server_that_does_not_answer_has_no_requests() -> None:
     assert container.drain("http://127.0.0.1:1", 60, ProgressFile(None)) == 0
     assert not container.healthy("http://127.0.0.1:1")
+
+
+def test_a_counter_that_is_no_number_counts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = METRICS.replace("RUNNING", "NaN")
+    monkeypatch.setattr(container, "request", lambda _url, _timeout_s: HttpAnswer(200, text))
+    assert container.requests_under_way("http://127.0.0.1:1") == 1
 
 
 def test_the_memory_of_the_old_server_must_be_free_and_others_may_stay() -> None:

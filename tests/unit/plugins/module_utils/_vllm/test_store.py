@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._vllm import store as _vllm_store
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.store import CURRENT, LAST_GOOD, Store, StoreError
 
 
@@ -58,7 +57,7 @@ def test_a_full_disk_leaves_what_was_there(store: Store, tmp_path: Path, monkeyp
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_vllm_store.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(StoreError, match=r"No space left on device \(.* free\).*the server was not touched"):
         store.write(record(9))

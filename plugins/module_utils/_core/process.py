@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run a program with a time limit, which C(AnsibleModule.run_command) does not know."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import NamedTuple
+
+
+class Answer(NamedTuple):
+    """What a program answered. C(rc) is None if it did not end by itself, and C(output) then says why."""
+
+    rc: int | None
+    output: str
+    errors: str = ""
+    missing: bool = False
+    timed_out: bool = False
+
+
+def run(argv: list[str], timeout_s: float, stdin: bytes | None = None, merge: bool = True) -> Answer:
+    """Run a program in the C locale; it reads C(stdin), or nothing.
+
+    C(merge) puts both its streams into C(output), in the order of their lines; otherwise C(errors) has stderr.
+    """
+    try:
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
+            argv,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge else subprocess.PIPE,
+            timeout=timeout_s,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
+        )
+    except FileNotFoundError:
+        return Answer(None, "", missing=True)
+    except subprocess.TimeoutExpired as exc:
+        return Answer(None, str(exc), timed_out=True)
+    except OSError as exc:
+        return Answer(None, str(exc))
+    return Answer(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def _text(stream: bytes | None) -> str:
+    return (stream or b"").decode("utf-8", errors="replace")

@@ -1,0 +1,13 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a check can come to."""
+
+from __future__ import annotations
+
+PASS = "pass"
+WARN = "warn"
+FAIL = "fail"
+INVALID = "invalid"  # what was measured means nothing, so it proves nothing
+SKIPPED = "skipped"

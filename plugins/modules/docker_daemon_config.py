@@ -13,7 +13,8 @@ short_description: Merge settings into a Docker engine's daemon.json and have th
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Lays settings over those in the file. Other settings stay, as do the order of the keys and the indentation.
+  - Merges settings into those in the file. Other settings and the order of the keys stay. The file is indented by four
+    spaces.
   - A file that means the same already is not touched.
   - The installed engine checks the new file before it replaces the old one, of which a backup is kept.
   - Settings that a running engine can take over are reloaded, which harms no container. Others take a restart, which is
@@ -151,8 +152,8 @@ class DaemonConfig:
         result: dict[str, Any] = {"changed": rewrite or action != "none", "action": action, "settings": keys}
         result["path"] = self.path
         if rewrite:
-            new = daemon.render(after, self.text or "")
-            result["diff"] = self._diff(new)
+            new = daemon.render(after)
+            result["diff"] = self._diff(daemon.render(before) if self.text else "", new)
         if not self.module.check_mode:
             if rewrite:
                 result.update(self._replace(new))
@@ -229,9 +230,10 @@ class DaemonConfig:
                 " the engine does not move its data. Delete that folder when nothing in it is needed any more."
             )
 
-    def _diff(self, new: str) -> dict[str, str]:
+    def _diff(self, old: str, new: str) -> dict[str, str]:
+        """Return what changes. C(old) is in the form of C(new), so that the diff shows settings and not spaces."""
         return {
-            "before": daemon.without_passwords(self.text or ""),
+            "before": daemon.without_passwords(old),
             "after": daemon.without_passwords(new),
             "before_header": self.path,
             "after_header": self.path,

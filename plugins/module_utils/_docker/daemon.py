@@ -141,30 +141,9 @@ def refuse_restart(path: str, keys: Sequence[str], reason: str, containers: Sequ
     )
 
 
-def render(config: Mapping[str, Any], text: str) -> str:
-    """Return C(config) as JSON in the style of C(text), its old form: same indentation, same lists on one line."""
-    if text.strip() and "\n" not in text.strip():
-        return json.dumps(config, ensure_ascii=False) + ("\n" if text.endswith("\n") else "")
-    match = re.search(r"^\s*\{\s*\n([ \t]+)", text)
-    rendered = _render(config, match.group(1) if match else "  ", "", text)
-    return rendered + ("" if text.strip() and not text.endswith("\n") else "\n")
-
-
-def _render(value: Any, indent: str, margin: str, text: str) -> str:
-    one_line = json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, (Mapping, list)) or not value or (margin and one_line in text):
-        return one_line
-    inner = margin + indent
-    if isinstance(value, Mapping):
-        items = [
-            f"{json.dumps(key, ensure_ascii=False)}: {_render(item, indent, inner, text)}"
-            for key, item in value.items()
-        ]
-    else:
-        items = [_render(item, indent, inner, text) for item in value]
-    left, right = "{}" if isinstance(value, Mapping) else "[]"
-    body = ",\n".join(inner + item for item in items)
-    return f"{left}\n{body}\n{margin}{right}"
+def render(config: Mapping[str, Any]) -> str:
+    """Return settings as the text of a file."""
+    return json.dumps(config, indent=4, ensure_ascii=False) + "\n"
 
 
 def same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

@@ -130,11 +130,11 @@ def test_a_restart_keeps_a_backup_and_the_file_s_mode(machine: Machine, capsys: 
     result = machine.run(capsys, {"data-root": "/data"})
     assert result["action"] == "restart"
     assert Path(result["backup_file"]).read_text() == '{\n\t"bip": "10.1.0.1/16"\n}\n'
-    assert machine.file.read_text() == '{\n\t"bip": "10.1.0.1/16",\n\t"data-root": "/data"\n}\n'
+    assert machine.file.read_text() == '{\n    "bip": "10.1.0.1/16",\n    "data-root": "/data"\n}\n'
     assert machine.file.stat().st_mode & 0o777 == 0o600
     assert machine.commands() == ["reset-failed docker", "restart docker"]
     assert "3 images and 1 containers stay behind in /var/lib/docker" in json.dumps(result["warnings"])
-    assert result["diff"]["before"] == '{\n\t"bip": "10.1.0.1/16"\n}\n'
+    assert result["diff"]["before"] == '{\n    "bip": "10.1.0.1/16"\n}\n'
 
 
 def test_containers_are_not_restarted_unasked(machine: Machine, capsys: Capture) -> None:
@@ -160,7 +160,7 @@ def test_a_reason_of_its_own(machine: Machine, capsys: Capture) -> None:
 def test_check_mode_foretells_and_does_nothing(machine: Machine, capsys: Capture) -> None:
     result = machine.run(capsys, {"mtu": 9000}, _ansible_check_mode=True)
     assert (result["changed"], result["action"]) == (True, "restart")
-    assert result["diff"]["after"] == '{\n  "mtu": 9000\n}\n'
+    assert result["diff"]["after"] == '{\n    "mtu": 9000\n}\n'
     assert not machine.file.exists()
     assert machine.commands() == []
     machine.engine(INFO, running=["vllm"])

@@ -102,6 +102,9 @@ docs: dist .cache/venv/docs/.ready ## The documentation, in .cache/docs/html; ev
 evidence: setup ## Bring README.md up to docs/evidence.yml
 	@python -m docs.tables
 
+schema: setup ## Bring recipes/recipe.schema.json up to the schema in Python
+	@python -m docs.recipe_schema
+
 importer: dist .cache/venv/importer/.ready ## What Galaxy checks in an upload
 	@tests/importer.sh dist/hgx-inference-*.tar.gz .cache/venv/importer
 
@@ -137,4 +140,4 @@ clean: ## Remove all that these targets made: demo, caches, results, environment
 	fi
 	rm -rf .ansible .cache .venv dist results
 
-.PHONY: help demo demo-down plan setup requirements check lint unit docs evidence importer compat sanity e2e molecule test dist ee clean
+.PHONY: help demo demo-down plan setup requirements check lint unit docs evidence schema importer compat sanity e2e molecule test dist ee clean

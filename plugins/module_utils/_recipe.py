@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ._benchmark.metrics import METRICS
-from ._benchmark.plan import GOODPUT_LIMITS, SPREAD_MAX, threshold_problems
+from ._benchmark.plan import threshold_problems
+from ._benchmark.spec import COUNT, COUNT_OR_NONE, FLAG, NUMBER, TEXT, THRESHOLD, WORKLOAD
+from ._core.schema import check, optional, record, shown, unknown
 from ._endpoint.checks import CHECK_NAMES
 from ._vllm.args import ArgsError, render_args
 
@@ -32,248 +32,227 @@ class RecipeError(Exception):
         self.problems = problems
 
 
-class Node:
-    """What may stand at one place of a recipe."""
-
-    what = "anything"
-
-    def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        """Return C(value) with defaults filled in; append to C(problems) what is wrong with it."""
-        return value
+_ANYTHING: dict[str, Any] = {}
+_REPO = {**TEXT, "pattern": r"^[\w.-]+/[\w.-]+$", "title": "a repository such as 'org/name'"}
 
 
-class Scalar(Node):
-    """A single value."""
-
-    def __init__(self, what: str, *types: type, choices: Sequence[Any] = (), pattern: str = "") -> None:
-        self.what = what
-        self._types = types
-        self._choices = choices
-        self._pattern = pattern
-
-    def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        # bool is an int to Python, and "yes" where a number belongs is a mistake.
-        if not isinstance(value, self._types) or (isinstance(value, bool) and bool not in self._types):
-            problems.append(f"{path}: {_shown(value)} is not {self.what}.")
-        elif self._choices and value not in self._choices:
-            problems.append(f"{path}: {_unknown(str(value), [str(choice) for choice in self._choices])}")
-        elif self._pattern and not re.fullmatch(self._pattern, str(value)):
-            problems.append(f"{path}: {_shown(value)} is not {self.what}.")
-        return value
+def _mapping(values: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": dict(values), **more}
 
 
-class ListOf(Node):
-    """A list whose items are all alike."""
-
-    def __init__(self, item: Node, empty: bool = True) -> None:
-        self.what = f"a list of {item.what}"
-        self._item = item
-        self._empty = empty
-
-    def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            problems.append(f"{path}: {_shown(value)} is not a list.")
-            return value
-        if not value and not self._empty:
-            problems.append(f"{path}: the list must not be empty.")
-        return [self._item.check(item, f"{path}[{index}]", problems) for index, item in enumerate(value)]
-
-
-class MapOf(Node):
-    """A mapping with free keys, or keys out of a fixed set."""
-
-    what = "a mapping"
-
-    def __init__(self, item: Node, keys: Iterable[str] = ()) -> None:
-        self._item = item
-        self._keys = list(keys)
-
-    def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        if not isinstance(value, Mapping):
-            problems.append(f"{path}: {_shown(value)} is not a mapping.")
-            return value
-        for key in value:
-            if self._keys and key not in self._keys:
-                problems.append(f"{path}.{key}: {_unknown(str(key), self._keys)}")
-        return {key: self._item.check(item, f"{path}.{key}", problems) for key, item in value.items()}
-
-
-class Field(NamedTuple):
-    """One key of a Record."""
-
-    node: Node
-    required: bool = True
-    default: Any = None
-
-
-class Record(Node):
-    """A mapping with known keys."""
-
-    what = "a mapping"
-
-    def __init__(self, **fields: Field) -> None:
-        self.fields = fields
-
-    def check(self, value: Any, path: str, problems: list[str]) -> Any:
-        if not isinstance(value, Mapping):
-            problems.append(f"{path or 'The recipe'}: {_shown(value)} is not a mapping.")
-            return value
-        problems.extend(
-            f"{_join(path, key)}: {_unknown(str(key), self.fields)}" for key in value if key not in self.fields
-        )
-        checked = {}
-        for key, field in self.fields.items():
-            if key not in value:
-                if field.required:
-                    problems.append(f"{_join(path, key)}: missing; it must be {field.node.what}.")
-                checked[key] = field.default
-            elif value[key] is None and not field.required:
-                checked[key] = field.default
-            else:
-                checked[key] = field.node.check(value[key], _join(path, key), problems)
-        return checked
-
-
-def _join(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)
-
-
-def _shown(value: Any) -> str:
-    text = repr(str(value) if isinstance(value, str) else value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if near:
-        return f"unknown name {name!r}; did you mean {near[0]!r}?"
-    return f"unknown name {name!r}; known are {', '.join(sorted(names))}."
-
-
-_TEXT = Scalar("a text", str)
-_COUNT = Scalar("a whole number of 1 or more", int, pattern=r"[1-9]\d*")
-_COUNT0 = Scalar("a whole number", int, pattern=r"\d+")
-_NUMBER = Scalar("a number", int, float)
-_FLAG = Scalar("true or false", bool)
-_PORT = Scalar("a port number", int, pattern=r"[1-9]\d{0,4}")
-_REPO = Scalar("a repository such as 'org/name'", str, pattern=r"[\w.-]+/[\w.-]+")
-_METRIC = Scalar("the name of a metric", str, choices=list(METRICS))
-
-THRESHOLD = Record(
-    metric=Field(_METRIC),
-    op=Field(Scalar("one of '>=', '<=', '=='", str, choices=(">=", "<=", "=="))),
-    value=Field(_NUMBER, required=False),
-    tolerance=Field(Scalar("a share such as '10%' or a number", str, int, float), required=False),
-    severity=Field(Scalar("one of 'fail', 'warn', 'invalid'", str, choices=("fail", "warn", "invalid"))),
-    sizes=Field(ListOf(_TEXT, empty=False), required=False),
-    source=Field(_TEXT),
-)
-
-BENCHMARK = Record(
-    backend=Field(_TEXT),
-    endpoint=Field(Scalar("a path such as '/v1/chat/completions'", str, pattern=r"/\S+")),
-    dataset=Field(_TEXT),
-    input_len=Field(_COUNT),
-    output_len=Field(_COUNT),
-    max_concurrency=Field(_COUNT),
-    warmup_prompts=Field(_COUNT0),
-    seed=Field(_COUNT0, required=False),
-    sizes=Field(MapOf(_COUNT)),
-    trust_remote_code=Field(_FLAG, required=False, default=False),
-    time_limit_s=Field(_COUNT),
-    goodput=Field(MapOf(_NUMBER, keys=GOODPUT_LIMITS), required=False),
-    spread_max=Field(_NUMBER, required=False, default=SPREAD_MAX),
-    args=Field(MapOf(Node()), required=False, default={}),
-)
-
-# What the functional checks must know of the model; C(skip) says which it cannot pass, and why.
-FUNCTIONAL = Record(
-    skip=Field(MapOf(Scalar("a reason", str), keys=CHECK_NAMES), required=False, default={}),
-    answer=Field(_TEXT, required=False, default="Paris"),
-    instant_template_kwargs=Field(MapOf(Node()), required=False, default={"thinking": False}),
-    long_context=Field(
-        Record(
-            tokens=Field(_COUNT, required=False),
-            recall=Field(_FLAG, required=False, default=True),
+# What the functional checks must know of the model.
+_FUNCTIONAL = record(
+    required=(),
+    properties={
+        "skip": optional(
+            _mapping(
+                {**TEXT, "title": "a reason"},
+                propertyNames={"enum": list(CHECK_NAMES)},
+                default={},
+                description="Checks that the model cannot pass, each with the reason.",
+            )
         ),
-        required=False,
-        default={"tokens": None, "recall": True},
-    ),
-    token_ids=Field(MapOf(_COUNT0), required=False, default={}),
+        "answer": optional(
+            {
+                **TEXT,
+                "default": "Paris",
+                "description": "What the answer to the question for the capital of France must contain.",
+            }
+        ),
+        "instant_template_kwargs": optional(
+            _mapping(
+                _ANYTHING,
+                default={"thinking": False},
+                description="Arguments of the chat template that switch thinking off.",
+            )
+        ),
+        "long_context": optional(
+            record(
+                required=(),
+                properties={
+                    "tokens": optional({**COUNT, "description": "Its length. By default nearly the whole context."}),
+                    "recall": optional(
+                        {**FLAG, "default": True, "description": "Whether a sentence in it must be found."}
+                    ),
+                },
+                default={},
+                description="The long text.",
+            )
+        ),
+        "token_ids": optional(
+            _mapping(COUNT_OR_NONE, default={}, description="Texts that must be one token, with its number.")
+        ),
+    },
 )
 
-# How much real text is answered to see how many drafted tokens are accepted.
-REAL_TEXT = Record(
-    prompts=Field(_COUNT, required=False, default=8),
-    output_len=Field(_COUNT, required=False, default=256),
-    concurrency=Field(_COUNT, required=False, default=4),
+_REAL_TEXT = record(
+    required=(),
+    properties={
+        "prompts": optional(
+            {**COUNT, "default": 8, "description": "Prompts of code, and as many of prose; 8 at most."}
+        ),
+        "output_len": optional({**COUNT, "default": 256, "description": "Tokens after which an answer is cut off."}),
+        "concurrency": optional({**COUNT, "default": 4, "description": "How many prompts run at the same time."}),
+    },
+    description="How much real text is answered, to see how many drafted tokens are accepted.",
 )
 
-RECIPE = Record(
-    title=Field(_TEXT),
-    source=Field(_TEXT),
-    hardware=Field(
-        Record(
-            gpu_name=Field(_TEXT, required=False),
-            gpu_count=Field(_COUNT0),
-            driver_min=Field(Scalar("a version in quotes, such as '580'", str, pattern=r"\d+(\.\d+)*"), required=False),
-            gpu_memory_gib=Field(_NUMBER, required=False),
-            fabric=Field(_FLAG, required=False, default=False),
-            memory_gib=Field(_NUMBER),
-            shm_gib=Field(_NUMBER, required=False),
-            disk_gb=Field(Record(weights=Field(_NUMBER), image=Field(_NUMBER))),
-            price_usd_per_hour=Field(_NUMBER, required=False),
-            lambda_cloud=Field(
-                Record(instance_type=Field(_TEXT), image_family=Field(_TEXT), ssh_user=Field(_TEXT)), required=False
+_HARDWARE = record(
+    required=("gpu_count", "memory_gib", "disk_gb"),
+    properties={
+        "gpu_name": optional({**TEXT, "description": "A part of the name that nvidia-smi shows, such as B200."}),
+        "gpu_count": {**COUNT_OR_NONE, "description": "GPUs that the server uses; 0 for a server on CPUs."},
+        "driver_min": optional(
+            {
+                **TEXT,
+                "pattern": r"^\d+(\.\d+)*$",
+                "title": "a version in quotes, such as '580'",
+                "description": "The oldest driver that the image works with.",
+            }
+        ),
+        "gpu_memory_gib": optional({**NUMBER, "description": "Memory of a GPU, in GiB."}),
+        "fabric": optional(
+            {**FLAG, "default": False, "description": "Whether the GPUs need NVLink switches and Fabric Manager."}
+        ),
+        "memory_gib": {**NUMBER, "description": "Memory of the host, in GiB."},
+        "shm_gib": optional({**NUMBER, "description": "Shared memory, in GiB."}),
+        "disk_gb": record(
+            required=("weights", "image"),
+            properties={
+                "weights": {**NUMBER, "description": "The models."},
+                "image": {**NUMBER, "description": "The image, unpacked."},
+            },
+            description="Sizes on disk, in GB (10^9 bytes).",
+        ),
+        "price_usd_per_hour": optional({**NUMBER, "description": "What a node costs, for the report."}),
+        "lambda_cloud": optional(
+            record(
+                required=("instance_type", "image_family"),
+                properties={
+                    "instance_type": {**TEXT, "description": "Type of the instance."},
+                    "image_family": {**TEXT, "description": "Family of the image that it boots."},
+                },
+                description="What provision.yml launches at Lambda for this recipe.",
+            )
+        ),
+    },
+    description="What the preflight requires of a host.",
+)
+
+SCHEMA = record(
+    required=[
+        "title",
+        "source",
+        "hardware",
+        "models",
+        "image",
+        "container",
+        "engine",
+        "profiles",
+        "benchmark",
+        "published",
+        "thresholds",
+    ],
+    properties={
+        "title": {**TEXT, "description": "What is deployed, in words."},
+        "source": {**TEXT, "description": "Where the figures are published."},
+        "hardware": _HARDWARE,
+        "models": {
+            "type": "array",
+            "minItems": 1,
+            "items": record(
+                required=("repo", "revision", "role"),
+                properties={
+                    "repo": {**_REPO, "description": "The repository."},
+                    "revision": {**TEXT, "description": "Branch, tag or commit."},
+                    "role": {
+                        **TEXT,
+                        "enum": ["model", "draft"],
+                        "title": "'model' or 'draft'",
+                        "description": "Whether it is the model that is served, or the draft that speculates for it.",
+                    },
+                },
             ),
-        )
-    ),
-    models=Field(
-        ListOf(
-            Record(
-                repo=Field(_REPO),
-                revision=Field(_TEXT),
-                role=Field(Scalar("'model' or 'draft'", str, choices=("model", "draft"))),
-            ),
-            empty=False,
-        )
-    ),
-    image=Field(
-        Record(
-            name=Field(_TEXT),
-            tag=Field(_TEXT),
-            digest=Field(Scalar("a digest 'sha256:...'", str, pattern=r"sha256:[0-9a-f]{64}"), required=False),
-            pip=Field(
-                ListOf(
-                    Scalar("a pinned package such as 'name==1.2'", str, pattern=r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+")
-                )
-            ),
-        )
-    ),
-    container=Field(
-        Record(
-            gpus=Field(Scalar("'all'", str, choices=("all",)), required=False),
-            ipc=Field(_TEXT, required=False),
-        )
-    ),
-    engine=Field(
-        Record(
-            entrypoint=Field(ListOf(_TEXT, empty=False)),
-            served_model_name=Field(_TEXT),
-            port=Field(_PORT),
-            ready_timeout_s=Field(_COUNT),
-            env=Field(MapOf(Scalar("a text (in quotes)", str))),
-            args=Field(MapOf(Node())),
-        )
-    ),
-    profiles=Field(MapOf(Node())),
-    benchmark=Field(BENCHMARK),
-    functional=Field(FUNCTIONAL, required=False, default=FUNCTIONAL.check({}, "", [])),
-    real_text=Field(REAL_TEXT, required=False, default=REAL_TEXT.check({}, "", [])),
-    published=Field(MapOf(_NUMBER, keys=METRICS)),
-    thresholds=Field(ListOf(THRESHOLD)),
-    clients=Field(MapOf(MapOf(_TEXT)), required=False, default={}),
+            "description": "The weights.",
+        },
+        "image": record(
+            required=("name", "tag", "pip"),
+            properties={
+                "name": {**TEXT, "description": "Repository of the image."},
+                "tag": {**TEXT, "description": "Its tag."},
+                "digest": optional(
+                    {
+                        **TEXT,
+                        "pattern": r"^sha256:[0-9a-f]{64}$",
+                        "title": "a digest 'sha256:...'",
+                        "description": "Its digest, which is used instead of the tag.",
+                    }
+                ),
+                "pip": {
+                    "type": "array",
+                    "items": {
+                        **TEXT,
+                        "pattern": r"^[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+$",
+                        "title": "a pinned package such as 'name==1.2'",
+                    },
+                    "description": "Python packages to install on top.",
+                },
+            },
+            description="The serving image.",
+        ),
+        "container": record(
+            required=(),
+            properties={
+                "gpus": optional({**TEXT, "enum": ["all"], "title": "'all'", "description": "The GPUs it gets."}),
+                "ipc": optional({**TEXT, "description": "Its IPC mode, such as host."}),
+            },
+            description="How the container runs.",
+        ),
+        "engine": record(
+            required=("entrypoint", "served_model_name", "port", "ready_timeout_s", "env", "args"),
+            properties={
+                "entrypoint": {
+                    "type": "array",
+                    "items": TEXT,
+                    "minItems": 1,
+                    "description": "The command before the arguments.",
+                },
+                "served_model_name": {**TEXT, "description": "The name that clients ask for."},
+                "port": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 65535,
+                    "title": "a port number",
+                    "description": "The port of the server.",
+                },
+                "ready_timeout_s": {**COUNT, "description": "How long a start may take, in seconds."},
+                "env": _mapping({**TEXT, "title": "a text (in quotes)"}, description="Its environment."),
+                "args": _mapping(
+                    _ANYTHING,
+                    description="Engine arguments without the leading dashes; true is a flag, false its --no- form.",
+                ),
+            },
+            description="The server.",
+        ),
+        "profiles": _mapping(_ANYTHING, description="Variants by name; each is merged over the rest of the recipe."),
+        "benchmark": {**WORKLOAD, "description": "The load."},
+        "functional": optional(
+            {**_FUNCTIONAL, "default": {}, "description": "What the functional checks expect of the model."}
+        ),
+        "real_text": optional({**_REAL_TEXT, "default": {}}),
+        "published": {
+            "type": "object",
+            "additionalProperties": NUMBER,
+            "propertyNames": {"enum": list(METRICS)},
+            "description": "The published figures by metric.",
+        },
+        "thresholds": {
+            "type": "array",
+            "items": {**THRESHOLD, "required": [*THRESHOLD["required"], "severity", "source"]},
+            "description": "How close is close enough.",
+        },
+        "clients": optional(_mapping(_mapping(TEXT), default={}, description="Environment of clients, by client.")),
+    },
 )
 
 
@@ -289,13 +268,13 @@ def resolve(data: Any, profile: str) -> dict[str, Any]:
         raise RecipeError(problems)
     for name, changes in profiles.items():
         if not isinstance(changes, Mapping):
-            problems.append(f"profiles.{name}: {_shown(changes)} is not a mapping.")
+            problems.append(f"profiles.{name}: {shown(changes)} is not a mapping.")
             continue
         found: list[str] = []
         _check(merge(data, changes), found)
         problems.extend(f"profiles.{name}.{problem}" for problem in found if problem not in problems)
     if profile not in profiles:
-        problems.append(f"recipe_profile: {_unknown(profile, profiles)}")
+        problems.append(f"recipe_profile: {unknown(profile, profiles)}")
     if problems:
         raise RecipeError(problems)
     recipe = _check(merge(data, profiles[profile]), problems)
@@ -312,7 +291,7 @@ def merge(base: Any, changes: Any) -> Any:
 
 def _check(data: Any, problems: list[str]) -> dict[str, Any]:
     shape_problems: list[str] = []
-    recipe: dict[str, Any] = RECIPE.check(data, "", shape_problems)
+    recipe: dict[str, Any] = check(data, SCHEMA, "", shape_problems)
     problems.extend(shape_problems)
     if not shape_problems:
         problems.extend(_contradictions(recipe))
@@ -345,5 +324,5 @@ def _engine_contradictions(recipe: dict[str, Any]) -> Iterable[str]:
     speculative = args.get("speculative-config")
     draft = next((model["repo"] for model in recipe["models"] if model["role"] == "draft"), None)
     if isinstance(speculative, Mapping) and "model" in speculative and speculative["model"] != draft:
-        found = _shown(speculative["model"])
-        yield f"engine.args.speculative-config.model: {found} is not the draft of 'models', {_shown(draft)}."
+        found = shown(speculative["model"])
+        yield f"engine.args.speculative-config.model: {found} is not the draft of 'models', {shown(draft)}."

@@ -24,6 +24,7 @@ description:
   - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.
+extends_documentation_fragment: hgx.inference.benchmark
 options:
   container:
     description: Name of the running container that serves the model. Either this or O(client_command) is required.
@@ -51,81 +52,6 @@ options:
     description: The name under which the model is served.
     type: str
     required: true
-  workload:
-    description: The load.
-    type: dict
-    required: true
-    suboptions:
-      backend:
-        description: The kind of endpoint, as the client names it.
-        type: str
-        default: openai-chat
-      endpoint:
-        description: Path of the endpoint.
-        type: str
-        default: /v1/chat/completions
-      dataset:
-        description: The data set. Lengths, other traffic and the prefix cache are only checked with V(random).
-        type: str
-        default: random
-      input_len:
-        description: Tokens of a prompt, without those of the chat template.
-        type: int
-        required: true
-      output_len:
-        description: Tokens of an answer.
-        type: int
-        required: true
-      max_concurrency:
-        description: How many requests are under way at the same time.
-        type: int
-        required: true
-      warmup_prompts:
-        description: Requests before the measured ones. One full wave needs as many as O(workload.max_concurrency).
-        type: int
-        default: 0
-      seed:
-        description:
-          - Seed of the random prompts. By default each run has another one, so that it does not measure what an earlier
-            one has left in the server's prefix cache. The result names it in C(client_command).
-        type: int
-      sizes:
-        description: Number of measured requests by name of the size.
-        type: dict
-        required: true
-      trust_remote_code:
-        description: Whether the client may run the tokenizer's own code.
-        type: bool
-        default: false
-      time_limit_s:
-        description: How long the client may run, in seconds.
-        type: int
-        default: 3600
-      goodput:
-        description: Limits that a request must keep to count for the metrics C(goodput_rate) and C(request_goodput).
-        type: dict
-        suboptions:
-          ttft_ms:
-            description: Time to the first token.
-            type: float
-          tpot_ms:
-            description: Time per further token.
-            type: float
-          e2el_ms:
-            description: The whole latency.
-            type: float
-      spread_max:
-        description:
-          - How many times as long as the faster half the slower half of the requests may take. Beyond, the verdict is
-            V(warn) at best, as the server was slow for a part of the time. V(0) does not look.
-        type: float
-        default: 1.9
-      args:
-        description:
-          - Further options of the client, as for the filter P(hgx.inference.vllm_cli_args#filter). Those that change
-            the load, such as C(request-rate), and those that the module sets itself are refused.
-        type: dict
-        default: {}
   size:
     description: The size to run, one of O(workload.sizes).
     type: str
@@ -140,41 +66,6 @@ options:
     description: Published figures by metric, to compare with. They stand for a missing O(thresholds[].value).
     type: dict
     default: {}
-  thresholds:
-    description:
-      - What the figures must reach. Without any threshold for the O(size) the verdict is V(warn), as nothing is proven.
-      - A metric for which there is no figure never passes.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      metric:
-        description: Name of the metric.
-        type: str
-        required: true
-      op:
-        description: How the figure must compare with O(thresholds[].value).
-        type: str
-        choices: [">=", "<=", "=="]
-        required: true
-      value:
-        description: The limit. By default the published figure.
-        type: float
-      tolerance:
-        description: A share such as V(10%), or a number in the metric's unit, by which the limit may be missed.
-        type: str
-      severity:
-        description: What a missed threshold leads to.
-        type: str
-        choices: [fail, warn, invalid]
-        default: fail
-      sizes:
-        description: The sizes for which the threshold applies. By default all.
-        type: list
-        elements: str
-      source:
-        description: Where the limit comes from, for the report.
-        type: str
   results_dir:
     description: Existing directory on the target for the results. C(latest.json) in it is a link to the newest.
     type: path
@@ -384,40 +275,15 @@ from ..module_utils._benchmark.run import (
     require_answer,
     tokenizer_args,
 )
+from ..module_utils._benchmark.spec import THRESHOLD, WORKLOAD
 from ..module_utils._benchmark.summary import describe, failure, hints, repeated, summary
 from ..module_utils._benchmark.validity import validity_checks
 from ..module_utils._core.progress import ControllerGone, ProgressFile
+from ..module_utils._core.schema import argument_spec
 from ..module_utils._core.secrets import mask_argv, mask_options
 from ..module_utils._core.timestamp import epoch
 from ..module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from ..module_utils._docker.cli import DockerError, inspect_container
-
-WORKLOAD_SPEC: dict[str, Any] = {
-    "backend": {"type": "str", "default": "openai-chat"},
-    "endpoint": {"type": "str", "default": "/v1/chat/completions"},
-    "dataset": {"type": "str", "default": "random"},
-    "input_len": {"type": "int", "required": True},
-    "output_len": {"type": "int", "required": True},
-    "max_concurrency": {"type": "int", "required": True},
-    "warmup_prompts": {"type": "int", "default": 0},
-    "seed": {"type": "int"},
-    "sizes": {"type": "dict", "required": True},
-    "trust_remote_code": {"type": "bool", "default": False},
-    "time_limit_s": {"type": "int", "default": 3600},
-    "goodput": {"type": "dict", "options": {name: {"type": "float"} for name in benchmark.GOODPUT_LIMITS}},
-    "spread_max": {"type": "float", "default": benchmark.SPREAD_MAX},
-    "args": {"type": "dict", "default": {}},
-}
-
-THRESHOLD_SPEC: dict[str, Any] = {
-    "metric": {"type": "str", "required": True},
-    "op": {"type": "str", "choices": [">=", "<=", "=="], "required": True},
-    "value": {"type": "float"},
-    "tolerance": {"type": "str"},
-    "severity": {"type": "str", "choices": ["fail", "warn", "invalid"], "default": "fail"},
-    "sizes": {"type": "list", "elements": "str"},
-    "source": {"type": "str"},
-}
 
 
 class SmokeBenchmark:
@@ -667,11 +533,11 @@ def main() -> None:
             "base_url": {"type": "str", "required": True},
             "model": {"type": "str", "required": True},
             "served_model_name": {"type": "str", "required": True},
-            "workload": {"type": "dict", "required": True, "options": WORKLOAD_SPEC},
+            "workload": {"type": "dict", "required": True, "options": argument_spec(WORKLOAD)},
             "size": {"type": "str", "required": True},
             "repetitions": {"type": "int", "default": 1},
             "published": {"type": "dict", "default": {}},
-            "thresholds": {"type": "list", "elements": "dict", "default": [], "options": THRESHOLD_SPEC},
+            "thresholds": {"type": "list", "elements": "dict", "default": [], "options": argument_spec(THRESHOLD)},
             "results_dir": {"type": "path", "required": True},
             "metadata": {"type": "dict", "default": {}},
             "reuse": {"type": "str", "choices": ["never", "if_same"], "default": "never"},

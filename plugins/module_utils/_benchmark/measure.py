@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .metrics import CLIENT, METRICS
-from .plan import GOODPUT_LIMITS, Run
+from .plan import Run
+from .spec import GOODPUT_LIMITS
 
 # What the client reports under another name, and what it reports rightly even if no request completed.
 _CLIENT_KEYS = {"duration_s": "duration"}

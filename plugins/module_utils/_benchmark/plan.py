@@ -17,14 +17,12 @@ from typing import Any, NamedTuple
 from .._core.verdict import FAIL, INVALID, PASS, WARN
 from .._vllm.args import ArgsError, option_values, render_args
 from .metrics import METRICS
+from .spec import GOODPUT_LIMITS
 
 # Importing vLLM and preparing the prompts, before the first request.
 CLIENT_START_S = 30
 
-# How many times as long as the faster half of the requests the slower half takes in a steady run, at most.
-SPREAD_MAX = 1.9
-# Goodput by the limit that a request must keep, and the metrics that have a figure only where the workload sets limits.
-GOODPUT_LIMITS = ("ttft_ms", "tpot_ms", "e2el_ms")
+# Metrics that have a figure only where the workload sets limits.
 GOODPUT_METRICS = ("goodput_rate", "request_goodput")
 _SUFFIXES = {"": 1, "k": 10**3, "K": 2**10, "m": 10**6, "M": 2**20}
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")

@@ -113,7 +113,7 @@ def drop(*path: str) -> Callable[[dict[str, Any]], None]:
         (put("hardware/gpu_cuont", 8), "hardware.gpu_cuont: unknown name 'gpu_cuont'; did you mean 'gpu_count'?"),
         (put("zzz", 1), "zzz: unknown name 'zzz'; known are"),
         (drop("engine", "port"), "engine.port: missing; it must be a port number."),
-        (drop("thresholds"), "thresholds: missing; it must be a list of a mapping."),
+        (drop("thresholds"), "thresholds: missing; it must be a list."),
         (put("hardware/gpu_count", "8"), "hardware.gpu_count: '8' is not a whole number."),
         (put("hardware/gpu_count", True), "hardware.gpu_count: True is not a whole number."),
         (put("hardware/driver_min", 580), "hardware.driver_min: 580 is not a version in quotes, such as '580'."),

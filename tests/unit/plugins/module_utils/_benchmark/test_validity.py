@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.measure import compute_metrics
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import SPREAD_MAX, Check, Engine, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import Check, Engine, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.spec import SPREAD_MAX
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.validity import validity_checks
 from ansible_collections.hgx.inference.tests.support.simulated_server import simulate
 from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import (

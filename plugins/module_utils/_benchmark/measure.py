@@ -55,12 +55,12 @@ def compute_metrics(run: Run, workload: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(figure) for name, figure in figures.items() if figure is not None}
 
 
-def _request_metrics(client: Mapping[str, Any]) -> dict[str, float]:
+def _request_metrics(client: Mapping[str, Any]) -> dict[str, float | None]:
     answered = requests(client)
     concurrency = min(client["max_concurrency"], len(answered))
     outputs = sum(request.outputs for request in answered)
     latencies = [request.e2el for request in answered]
-    metrics = {
+    metrics: dict[str, float | None] = {
         "mean_input_len": statistics.fmean(request.inputs for request in answered),
         "mean_output_len": outputs / len(answered),
     }
@@ -73,6 +73,8 @@ def _request_metrics(client: Mapping[str, Any]) -> dict[str, float]:
     chunks = sum(request.chunks for request in answered)
     if chunks:
         metrics["tokens_per_chunk"] = (outputs - len(answered)) / chunks
+    else:  # what the client reports then is 0
+        metrics.update(dict.fromkeys(name for name in METRICS if name.endswith(("_tpot_ms", "_itl_ms"))))
     later = [request.ttft for request in sorted(answered)[concurrency:]]
     if later:
         metrics["warm_mean_ttft_ms"] = 1000 * statistics.fmean(later)

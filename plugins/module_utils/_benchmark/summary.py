@@ -74,7 +74,8 @@ def summary(
         ]
         for name in further
     ]
-    lines = [_headline(verdict, workload, size, thresholds, metrics)]
+    odd = verdict != INVALID and bool(rows)
+    lines = [_headline(verdict, workload, size, thresholds, metrics, odd)]
     for table in (rows, judged):
         lines += ["  " + line for line in _aligned(sorted(table, key=lambda row: _ORDER.index(row[0])))]
     if interval is not None and verdict != INVALID:
@@ -97,19 +98,24 @@ def failure(lines: Sequence[str]) -> str:
 
 
 def _headline(
-    verdict: str, workload: Mapping[str, Any], size: str, thresholds: Sequence[Check], metrics: Mapping[str, float]
+    verdict: str,
+    workload: Mapping[str, Any],
+    size: str,
+    thresholds: Sequence[Check],
+    metrics: Mapping[str, float],
+    odd: bool,
 ) -> str:
     missed = [check for check in thresholds if check.status != PASS]
     if verdict == INVALID:
         reason = "the run cannot be judged"
     elif not thresholds:
         reason = f"no threshold applies to size {size}, so nothing is proven"
-    elif not missed and verdict == WARN:
-        reason = f"{len(thresholds)} of {len(thresholds)} thresholds met, by figures that are in doubt"
     elif missed:
         reason = f"{len(missed)} of {len(thresholds)} thresholds missed"
     else:
         reason = f"{len(thresholds)} of {len(thresholds)} thresholds met"
+    if odd:
+        reason += "; the run looks odd"
     took = f", {metrics['duration_s']:.1f} s" if "duration_s" in metrics else ""
     return f"{verdict.upper()}: {reason} ({describe(workload, size)}{took})"
 
@@ -164,9 +170,9 @@ def _validity_hints(
     if "prompts_not_cached" in missed:
         yield "A run with the same seed came before: leave out the seed, and each run chooses its own."
     if "plausible_speed" in missed:
-        yield "No engine is so fast: a cache or a stand-in answered, or the model is not the one that was published."
+        yield "Faster than expected: are model and load the published ones, and did a cache or a proxy answer?"
     if "slots_filled" in missed:
-        yield "Answers end late, or the client is short of CPU: time passes between requests that no latency shows."
+        yield "Time passed between requests: the client is short of CPU, or connections stay open after the last token."
     if "even_speed" in missed:
         yield "The speed was uneven: another load on the machine, throttled clocks, or a server that was cold at first."
 

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from .metrics import CLIENT, METRICS
 from .plan import GOODPUT_LIMITS, Run
 
-# What the client reports under another name, and what it reports rightly even if no request completed.
+# Metrics that the client reports under another name, and those that hold even if no request completed.
 _CLIENT_KEYS = {"duration_s": "duration"}
 _NO_STATISTIC = {"completed", "failed", "duration_s"}
 
 
 class Request(NamedTuple):
-    """The figures of one request that completed; times in seconds."""
+    """The figures of a completed request; times in seconds."""
 
     start: float
     ttft: float
@@ -32,14 +32,14 @@ class Request(NamedTuple):
 
 
 def requests(client: Mapping[str, Any]) -> list[Request]:
-    """Return the requests that brought an answer."""
+    """Return the requests that were answered."""
     columns = ("start_times", "ttfts", "e2els", "tpots", "input_lens", "output_lens", "chunks")
     rows = (Request(*row) for row in zip(*(client[column] for column in columns)))
     return [request for request in rows if request.outputs]
 
 
 def compute_metrics(run: Run, workload: Mapping[str, Any]) -> dict[str, float]:
-    """Return every metric that the run has a figure for; a metric without one is absent, never 0."""
+    """Return every metric that the run measured. A metric without a figure is absent, never 0."""
     client = run.client
     completed = client["completed"]
     found: dict[str, float | None] = {
@@ -93,13 +93,13 @@ def _server_metrics(run: Run) -> dict[str, float | None]:
 
 
 def cached_share(run: Run) -> float | None:
-    """Return how much of the input was in the prefix cache, in percent, or None if the server does not count that."""
+    """Return the percentage of the input found in the prefix cache, or None if the server does not count it."""
     queries, hits = run.gained("prefix_cache_queries"), run.gained("prefix_cache_hits")
     return None if queries is None or hits is None else 100 * hits / max(queries, 1)
 
 
 def _goodput(client: Mapping[str, Any], limits: Mapping[str, float | None]) -> dict[str, float]:
-    """Return the goodput: a request that failed, or brought nothing, has kept no limit."""
+    """Return the goodput. Failed and empty requests count as outside the limits."""
     wanted = [(name[: -len("_ms")], limits[name]) for name in GOODPUT_LIMITS if limits.get(name)]
     asked = client["completed"] + client.get("failed", 0)
     if not wanted or not asked:
@@ -112,7 +112,7 @@ def _goodput(client: Mapping[str, Any], limits: Mapping[str, float | None]) -> d
 
 
 def spec_decode(run: Run) -> dict[str, Any] | None:
-    """Return how the server's drafts fared: the acceptance length, and the share accepted at each position."""
+    """Return the acceptance length of drafts, and the share accepted at each position."""
     drafts = run.gained("drafts")
     length = _server_metrics(run)["acceptance_length"]
     if not drafts or length is None:

@@ -153,7 +153,7 @@ def recorded_hints(name: str) -> list[str]:
     [
         ("rich.json", []),
         ("raw-refused.json", ["Nothing answered"]),
-        ("raw-wrongname.json", ["does not know the model's name"]),
+        ("raw-wrongname.json", ["does not know the model name"]),
         ("killed.json", ["Nothing answered", "broke off"]),
     ],
 )
@@ -175,7 +175,7 @@ def test_hints_from_recorded_errors(name: str, parts: list[str]) -> None:
         ({"output_throughput": "fail"}, {"preemptions": 3.0}, "KV cache is too small"),
         ({"output_throughput": "fail", "steady_output_throughput": "pass"}, {}, "run is too short"),
         ({"mean_tpot_ms": "fail"}, {"acceptance_length": 2.0, "tokens_per_chunk": 2.0}, "clocks, NVLink"),
-        ({"no_other_traffic": "invalid"}, {}, "other clients away"),
+        ({"no_other_traffic": "invalid"}, {}, "Other traffic reached the server"),
         ({"server_stayed_up": "invalid"}, {}, "its log says why"),
         ({"prompts_not_cached": "invalid"}, {}, "leave out the seed"),
         ({"plausible_speed": "warn"}, {}, "Faster than expected"),

@@ -82,6 +82,7 @@ def test_a_lie_is_never_a_pass(lie: str, tmp_path: Path, capsys: pytest.CaptureF
         server.shutdown()
     verdict, check = VERDICTS[lie]
     assert result["verdict"] == verdict, result
+    assert ("looks odd" in result["summary"][0]) == (verdict == "warn")
     checks = json.loads(Path(result["result_path"]).read_text())["checks"]
     assert check in {found["name"] for found in checks if found["status"] == verdict} | {""}
 

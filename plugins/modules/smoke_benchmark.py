@@ -16,11 +16,12 @@ description:
   - Runs vLLM's own benchmark client inside the container that serves the model, so that client and server have the same
     version.
   - Checks first that the server is idle and serves the model, and afterwards that all requests completed, with the
-    lengths asked for, streamed as they were produced, at a speed that is possible, and with nobody else on the server.
-    Otherwise the verdict is V(invalid), whatever the figures. The client's exit code counts for nothing, because it is
-    0 also when every request has failed.
-  - What the client received is compared with what the server counted. A server that counts nothing, such as one with
-    C(--disable-log-stats), cannot be believed, and the verdict is V(invalid).
+    requested lengths and uncached prompts, and without other traffic on the server. Otherwise the verdict is
+    V(invalid), whatever the figures. The client's exit code is ignored, because it is 0 even if every request failed.
+  - A run that looks odd, such as one with chunks that hold many tokens, a speed far above the published one, or slots
+    that stay free, has the verdict V(warn) at best. The warning gives the figure and the expected bound.
+  - What the client received is compared with what the server counted. If the server counts nothing, as with
+    C(--disable-log-stats), the verdict is V(invalid).
   - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.
@@ -379,9 +380,9 @@ class SmokeBenchmark:
         finished_at = _now()
         chosen = len(runs) - 1
         if outcomes[-1]["verdict"] != INVALID:
-            # A run in doubt stands for all of them before one that is not.
-            doubtful = [index for index, outcome in enumerate(outcomes) if _in_doubt(outcome["checks"])]
-            chosen = measured.middle_of([outcome["metrics"] for outcome in outcomes], doubtful)
+            # If some runs look odd, one of these represents all of them.
+            odd = [index for index, outcome in enumerate(outcomes) if _looks_odd(outcome["checks"])]
+            chosen = measured.middle_of([outcome["metrics"] for outcome in outcomes], odd)
         repetitions = [outcome["metrics"] for outcome in outcomes] if len(outcomes) > 1 else None
         outcome = outcomes[chosen]
         if repetitions and outcome["verdict"] != INVALID:
@@ -514,8 +515,8 @@ def _engine(container: dict[str, Any] | None) -> benchmark.Engine:
     return benchmark.Engine.of(container["Args"]) if container else benchmark.ENGINE_DEFAULTS
 
 
-def _in_doubt(checks: list[dict[str, Any]]) -> bool:
-    """Return whether a condition of validity, which has no limit of its own, has been met with reservations only."""
+def _looks_odd(checks: list[dict[str, Any]]) -> bool:
+    """Return whether a condition of validity, which has no limit of its own, gave a warning."""
     return any(check["status"] == WARN and "limit" not in check for check in checks)
 
 

@@ -28,7 +28,7 @@ CLIENT = [
     ("lie", "verdict", "check"),
     [
         ("none", "pass", "even_speed"),
-        ("cut-claim", "invalid", "answers_streamed"),
+        ("cut", "invalid", "output_length"),
     ],
 )
 def test_the_real_client_and_a_lie(lie: str, verdict: str, check: str, tmp_path: Path) -> None:

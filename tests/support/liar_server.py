@@ -6,24 +6,20 @@
 """A server that looks like vLLM, streams at a known speed, and lies on demand: --lie KIND.
 
     none          tells the truth
-    cut           a stream ends after its first chunk
-    cut-claim     the same, and the usage claims all tokens
-    few-chunks    all tokens in two chunks, in the time that all would take
-    half-claim    half of the chunks, and the usage claims all tokens
+    cut           each stream ends after its first chunk
+    cut-claim     the same, but the usage claims all tokens
+    half-claim    half of the chunks, but the usage claims all tokens
     burst         the first chunk in time, all others in one piece at the end
-    lengths       half of the tokens that were asked for
+    lengths       half of the requested tokens
     errors        every tenth request gets 500
-    errors-cut    the same, and the streams of all others end after their first chunk
     slow-half     four times slower for four requests, then not for the next four
-    slow-requests four times slower for every second request
     cache         answers at once, and the counters do not move
     cache-counts  answers at once, and the counters move
     counters      counts a fifth more tokens than it sends
     uncounted     has no counter of tokens
     nan           counts tokens, but says NaN
-    drafts        counts more accepted tokens of drafts than its chunks can hold
     linger        keeps the connection open for a while after the last token
-    traffic       somebody else's prompts are counted, too
+    traffic       other prompts are counted as well
 
 Standard library only.
 """
@@ -55,7 +51,7 @@ COUNTERS = {
 
 
 class LiarServer(ThreadingHTTPServer):
-    """Counts what it says that it did. C(prompt_tokens) is what each prompt is said to have."""
+    """Counts what it claims to have done. C(prompt_tokens) is the length it reports for each prompt."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -78,10 +74,10 @@ class LiarServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as vLLM does, as far as its benchmark client looks."""
+    """Answers like vLLM, as far as its benchmark client can see."""
 
     server: LiarServer
-    wbufsize = -1  # what is cached goes out in one piece, however busy this machine is
+    wbufsize = -1  # a cached answer leaves in one piece, however busy this machine is
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
@@ -99,11 +95,11 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server = self.server
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path != "/v1/chat/completions":  # the real client tries /tokenize and can do without
+        if self.path != "/v1/chat/completions":  # the real client tries /tokenize and works without it
             self._send("", 404)
             return
         number, lie = server.next_number(), server.lie
-        if lie.startswith("errors") and number % 10 == 0:
+        if lie == "errors" and number % 10 == 0:
             self._send("", 500)
             return
         server.count(running=1)
@@ -114,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
             for pause in self._pauses(number, sent):
                 time.sleep(pause)
                 self._event({"choices": [{"index": 0, "delta": {"content": "word "}}]}, at_once=pause > 0)
-            if lie not in ("cut", "errors-cut"):
+            if lie != "cut":
                 usage = {"prompt_tokens": server.prompt_tokens, "completion_tokens": sent}
                 self._event({"choices": [], "usage": usage})
                 self.wfile.write(b"data: [DONE]\n\n")
@@ -132,8 +128,6 @@ class Handler(BaseHTTPRequestHandler):
         seconds = tokens * TOKEN_S
         if "cut" in lie:
             gaps = 0
-        elif lie == "few-chunks":
-            gaps = 1
         elif lie == "half-claim":
             gaps //= 2
         elif lie == "burst":
@@ -142,8 +136,7 @@ class Handler(BaseHTTPRequestHandler):
         elif lie.startswith("cache"):
             seconds = 0.0
         for pause in [0.0 if lie.startswith("cache") else FIRST_S, *[seconds / max(gaps, 1)] * gaps]:
-            slow = (lie == "slow-half" and number // 4 % 2) or (lie == "slow-requests" and number % 2)
-            yield 4 * pause if slow else pause
+            yield 4 * pause if lie == "slow-half" and number // 4 % 2 else pause
 
     def _count(self, tokens: int) -> None:
         lie = self.server.lie
@@ -155,7 +148,7 @@ class Handler(BaseHTTPRequestHandler):
             prompt=self.server.prompt_tokens * (3 if lie == "traffic" else 1),
             output=tokens + (tokens // 5 if lie == "counters" else 0),
             drafts=drafts,
-            accepted=tokens * 15 // 16 if lie == "drafts" else drafts * (TOKENS_PER_CHUNK - 1),
+            accepted=drafts * (TOKENS_PER_CHUNK - 1),
         )
 
     def _wrong_values(self) -> dict[str, str]:

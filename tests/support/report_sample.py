@@ -131,12 +131,12 @@ def result(
     verdict = next((status for status in ("fail", "warn") if status in found_statuses), "pass")
     conditions = [
         {"name": "all_requests_completed", "status": "pass", "message": f"all {len(latencies)} requests completed"},
-        {"name": "output_length", "status": "pass", "message": "the answers have 2048 tokens, 2048 were asked for"},
+        {"name": "output_length", "status": "pass", "message": "the answers have 2048 tokens, 2048 were requested"},
         {"name": "no_other_traffic", "status": "pass", "message": "the server produced what the client received"},
     ]
     deviation = (sum((latency - mean) ** 2 for latency in latencies) / len(latencies)) ** 0.5
     interval = metrics["steady_output_throughput"] * 1.96 * deviation / mean / len(latencies) ** 0.5
-    hints = ["Tokens take too long although drafts are accepted: look at clocks, NVLink, all-reduce fusion, KV type."]
+    hints = ["Tokens take too long although drafts are accepted: check clocks, NVLink, all-reduce fusion, KV type."]
     argv = ["vllm", "bench", "serve", "--backend", "openai-chat", "--base-url", "http://127.0.0.1:8001"]
     argv += ["--model", "moonshotai/Kimi-K2.6", "--num-prompts", str(workload["sizes"][size]), "--save-result"]
     return {

@@ -70,6 +70,11 @@ def test_from_a_key_to_a_node_and_back(server: LambdaServer, play: Play, tmp_pat
     assert rc == 0, output
     assert "Would launch a gpu_8x_b200_sxm6" in output
     assert "367.36 USD until it expires" in output
+    recipe = (ROOT / "recipes" / "kimi_k2_6_hgx_b200.yml").read_text(encoding="utf-8")
+    other = tmp_path / "other.yml"
+    other.write_text(recipe.replace("gpu_8x_b200_sxm6", "gpu_8x_h100_sxm5"), encoding="utf-8")
+    rc, output = play("provision", "--check", "-e", f"recipe_file={other}")
+    assert "gpu_8x_h100_sxm5" in output, "a recipe names its own kind of node"
     assert server.api.launches == 0
     for run in range(3):
         rc, output = play("provision", "-vvv")

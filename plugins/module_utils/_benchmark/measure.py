@@ -15,13 +15,13 @@ from .metrics import CLIENT, METRICS
 from .plan import Run
 from .spec import GOODPUT_LIMITS
 
-# What the client reports under another name, and what it reports rightly even if no request completed.
+# Metrics that the client reports under another name, and those that hold even if no request completed.
 _CLIENT_KEYS = {"duration_s": "duration"}
 _NO_STATISTIC = {"completed", "failed", "duration_s"}
 
 
 class Request(NamedTuple):
-    """The figures of one request that completed; times in seconds."""
+    """The figures of a completed request; times in seconds."""
 
     start: float
     ttft: float
@@ -33,14 +33,14 @@ class Request(NamedTuple):
 
 
 def requests(client: Mapping[str, Any]) -> list[Request]:
-    """Return the requests that brought an answer."""
+    """Return the requests that were answered."""
     columns = ("start_times", "ttfts", "e2els", "tpots", "input_lens", "output_lens", "chunks")
     rows = (Request(*row) for row in zip(*(client[column] for column in columns)))
     return [request for request in rows if request.outputs]
 
 
 def compute_metrics(run: Run, workload: Mapping[str, Any]) -> dict[str, float]:
-    """Return every metric that the run has a figure for; a metric without one is absent, never 0."""
+    """Return every metric that the run measured. A metric without a figure is absent, never 0."""
     client = run.client
     completed = client["completed"]
     found: dict[str, float | None] = {
@@ -56,12 +56,12 @@ def compute_metrics(run: Run, workload: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(figure) for name, figure in figures.items() if figure is not None}
 
 
-def _request_metrics(client: Mapping[str, Any]) -> dict[str, float]:
+def _request_metrics(client: Mapping[str, Any]) -> dict[str, float | None]:
     answered = requests(client)
     concurrency = min(client["max_concurrency"], len(answered))
     outputs = sum(request.outputs for request in answered)
     latencies = [request.e2el for request in answered]
-    metrics = {
+    metrics: dict[str, float | None] = {
         "mean_input_len": statistics.fmean(request.inputs for request in answered),
         "mean_output_len": outputs / len(answered),
     }
@@ -74,6 +74,8 @@ def _request_metrics(client: Mapping[str, Any]) -> dict[str, float]:
     chunks = sum(request.chunks for request in answered)
     if chunks:
         metrics["tokens_per_chunk"] = (outputs - len(answered)) / chunks
+    else:  # what the client reports then is 0
+        metrics.update(dict.fromkeys(name for name in METRICS if name.endswith(("_tpot_ms", "_itl_ms"))))
     later = [request.ttft for request in sorted(answered)[concurrency:]]
     if later:
         metrics["warm_mean_ttft_ms"] = 1000 * statistics.fmean(later)
@@ -92,13 +94,13 @@ def _server_metrics(run: Run) -> dict[str, float | None]:
 
 
 def cached_share(run: Run) -> float | None:
-    """Return how much of the input was in the prefix cache, in percent, or None if the server does not count that."""
+    """Return the percentage of the input found in the prefix cache, or None if the server does not count it."""
     queries, hits = run.gained("prefix_cache_queries"), run.gained("prefix_cache_hits")
     return None if queries is None or hits is None else 100 * hits / max(queries, 1)
 
 
 def _goodput(client: Mapping[str, Any], limits: Mapping[str, float | None]) -> dict[str, float]:
-    """Return the goodput: a request that failed, or brought nothing, has kept no limit."""
+    """Return the goodput. Failed and empty requests count as outside the limits."""
     wanted = [(name[: -len("_ms")], limits[name]) for name in GOODPUT_LIMITS if limits.get(name)]
     asked = client["completed"] + client.get("failed", 0)
     if not wanted or not asked:
@@ -111,7 +113,7 @@ def _goodput(client: Mapping[str, Any], limits: Mapping[str, float | None]) -> d
 
 
 def spec_decode(run: Run) -> dict[str, Any] | None:
-    """Return how the server's drafts fared: the acceptance length, and the share accepted at each position."""
+    """Return the acceptance length of drafts, and the share accepted at each position."""
     drafts = run.gained("drafts")
     length = _server_metrics(run)["acceptance_length"]
     if not drafts or length is None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The metrics a benchmark computes: all that a recipe's thresholds and published figures may name."""
+"""The metrics of a benchmark: those that thresholds and published figures of a recipe may name."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LOWER = "lower"
 
 CLIENT = "client"  # a key of the JSON of vllm bench serve
 DETAIL = "detail"  # computed from the per-request figures in that JSON
-SERVER = "server"  # what the counters of the server's /metrics gained during the run
+SERVER = "server"  # computed from the server's /metrics before and after the run
 
 
 class Metric(NamedTuple):
-    """What a metric is. C(better) is None where neither direction is better."""
+    """One metric. C(better) is None if neither direction is better."""
 
     unit: str
     better: str | None
@@ -62,8 +62,8 @@ METRICS: dict[str, Metric] = {
     "e2el_spread": Metric(
         "x", LOWER, DETAIL, "Mean latency of the slower half of the requests over that of the faster half."
     ),
-    "goodput_rate": Metric("%", HIGHER, DETAIL, "Share of all requests that kept the limits of goodput."),
-    "request_goodput": Metric("req/s", HIGHER, DETAIL, "Requests that kept the limits of goodput, over the duration."),
+    "goodput_rate": Metric("%", HIGHER, DETAIL, "Share of all requests within the limits of goodput."),
+    "request_goodput": Metric("req/s", HIGHER, DETAIL, "Requests within the limits of goodput, over the duration."),
     "tokens_per_chunk": Metric("tok", HIGHER, DETAIL, "Mean number of output tokens in a streamed chunk."),
     "acceptance_length": Metric(
         "tok", HIGHER, SERVER, "Tokens per step with speculative decoding; 1 if no draft is ever accepted."
@@ -74,6 +74,8 @@ METRICS: dict[str, Metric] = {
     "duration_s": Metric("s", LOWER, CLIENT, "Duration of the measured run, warm-up excluded."),
     "completed": Metric("requests", HIGHER, CLIENT, "Requests that completed."),
     "failed": Metric("requests", LOWER, CLIENT, "Requests that failed."),
-    "preemptions": Metric("requests", LOWER, SERVER, "Requests the scheduler interrupted for want of KV cache."),
+    "preemptions": Metric(
+        "requests", LOWER, SERVER, "Requests that the scheduler preempted because the KV cache was full."
+    ),
     "prefix_cache_hit_rate": Metric("%", None, SERVER, "Share of the input tokens found in the prefix cache."),
 }

@@ -27,7 +27,7 @@ GOODPUT_METRICS = ("goodput_rate", "request_goodput")
 _SUFFIXES = {"": 1, "k": 10**3, "K": 2**10, "m": 10**6, "M": 2**20}
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
-# Client options beside our own that would make another load of it than the workload says.
+# Further client options that would change the load described by the workload.
 _LOAD_OPTIONS = ("request-rate", "burstiness", "ramp-up-strategy", "ramp-up-start-rps", "ramp-up-end-rps")
 
 
@@ -63,7 +63,7 @@ class Limit(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One judgement: a threshold on a metric, or a condition without which the figures mean nothing."""
+    """One judgement: a threshold on a metric, or a condition of the run's validity, which has no C(limit)."""
 
     name: str
     status: str
@@ -92,15 +92,15 @@ class Check(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """The settings of a server's engine that show in the pace of its answers, by default vLLM's own."""
+    """The engine settings that affect how answers arrive; the defaults are those of vLLM."""
 
     stream_interval: int = 1  # tokens
     max_num_batched_tokens: int = 8192
 
     @classmethod
     def of(cls, argv: Sequence[str]) -> Engine:
-        """Return the settings of a server's command line."""
-        options = option_values(" ".join(argv).split())  # it may be one word of a shell's
+        """Return the settings in a server's command line."""
+        options = option_values(" ".join(argv).split())  # a shell may take it as one word
         found = {name: _integer(options.get(name.replace("_", "-"), "")) for name in cls._fields}
         return cls(**{name: value for name, value in found.items() if value})
 
@@ -109,13 +109,13 @@ ENGINE_DEFAULTS = Engine()
 
 
 class Run(NamedTuple):
-    """What a benchmark run left behind. C(counters) are of the server, by moment: before, measuring, busiest, after."""
+    """The outcome of a benchmark run. C(counters) are the server's, by time: before, measuring, busiest, after."""
 
     client: Mapping[str, Any]
     counters: Mapping[str, Mapping[str, float] | None]
 
     def gained(self, counter: str, with_warmup: bool = False) -> float | None:
-        """Return by how much a counter grew during the run, or None if the server does not count that."""
+        """Return how much a counter grew during the run, or None if the server does not have it."""
         measuring = None if with_warmup else self.counters.get("measuring")
         start, end = measuring or self.counters.get("before"), self.counters.get("after")
         if not start or not end or counter not in start or counter not in end:
@@ -182,12 +182,12 @@ def client_argv(
 
 
 def fingerprint(server: Sequence[str], argv: Sequence[str]) -> str:
-    """Return a text that is the same for the same load on the same start of the same server."""
+    """Return a hash that identifies a load on one start of one server."""
     return hashlib.sha256(json.dumps([list(server), list(argv)]).encode()).hexdigest()
 
 
 def expected_seconds(workload: Mapping[str, Any], size: str, published: Mapping[str, float]) -> float | None:
-    """Return about how long a run takes at the published rate, or None if no rate is published."""
+    """Return the approximate duration of a run at the published rate, or None if no rate is published."""
     rate = published.get("steady_output_throughput") or published.get("output_throughput")
     if not rate:
         return None
@@ -271,7 +271,7 @@ def _unknown_metric(name: str) -> str:
 
 
 def _integer(text: str) -> int:
-    """Return a number as vLLM's options take it, where 16k is 16000 and 16K is 16384, or 0 if it is none."""
+    """Return a number in the notation of vLLM's options, where 16k is 16000 and 16K is 16384; 0 for other text."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", text)
     return int(float(match[1]) * _SUFFIXES[match[2]]) if match else 0
 
@@ -310,7 +310,7 @@ def _judgement(limit: Limit, measured: float | None) -> str:
 
 
 def judged_texts(limit: Limit, measured: float | None) -> tuple[str, str]:
-    """Return the figure and the limit in words, saying how the tolerance made it; what missed it looks as if it did."""
+    """Return the figure and the limit in words, with enough decimals to show that the limit was missed."""
     unit, decimals = METRICS[limit.metric].unit, 2
     if measured is not None and not limit.met_by(measured):
         decimals = telling_decimals(measured, limit.limit)
@@ -325,24 +325,24 @@ def judged_texts(limit: Limit, measured: float | None) -> tuple[str, str]:
 
 
 def telling_decimals(one: float, other: float, least: int = 2) -> int:
-    """Return how many decimals it takes to tell two figures apart."""
+    """Return how many decimals distinguish two figures."""
     return next((digits for digits in range(least, 12) if f"{one:.{digits}f}" != f"{other:.{digits}f}"), least)
 
 
 def number(value: float, decimals: int = 2) -> str:
-    """Return a figure with at most so many decimals."""
+    """Return a figure with at most C(decimals) decimals and no trailing zeros."""
     return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
 
 
 def delta_percent(measured: float | None, published: float | None) -> float | None:
-    """Return by how many percent C(measured) lies above C(published)."""
+    """Return the difference of C(measured) from C(published) in percent."""
     if measured is None or not published:
         return None
     return 100 * (measured / published - 1)
 
 
 def verdict(validity: Iterable[Check], thresholds: Sequence[Check]) -> str:
-    """Return the verdict. Without any threshold nothing has been proven: that is a warning, not a pass."""
+    """Return the worst status. Without thresholds nothing is proven, so that is a warning and not a pass."""
     found = {check.status for check in (*validity, *thresholds)}
     for worst in (INVALID, FAIL, WARN):
         if worst in found:

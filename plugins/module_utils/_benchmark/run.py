@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host's side of a benchmark run: starts the worker beside the client, follows it, and never leaves it behind."""
+"""The host's side of a benchmark run: starts the worker next to the client, follows it, and always ends it."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from .._vllm.args import option_values
 from .._vllm.log.watch import newest_lines, settled, stopped
 from .plan import Run
 
-# The worker needs this long to end a client that does not want to end.
+# The time the worker needs to end a client that ignores SIGTERM.
 END_GRACE_S = 15
-# A request for one token takes this long at most, on a server that others use, too.
+# The time limit of a request for one token, on a server that may be busy.
 ASK_LIMIT_S = 60
-# By how much the start of a process, by the kernel's clock, may seem to lie before that of its container.
+# By the kernel's clock, a process may seem to start this much earlier than its container.
 CLOCK_SLACK_S = 60
-# What the worker may take on top of the client's time limit: waiting for idleness, reading results.
+# The time the worker needs in addition to the client's limit: waiting for an idle server, reading results.
 WORKER_GRACE_S = benchmark_worker.IDLE_WAIT_S + benchmark_worker.LAST_LOOK_S + 40
 
 
 class RunError(Exception):
-    """A run that gave nothing to judge; the message says why, and what to do."""
+    """A run without a result; the message gives the cause and the fix."""
 
 
 class LoadError(RunError):
-    """The same, of a run whose client had been started."""
+    """The same, after the client was started."""
 
 
 class Place(NamedTuple):
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, container: str | None, command: list[str] | None) -> Place:
-        """Return the place behind a command, or else in a container."""
+        """Return the place behind a command if there is one, otherwise in a container."""
         return cls(list(command)) if command else cls(["docker", "exec", "-i", container or ""], container or "")
 
     def __str__(self) -> str:
@@ -58,12 +58,12 @@ class Place(NamedTuple):
 
 
 def shown(argv: list[str]) -> str:
-    """Return a command for people and records, without secrets."""
+    """Return a command as text for messages and records, without secrets."""
     return shlex.join(mask_argv(argv))
 
 
 class Measured(NamedTuple):
-    """A finished run, what the server says of itself, and the version of vLLM that the client is from."""
+    """A finished run, what the server reports about itself, and the vLLM version of the client."""
 
     run: Run
     server: dict[str, Any]
@@ -71,7 +71,7 @@ class Measured(NamedTuple):
 
 
 class Load(NamedTuple):
-    """What to run where. C(output_tokens) is what all measured requests produce together.
+    """What to run where. C(output_tokens) is the total of all measured requests.
 
     C(server_since) is the earliest time, in seconds since 1970, at which the server can have started, if it is known.
     """
@@ -90,13 +90,13 @@ class Load(NamedTuple):
 
     @classmethod
     def none(cls, place: Place, base_url: str, key_file: str, served_model_name: str = "", endpoint: str = "") -> Load:
-        """Return a load without a client: the server is only looked at, or asked for one token at C(endpoint)."""
+        """Return a load without a client: the server is only identified, or asked for one token at C(endpoint)."""
         limit_s = ASK_LIMIT_S if endpoint else 0
         return cls(place, [], base_url, served_model_name, key_file, limit_s, 0, 0, 0, endpoint)
 
 
 def identify(place: Place, base_url: str, key_file: str) -> dict[str, Any] | None:
-    """Return what the server says of itself, or None if it does not answer or cannot be asked."""
+    """Return what the server reports about itself, or None if it cannot be reached."""
     load = Load.none(place, base_url, key_file)
     try:
         with tempfile.TemporaryFile() as stderr, contextlib.closing(_events(load, stderr)) as events:
@@ -106,16 +106,14 @@ def identify(place: Place, base_url: str, key_file: str) -> dict[str, Any] | Non
 
 
 def require_answer(load: Load) -> None:
-    """Raise RunError unless the server answers a request for one token, which a server whose engine hangs does not."""
+    """Raise RunError unless the server answers a request for one token. It does not if its engine hangs."""
     with tempfile.TemporaryFile() as stderr, contextlib.closing(_events(load, stderr)) as events:
         last = [{}, *events][-1]
-    problem = last.get("problem", last.get("error", "the question broke off"))
+    problem = last.get("problem", last.get("error", "the request was interrupted"))
     if problem:
         name = load.place.container
         fix = (
-            f" Its log may say why: docker logs --tail 50 {name}. To start it anew: docker restart {name}"
-            if name
-            else ""
+            f" Its log may say why: docker logs --tail 50 {name}. To restart it: docker restart {name}" if name else ""
         )
         raise RunError(
             f"The server has passed before, but now a request for one token at {load.base_url}{load.endpoint} fails:"
@@ -124,9 +122,9 @@ def require_answer(load: Load) -> None:
 
 
 def tokenizer_args(container: Mapping[str, Any], workload: Mapping[str, Any]) -> list[str]:
-    """Return what leads the client to the tokenizer of the served commit, where it would not find it by itself.
+    """Return the options that point the client at the tokenizer of the served commit, if it would not find it itself.
 
-    The client knows no revision and looks for the branch main, which a cache of one commit or tag does not have.
+    The client has no option for a revision and looks for the branch main, which a cache of one commit or tag lacks.
     """
     options = option_values(" ".join(container["Args"]).split())
     if "tokenizer" in options or "tokenizer" in (workload.get("args") or {}) or "revision" not in options:
@@ -145,10 +143,10 @@ def tokenizer_args(container: Mapping[str, Any], workload: Mapping[str, Any]) ->
 
 
 def measure(load: Load, report: Callable[[str], None]) -> Measured:
-    """Run the client in its place and return what it measured; C(report) is given a line on progress now and then.
+    """Run the client in its place and return what it measured. C(report) is called with lines of progress.
 
-    Raises RunError if nothing was measured, LoadError if the server may have been loaded for it. Whatever is raised,
-    also by C(report): the client has been ended before.
+    Raises RunError if nothing was measured, LoadError if the server may have been under load. The client is ended
+    before anything is raised, also by C(report).
     """
     progress = Progress(load)
     last: dict[str, Any] = {}
@@ -168,17 +166,17 @@ def measure(load: Load, report: Callable[[str], None]) -> Measured:
 
 
 def _require_same_start(load: Load, server: Mapping[str, Any]) -> None:
-    with contextlib.suppress(ValueError):  # a server that does not say when it has started
+    with contextlib.suppress(ValueError):  # the server does not report its start time
         since, started = load.server_since, float(server["started"])
         if since is not None and started < since - CLOCK_SLACK_S:
             raise RunError(
                 f"The server at {load.base_url} was running {since - started:.0f} s before the container"
-                f" {load.place.container} was started: it is another one. Is that its port?"
+                f" {load.place.container} was started, so it is a different server. Is base_url right?"
             )
 
 
 class Progress:
-    """How far a run is, from the events of the worker."""
+    """The progress of a run, from the events of the worker."""
 
     def __init__(self, load: Load) -> None:
         self._load = load
@@ -189,7 +187,7 @@ class Progress:
         self.client_version = ""
 
     def line(self, event: dict[str, Any]) -> str:
-        """Take note of C(event) and return the progress in words."""
+        """Record C(event) and return the progress in words."""
         if event["event"] == "server":
             self.server = event["server"]
         elif event["event"] == "started":
@@ -225,7 +223,7 @@ class Progress:
 
 
 def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
-    """Start the worker and yield its events; on leaving, for whatever reason, the worker and its client are ended."""
+    """Start the worker and yield its events. Closing the generator ends the worker and its client."""
     try:
         process = subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
             [*load.place.command, "python3", "-c", WORKER_PROGRAM],
@@ -236,7 +234,7 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
     except OSError as exc:
         raise RunError(f"The client cannot be run {load.place}: {exc.strerror}.") from exc
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-    # Should the engine hang, then the docker command is ended, and with it the loop below.
+    # If Docker hangs, this ends the docker command and with it the loop below.
     watchdog = threading.Timer(load.time_limit_s + WORKER_GRACE_S, process.kill)
     watchdog.start()
     job = worker_job(
@@ -269,7 +267,7 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
-    """Return the event in a line, or None: a command prefix may print what it likes."""
+    """Return the event in a line, or None: a command prefix may print other lines."""
     with contextlib.suppress(ValueError):
         event = json.loads(line)
         return event if isinstance(event, dict) and "event" in event else None
@@ -279,7 +277,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
 def _measured(event: dict[str, Any], progress: Progress) -> Measured:
     client = event["result"]
     if client is None:
-        ended = f"The client ended with exit code {event['rc']} and wrote no result. The last it said:"
+        ended = f"The client ended with exit code {event['rc']} and wrote no result. Its last lines:"
         raise LoadError("\n".join([ended, *("  " + line for line in event["output"][-10:])]))
     counters = {
         "before": progress.before,
@@ -293,7 +291,7 @@ def _measured(event: dict[str, Any], progress: Progress) -> Measured:
 def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: str) -> str:
     event = last.get("event")
     if event == "locked":
-        return f"Another benchmark runs {load.place}. Wait for its end, then try again."
+        return f"Another benchmark is running {load.place}. Wait until it has finished, then try again."
     if event == "no_client":
         return (
             f"There is no command {load.argv[0]!r} {load.place}. Only the client of the server's own version measures"
@@ -313,12 +311,12 @@ def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: st
         counters = last["counters"]
         return (
             f"The server is busy: {counters['running']:.0f} requests running, {counters['waiting']:.0f} waiting."
-            " Beside other traffic figures mean nothing. Keep other clients away, then try again."
+            " Other traffic distorts the figures. Keep other clients away, then try again."
         )
     if event == "time_limit":
         return (
-            f"The run was ended at its time limit of {load.time_limit_s} s: {progress}. Choose a smaller size, or raise"
-            " time_limit_s of the workload."
+            f"The run was stopped at its time limit of {load.time_limit_s} s: {progress}. Choose a smaller size or"
+            " raise time_limit_s of the workload."
         )
     container = load.place.container
     if container:
@@ -328,5 +326,5 @@ def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: st
         if not details["State"].get("Running"):
             lines = newest_lines(container, details["State"])
             return stopped(container, details, lines, f" during the run, at: {progress}")
-    evidence = f" It said: {noise[-600:]}" if noise else ""
-    return f"The benchmark {load.place} broke off: {progress}.{evidence}"
+    evidence = f" Its output: {noise[-600:]}" if noise else ""
+    return f"The benchmark {load.place} was interrupted: {progress}.{evidence}"

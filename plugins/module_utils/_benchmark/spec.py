@@ -14,7 +14,7 @@ from .metrics import METRICS
 
 # A request's limits, by which goodput counts.
 GOODPUT_LIMITS = ("ttft_ms", "tpot_ms", "e2el_ms")
-# How many times as long as the faster half of the requests the slower half takes in a steady run, at most.
+# In a steady run the slower half of the requests takes at most this many times as long as the faster half.
 SPREAD_MAX = 1.9
 
 TEXT = {"type": "string"}

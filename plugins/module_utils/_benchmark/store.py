@@ -21,7 +21,7 @@ LATEST = "latest.json"
 
 
 class StoreError(Exception):
-    """A result that cannot be written."""
+    """A result cannot be written."""
 
 
 def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: str) -> str:
@@ -36,7 +36,7 @@ def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: st
 
 
 def save_failure(folder: str, server: str, finished_at: datetime, size: str, reason: str) -> None:
-    """Note that a load was begun and gave nothing to judge, so that no earlier result stands for the server."""
+    """Record that a load was started without a result, so that no earlier result is reused for the server."""
     note = {
         "schema": SCHEMA,
         "verdict": INVALID,
@@ -44,7 +44,7 @@ def save_failure(folder: str, server: str, finished_at: datetime, size: str, rea
         "server_fingerprint": server,
         "summary": reason.splitlines(),
     }
-    with contextlib.suppress(OSError):  # the reason itself is told
+    with contextlib.suppress(OSError):  # the caller reports the reason
         path = os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}-failed.json")
         replace_text(path, json.dumps(note) + "\n", mode=0o640)
 
@@ -54,10 +54,10 @@ def newest(
 ) -> tuple[str, dict[str, Any]] | None:
     """Return path and content of the newest result with C(fingerprint) that is not too old, or None.
 
-    None as well if another load has since shown the same C(server) to be bad, could not be believed, or gave nothing.
+    Also None if a later load on the same C(server) failed, was invalid or gave no result.
     """
     oldest = f"{now - timedelta(seconds=max_age_s):%Y%m%dT%H%M%SZ}"
-    future = f"{now + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"  # a name that follows is of a clock that was ahead
+    future = f"{now + timedelta(seconds=1):%Y%m%dT%H%M%SZ}"  # later names come from a clock that was ahead
     try:
         names = sorted(os.listdir(folder), reverse=True)
     except OSError:
@@ -66,7 +66,7 @@ def newest(
         if not name[:1].isdigit() or not name.endswith(".json") or name < oldest:
             continue
         path = os.path.join(folder, name)
-        # A damaged file, or one of another version of this collection, is no result.
+        # Skip damaged files and those of another version of this collection.
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             with open(path, encoding="utf-8") as stream:
                 record = json.load(stream)
@@ -80,7 +80,7 @@ def newest(
 
 
 def judge_again(path: str, record: Mapping[str, Any]) -> None:
-    """Replace a result by the same figures under another judgement. Raises StoreError."""
+    """Replace a result with the same figures, judged again. Raises StoreError."""
     try:
         replace_text(path, json.dumps(record, indent=2) + "\n", mode=0o640)
     except OSError as exc:

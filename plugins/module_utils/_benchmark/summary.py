@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A benchmark's outcome in lines for people: the verdict, a line per check, and what the figures hint at."""
+"""The outcome of a benchmark as text: the verdict, a line per check, and hints at the cause."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from .plan import (
 
 _ORDER = [INVALID, FAIL, WARN, PASS, ""]
 
-# What a request's error says about its cause.
+# By part of a request's error: the probable cause.
 _ERROR_HINTS = {
-    "not found": "The server does not know the model's name or the path: compare served_model_name with /v1/models.",
-    "unauthorized": "The server wants an API key that the client did not find at /run/secrets/vllm_api_key.",
-    "connect call failed": "Nothing answered: the server has stopped, or base_url has the wrong port.",
+    "not found": "The server does not know the model name or the path: compare served_model_name with /v1/models.",
+    "unauthorized": "The server requires an API key, and the client found none at /run/secrets/vllm_api_key.",
+    "connect call failed": "Nothing answered: the server stopped, or base_url has the wrong port.",
     "payload is not completed": "The server broke off its answers: it stopped or restarted during the run.",
     "disconnected": "The server broke off its answers: it stopped or restarted during the run.",
 }
@@ -46,7 +46,7 @@ def summary(
     published: Mapping[str, float],
     interval: float | None,
 ) -> list[str]:
-    """Return the outcome: a headline, then one aligned line per check and per further figure of interest."""
+    """Return the outcome: a headline, then one aligned line per check and per further figure."""
     validity = [check for check in checks if check.limit is None]
     thresholds = [check for check in checks if check.limit is not None]
     rows = [[check.status, check.name, check.message] for check in validity if check.status != PASS]
@@ -74,7 +74,8 @@ def summary(
         ]
         for name in further
     ]
-    lines = [_headline(verdict, workload, size, thresholds, metrics)]
+    odd = verdict != INVALID and bool(rows)
+    lines = [_headline(verdict, workload, size, thresholds, metrics, odd)]
     for table in (rows, judged):
         lines += ["  " + line for line in _aligned(sorted(table, key=lambda row: _ORDER.index(row[0])))]
     if interval is not None and verdict != INVALID:
@@ -86,30 +87,35 @@ _STEADY = "steady_output_throughput"
 
 
 def repeated(count: int, spread: Mapping[str, float]) -> str:
-    """Return the line about the repetitions that the figures are the medians of."""
+    """Return the line about repetitions, whose medians the figures are."""
     return f"  medians of {count} runs, in which {_STEADY} differed by {number(spread.get(_STEADY, 0))} tok/s"
 
 
 def failure(lines: Sequence[str]) -> str:
-    """Return of a summary what a failure must say: headline, what was missed, and what probably lies behind it."""
+    """Return the part of a summary for a failure: headline, missed checks and hints."""
     good = ("  " + PASS, " " * 6)
     return "\n".join(line for line in lines if not line.startswith(good))
 
 
 def _headline(
-    verdict: str, workload: Mapping[str, Any], size: str, thresholds: Sequence[Check], metrics: Mapping[str, float]
+    verdict: str,
+    workload: Mapping[str, Any],
+    size: str,
+    thresholds: Sequence[Check],
+    metrics: Mapping[str, float],
+    odd: bool,
 ) -> str:
     missed = [check for check in thresholds if check.status != PASS]
     if verdict == INVALID:
         reason = "the run cannot be judged"
     elif not thresholds:
         reason = f"no threshold applies to size {size}, so nothing is proven"
-    elif not missed and verdict == WARN:
-        reason = f"{len(thresholds)} of {len(thresholds)} thresholds met, by figures that are in doubt"
     elif missed:
         reason = f"{len(missed)} of {len(thresholds)} thresholds missed"
     else:
         reason = f"{len(thresholds)} of {len(thresholds)} thresholds met"
+    if odd:
+        reason += "; the run looks odd"
     took = f", {metrics['duration_s']:.1f} s" if "duration_s" in metrics else ""
     return f"{verdict.upper()}: {reason} ({describe(workload, size)}{took})"
 
@@ -141,8 +147,8 @@ def hints(
     metrics: Mapping[str, float],
     engine: Engine = ENGINE_DEFAULTS,
 ) -> list[str]:
-    """Return what probably lies behind figures that are not good enough; rules, in the order of their certainty."""
-    # Of several checks of one metric, the worst counts.
+    """Return the probable causes of missed checks, the most certain first."""
+    # If a metric has several checks, the worst counts.
     status = {check.name: check.status for check in sorted(checks, key=lambda check: -_ORDER.index(check.status))}
     missed = {name for name, found in status.items() if found != PASS}
     return [*_validity_hints(run, missed, metrics, workload), *_speed_hints(missed, status, metrics, engine)]
@@ -160,13 +166,13 @@ def _validity_hints(
     if "output_length" in missed:
         yield "Answers are shorter than asked for: max-model-len is too small, or ignore_eos had no effect."
     if "no_other_traffic" in missed:
-        yield "Somebody else used the server, or it did not answer itself: keep other clients away, go round any proxy."
+        yield "Other traffic reached the server, or a proxy answered in its place: keep other clients and proxies away."
     if "prompts_not_cached" in missed:
-        yield "A run with the same seed came before: leave out the seed, and each run chooses its own."
+        yield "An earlier run had the same seed: leave out the seed, so that each run chooses its own."
     if "plausible_speed" in missed:
-        yield "No engine is so fast: a cache or a stand-in answered, or the model is not the one that was published."
+        yield "Faster than expected: are model and load the published ones, and did a cache or a proxy answer?"
     if "slots_filled" in missed:
-        yield "Answers end late, or the client is short of CPU: time passes between requests that no latency shows."
+        yield "Time passed between requests: the client is short of CPU, or connections stay open after the last token."
     if "even_speed" in missed:
         yield "The speed was uneven: another load on the machine, throttled clocks, or a server that was cold at first."
 
@@ -181,9 +187,9 @@ def _speed_hints(
     if acceptance is None and slow & {"acceptance_length", "acceptance_rate"}:
         yield "The server counts no drafts: speculative decoding is not active."
     elif acceptance is not None and acceptance < 1.1:
-        yield "No draft is accepted: the draft model does not fit the model, or its weights are damaged."
+        yield "No draft is accepted: the draft model does not match the model, or its weights are damaged."
     elif acceptance is not None and slow & {"acceptance_length", "acceptance_rate"}:
-        yield "Fewer drafts are accepted than should be: another draft, revision or quantization than was published?"
+        yield "Fewer drafts are accepted than expected: do draft, revision and quantization match the published ones?"
     elif metrics.get("tokens_per_chunk", 0) > 1.5 * (acceptance or 1) * engine.stream_interval:
         yield "Chunks hold more tokens than a step yields: the API server is short of CPU and joins them."
     if metrics.get("preemptions"):
@@ -192,7 +198,7 @@ def _speed_hints(
     if any("ttft" in name for name in slow) and ttft and warm and ttft > 2 * warm:
         yield "Only the first wave waited long for its first token: the server was cold. Warm it up, or measure again."
     if status.get("output_throughput") == FAIL and status.get("steady_output_throughput") == PASS:
-        yield "The steady state is good and the whole run is not: the run is too short. Choose a larger size."
+        yield "The steady state passes and the whole run does not: the run is too short. Choose a larger size."
     healthy = not metrics.get("preemptions") and "acceptance_length" not in missed
     if healthy and any(name.endswith("_tpot_ms") and METRICS[name].better == LOWER for name in slow):
-        yield "Tokens take too long although drafts are accepted: look at clocks, NVLink, all-reduce fusion, KV type."
+        yield "Tokens take too long although drafts are accepted: check clocks, NVLink, all-reduce fusion, KV type."

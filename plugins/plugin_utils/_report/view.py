@@ -208,7 +208,7 @@ def _reasons(document: Mapping[str, Any], result: Mapping[str, Any], functional:
         yield f"{len(thresholds)} of {len(thresholds)} thresholds met{speed}."
     for check in checks:
         if "op" not in check and check["status"] == WARN:
-            yield f"In doubt: {check['message']}."
+            yield f"Looks odd: {check['message']}."
 
 
 def key_figures(result: Mapping[str, Any], prices: Sequence[Cost]) -> list[KeyFigure]:

@@ -307,7 +307,7 @@ def test_exit_code_0_with_all_requests_failed(run: Any, host: Host) -> None:
     assert result["failed"]
     assert result["verdict"] == "invalid"
     assert "0 of 8 requests completed, 8 failed (8 x Unauthorized)" in result["msg"]
-    assert "hint: The server wants an API key" in result["msg"]
+    assert "hint: The server requires an API key" in result["msg"]
     stored = json.loads(Path(result["result_path"]).read_text())
     assert set(stored["metrics"]) == {"completed", "failed", "duration_s"}
 
@@ -392,7 +392,7 @@ class TestReuse:
         assert result["failed"]
         assert "but now a request for one token at http://127.0.0.1" in result["msg"]
         assert (
-            f" fails: {reason}. Its log may say why: docker logs --tail 50 vllm. To start it anew: docker restart vllm"
+            f" fails: {reason}. Its log may say why: docker logs --tail 50 vllm. To restart it: docker restart vllm"
             in (result["msg"])
         )
 
@@ -481,7 +481,7 @@ class TestNothingMeasured:
     def test_a_server_that_is_older_than_the_container(self, run: Any, host: Host, server: Server) -> None:
         host.container(started_at="2026-11-25T20:00:00Z")
         message = run()["msg"]
-        assert "before the container vllm was started: it is another one. Is that its port?" in message
+        assert "before the container vllm was started, so it is a different server. Is base_url right?" in message
         assert server.counters["requests"] == 0
 
     def test_a_busy_server(self, run: Any, server: Server, monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
@@ -511,20 +511,20 @@ class TestNothingMeasured:
     def test_the_time_limit_ends_the_client(self, run: Any, host: Host) -> None:
         host.client("hang")
         result = run(workload={**WORKLOAD, "time_limit_s": 1})
-        assert "ended at its time limit of 1 s: the client is starting. Choose a smaller size" in result["msg"]
+        assert "stopped at its time limit of 1 s: the client is starting. Choose a smaller size" in result["msg"]
         assert not host.client_is_running()
         assert os.listdir(host.folder / "tmp") == [f"hgx-benchmark-{os.getuid()}.lock"]
 
     def test_another_benchmark_in_the_container(self, run: Any, host: Host) -> None:
         with open(host.folder / "tmp" / f"hgx-benchmark-{os.getuid()}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            assert "Another benchmark runs in the container vllm." in run()["msg"]
+            assert "Another benchmark is running in the container vllm." in run()["msg"]
 
     def test_the_lock_follows_no_link(self, run: Any, host: Host) -> None:
         victim = host.folder / "victim"
         victim.write_text("kept")
         (host.folder / "tmp" / f"hgx-benchmark-{os.getuid()}.lock").symlink_to(victim)
-        assert "broke off" in run()["msg"]
+        assert "was interrupted" in run()["msg"]
         assert victim.read_text() == "kept"
 
     def test_a_client_that_wants_other_options(self, run: Any, host: Host) -> None:

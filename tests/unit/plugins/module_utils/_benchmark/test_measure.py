@@ -89,6 +89,11 @@ class TestMetrics:
     def test_a_failed_run_has_no_latency_instead_of_a_splendid_one(self, name: str) -> None:
         assert set(compute(recorded(name))) == {"completed", "failed", "duration_s"}
 
+    def test_answers_in_one_piece_have_no_time_per_token(self) -> None:
+        missing = set(METRICS) - set(compute(recorded("rich.json", chunks=[0] * 64))) - set(GOODPUT_METRICS)
+        per_token = {name for name in METRICS if "_tpot_" in name or "_itl_" in name}
+        assert missing == per_token | {"tokens_per_chunk"}
+
     def test_a_server_without_drafts_and_an_older_client(self) -> None:
         run = recorded("rich.json")
         client = {key: value for key, value in run.client.items() if not key.startswith("p95")}

@@ -50,9 +50,9 @@ class TestValidity:
     def test_a_run_on_a_gpu_with_the_counters_of_its_server_is_judged_as_it_was(self) -> None:
         record = json.loads((RECORDED / "record-h100.json").read_text())
         run = Run(record["client"], record["counters"])
-        checks = [check.as_dict() for check in validity_checks(run, record["workload"], record["size"])]
-        assert checks == [check for check in record["checks"] if "limit" not in check]
-        assert {check["status"] for check in checks} == {"pass"}
+        found = statuses(validity_checks(run, record["workload"], record["size"]))
+        assert found == {check["name"]: check["status"] for check in record["checks"] if "limit" not in check}
+        assert set(found.values()) == {"pass"}
         assert compute_metrics(run, record["workload"]) == pytest.approx(record["metrics"], rel=1e-4)
 
     @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ class TestValidity:
         run = Run(record["client"], record["counters"])
         assert statuses(validity_checks(run, record["workload"], record["size"]))[check] != "pass"
 
-    def test_a_recorded_run_on_a_cold_server_is_in_doubt(self) -> None:
+    def test_a_recorded_run_on_a_cold_server_looks_odd(self) -> None:
         workload = {**WORKLOAD, "spread_max": SPREAD_MAX}
         found = statuses(validity_checks(recorded("small.json"), workload, "smoke"))
         assert {name for name, status in found.items() if status != "pass"} == {"even_speed"}
@@ -98,13 +98,47 @@ class TestValidity:
             ({"input_lens": [1013] * 64}, "input_length"),
             ({"input_lens": [1024 + 65] * 64}, "input_length"),
             ({"input_lens": [1] * 32 + [2070] * 32}, "input_length"),
-            ({"duration": 30.0}, "slots_filled"),
-            ({"ttfts": [0.0005] * 64}, "plausible_speed"),
         ],
     )
     def test_what_makes_a_run_invalid(self, changes: dict[str, Any], failed_check: str) -> None:
         checks = validity_checks(recorded("rich.json", **changes), WORKLOAD, "smoke")
         assert [check.name for check in checks if check.status == "invalid"] == [failed_check]
+
+    @pytest.mark.parametrize(
+        ("changes", "name", "message"),
+        [
+            (
+                {"chunks": [0, *[255] * 63]},
+                "answers_streamed",
+                "answers in too few chunks: 1, such as 256 tokens in 1 chunk; "
+                "at most 67.2 tokens per chunk are expected",
+            ),
+            (
+                {"chunks": [80] * 64},
+                "answers_streamed",
+                "3.19 tokens per chunk, 2.1 per step of the engine; at most 3.15 per chunk are expected: "
+                "the server or the client is short of CPU, or a proxy holds chunks back",
+            ),
+            (
+                {"median_itl_ms": 0.5},
+                "plausible_speed",
+                "half of the chunks came within 0.50 ms of the one before; a step of an engine takes 0.8 ms or more",
+            ),
+            (
+                {"ttfts": [0.0005] * 64},
+                "plausible_speed",
+                "half of the answers started within 0.50 ms; a step of an engine takes 0.8 ms or more",
+            ),
+            (
+                {"duration": 30.0},
+                "slots_filled",
+                "the client ran on for 25.3 s after the last token; at most 1.0 s are expected",
+            ),
+        ],
+    )
+    def test_what_looks_odd_warns_with_figure_and_bound(self, changes: dict[str, Any], name: str, message: str) -> None:
+        checks = validity_checks(recorded("rich.json", **changes), WORKLOAD, "smoke")
+        assert [(c.name, c.status, c.message) for c in checks if c.status != "pass"] == [(name, "warn", message)]
 
     @pytest.mark.parametrize("length", [1014, 1024, 1024 + 64])
     def test_a_chat_template_is_allowed_for(self, length: int) -> None:
@@ -129,16 +163,16 @@ class TestValidity:
     @pytest.mark.parametrize(
         ("after", "message"),
         [
-            ({"output_tokens": 5.0}, "the server's counters went back: it has restarted"),
+            ({"output_tokens": 5.0}, "the server's counters were reset: it restarted"),
             (
                 {"prompt_tokens": 108000.0},
-                "the server counted 108000 prompt tokens, at most 105504 are the client's",
+                "the server counted 108000 prompt tokens, the client sent at most 105504",
             ),
             (
                 {"prompt_tokens": 98000.0},
-                "the server counted 98000 prompt tokens, the client sent 99360: it has not read all of them",
+                "the server counted 98000 prompt tokens, the client sent 99360: it did not read all of them",
             ),
-            ({"requests": 99.0}, "the server counted 99 requests, at most 96 are the client's"),
+            ({"requests": 99.0}, "the server counted 99 requests, the client sent at most 96"),
             ({"requests": 63.0}, "the server counted 63 requests, 64 were answered"),
         ],
     )
@@ -211,16 +245,14 @@ class TestValidity:
         ("published", "status"),
         [
             ({"output_throughput": 1152.0}, "pass"),
-            ({"output_throughput": 1151.0}, "invalid"),
+            ({"output_throughput": 1151.0}, "warn"),
             ({"mean_tpot_ms": 25.0}, "pass"),
-            ({"mean_tpot_ms": 26.0}, "invalid"),
-            ({"output_throughput": 1151.0, "mean_tpot_ms": 26.0}, "invalid"),
-            ({"output_throughput": 1151.0, "mean_tpot_ms": 25.0}, "warn"),
-            ({"mean_ttft_ms": 4000.0}, "pass"),
-            ({"mean_ttft_ms": 8000.0}, "warn"),
+            ({"mean_tpot_ms": 26.0}, "warn"),
+            ({"mean_ttft_ms": 3900.0}, "pass"),
+            ({"mean_ttft_ms": 3910.0}, "warn"),
         ],
     )
-    def test_too_good_to_be_true(self, published: dict[str, float], status: str) -> None:
+    def test_much_better_than_published(self, published: dict[str, float], status: str) -> None:
         checks = validity_checks(recorded("rich.json"), WORKLOAD, "smoke", published)
         assert statuses(checks)["plausible_speed"] == status
 
@@ -273,17 +305,9 @@ class TestLiars:
         assert judged(one_token)["output_length"] == "invalid"
 
     def test_cut_streams_that_claim_all_tokens(self) -> None:
-        assert judged(changed(itls=[[]] * 128))["answers_streamed"] == "invalid"
+        assert judged(changed(itls=[[]] * 128))["answers_streamed"] == "warn"
         one_cut = [[], *HONEST["itls"][1:]]
-        assert judged(changed(itls=one_cut)) == {"answers_streamed": "invalid"}
-
-    def test_drafts_that_explain_everything(self) -> None:
-        instant = changed(ttfts=[0.001] * 128, itls=[[0.0002]] * 128, duration=0.005)
-        counted = {"drafts": 128.0, "accepted_tokens": 128.0 * 10000}
-        before = {**(instant.counters["before"] or {}), **dict.fromkeys(counted, 0.0)}
-        counters = {**instant.counters, "before": before, "after": {**(instant.counters["after"] or {}), **counted}}
-        found = judged(Run(instant.client, counters))
-        assert (found["plausible_speed"], found["answers_streamed"]) == ("invalid", "invalid")
+        assert judged(changed(itls=one_cut)) == {"answers_streamed": "warn"}
 
     def test_few_chunks_that_claim_all_tokens(self) -> None:
         long_gaps = [[sum(gaps) / 20] * 20 for gaps in HONEST["itls"]]
@@ -293,27 +317,11 @@ class TestLiars:
         half = [[sum(gaps[index : index + 2]) for index in range(0, len(gaps), 2)] for gaps in HONEST["itls"]]
         assert judged(changed(itls=half)) == {"answers_streamed": "warn"}
 
-    def test_some_streams_cut_in_the_middle(self) -> None:
-        """Neither the mean nor the latencies of the others tell."""
-        gaps = [gaps[:10] if index % 20 == 0 else gaps for index, gaps in enumerate(HONEST["itls"])]
-        assert judged(changed(itls=gaps))["answers_streamed"] == "warn"
-        gaps = [gaps[:10] if index in (3, 9) else gaps for index, gaps in enumerate(HONEST["itls"])]
-        assert judged(changed(itls=gaps)) == {}, "a stall of the client joins chunks, too"
-
     def test_streams_that_are_held_back(self) -> None:
         """All chunks but the first in one piece, at the time of the last."""
         held = [[0.00002] * (len(gaps) - 1) + [sum(gaps)] for gaps in HONEST["itls"]]
         run = changed(itls=held, median_itl_ms=0.02, p90_itl_ms=0.02)
-        assert judged(run)["answers_streamed"] == "warn"
-
-    def test_drafts_that_no_chunk_shows(self) -> None:
-        single = [[sum(gaps) / 255] * 255 for gaps in HONEST["itls"]]
-        assert judged(changed(itls=single)) == {"answers_streamed": "warn"}
-
-    @pytest.mark.parametrize("accepted", [3.0 * 128 * 256, 1e9])
-    def test_more_accepted_than_drafted(self, accepted: float) -> None:
-        drafted = {"drafts": 1000.0, "draft_tokens": 3000.0, "accepted_tokens": accepted}
-        assert judged(simulated(HONEST, **drafted))["answers_streamed"] == "invalid"
+        assert judged(run) == {"plausible_speed": "warn"}
 
     def test_errors_and_cut_streams(self) -> None:
         cut = changed(completed=115, failed=13, itls=[[]] * 128, output_lens=[0] * 128, total_output_tokens=0)
@@ -323,7 +331,7 @@ class TestLiars:
         """No second request shows it where each slot is used once."""
         once = simulate(32, 32, 0)
         assert judged(simulated({**once, "duration": 1.05 * once["duration"]}), 32) == {}
-        assert judged(simulated({**once, "duration": 2 * once["duration"]}), 32) == {"slots_filled": "invalid"}
+        assert judged(simulated({**once, "duration": 2 * once["duration"]}), 32) == {"slots_filled": "warn"}
 
     @pytest.mark.parametrize("lengths", [[255] * 128, [256] * 127 + [257], [1] + [256] * 127])
     def test_wrong_lengths(self, lengths: list[int]) -> None:
@@ -338,8 +346,8 @@ class TestLiars:
         assert judged(simulated(HONEST, output_tokens=0.0)) == {"no_other_traffic": "invalid"}
 
     def test_a_cache_that_counts(self) -> None:
-        instant = {"ttfts": [0.001] * 128, "itls": [[0.00002] * 255] * 128, "duration": 0.03}
-        assert judged(changed(**instant))["plausible_speed"] == "invalid"
+        instant = {"ttfts": [0.001] * 128, "itls": [[0.00002] * 255] * 128, "median_itl_ms": 0.02, "duration": 0.03}
+        assert judged(changed(**instant))["plausible_speed"] == "warn"
 
     @pytest.mark.parametrize("tokens", [1.02, 0.98])
     def test_counters_that_do_not_match(self, tokens: float) -> None:
@@ -378,7 +386,7 @@ class TestLiars:
         """Answers whose connection stays open after the last token, so that the next request waits."""
         for requests in (64, 128, 512):
             assert judged(lingering(requests, 0.05), requests) == {}
-            assert judged(lingering(requests, 0.2), requests) == {"slots_filled": "invalid"}
+            assert judged(lingering(requests, 0.2), requests) == {"slots_filled": "warn"}
 
     def test_no_slot_is_used_twice(self) -> None:
         assert judged(simulated(simulate(32, 32, 0)), 32) == {}

@@ -73,12 +73,12 @@ def test_an_invalid_run_says_why() -> None:
     assert view.view(document).verdict == ("invalid", "INVALID", "The run cannot be judged: the answers are short.")
 
 
-def test_a_doubt_is_named_beside_the_thresholds() -> None:
+def test_what_looks_odd_is_named_beside_the_thresholds() -> None:
     document = sample.document()
     document["result"]["verdict"] = "warn"
     document["result"]["checks"].append({"name": "even_speed", "status": "warn", "message": "the server was slow"})
     assert view.view(document).verdict.word == "WARNING"
-    assert view.view(document).verdict.sentence.endswith("in the steady state. In doubt: the server was slow.")
+    assert view.view(document).verdict.sentence.endswith("in the steady state. Looks odd: the server was slow.")
 
 
 def test_a_figure_is_held_against_published_then_wanted_then_its_limit() -> None:

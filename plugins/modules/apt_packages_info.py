@@ -25,7 +25,7 @@ options:
     type: list
     elements: str
     default: []
-extends_documentation_fragment: [hgx.inference.looks_only]
+extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""

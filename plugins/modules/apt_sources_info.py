@@ -23,7 +23,7 @@ options:
       - By default all entries are returned.
     type: list
     elements: str
-extends_documentation_fragment: [hgx.inference.looks_only]
+extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""

@@ -61,17 +61,15 @@ options:
     type: list
     elements: str
     default: []
+extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._attributes.controller]
 attributes:
-  action:
-    description: Runs on the controller.
-    support: full
   check_mode:
-    description: Can run in check mode and return changed status without writing.
     support: full
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
     support: none
     details: A page is no text to compare.
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""

@@ -44,14 +44,16 @@ options:
     description: How long a restarted engine may take to answer, in seconds.
     type: int
     default: 120
+extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
     support: full
     details: Passwords in addresses are left out.
+  idempotent:
+    support: partial
+    details: With O(restart_reason), the engine is always restarted.
 """
 
 EXAMPLES = r"""

@@ -119,20 +119,15 @@ options:
     description: Keep C(hgx-inference/offer.json) in O(cache_home), which tells peers what this cache is about to have.
     type: bool
     default: false
-  progress_file:
-    description: Where the module keeps one line saying how far it is. Set by the action plugin.
-    type: path
+extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
-    description:
-      - Can run in check mode and say what would be fetched. Asks the endpoint where a revision is not recorded.
-      - Hashes are not checked then.
     support: full
+    details: Asks the endpoint about revisions that are not recorded. Does not check hashes.
   diff_mode:
-    description: Returns the recorded commits and what is missing, before and after.
     support: full
-  action:
-    description: Shows the progress of the download while it runs, a line every 10 seconds.
+    details: Shows the recorded commits and the missing bytes.
+  idempotent:
     support: full
 """
 

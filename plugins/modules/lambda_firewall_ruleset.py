@@ -7,24 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lambda_firewall_ruleset
-short_description: Have a firewall rule set at Lambda with exactly these rules
+short_description: Manage a firewall rule set at Lambda
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Has a rule set of a region, found by its name, with exactly the rules given. An instance gets it at its launch, see
-    O(hgx.inference.lambda_instance#module:firewall_rulesets).
-  - A rule set that exists is never widened unless O(allow_widening) says so. It may serve other people's instances.
-  - Without any rule set Lambda lets in TCP port 22 and ICMP, and what the account's global rules let in, which the
-    module does not look at (Lambda console, Firewall).
-extends_documentation_fragment:
-  - hgx.inference.lambda_cloud
+  - Ensures that a region has a rule set of this name with exactly the given rules, or none.
+  - A rule set is attached to an instance at its launch, see O(hgx.inference.lambda_instance#module:firewall_rulesets).
+  - An existing rule set is only widened with O(allow_widening=true), since it may protect other people's instances.
+  - Without a rule set, Lambda lets in TCP port 22, ICMP and what the account's global rules allow. The module does not
+    read the global rules (Lambda console, Firewall).
 options:
   state:
     description:
-      - V(present) has such a rule set, V(absent) has none. One that is used by instances is not removed.
-      - V(closed) takes all rules out of one that exists, also where instances use it, and makes none.
+      - V(present) creates the rule set or replaces its rules, also while instances use it.
+      - V(absent) removes the rule set. It fails while instances use it.
     type: str
-    choices: [present, absent, closed]
+    choices: [present, absent]
     default: present
   name:
     description: Name of the rule set.
@@ -35,10 +33,11 @@ options:
     type: str
     required: true
   rules:
-    description: All that is let in.
+    description:
+      - All traffic that is let in. Required if O(state=present).
+      - An empty list lets nothing in.
     type: list
     elements: dict
-    default: []
     suboptions:
       protocol:
         description: The protocol.
@@ -65,12 +64,14 @@ options:
     description: Accept a rule for every address there is, V(0.0.0.0/0).
     type: bool
     default: false
+extends_documentation_fragment: [hgx.inference.lambda_cloud, hgx.inference._attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and say what would be changed.
     support: full
   diff_mode:
-    description: Returns the rules before and after.
+    support: full
+    details: Shows the rules.
+  idempotent:
     support: full
 """
 
@@ -85,7 +86,14 @@ EXAMPLES = r"""
         description: office
   delegate_to: localhost
 
-- name: Remove it
+- name: Close the API port again, also on running instances
+  hgx.inference.lambda_firewall_ruleset:
+    name: kimi-api
+    region: us-east-1
+    rules: []
+  delegate_to: localhost
+
+- name: Remove the rule set
   hgx.inference.lambda_firewall_ruleset:
     name: kimi-api
     region: us-east-1
@@ -124,13 +132,14 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **OPTIONS,
-            "state": {"type": "str", "choices": ["present", "absent", "closed"], "default": "present"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "name": {"type": "str", "required": True},
             "region": {"type": "str", "required": True},
-            "rules": {"type": "list", "elements": "dict", "default": [], "options": rule_options},
+            "rules": {"type": "list", "elements": "dict", "options": rule_options},
             "allow_widening": {"type": "bool", "default": False},
             "allow_world": {"type": "bool", "default": False},
         },
+        required_if=[("state", "present", ["rules"])],
         supports_check_mode=True,
     )
     params = module.params
@@ -140,14 +149,12 @@ def main() -> None:
     try:
         rules = [
             wanted_rule(rule["protocol"], network, rule["ports"], rule["description"])
-            for rule in params["rules"]
+            for rule in params["rules"] or []
             for network in rule["source_networks"]
         ]
         manager = RulesetManager(make_client(params), module.check_mode)
         if params["state"] == "present":
             result = manager.present(name, region, rules, params["allow_widening"], params["allow_world"])
-        elif params["state"] == "closed":
-            result = manager.closed(name, region)
         else:
             result = manager.absent(name, region)
     except LambdaError as exc:

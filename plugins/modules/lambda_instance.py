@@ -18,8 +18,6 @@ description:
     O(owner) and O(lifetime_hours) C(hgx-owner) and C(hgx-expires-at). The expiry is a note for people and for
     P(hgx.inference.lambda_node#role); Lambda itself does not act on it.
   - An instance bills from the launch until it is terminated, whatever it does. There is no stopped state.
-extends_documentation_fragment:
-  - hgx.inference.lambda_cloud
 options:
   state:
     description:
@@ -114,19 +112,17 @@ options:
     description: Also release or restart an instance that this collection did not launch, or that has another O(owner).
     type: bool
     default: false
-  progress_file:
-    description: Where the module keeps one line saying how far it is. Set by the action plugin.
-    type: path
+extends_documentation_fragment: [hgx.inference.lambda_cloud, hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
-    description: Can run in check mode. Looks up prices and capacity, and buys nothing.
     support: full
+    details: Looks up prices and capacity, and buys nothing.
   diff_mode:
-    description: Returns what would be or was launched, tagged or released.
     support: full
-  action:
-    description: Shows the progress while it waits.
-    support: full
+    details: Shows the instance.
+  idempotent:
+    support: partial
+    details: With O(state=restarted), the instance is always restarted.
 """
 
 EXAMPLES = r"""

@@ -14,9 +14,6 @@ description:
   - Lists the instances that run, with price, age and cost so far. Age and cost are known of those that
     M(hgx.inference.lambda_instance) has launched, for the API does not tell when an instance was launched.
   - On request also tells what an instance type costs and where one is free.
-extends_documentation_fragment:
-  - hgx.inference.lambda_cloud
-  - hgx.inference.looks_only
 options:
   id:
     description: Only the instance with this ID.
@@ -34,6 +31,7 @@ options:
   instance_type:
     description: Tell also what this type costs and where it is free, as RV(offer).
     type: str
+extends_documentation_fragment: [hgx.inference.lambda_cloud, hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""

@@ -24,11 +24,7 @@ options:
     description: The profile to merge into the recipe.
     type: str
     default: published
-extends_documentation_fragment: [hgx.inference.looks_only]
-attributes:
-  action:
-    description: Runs on the controller.
-    support: full
+extends_documentation_fragment: [hgx.inference._attributes.info, hgx.inference._attributes.controller]
 """
 
 EXAMPLES = r"""

@@ -47,15 +47,16 @@ options:
     description: How long the container may take, in seconds.
     type: int
     default: 120
+extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
-    details: In check mode no container is started, so only O(last_proof) can tell which request works.
+    details: Starts no container in check mode, so only O(last_proof) can tell which request works.
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
     support: none
-    details: Changes nothing but that it may pull the image.
+    details: Changes nothing, except that it may pull the image.
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""

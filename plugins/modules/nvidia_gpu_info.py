@@ -20,7 +20,7 @@ options:
     description: How long C(nvidia-smi) may take, in seconds. It hangs where a GPU does.
     type: int
     default: 60
-extends_documentation_fragment: [hgx.inference.looks_only]
+extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""

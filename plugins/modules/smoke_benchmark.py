@@ -88,20 +88,15 @@ options:
     description: How old a reused result may be, in seconds.
     type: int
     default: 86400
-  progress_file:
-    description: Where the module keeps one line saying how far it is. Set by the action plugin.
-    type: path
+extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
-    details: Puts no load on the server in check mode, but says which load it would put, and for about how long.
+    details: Puts no load on the server in check mode, but reports the load and its estimated time.
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
-    details: Changes nothing. A benchmark is an observation, also where it adds a result file.
-  action:
-    description: Has a part that runs on the controller.
+    support: N/A
+    details: A benchmark is an observation and reports no change.
+  idempotent:
     support: full
 """
 

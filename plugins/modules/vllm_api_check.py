@@ -18,28 +18,15 @@ description:
   - It tells apart that nobody answers, that the key is refused, and that the model has another name.
   - Proxies of the environment are not used.
 options:
-  base_url:
-    description: Address of the server as seen from the target, without a path.
-    type: str
-    required: true
-  served_model_name:
-    description: The name under which the model is served.
-    type: str
-    required: true
   further_model_names:
     description: Other names that must be served, too.
     type: list
     elements: str
     default: []
   api_key:
-    description: The server's API key. Empty for none.
+    description: The API key. If it is empty, O(api_key_file) is read.
     type: str
     default: ""
-  api_key_file:
-    description:
-      - File on the target that holds the API key, where O(api_key) is empty.
-      - A missing or empty file means that the server asks for none.
-    type: path
   checks:
     description:
       - The checks to make, all by default. V(models) is always made first, and where it fails the others are not tried.
@@ -92,32 +79,24 @@ options:
         description: Whether the sentence must be found, or only a sound answer given.
         type: bool
         default: true
+  reuse_file:
+    description:
+      - File on the target in which the outcome is kept.
+      - A kept outcome other than V(fail) is reused while the same server process runs and the same is asked of it.
   token_ids:
     description: Texts that must be one token, with its number.
     type: dict
     default: {}
-  timeout:
-    description: How long a single answer may take until its end, in seconds. No more than 64 MiB of it are read.
-    type: int
-    default: 300
-  reuse_file:
-    description:
-      - File on the target in which the outcome is kept. While the same server process runs and is asked the same, an
-        outcome other than V(fail) is not found out again.
-    type: path
-  reuse_max_age:
-    description: How old a reused outcome may be, in seconds.
-    type: int
-    default: 86400
+extends_documentation_fragment: [hgx.inference._endpoint, hgx.inference._endpoint.probe, hgx.inference._attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
     details: Sends nothing in check mode.
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
+    support: N/A
     details: Changes nothing but O(reuse_file).
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""
@@ -209,6 +188,7 @@ from ..module_utils._core.verdict import FAIL
 from ..module_utils._endpoint import checks as api_checks
 from ..module_utils._endpoint import server as api_server
 from ..module_utils._endpoint.client import Api
+from ..module_utils._endpoint.options import PROBE
 
 LONG_CONTEXT_SPEC: dict[str, Any] = {
     "tokens": {"type": "int", "no_log": False},
@@ -246,20 +226,15 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "base_url": {"type": "str", "required": True},
-            "served_model_name": {"type": "str", "required": True},
+            **PROBE,
             "further_model_names": {"type": "list", "elements": "str", "default": []},
             "api_key": {"type": "str", "default": "", "no_log": True},
-            "api_key_file": {"type": "path", "no_log": False},
             "checks": {"type": "list", "elements": "str", "choices": list(api_checks.CHECK_NAMES)},
             "skip": {"type": "dict", "default": {}},
             "answer": {"type": "str", "default": "Paris"},
             "instant_template_kwargs": {"type": "dict", "default": {"thinking": False}},
             "long_context": {"type": "dict", "default": {}, "options": LONG_CONTEXT_SPEC},
             "token_ids": {"type": "dict", "default": {}, "no_log": False},
-            "timeout": {"type": "int", "default": 300},
-            "reuse_file": {"type": "path"},
-            "reuse_max_age": {"type": "int", "default": 86400},
         },
         supports_check_mode=True,
     )

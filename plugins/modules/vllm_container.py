@@ -54,20 +54,16 @@ options:
     description: How long requests that are under way may take to end before the server is stopped, in seconds.
     type: int
     default: 60
-  progress_file:
-    description: Where the module keeps one line saying how far it is. Set by the action plugin.
-    type: path
+extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
     support: none
-    details: M(hgx.inference.vllm_release) shows what differs.
-  action:
-    description: Has a part that runs on the controller.
-    support: full
+    details: M(hgx.inference.vllm_release) shows the differences.
+  idempotent:
+    support: partial
+    details: With O(replace=true), a running container is always replaced.
 """
 
 EXAMPLES = r"""

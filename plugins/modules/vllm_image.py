@@ -26,18 +26,13 @@ options:
     description: Content of the Dockerfile. Without one O(name) is pulled.
     type: str
     default: ""
-  progress_file:
-    description: Where the module keeps one line saying how far it is. Set by the action plugin.
-    type: path
+extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
     support: none
-  action:
-    description: Has a part that runs on the controller.
+  idempotent:
     support: full
 """
 

@@ -44,7 +44,7 @@ options:
     elements: str
     choices: [image, weights]
     default: []
-extends_documentation_fragment: [hgx.inference.looks_only]
+extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""

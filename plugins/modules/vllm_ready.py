@@ -23,35 +23,19 @@ options:
     description: Name of the server's container.
     type: str
     required: true
-  base_url:
-    description: Address of the server as seen from the target, without a path.
-    type: str
-    required: true
-  served_model_name:
-    description: The name under which the model is served.
-    type: str
-    required: true
-  api_key_file:
-    description: File on the target that holds the API key. A missing or empty file means that the server asks for none.
-    type: path
   timeout:
     description: How long the server may take to become ready, in seconds.
     type: int
     default: 3600
-  progress_file:
-    description: Where the module keeps one line saying how far it is. Set by the action plugin.
-    type: path
+extends_documentation_fragment: [hgx.inference._endpoint, hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
     details: Waits for nothing in check mode.
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
+    support: N/A
     details: Changes nothing.
-  action:
-    description: Has a part that runs on the controller.
+  idempotent:
     support: full
 """
 
@@ -130,6 +114,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._docker.cli import DockerError
+from ..module_utils._endpoint.options import ENDPOINT
 from ..module_utils._vllm.ready import NotReady, Server, newest_start, wait_until_ready
 
 
@@ -137,10 +122,8 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            **ENDPOINT,
             "container": {"type": "str", "required": True},
-            "base_url": {"type": "str", "required": True},
-            "served_model_name": {"type": "str", "required": True},
-            "api_key_file": {"type": "path", "no_log": False},
             "timeout": {"type": "int", "default": 3600},
             "progress_file": {"type": "path"},
         },

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_release
-short_description: Record what a vLLM server is to run with, and say what that does to the running one
+short_description: Record the release of a vLLM server and compare it with the running container
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - A release is all that a server runs with, such as image, command line, environment, mounts and commits of the
-    weights. Its ID follows from that, so the same configuration is the same release.
-  - Compares a release with the real container, and tells what is to be done to it and why. It is done by
-    M(hgx.inference.vllm_container).
-  - Records the release on the host, all of it or nothing, before anything is done to a server.
+  - A release is everything that a server runs with, such as image, command line, environment, mounts and commits of the
+    weights. Its ID is derived from these, so the same configuration is the same release.
+  - Compares a release with the real container, and returns the necessary action and its reasons.
+    M(hgx.inference.vllm_container) carries it out.
+  - Records the release on the host atomically, before a server is changed.
+seealso:
+  - module: hgx.inference.vllm_release_info
 options:
   state_dir:
     description: Folder on the target that holds the releases, the API key and the server's caches.
@@ -25,17 +27,15 @@ options:
     required: true
   state:
     description:
-      - V(recorded) has a record of the release, and makes it the current one. In check mode it only tells what would be
-        done.
-      - V(accepted) makes the current release the last good one, and keeps O(result) with it.
-      - V(listed) changes nothing, and returns the releases.
+      - V(recorded) ensures that the release is recorded and is the current one.
+      - V(promoted) ensures that the current release is the last good one, and stores O(result) with it.
     type: str
-    choices: [recorded, accepted, listed]
+    choices: [recorded, promoted]
     default: recorded
   container:
     description:
       - Name of the server's container. Required if O(state=recorded).
-      - With O(state=accepted), nothing is accepted while it runs a variant that was only tried.
+      - With O(state=promoted), the module fails if it does not run the current release.
     type: str
   spec:
     description:
@@ -45,8 +45,7 @@ options:
     type: dict
   trial:
     description:
-      - Name of a variant that is only tried. Then nothing is recorded, and the current release stays the one that is to
-        run.
+      - Name of a variant that is only tried. Nothing is recorded then, and the current release stays current.
     type: str
     default: ""
   release:
@@ -57,34 +56,35 @@ options:
     type: dict
     default: {}
   details:
-    description: What else the record shall tell, such as C(recipe), C(profile), C(title), C(created_by),
+    description: Further fields of the record, such as C(recipe), C(profile), C(title), C(created_by) and
       C(collection_version).
     type: dict
     default: {}
   api_key:
     description:
-      - The API key that the server shall have. It is compared with the one in O(state_dir), and no part of the record.
+      - The API key of the server. It is compared with the one in O(state_dir), and is not part of the record.
     type: str
     default: ""
   api_key_generate:
-    description: Whether the host is to make a key where O(api_key) is empty and it has none.
+    description: Whether the host generates a key if O(api_key) is empty and the host has none.
     type: bool
     default: false
   keep:
-    description: How many records to keep. The current and the last good release are always kept.
+    description: Number of records to keep. The current and the last good release are always kept.
     type: int
     default: 5
   result:
-    description: File on the target with the benchmark result that the release is accepted with.
+    description: File on the target with the benchmark result of the promoted release.
     type: path
+extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
     support: full
-    details: Shows the options, variables and settings that differ, and nothing else.
+    details: Shows only the options, variables and settings that differ.
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""
@@ -100,17 +100,17 @@ EXAMPLES = r"""
       ipc: host
     details: {title: Kimi K2.6}
 
-- name: The server has passed its benchmark
+- name: Promote the release that has passed its benchmark
   hgx.inference.vllm_release:
     state_dir: /var/lib/hgx-inference/vllm
-    state: accepted
+    state: promoted
     result: /var/lib/hgx-inference/results/latest.json
 """
 
 RETURN = r"""
 id:
   description: The release's ID. Of an image that is not on the host yet it is an estimate.
-  returned: unless O(state=listed)
+  returned: success
   type: str
   sample: 1f2e3d4c5b6a
 action:
@@ -154,7 +154,7 @@ served_model_name:
   sample: kimi-k2.6
 record:
   description: The record.
-  returned: unless O(state=listed)
+  returned: success
   type: dict
   sample: {id: 1f2e3d4c5b6a, created_at: "2026-11-25T17:00:00Z", title: Kimi K2.6}
 removed:
@@ -170,21 +170,10 @@ last_good:
   description: The newest release that passed. Empty if there is none.
   returned: success
   type: str
-releases:
-  description: The records, the newest first, with C(verdict), that of their benchmark, if any.
-  returned: if O(state=listed)
-  type: list
-  elements: dict
-commits:
-  description: The commits that the recorded releases need, of all repositories.
-  returned: if O(state=listed)
-  type: list
-  elements: str
 """
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -201,7 +190,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state_dir": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["recorded", "accepted", "listed"], "default": "recorded"},
+            "state": {"type": "str", "choices": ["recorded", "promoted"], "default": "recorded"},
             "container": {"type": "str"},
             "spec": {"type": "dict"},
             "trial": {"type": "str", "default": ""},
@@ -235,7 +224,7 @@ class Releases:
         self._pointers = {name: self._store.pointed(name) or "" for name in (CURRENT, LAST_GOOD)}
 
     def recorded(self) -> dict[str, Any]:
-        """Have a record of the release, and return what is to be done to the container."""
+        """Record the release, and return the action that the container needs."""
         record, image_id = self._wanted()
         trial = self._params["trial"]
         if trial:
@@ -275,22 +264,22 @@ class Releases:
             result["removed"] = self._store.prune(self._params["keep"])
         return result
 
-    def accepted(self) -> dict[str, Any]:
+    def promoted(self) -> dict[str, Any]:
         """Make the current release the last good one."""
         current = self._pointers[CURRENT]
         if not current:
-            raise StoreError(f"There is no current release below {self._params['state_dir']} that could be accepted.")
+            raise StoreError(f"There is no current release below {self._params['state_dir']} to promote.")
         record = self._store.read(current)
         container = self._look(inspect_container, self._params["container"]) if self._params["container"] else None
         if container and (trial := _vllm_release.left_by_trial(container, current)):
             raise StoreError(
-                f"What runs is the variant '{trial}' of a sweep and not the release {current}, so nothing is accepted."
+                f"What runs is the variant '{trial}' of a sweep and not the release {current}, so nothing is promoted."
                 f" Return with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to={current}, or deploy what shall"
                 " run instead with playbooks/serve.yml."
             )
         if container and (reasons := self._differs(record, container)):
             raise StoreError(
-                f"What runs is not the release {current}, so nothing is accepted: {'; '.join(reasons)}. Deploy it with"
+                f"What runs is not the release {current}, so nothing is promoted: {'; '.join(reasons)}. Deploy it with"
                 " playbooks/serve.yml -i INVENTORY, or return with playbooks/rollback.yml -i INVENTORY."
             )
         if not self._check_mode:
@@ -316,17 +305,6 @@ class Releases:
         """Return the environment that the image of a container brings."""
         image = self._look(inspect_image, container["Image"]) if container else None
         return (image or {}).get("Config", {}).get("Env") or []
-
-    def listed(self) -> dict[str, Any]:
-        """Return what is recorded."""
-        records, commits = [], set()
-        for release in self._store.ids():
-            with suppress(StoreError):  # one that is damaged, or of another version, must not hide the others
-                records.append(self._store.read(release))
-        for record in records:
-            record["verdict"] = (self._store.result(record["id"]) or {}).get("verdict", "")
-            commits.update(record["commits"].values())
-        return {"changed": False, "releases": records, "commits": sorted(commits), **self._pointers}
 
     def _look(self, ask: Callable[[Any], Any], subject: Any) -> Any:
         """Return what the engine says, or None. In a plan for a bare host there is no engine."""

@@ -32,7 +32,7 @@ options:
     description: C(launched_at) and C(price_usd_per_hour) of a rented machine.
     type: dict
     default: {}
-extends_documentation_fragment: [hgx.inference.looks_only]
+extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""

@@ -45,13 +45,14 @@ options:
       take.
     type: int
     default: 7200
+extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
     support: none
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""

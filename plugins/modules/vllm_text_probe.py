@@ -17,17 +17,6 @@ description:
   - A benchmark on random tokens says little about speculative decoding, since nobody can foresee such text.
   - Judges nothing.
 options:
-  base_url:
-    description: Address of the server as seen from the target, without a path.
-    type: str
-    required: true
-  served_model_name:
-    description: The name under which the model is served.
-    type: str
-    required: true
-  api_key_file:
-    description: File on the target that holds the API key. A missing or empty file means that the server asks for none.
-    type: path
   sets:
     description: Lists of prompts, by the name of the set.
     type: dict
@@ -44,26 +33,16 @@ options:
     description: How many prompts are under way at the same time.
     type: int
     default: 4
-  timeout:
-    description: How long a single answer may take until its end, in seconds. No more than 64 MiB of it are read.
-    type: int
-    default: 300
-  reuse_file:
-    description: File on the target in which the outcome is kept. The same server process is not measured again.
-    type: path
-  reuse_max_age:
-    description: How old a reused outcome may be, in seconds.
-    type: int
-    default: 86400
+extends_documentation_fragment: [hgx.inference._endpoint, hgx.inference._endpoint.probe, hgx.inference._attributes]
 attributes:
   check_mode:
-    description: Can run in check mode and return changed status prediction without modifying target.
     support: full
     details: Sends nothing in check mode.
   diff_mode:
-    description: Returns details on what has changed when in diff mode.
-    support: none
+    support: N/A
     details: Changes nothing but O(reuse_file).
+  idempotent:
+    support: full
 """
 
 EXAMPLES = r"""
@@ -129,6 +108,7 @@ from ..module_utils._endpoint import server as api_server
 from ..module_utils._endpoint import text_probe
 from ..module_utils._endpoint.answers import FORM_ERRORS
 from ..module_utils._endpoint.client import Api, ApiError
+from ..module_utils._endpoint.options import PROBE
 
 
 def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
@@ -154,16 +134,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "base_url": {"type": "str", "required": True},
-            "served_model_name": {"type": "str", "required": True},
-            "api_key_file": {"type": "path", "no_log": False},
+            **PROBE,
             "sets": {"type": "dict", "required": True},
             "prompts": {"type": "int", "default": 8},
             "output_len": {"type": "int", "default": 256},
             "concurrency": {"type": "int", "default": 4},
-            "timeout": {"type": "int", "default": 300},
-            "reuse_file": {"type": "path"},
-            "reuse_max_age": {"type": "int", "default": 86400},
         },
         supports_check_mode=True,
     )

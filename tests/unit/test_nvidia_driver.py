@@ -57,7 +57,7 @@ def test_the_default_repository() -> None:
 def test_who_uses_the_gpus(containers: list[str], processes: list[str], users: list[str]) -> None:
     gpus = [{"processes": [{"name": name} for name in processes]}] * 2
     found = render(
-        "__nvidia_driver_users",
+        "__nvidia_driver_gpu_users",
         __nvidia_driver_info={"gpus": gpus},
         __nvidia_driver_containers={"stdout_lines": containers},
     )

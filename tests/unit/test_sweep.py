@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook sweep on this machine, against a server and a client that are stand-ins."""
+"""The playbooks sweep and verify on this machine, against a server and a client that are stand-ins."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
-from ansible_collections.hgx.inference.plugins.module_utils._vllm.store import CURRENT, FORMAT, Store
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.store import CURRENT, FORMAT, LAST_GOOD, Store
 from ansible_collections.hgx.inference.tests.support.liar_server import LiarServer
 
 ROOT = Path(__file__).parents[2]
@@ -115,3 +115,34 @@ def test_a_variant_that_an_interrupted_sweep_has_left_is_not_measured_as_the_rel
     assert not server.counters
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.slow
+def test_a_release_that_passes_is_promoted_and_one_that_fails_is_not(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "vllm-state"))
+    store.write({"format": FORMAT, "id": "0123456789ab", "commits": {}})
+    store.point(CURRENT, "0123456789ab")
+    (tmp_path / "docker").write_text("#!/bin/sh\necho 'Error: No such container' >&2; exit 1\n")
+    (tmp_path / "docker").chmod(0o755)
+    settings: dict[str, Any] = {
+        "smoke_benchmark_functional_checks": [],
+        "smoke_benchmark_real_text": {},
+        "smoke_benchmark_size": "quick",
+        "smoke_benchmark_thresholds": [{"metric": "output_throughput", "op": "<=", "value": 1, "source": "a test"}],
+    }
+    with LiarServer(0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        options = ("--tags", "smoke_benchmark", "-e")
+        failed = sweep(tmp_path, server, *options, json.dumps(settings), playbook="playbooks/verify.yml")
+        kept = store.pointed(LAST_GOOD)
+        settings["smoke_benchmark_thresholds"][0]["op"] = ">="
+        passed = sweep(tmp_path, server, *options, json.dumps(settings), playbook="playbooks/verify.yml")
+        server.shutdown()
+    told = " ".join(failed.stdout.split())
+    assert failed.returncode == 2, failed.stdout + failed.stderr
+    assert "FAIL: 1 of 1 thresholds missed" in told
+    assert "Nothing was rolled back, because no release on this host has passed its benchmark yet." in told
+    assert kept is None
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    assert store.pointed(LAST_GOOD) == "0123456789ab"
+    assert (store.result("0123456789ab") or {})["verdict"] == "pass"

@@ -158,12 +158,6 @@ class RulesetManager:
         made = self.find(name, region)
         return self._outcome(True, f"Created the rule set {name} in {region}.", made.id if made else None, [], rules)
 
-    def closed(self, name: str, region: str) -> Outcome:
-        """Let nothing in any more through a rule set that exists, also where instances use it."""
-        if self.find(name, region) is None:
-            return self._outcome(False, f"There is no rule set {name} in {region}.", None, [], [])
-        return self.present(name, region, [], allow_widening=False, allow_world=False)
-
     def absent(self, name: str, region: str) -> Outcome:
         found = self.find(name, region)
         if found is None:

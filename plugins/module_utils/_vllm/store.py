@@ -5,7 +5,7 @@
 """The releases of a host, on disk.
 
 STATE/releases/ID/release.json    what a server runs with, who deployed it, and when
-STATE/releases/ID/benchmark.json  the result that it was accepted with
+STATE/releases/ID/benchmark.json  the result that it was promoted with
 STATE/current, STATE/last_good    links to the release that is to run, and to the newest that passed
 """
 
@@ -100,7 +100,7 @@ class Store:
             raise self._cannot_write(exc) from exc
 
     def result(self, release: str) -> dict[str, Any] | None:
-        """Return the benchmark result that a release was accepted with, or None."""
+        """Return the benchmark result that a release was promoted with, or None."""
         with suppress(OSError, ValueError), open(self._result(release), encoding="utf-8") as stream:
             result: dict[str, Any] = json.load(stream)
             return result

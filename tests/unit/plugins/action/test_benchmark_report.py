@@ -54,7 +54,7 @@ POINT = """
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
     smoke_benchmark_metadata: {}
     smoke_benchmark_workload: {max_concurrency: 4}
-    __smoke_benchmark_front: "{{ smoke_benchmark_fetch_dir }}/one/20261125T180200Z-sweep.json"
+    __smoke_benchmark_sweep_file: "{{ smoke_benchmark_fetch_dir }}/one/20261125T180200Z-sweep.json"
     __smoke_benchmark_points: []
     __smoke_benchmark_point:
       {name: longer, concurrency: null, engine_args: {max-model-len: 1}, metrics: {mean_tpot_ms: 1.5}, verdict: fail,

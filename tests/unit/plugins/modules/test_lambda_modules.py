@@ -151,7 +151,9 @@ def test_firewall(server: LambdaServer, run: Run) -> None:
     assert "allow_widening" in run(lambda_firewall_ruleset, **place, rules=wider)["msg"]
     world = [{"ports": "8001", "source_networks": ["0.0.0.0/0"]}]
     assert "allow_world" in run(lambda_firewall_ruleset, **place, rules=world)["msg"]
-    assert run(lambda_firewall_ruleset, **place, state="closed")["changed"]
+    assert "rules" in run(lambda_firewall_ruleset, **place)["msg"], "only an explicit empty list closes"
+    assert run(lambda_firewall_ruleset, **place, rules=[])["diff"]["after"]["rules"] == []
+    assert not run(lambda_firewall_ruleset, **place, rules=[])["changed"]
     assert run(lambda_firewall_ruleset, **place, state="absent")["changed"]
 
 

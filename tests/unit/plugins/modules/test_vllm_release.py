@@ -21,6 +21,7 @@ from ansible_collections.hgx.inference.plugins.modules import (
     vllm_image,
     vllm_precheck,
     vllm_release,
+    vllm_release_info,
     vllm_status,
 )
 
@@ -126,7 +127,7 @@ def test_a_damaged_record_hides_no_other(run: Run, engine: Path, tmp_path: Path)
     damaged = tmp_path / "state/releases" / ("f" * 12)
     damaged.mkdir()
     (damaged / "release.json").write_text("{ broken", encoding="utf-8")
-    listed = run(state_dir=str(tmp_path / "state"), state="listed")
+    listed = run(vllm_release_info, state_dir=str(tmp_path / "state"))
     assert [release["id"] for release in listed["releases"]] == [good]
 
 
@@ -147,8 +148,8 @@ def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Pa
 
     (tmp_path / "passed.json").write_text('{"verdict": "pass"}', encoding="utf-8")
     state = {"state_dir": str(tmp_path / "state")}
-    assert run(**state, state="accepted", result=str(tmp_path / "passed.json"))["changed"]
-    assert not run(**state, state="accepted", result=str(tmp_path / "passed.json"))["changed"]
+    assert run(**state, state="promoted", result=str(tmp_path / "passed.json"))["changed"]
+    assert not run(**state, state="promoted", result=str(tmp_path / "passed.json"))["changed"]
 
     longer = {**SPEC, "command": [*SPEC["command"][:-1], "8192"]}
     second = recorded(run, tmp_path, spec=longer)
@@ -156,7 +157,7 @@ def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Pa
     assert (second["diff"]["before"], second["diff"]["after"]) == (" --max-model-len 4096\n", " --max-model-len 8192\n")
     assert second["diff"]["after_header"].endswith("would restart the server")
 
-    listed = run(**state, state="listed")
+    listed = run(vllm_release_info, **state)
     assert (listed["current"], listed["last_good"]) == (second["id"], first["id"])
     assert {release["id"]: release["verdict"] for release in listed["releases"]} == {
         first["id"]: "pass",
@@ -177,30 +178,30 @@ def test_a_trial_leaves_no_record(run: Run, engine: Path, tmp_path: Path) -> Non
     assert (trial["action"], trial["record"]["trial"]) == ("replace", "long")
     assert recorded(run, tmp_path, trial="as it is")["action"] == "none"
     state = {"state_dir": str(tmp_path / "state")}
-    listed = run(**state, state="listed")
+    listed = run(vllm_release_info, **state)
     assert ([release["id"] for release in listed["releases"]], listed["current"]) == ([current], current)
 
     # The sweep is interrupted here.
     serves(engine, command=longer["command"], labels={LABEL: trial["id"], TRIAL_LABEL: "long"})
-    refused = run(**state, state="accepted", container="vllm")["msg"]
+    refused = run(**state, state="promoted", container="vllm")["msg"]
     assert f"variant 'long' of a sweep and not the release {current}" in refused
     status = run(vllm_status, container="vllm", **state, spec=SPEC)
     assert status["trial"] == "long"
     assert recorded(run, tmp_path, release=current)["action"] == "replace"
     assert recorded(run, tmp_path, spec=longer)["action"] == "adopt", "the settings want it by now"
-    assert run(**state, state="accepted", container="vllm")["changed"]
+    assert run(**state, state="promoted", container="vllm")["changed"]
 
 
-def test_a_release_that_does_not_run_is_not_accepted(run: Run, engine: Path, tmp_path: Path) -> None:
+def test_a_release_that_does_not_run_is_not_promoted(run: Run, engine: Path, tmp_path: Path) -> None:
     good = recorded(run, tmp_path)["id"]
     serves(engine)
-    state = {"state_dir": str(tmp_path / "state"), "state": "accepted", "container": "vllm"}
+    state = {"state_dir": str(tmp_path / "state"), "state": "promoted", "container": "vllm"}
     assert run(**state)["changed"]
     longer = {**SPEC, "command": [*SPEC["command"][:-1], "8192"]}
     recorded(run, tmp_path, spec=longer)  # and the play dies before the container is replaced
     refused = run(**state)["msg"]
-    assert "so nothing is accepted: --max-model-len 4096 -> 8192. Deploy it with" in refused
-    assert run(state_dir=state["state_dir"], state="listed")["last_good"] == good
+    assert "so nothing is promoted: --max-model-len 4096 -> 8192. Deploy it with" in refused
+    assert run(vllm_release_info, state_dir=state["state_dir"])["last_good"] == good
 
 
 def test_a_plan_for_a_host_without_an_engine(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -125,17 +125,15 @@ def test_a_lost_answer_makes_no_second_one(server: LambdaServer, kind: str) -> N
     assert len(server.api.rulesets) == 1
 
 
-def test_a_rule_set_in_use_can_be_closed(server: LambdaServer) -> None:
-    assert not manager(server).closed(*PLACE)["changed"]
-    assert server.api.rulesets == {}
+def test_a_rule_set_in_use_is_closed_by_an_empty_list(server: LambdaServer) -> None:
     have(server, rule())
     (made,) = server.api.rulesets.values()
     made["instance_ids"] = ["i-1"]
-    assert manager(server, check=True).closed(*PLACE)["changed"]
+    assert manager(server, check=True).present(*PLACE, [], False, False)["changed"]
     assert made["rules"] != []
-    assert manager(server).closed(*PLACE)["changed"]
+    assert have(server)
     assert made["rules"] == []
-    assert not manager(server).closed(*PLACE)["changed"]
+    assert not have(server)
 
 
 def test_a_rule_set_in_use_is_not_removed(server: LambdaServer) -> None:

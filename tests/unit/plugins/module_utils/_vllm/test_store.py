@@ -67,7 +67,7 @@ def test_a_full_disk_leaves_what_was_there(store: Store, tmp_path: Path, monkeyp
     assert store.read(f"{1:012x}") == record(1)
 
 
-def test_the_result_that_a_release_was_accepted_with(store: Store, tmp_path: Path) -> None:
+def test_the_result_that_a_release_was_promoted_with(store: Store, tmp_path: Path) -> None:
     assert store.result(f"{1:012x}") is None
     (tmp_path / "latest.json").write_text(json.dumps({"verdict": "pass"}), encoding="utf-8")
     store.store_result(f"{1:012x}", str(tmp_path / "latest.json"))

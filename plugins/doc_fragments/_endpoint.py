@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What modules that send requests to a served model have in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  base_url:
+    description: Address of the server as seen from the target, without a path.
+    type: str
+    required: true
+  served_model_name:
+    description: The name under which the model is served.
+    type: str
+    required: true
+  api_key_file:
+    description: File on the target that holds the API key. If it is missing or empty, no key is sent.
+    type: path
+"""
+
+    # For modules that keep their outcome. It extends the one above.
+    PROBE = r"""
+options:
+  timeout:
+    description: Seconds that a single answer may take until its end. At most 64 MiB of it are read.
+    type: int
+    default: 300
+  reuse_file:
+    description:
+      - File on the target in which the outcome is kept.
+      - A kept outcome is reused while the same server process runs and the same is asked of it.
+    type: path
+  reuse_max_age:
+    description: Maximum age of a reused outcome, in seconds.
+    type: int
+    default: 86400
+"""

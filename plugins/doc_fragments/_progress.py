@@ -1,0 +1,21 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What modules that show their progress have in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options:
+  progress_file:
+    description: File on the target in which the module reports its progress. Set by the action plugin.
+    type: path
+attributes:
+  action:
+    description: Indicates that the module has an action plugin.
+    support: full
+    details: Shows the progress while the module runs.
+"""

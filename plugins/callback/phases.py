@@ -27,7 +27,7 @@ requirements:
 import time
 from typing import TYPE_CHECKING, Any
 
-from ansible.constants import _ACTION_DEBUG
+from ansible.constants import _ACTION_DEBUG, COLOR_ERROR
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
@@ -72,6 +72,16 @@ class CallbackModule(DefaultCallback):
         if not (self._is_brief and self._is_brief_result(result)):
             super().v2_runner_item_on_ok(result)
 
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
+        message = result.result.get("msg")
+        # The output of a command tells more than its message, and each item of a loop is told by itself.
+        if not (self._is_brief and message) or "rc" in result.result or "results" in result.result or ignore_errors:
+            super().v2_runner_on_failed(result, ignore_errors)
+            return
+        self._print_task_banner(result.task)
+        self._handle_warnings_and_exception(result)
+        self._display.display(f"fatal: [{self.host_label(result)}]: FAILED!\n{_indented(message)}", color=COLOR_ERROR)
+
     def _handle_exception(self, result: Any, use_stderr: bool = False) -> None:
         # It is the failure's message once more, with the source of the task.
         if not (self._is_brief and result.get("msg")):
@@ -91,8 +101,7 @@ class CallbackModule(DefaultCallback):
         self._handle_warnings_and_exception(result)
         message = result.result.get("msg")
         if result.task.action in _ACTION_DEBUG and message:
-            lines = [str(line) for line in message] if isinstance(message, list) else str(message).splitlines()
-            self._display.display("\n".join([f"\n[{self.host_label(result)}]", *(f"  {line}" for line in lines)]))
+            self._display.display(f"\n[{self.host_label(result)}]\n{_indented(message)}")
         return True
 
     def _show_times(self) -> None:
@@ -105,3 +114,8 @@ class CallbackModule(DefaultCallback):
         for name, seconds in phases.items():
             self._display.display(f"{name:{width}}  {human_duration(seconds):>9}")
         self._display.display(f"{'Total':{width}}  {human_duration(sum(phases.values())):>9}")
+
+
+def _indented(message: Any) -> str:
+    lines = [str(line) for line in message] if isinstance(message, list) else str(message).splitlines()
+    return "\n".join(f"  {line}" for line in lines)

@@ -14,6 +14,7 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Does to a container what M(hgx.inference.vllm_release) has found necessary.
+  - A release whose address others reach gets its guard, which is written again where it is gone.
   - The new container is created before the old one is stopped. Requests that are under way may end first, and the next
     server starts when the GPU memory of the old one is free.
 options:
@@ -146,11 +147,12 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     progress = ProgressFile(params["progress_file"])
     # An interrupted play leaves its module at work; the next play finds the work done.
     with _vllm_container.only_one(params["state_dir"], progress) as waited:
+        changed = _vllm_container.provide_guard(params["state_dir"], record["container"]["mounts"])
         container = inspect_container(name)
         if container is None or not container["State"]["Running"]:
             return _replaced(params, False, progress)
         if not params["replace"] or (waited and _vllm_container.runs(container, record["id"])):
-            return {"changed": False, "cut_off": 0}
+            return {"changed": changed, "cut_off": 0}
         return _replaced(params, True, progress)
 
 

@@ -123,27 +123,27 @@ def _read(params: dict[str, Any]) -> Reading:
             " of that release, which brings it."
         )
         return Reading([words], "there is no image")
-    return read_args(name, server_args(record["argv"]), record["container"]["gpus"], ARGS_TIMEOUT_S)
+    return read_args(name, server_args(record["container"]["command"]), record["container"]["gpus"], ARGS_TIMEOUT_S)
 
 
 def _problems(params: dict[str, Any]) -> list[str]:
     record = params["record"]
-    spec, args = record["container"], server_args(record["argv"])
+    spec, server = record["container"], record["container"]["server"]
     container = inspect_container(params["container"])
     running = container if container and container["State"]["Running"] else None
     held = _held_bytes(params["container"]) if running else 0
-    models = {**dict.fromkeys(precheck.repositories(args), ""), **record["commits"]}
+    models = {**dict.fromkeys(precheck.repositories(server["args"]), ""), **record["commits"]}
     planned = "weights" in params["planned"]
     problems = [
         *secret_problems(spec),
-        *([] if planned else precheck.remote_code(args)),
+        *([] if planned else precheck.remote_code(server["args"])),
         *([] if planned else precheck.weights(params["cache_home"], models)),
         *precheck.memory(params["memory_gib"], _available_bytes(), held),
         *precheck.shared_memory(spec["shm_gib"], free_bytes("/dev/shm"), spec["ipc"]),
     ]
-    for published in spec["ports"]:
-        address, number, _inside = published.rsplit(":", 2)
-        trouble = port_trouble(address.strip("[]"), int(number), running)
+    for published in server["published"]:
+        address, number = published["address"], published["port"]
+        trouble = port_trouble(address, number, running)
         problems += [*precheck.open_endpoint(address, params["has_key"]), *precheck.port(address, number, trouble)]
     return problems
 

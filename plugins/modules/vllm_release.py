@@ -42,6 +42,9 @@ options:
       - The container's specification, with C(image), C(command), C(env), C(mounts) and C(ports) as for the C(docker)
         command; C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib), C(capabilities), C(pids_limit), and
         C(health), a shell's command line, with C(health_start_s).
+      - C(server) says as data what C(command) and C(ports) say in words, with the options by name in C(args), and
+        C(address) and C(port) of each port in C(published), as the filter P(hgx.inference.vllm_spec#filter) returns it.
+        Without it, it is read off these two.
     type: dict
   trial:
     description:
@@ -182,6 +185,7 @@ from ..module_utils._docker.cli import DockerError, inspect_container, inspect_i
 from ..module_utils._vllm import release as _vllm_release
 from ..module_utils._vllm.container import image_source
 from ..module_utils._vllm.key import key_is_new, wants_key
+from ..module_utils._vllm.spec import endpoint
 from ..module_utils._vllm.store import CURRENT, FORMAT, LAST_GOOD, Store, StoreError
 
 
@@ -250,7 +254,7 @@ class Releases:
             "image_present": image_id is not None,
             "has_key": wants_key(self._params),
             "record": record,
-            **_vllm_release.endpoint(record["container"]["ports"], record["argv"]),
+            **endpoint(record["container"]["server"]),
             "removed": [],
             "msg": _words(plan, record["id"]),
             **self._pointers,
@@ -320,6 +324,7 @@ class Releases:
         """Return the record of what is wanted, and the ID of its image if that is on the host."""
         if self._params["release"]:
             record = self._store.read(self._params["release"])
+            record["container"] = _vllm_release.normalize(record["container"])  # of an earlier version, too
             return record, self._image_id(record)
         spec = _vllm_release.normalize(self._params["spec"])
         image = self._look(inspect_image, spec["image"])

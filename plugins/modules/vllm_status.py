@@ -101,6 +101,7 @@ from ..module_utils._vllm import release, status
 from ..module_utils._vllm.container import healthy
 from ..module_utils._vllm.key import key_file, read_key
 from ..module_utils._vllm.log.watch import newest_lines, start_words, stopped
+from ..module_utils._vllm.spec import endpoint
 from ..module_utils._vllm.store import CURRENT, LAST_GOOD, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
 
@@ -140,7 +141,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     service = Service(params["container"], params["state_dir"])
     found["service"] = {"unit": service.unit, **service.state()} if service.possible else {}
     wanted = release.normalize(params["spec"])
-    found.update(release.endpoint(wanted["ports"], wanted["command"]))
+    found.update(endpoint(wanted["server"]))
     try:
         container = inspect_container(params["container"])
         if container is not None:
@@ -177,11 +178,11 @@ def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str,
     image_id = record["image"]["id"] if record else None
     real = release.observed(container, environment, recorded or wanted, image_id)
     plan = release.plan(wanted, None, container, environment, recorded=True)
-    serving = bool(state["Running"] and healthy(release.endpoint(real["ports"], real["command"])["base_url"]))
+    serving = bool(state["Running"] and healthy(endpoint(real["server"])["base_url"]))
     return {
         "exists": True,
         "state": state,
-        **release.endpoint(real["ports"], real["command"]),
+        **endpoint(real["server"]),
         "healthy": serving,
         "phase": "" if serving or not state["Running"] else start_words(name, state["StartedAt"]),
         "cause": [] if state["Running"] else stopped(name, container, newest_lines(name, state), "").splitlines(),

@@ -15,8 +15,8 @@ from typing import Any
 
 import jinja2
 import pytest
-import yaml
 
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import endpoint, read_server
 from ansible_collections.hgx.inference.tests.support.inference_server import KEY, MODEL, InferenceServer, serving
 
 pytestmark = pytest.mark.slow
@@ -53,8 +53,9 @@ def write(path: Path, content: Any) -> str:
 def test_the_next_steps_name_an_address_that_is_reached_from_here(
     connection: str, bind: str, address: str, has_tunnel: bool
 ) -> None:
-    settings = yaml.safe_load((ROOT / "roles/vllm/vars/main.yml").read_text())
+    server = read_server(["--model", MODEL], [f"{bind}:8001:8001"])
     known = {
+        "__vllm_spec": endpoint(server),
         "ansible_connection": connection,
         "ansible_host": "203.0.113.7",
         "inventory_hostname": "node",
@@ -62,7 +63,6 @@ def test_the_next_steps_name_an_address_that_is_reached_from_here(
         "vllm_port": 8001,
         "vllm_served_model_name": MODEL,
     }
-    known["__vllm_address"] = jinja2.Template(settings["__vllm_address"]).render(known)
     text = jinja2.Template((ROOT / "roles/vllm/templates/next_steps.txt.j2").read_text()).render(known)
     assert f"curl -s http://{address}/v1/chat/completions" in text
     assert ("ssh -N -o ExitOnForwardFailure=yes -L 8001:127.0.0.1:8001 ubuntu@203.0.113.7" in text) is has_tunnel

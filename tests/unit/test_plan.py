@@ -106,12 +106,12 @@ def test_known_commits_come_after_the_published_command() -> None:
     commits = {"moonshotai/Kimi-K2.6": model, "lightseekorg/kimi-k2.6-eagle3": draft}
     expected = PUBLISHED.replace('"num_speculative_tokens":3}', f'"num_speculative_tokens":3,"revision":"{draft}"}}')
     pins = ["--revision", model, "--tokenizer-revision", model, "--code-revision", model]
-    assert command(plan("-e", json.dumps({"__vllm_commits": commits}))) == [*shlex.split(expected), *pins]
+    assert command(plan("-e", json.dumps({"vllm_revisions": commits}))) == [*shlex.split(expected), *pins]
 
 
 def test_a_revision_of_ones_own_wins() -> None:
     settings = {
-        "__vllm_commits": {"moonshotai/Kimi-K2.6": "a" * 40},
+        "vllm_revisions": {"moonshotai/Kimi-K2.6": "a" * 40},
         "vllm_engine_args_extra": {"revision": "v1", "code-revision": None, "tokenizer": "org/other"},
     }
     words = command(plan("-e", json.dumps(settings)))
@@ -119,7 +119,7 @@ def test_a_revision_of_ones_own_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Run the release")]
+    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Start or replace the container")]
 )
 def test_the_site_can_be_looked_at_without_any_secret(option: str, words: str) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}

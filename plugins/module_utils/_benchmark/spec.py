@@ -98,8 +98,9 @@ WORKLOAD = record(
                 "type": "object",
                 "default": {},
                 "description": (
-                    "Further options of the client, as for the filter P(hgx.inference.vllm_cli_args#filter). Options"
-                    " that change the load, such as C(request-rate), and options that the module sets are refused."
+                    "Further options of the client, rendered as the filter P(hgx.inference.vllm_spec#filter) renders"
+                    " engine arguments. Options that change the load, such as C(request-rate), and options that the"
+                    " module sets are refused."
                 ),
             }
         ),

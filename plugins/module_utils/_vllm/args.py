@@ -36,14 +36,21 @@ def render_args(options: Mapping[str, Any]) -> list[str]:
 def option_values(argv: Sequence[str]) -> dict[str, str]:
     """Return the options of a command line by name, as in C(max-model-len): the first value where it is given last.
 
-    An option without a value has an empty one. vLLM takes underscores for dashes.
+    An option without a value has an empty one. vLLM takes underscores for dashes. This is for command lines of which
+    nothing else is known.
     """
     options: dict[str, str] = {}
     for word, following in zip(argv, [*argv[1:], ""]):
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
-            options[name.replace("_", "-")] = value if equals else "" if following.startswith("--") else following
+            options[option_name(name)] = value if equals else "" if following.startswith("--") else following
     return options
+
+
+def option_name(name: str) -> str:
+    """Return the one spelling of an option's name. What follows a dot is a name inside of a value, and stays."""
+    option, dot, inside = name.partition(".")
+    return f"{option.replace('_', '-')}{dot}{inside}"
 
 
 def _render_option(key: str, value: Any) -> list[str]:
@@ -68,5 +75,7 @@ def _render_value(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (str, int, float)):
+        if str(value).startswith("--"):
+            raise ArgsError(f"{key}: the value {value!r} would be read as another option.")
         return str(value)
     raise ArgsError(f"{key}: a value of type {type(value).__name__} has no rendering.")

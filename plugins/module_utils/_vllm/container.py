@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from .._core.files import read_text, replace_text
 from .._core.http import request
 from .._core.process import run
 from .._core.progress import ProgressFile
@@ -20,7 +21,8 @@ from .._docker.cli import DockerError, inspect_container, inspect_image, run_doc
 from .._nvidia.smi import SmiError, parse_report
 from .._programs.prometheus import samples
 from .log.diagnose import diagnose, failure_text
-from .release import LABEL, SPEC_DEFAULTS, create_args, endpoint, observed
+from .release import LABEL, SPEC_DEFAULTS, create_args, observed
+from .spec import endpoint, guard_file
 
 POLL_INTERVAL_S = 0.5
 # Seconds after SIGTERM. vLLM ends its engine and workers in fewer, but its web server then waits without end for a
@@ -64,7 +66,7 @@ def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
     if container is None or not container["State"]["Running"]:
         return 0
     found = observed(container, [], SPEC_DEFAULTS)
-    cut_off = drain(endpoint(found["ports"], found["command"])["base_url"], drain_s, progress)
+    cut_off = drain(endpoint(found["server"])["base_url"], drain_s, progress)
     held = _gpu_memory(name) if container["HostConfig"].get("DeviceRequests") else {}
     progress.report("stopping the server", force=True)
     _docker(["stop", "-t", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
@@ -104,6 +106,18 @@ def image_source(record: Mapping[str, Any]) -> str | None:
     if image is not None and recorded in ("", image["Id"]):
         return str(name)
     return str(recorded) if recorded and inspect_image(recorded) is not None else None
+
+
+def provide_guard(state_dir: str, mounts: Collection[str]) -> bool:
+    """Write the guard if a container mounts it, and return whether it was written.
+
+    The guard of a release from another version has a folder of its own, where it stays.
+    """
+    path, source = guard_file(state_dir)
+    if not any(mount.startswith(f"{os.path.dirname(path)}:") for mount in mounts) or read_text(path) == source:
+        return False
+    replace_text(path, source)
+    return True
 
 
 def switch(name: str) -> None:

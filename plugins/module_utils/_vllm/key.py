@@ -18,9 +18,14 @@ from .._core.files import replace_text
 from .._core.secrets import read_secret
 from .._core.timestamp import epoch
 
+_NAME = "vllm_api_key"
+CONTAINER_FOLDER = "/run/secrets"
+CONTAINER_FILE = f"{CONTAINER_FOLDER}/{_NAME}"
+
 
 def key_file(state_dir: str) -> str:
-    return os.path.join(state_dir, "secrets", "vllm_api_key")
+    """Return the path of the key on the host. Its folder is mounted as CONTAINER_FOLDER."""
+    return os.path.join(state_dir, "secrets", _NAME)
 
 
 def read_key(state_dir: str) -> str:

@@ -13,15 +13,14 @@ import ipaddress
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from .._hf.cache import COMMIT, RepoCache
 from .._hf.verify import Memory
-from .args import option_values
+from .spec import bracketed, needs_guard
 
 GIB = 1024**3
-LOOPBACK = ("127.0.0.1", "::1", "[::1]")
 _NAMED_FILES = 3
 
 
@@ -35,7 +34,7 @@ def open_endpoint(address: str, has_key: bool) -> list[str]:
         ipaddress.ip_address(address.strip("[]"))
     except ValueError:
         return [f"vllm_bind_address is {address}, and Docker takes addresses only: 127.0.0.1, or one of the host."]
-    if has_key or address in LOOPBACK:
+    if has_key or not needs_guard(address):
         return []
     return [
         f"vllm_bind_address is {address}, but there is no API key: anyone who reaches the address could use the"
@@ -45,17 +44,16 @@ def open_endpoint(address: str, has_key: bool) -> list[str]:
     ]
 
 
-def remote_code(args: Sequence[str]) -> list[str]:
-    """Code that comes with a model is only run at a commit."""
-    options, named = option_values(args), repositories(args)
-    if "trust-remote-code" not in options:
+def remote_code(args: Mapping[str, Any]) -> list[str]:
+    """Code that comes with a model is only run at a commit. C(args) are the server's options by name."""
+    if args.get("trust-remote-code") in (None, False):
         return []
-    model, draft = options.get("model", ""), _draft(options)
+    named, model, draft = repositories(args), args.get("model", ""), _draft(args)
     unpinned = []
     if model in named:
-        unpinned += [f"--{name}" for name in ("revision", "code-revision") if not _is_commit(options.get(name))]
-    tokenizer = options.get("tokenizer", "")
-    if tokenizer in named and tokenizer != model and not _is_commit(options.get("tokenizer-revision")):
+        unpinned += [f"--{name}" for name in ("revision", "code-revision") if not _is_commit(args.get(name))]
+    tokenizer = args.get("tokenizer", "")
+    if tokenizer in named and tokenizer != model and not _is_commit(args.get("tokenizer-revision")):
         unpinned.append("--tokenizer-revision")
     if draft.get("model") in named and not _is_commit(draft.get("revision")):
         unpinned.append("revision in --speculative-config")
@@ -68,11 +66,11 @@ def remote_code(args: Sequence[str]) -> list[str]:
     ]
 
 
-def repositories(args: Sequence[str]) -> list[str]:
-    """Return the repositories that a command line names. Folders of this host are left out."""
-    options = option_values(args)
-    draft = str(_draft(options).get("model", ""))
-    named = dict.fromkeys([options.get("model", ""), draft, options.get("tokenizer", "")])
+def repositories(args: Mapping[str, Any]) -> list[str]:
+    """Return the repositories that a server's options name. Folders of this host are left out."""
+    named = dict.fromkeys(
+        str(name or "") for name in (args.get("model"), _draft(args).get("model"), args.get("tokenizer"))
+    )
     return [name for name in named if name and not name.startswith(("/", "."))]
 
 
@@ -113,11 +111,13 @@ def shared_memory(needed_gib: float, free: int, ipc: str) -> list[str]:
     ]
 
 
-def port(address: str, number: str, trouble: str | None) -> list[str]:
+def port(address: str, number: int, trouble: str | None) -> list[str]:
     """C(trouble) is what is wrong with the port, as in "taken by nginx (pid 9)", or None."""
     if trouble is None:
         return []
-    return [f"{address}:{number} is {trouble}. Stop what has it, or set another vllm_port or vllm_bind_address."]
+    return [
+        f"{bracketed(address)}:{number} is {trouble}. Stop what has it, or set another vllm_port or vllm_bind_address."
+    ]
 
 
 _FETCH = "Run the role hgx.inference.hf_cache (playbooks/cache.yml)."
@@ -166,12 +166,14 @@ def _is_commit(value: Any) -> bool:
     return re.fullmatch(COMMIT, str(value or "")) is not None
 
 
-def _draft(options: Mapping[str, str]) -> dict[str, Any]:
-    """Return the settings of speculative decoding, which are one value of JSON or options with dots."""
+def _draft(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of speculative decoding: a mapping, the same as JSON, or options with dots."""
     name = "speculative-config"
-    try:
-        found = json.loads(options.get(name) or "{}")
-    except ValueError:
-        found = None
-    single = {key[len(name) + 1 :]: value for key, value in options.items() if key.startswith(f"{name}.")}
+    found = args.get(name)
+    if isinstance(found, str):
+        try:
+            found = json.loads(found)
+        except ValueError:
+            found = None
+    single = {key[len(name) + 1 :]: value for key, value in args.items() if key.startswith(f"{name}.")}
     return {**(found if isinstance(found, dict) else {}), **single}

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from .._core.secrets import MASK, is_secret_name, scrub
 from .._nvidia.gpu_request import REQUESTS
-from .args import option_values
+from .key import CONTAINER_FILE
+from .spec import bracketed, read_server
 
 LABEL = "hgx.inference.release"
 # On the container of a release that is only tried: the name of the variant.
@@ -29,7 +30,7 @@ ID = re.compile(r"[0-9a-f]{12}")
 SHELL = "/bin/sh"
 KEYED_WRAPPER = [
     "-c",
-    'VLLM_API_KEY="$(cat /run/secrets/vllm_api_key)"; if [ -z "$VLLM_API_KEY" ]; then '
+    f'VLLM_API_KEY="$(cat {CONTAINER_FILE})"; if [ -z "$VLLM_API_KEY" ]; then '
     'echo "The file of the API key is gone, without which anyone could use the server." >&2; exit 78; '
     'fi; export VLLM_API_KEY; exec "$@"',
     "vllm",
@@ -48,6 +49,7 @@ SPEC_DEFAULTS: dict[str, Any] = {
     "pids_limit": 0,
     "health": "",
     "health_start_s": 0,
+    "server": {},
 }
 _GIB = 1024**3
 _DOCKER_SHM_BYTES = 64 * 1024**2
@@ -69,14 +71,16 @@ class Plan(NamedTuple):
 def normalize(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the specification with all its keys and plain types: templates make text of numbers."""
     merged = {**SPEC_DEFAULTS, **spec}
+    words = {key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports")}
     return {
         **{key: str(merged[key] or "") for key in ("image", "gpus", "ipc", "health")},
-        **{key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports")},
+        **words,
         "capabilities": [str(name).upper().removeprefix("CAP_") for name in merged["capabilities"]],
         "env": {str(name): str(value) for name, value in merged["env"].items()},
         "shm_gib": float(merged["shm_gib"]),
         "pids_limit": int(merged["pids_limit"]),
         "health_start_s": int(merged["health_start_s"]),
+        "server": merged["server"] or read_server(words["command"], words["ports"]),
     }
 
 
@@ -131,15 +135,6 @@ def server_args(command: Sequence[str]) -> list[str]:
     """Return the server's arguments, without the words that start it."""
     first = next((index for index, word in enumerate(command) if word.startswith("--")), len(command))
     return list(command[first:])
-
-
-def endpoint(ports: Sequence[str], command: Sequence[str]) -> dict[str, str]:
-    """Return where the server is reached on the host, and under which name: C({base_url, served_model_name})."""
-    options = option_values(command)
-    address, port, _inside = (ports[0] if ports else "127.0.0.1:0:0").rsplit(":", 2)
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(address, address)
-    name = options.get("served-model-name") or options.get("model", "")
-    return {"base_url": f"http://{host}:{port}", "served_model_name": name}
 
 
 def secret_problems(spec: Mapping[str, Any]) -> list[str]:
@@ -250,7 +245,7 @@ def observed(
             command = command[len(wrapper) + 1 :]
     shm = host.get("ShmSize") or _DOCKER_SHM_BYTES
     health = (config.get("Healthcheck") or {}).get("Test") or []
-    name = config["Image"]
+    name, ports = config["Image"], _ports(host.get("PortBindings") or {})
     return {
         "image": wanted["image"] if image_id and name == image_id else name,
         "command": command,
@@ -260,7 +255,7 @@ def observed(
             if entry in given or (entry not in image_env and not _ADDED_BY_DOCKER.fullmatch(entry.partition("=")[0]))
         ),
         "mounts": list(host.get("Binds") or []),
-        "ports": _ports(host.get("PortBindings") or {}),
+        "ports": ports,
         "gpus": _gpus(host.get("DeviceRequests") or []),
         "ipc": "" if host.get("IpcMode") in (None, "", "private", "shareable") else host["IpcMode"],
         "shm_gib": 0.0 if shm == _DOCKER_SHM_BYTES else shm / _GIB,
@@ -268,6 +263,7 @@ def observed(
         "pids_limit": max(0, host.get("PidsLimit") or 0),
         "health": health[1] if len(health) == 2 and health[0] == "CMD-SHELL" else " ".join(health),
         "health_start_s": ((config.get("Healthcheck") or {}).get("StartPeriod") or 0) // _NS,
+        "server": read_server(command, ports),
     }
 
 
@@ -300,14 +296,10 @@ def _gpus(requests: Sequence[Mapping[str, Any]]) -> str:
 
 def _ports(bindings: Mapping[str, Any]) -> list[str]:
     return [
-        f"{_bracketed(binding['HostIp'])}:{binding['HostPort']}:{port.removesuffix('/tcp')}"
+        f"{bracketed(binding['HostIp'])}:{binding['HostPort']}:{port.removesuffix('/tcp')}"
         for port, published in sorted(bindings.items())
         for binding in published or []
     ]
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def _options(command: Sequence[str]) -> list[str]:

@@ -97,7 +97,9 @@ def test_changes_are_shown(outputs: dict[str, str]) -> None:
 
 
 def test_a_failure_is_told_once(outputs: dict[str, str]) -> None:
-    assert re.search(r"TASK \[Fail\] \*+\nfatal: \[localhost\]: FAILED! =>", outputs["brief"])
+    assert re.search(
+        r"TASK \[Fail\] \*+\nfatal: \[localhost\]: FAILED!\n  what is wrong\n  what to do\n", outputs["brief"]
+    )
     assert outputs["brief"].count("what is wrong") == 1
     assert outputs["-v"].count("what is wrong") > 1
 

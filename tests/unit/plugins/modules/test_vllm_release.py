@@ -16,6 +16,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import guard_file
 from ansible_collections.hgx.inference.plugins.modules import (
     vllm_container,
     vllm_image,
@@ -254,6 +255,31 @@ def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engi
     assert "s3cret" not in json.dumps(calls)
     assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
     assert run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+def test_the_guard_is_written_where_it_is_mounted_and_gone(run: Run, engine: Path, tmp_path: Path) -> None:
+    path, source = guard_file(str(tmp_path / "state"))
+    folder = Path(path).parent
+    mounts = {"own": f"{folder}:/run/guard:ro", "anothers": f"{folder.parent}/0123456789ab:/run/guard:ro"}
+    for name, written in (("anothers", False), ("own", True)):
+        record = recorded(run, tmp_path, spec={**SPEC, "mounts": [mounts[name]]})["record"]
+        serves(engine, mounts=[mounts[name]])
+        options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record}
+        assert run(vllm_container, **options)["changed"] is written
+        assert not run(vllm_container, **options)["changed"]
+        assert folder.exists() is written
+    assert Path(path).read_text(encoding="utf-8") == source
+
+
+def test_a_record_of_an_earlier_version_can_be_returned_to(run: Run, engine: Path, tmp_path: Path) -> None:
+    first = recorded(run, tmp_path)
+    path = tmp_path / "state/releases" / first["id"] / "release.json"
+    record = json.loads(path.read_text(encoding="utf-8"))
+    del record["container"]["server"]
+    path.write_text(json.dumps(record), encoding="utf-8")
+    back = recorded(run, tmp_path, release=first["id"])
+    assert back["record"] == first["record"]
+    assert (back["base_url"], back["served_model_name"]) == (first["base_url"], "org/name")
 
 
 REFUSAL = (

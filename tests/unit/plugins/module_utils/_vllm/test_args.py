@@ -48,6 +48,7 @@ def test_rendering(options: dict[str, Any], argv: list[str]) -> None:
         ({"a b": "x"}, "is not the name of an option"),
         ({"lora-modules": []}, "use null to leave the option out"),
         ({"seed": {1, 2}}, "a value of type set"),
+        ({"served-model-name": ["a", "--trust-remote-code"]}, "would be read as another option"),
     ],
 )
 def test_refusals(options: dict[str, Any], reason: str) -> None:
@@ -66,6 +67,7 @@ def test_refusals(options: dict[str, Any], reason: str) -> None:
         ),
         (["--seed", "1", "--seed=2"], {"seed": "2"}),
         (["--speculative-config", '{"model": "a b"}'], {"speculative-config": '{"model": "a b"}'}),
+        (["--speculative_config.draft_model", "a"], {"speculative-config.draft_model": "a"}),
     ],
 )
 def test_values(argv: list[str], options: dict[str, str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._vllm import prechec
 
 COMMIT = "a" * 40
 SHARDS = ["model-1.safetensors", "model-2.safetensors"]
-PINNED = ["--model", "org/name", "--trust-remote-code", "--revision", COMMIT, "--code-revision", COMMIT]
+PINNED = {"model": "org/name", "trust-remote-code": True, "revision": COMMIT, "code-revision": COMMIT}
 
 
 @pytest.mark.parametrize(
@@ -38,25 +39,32 @@ def test_an_open_endpoint(address: str, key: bool, refused: bool) -> None:
     assert bool(precheck.open_endpoint(address, key)) is refused
 
 
+# A draft is named by a mapping, and in the words of another program by JSON or by options with dots.
+DRAFT = {"model": "org/draft", "revision": COMMIT}
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--model", "org/name"], None),
+        ({"model": "org/name"}, None),
+        ({"model": "org/name", "trust-remote-code": False}, None),
         (PINNED, None),
-        (["--model", "/srv/model", "--trust-remote-code"], None),
-        (["--model", "org/name", "--trust-remote-code"], "--revision, --code-revision is none"),
-        (["--model", "org/name", "--trust_remote_code"], "--revision, --code-revision is none"),
-        ([*PINNED[:4], "main", *PINNED[5:]], "--revision is none"),
-        ([*PINNED, "--tokenizer", "org/other"], "--tokenizer-revision is none"),
-        ([*PINNED, "--tokenizer", "org/other", "--tokenizer-revision", COMMIT], None),
-        ([*PINNED, "--tokenizer", "org/name"], None),
-        ([*PINNED, "--speculative-config", '{"model": "org/draft"}'], "revision in --speculative-config is none"),
-        ([*PINNED, "--speculative-config", json.dumps({"model": "org/draft", "revision": COMMIT})], None),
-        ([*PINNED, "--speculative-config.model", "org/draft"], "revision in --speculative-config is none"),
-        ([*PINNED, "--speculative_config.model", "org/draft", "--speculative-config.revision", COMMIT], None),
+        ({"model": "/srv/model", "trust-remote-code": True}, None),
+        ({"model": "org/name", "trust-remote-code": True}, "--revision, --code-revision is none"),
+        ({"model": "org/name", "trust-remote-code": ""}, "--revision, --code-revision is none"),
+        ({**PINNED, "revision": "main"}, "--revision is none"),
+        ({**PINNED, "tokenizer": "org/other"}, "--tokenizer-revision is none"),
+        ({**PINNED, "tokenizer": "org/other", "tokenizer-revision": COMMIT}, None),
+        ({**PINNED, "tokenizer": "org/name"}, None),
+        ({**PINNED, "speculative-config": {"model": "org/draft"}}, "revision in --speculative-config is none"),
+        ({**PINNED, "speculative-config": DRAFT}, None),
+        ({**PINNED, "speculative-config": '{"model": "org/draft"}'}, "revision in --speculative-config is none"),
+        ({**PINNED, "speculative-config": json.dumps(DRAFT)}, None),
+        ({**PINNED, "speculative-config.model": "org/draft"}, "revision in --speculative-config is none"),
+        ({**PINNED, "speculative-config.model": "org/draft", "speculative-config.revision": COMMIT}, None),
     ],
 )
-def test_remote_code_is_run_at_a_commit_only(args: list[str], words: str | None) -> None:
+def test_remote_code_is_run_at_a_commit_only(args: dict[str, Any], words: str | None) -> None:
     problems = precheck.remote_code(args)
     assert len(problems) == (words is not None)
     assert words is None or words in problems[0]
@@ -135,5 +143,5 @@ def test_shared_memory() -> None:
 
 
 def test_a_port_that_another_program_has() -> None:
-    assert precheck.port("127.0.0.1", "8001", None) == []
-    assert "taken by nginx (pid 7)" in precheck.port("127.0.0.1", "8001", "taken by nginx (pid 7)")[0]
+    assert precheck.port("127.0.0.1", 8001, None) == []
+    assert precheck.port("::1", 8001, "taken by nginx (pid 7)")[0].startswith("[::1]:8001 is taken by nginx (pid 7).")

@@ -244,17 +244,20 @@ def test_what_a_trial_has_left(labels: dict[str, str] | None, left: str) -> None
     assert release.left_by_trial({"Config": {"Labels": labels}}, "a") == left
 
 
-@pytest.mark.parametrize(
-    ("port", "url"),
-    [
-        ("127.0.0.1:8001:8001", "http://127.0.0.1:8001"),
-        ("0.0.0.0:9:8001", "http://127.0.0.1:9"),
-        ("[::]:9:8001", "http://[::1]:9"),
-        ("192.0.2.1:9:8001", "http://192.0.2.1:9"),
-    ],
-)
-def test_where_it_is_reached(port: str, url: str) -> None:
-    assert release.endpoint([port], SPEC["command"]) == {"base_url": url, "served_model_name": "org/name"}
+def test_what_the_server_was_told_is_kept_and_makes_no_other_release() -> None:
+    server = {"args": {"model": "org/name", "seed": 1}, "published": [{"address": "127.0.0.1", "port": 8001}]}
+    kept = release.normalize({**SPEC, "server": server})
+    assert kept["server"] == server
+    assert release.release_id(kept, "x", {}) == release.release_id(SPEC, "x", {})
+
+
+@pytest.mark.parametrize("found", [SPEC, release.observed(container(), IMAGE_ENV, SPEC)])
+def test_what_another_servers_words_say(found: dict[str, Any]) -> None:
+    """Also those of a record from a version that kept nothing else."""
+    assert found["server"] == {
+        "args": {"model": "org/name", "port": "8001", "no-enable-prefix-caching": ""},
+        "published": [{"address": "127.0.0.1", "port": 8001}],
+    }
 
 
 def test_what_an_image_is_known_by() -> None:

@@ -1,0 +1,91 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters C(vllm_spec) and C(vllm_key_file): what a vLLM server runs with, and where its API key is kept."""
+
+from __future__ import annotations
+
+import base64
+import os
+import pwd
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from ansible.errors import AnsibleFilterError
+
+from ..module_utils._vllm.args import ArgsError
+from ..module_utils._vllm.key import key_file
+from ..module_utils._vllm.spec import Settings, endpoint, known_commits, make_image, make_spec
+
+
+def vllm_spec(
+    settings: Mapping[str, Any],
+    *,
+    refs: Iterable[Mapping[str, Any]] = (),
+    snapshots: Mapping[str, Mapping[str, Any]] | None = None,
+    trial: Mapping[str, Any] | None = None,
+    recipe: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what the server runs with; see the filter's own documentation."""
+    given = cast(Settings, _plain(settings))
+    missing = sorted(set(Settings.__annotations__) - set(given))
+    if missing:
+        raise AnsibleFilterError(f"vllm_spec: the settings lack {', '.join(missing)}.")
+    recorded = {
+        ref["item"]["key"]: base64.b64decode(ref["content"]).decode().strip() for ref in refs if "content" in ref
+    }
+    fetched = {repo: snapshot["commit"] for repo, snapshot in (snapshots or {}).items()}
+    commits = known_commits(given["vllm_revisions"], recorded, fetched)
+    try:
+        container = make_spec(given, commits, _plain(trial or {}).get("engine_args", {}))
+    except (ArgsError, ValueError) as exc:
+        raise AnsibleFilterError(f"vllm_spec: {exc}") from exc
+    return {
+        "container": container,
+        "image": make_image(given)._asdict(),
+        "commits": commits,
+        "details": _details(recipe or {}, given["vllm_model"]),
+        **endpoint(container["server"]),
+    }
+
+
+def _details(recipe: Mapping[str, Any], model: str) -> dict[str, str]:
+    """Return what a release's record tells beside what it runs with."""
+    return {
+        "recipe": recipe.get("name", ""),
+        "profile": recipe.get("profile", ""),
+        "title": recipe.get("title", model),
+        "created_by": f"{_user()}@{os.uname().nodename}",
+        "collection_version": _collection_version(),
+    }
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # as in a container that runs as some number
+        return str(os.geteuid())
+
+
+def _collection_version() -> str:
+    root = Path(__file__).parents[2]
+    manifest = root / "MANIFEST.json"  # only in an installed collection
+    content = yaml.safe_load((manifest if manifest.exists() else root / "galaxy.yml").read_text(encoding="utf-8"))
+    return str(content.get("collection_info", content)["version"])
+
+
+def _plain(value: Any) -> Any:
+    """Return containers as plain ones: what Ansible passes may render its items only when they are asked for."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+class FilterModule:
+    """The collection's filters."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        return {"vllm_spec": vllm_spec, "vllm_key_file": key_file}

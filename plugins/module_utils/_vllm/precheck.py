@@ -16,11 +16,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.units import GIB
 from .._hf.cache import COMMIT, RepoCache
 from .._hf.verify import Memory
 from .args import option_values
 
-GIB = 1024**3
 LOOPBACK = ("127.0.0.1", "::1", "[::1]")
 _NAMED_FILES = 3
 

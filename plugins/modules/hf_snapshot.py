@@ -275,6 +275,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ..module_utils._core.progress import ProgressFile
+from ..module_utils._core.units import GB
 from ..module_utils._hf.cache import CacheError
 from ..module_utils._hf.download import Model, Request, ensure_snapshots
 from ..module_utils._hf.hub import HubError
@@ -345,7 +346,7 @@ def request_from(params: dict[str, Any]) -> Request:
         endpoint=params["endpoint"].rstrip("/"),
         token=(params["token"] or "").strip() or None,
         max_workers=max(1, params["max_workers"]),
-        reserve_bytes=int(params["disk_reserve_gb"] * 1e9),
+        reserve_bytes=int(params["disk_reserve_gb"] * GB),
         update=params["update"],
         verify=params["verify"],
         xet=params["xet"],

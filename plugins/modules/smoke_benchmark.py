@@ -278,6 +278,7 @@ from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._core.schema import argument_spec
 from ..module_utils._core.secrets import mask_argv, mask_options
 from ..module_utils._core.timestamp import epoch
+from ..module_utils._core.units import human_duration
 from ..module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from ..module_utils._docker.cli import DockerError, inspect_container
 
@@ -308,7 +309,7 @@ class SmokeBenchmark:
         """Say what would run."""
         seconds = benchmark.expected_seconds(self._workload, self._size, self._params["published"])
         seconds = seconds and seconds * self._params["repetitions"]
-        duration = f", about {seconds / 60:.0f} min at the published rate" if seconds else ""
+        duration = f", about {human_duration(seconds)} at the published rate" if seconds else ""
         served = self._params["container"] or self._base_url
         lines = [f"Would benchmark {served} ({describe(self._workload, self._size)}{duration})."]
         try:

@@ -97,6 +97,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.progress import ProgressFile
+from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._vllm import container as _vllm_container
 from ..module_utils._vllm.container import image_source
@@ -125,7 +126,7 @@ def main() -> None:
         if module.params["state"] == "absent":
             module.exit_json(**_absent(module.params, module.check_mode))
         module.exit_json(**_started(module.params, module.check_mode))
-    except (DockerError, OSError) as exc:
+    except (DockerError, SecretError, OSError) as exc:
         module.fail_json(msg=str(exc))
 
 

@@ -67,11 +67,12 @@ checked:
 """
 
 import os
+import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._core.files import free_bytes
+from ..module_utils._core.files import free_bytes, read_text
 from ..module_utils._docker.cli import DockerError, inspect_container, run_docker
 from ..module_utils._hf.cache import CacheError
 from ..module_utils._preflight.host import port_trouble
@@ -159,11 +160,8 @@ def _held_bytes(container: str) -> int:
 
 
 def _kib(path: str, field: str) -> int:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return next((int(line.split()[1]) for line in stream if line.startswith(f"{field}:")), 0)
-    except (OSError, ValueError):
-        return 0
+    found = re.search(rf"^{field}:\s*(\d+)", read_text(path), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 if __name__ == "__main__":

@@ -181,6 +181,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
 from ..module_utils._vllm import release as _vllm_release
 from ..module_utils._vllm.container import image_source
@@ -213,7 +214,7 @@ def main() -> None:
     releases = Releases(module.params, module.check_mode)
     try:
         module.exit_json(**getattr(releases, module.params["state"])())
-    except (StoreError, DockerError) as exc:
+    except (StoreError, DockerError, SecretError) as exc:
         module.fail_json(msg=str(exc))
 
 

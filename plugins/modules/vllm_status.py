@@ -95,6 +95,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.process import run
+from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image, run_docker
 from ..module_utils._nvidia.gpu_request import gpu_names
 from ..module_utils._vllm import release, status
@@ -117,7 +118,10 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    found = look(module.params)
+    try:
+        found = look(module.params)
+    except SecretError as exc:
+        module.fail_json(msg=str(exc))
     module.exit_json(changed=False, **found, text=status.render(found, time.time()))
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from contextlib import suppress
 
 
@@ -20,14 +20,19 @@ def read_text(path: str) -> str:
         return ""
 
 
-def replace_text(path: str, text: str, mode: int = 0o644, durable: bool = False) -> None:
-    """Write a file, and its folder if there is none. C(durable) waits until the disk has it. Raises OSError."""
-    folder = os.path.dirname(path)
+def replace_text(path: str, text: str, mode: int | None = None, durable: bool = False) -> None:
+    """Write a file, and its folder if there is none. C(durable) waits until the disk has it. Raises OSError.
+
+    The file gets exactly C(mode); without one the umask decides, as for any new file.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".", suffix=".new")
+    temporary = os.path.join(folder, f".{uuid.uuid4().hex}.new")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
     try:
         with open(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), mode)
+            if mode is not None:
+                os.fchmod(stream.fileno(), mode)
             stream.write(text)
             if durable:
                 stream.flush()
@@ -61,6 +66,7 @@ def sync_folder(folder: str) -> None:
 
 def free_bytes(path: str) -> int:
     """Return what an unprivileged user may still write below a path that need not exist yet."""
+    path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)
     usage = os.statvfs(path)

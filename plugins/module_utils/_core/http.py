@@ -48,4 +48,7 @@ def request(url: str, timeout_s: float, body: Mapping[str, Any] | None = None, k
 
 
 def _text(response: Any) -> str:
-    return str(response.read(_MOST_BYTES).decode("utf-8", errors="replace"))
+    data = response.read(_MOST_BYTES)
+    if response.length:  # read() with a limit returns the half of an answer without a word
+        raise http.client.IncompleteRead(data, response.length)
+    return str(data.decode("utf-8", errors="replace"))

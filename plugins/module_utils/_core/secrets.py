@@ -12,12 +12,12 @@ from typing import Any
 
 MASK = "********"
 # Names of secrets, whatever stands before them: HF_TOKEN, --api-key, client_secret.
-_NAMES = r"api[_-]?keys?|token|secrets?|passw(?:or)?ds?|authorization"
+_NAMES = r"(?:api|access|secret|private)[_-]?keys?|token|secrets?|passw(?:or)?ds?|authorization"
 # Names too short to be looked for inside of others: DB_PASS and SSH_KEY, but not bypass or monkey.
 _SHORT_NAMES = r"(?:^|[_\W])(?:key|pass(?:phrase)?|pat|credential)s?"
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}|{_SHORT_NAMES})$", re.IGNORECASE)
 
-_NAME = rf"[A-Za-z_-]*(?:{_NAMES})"
+_NAME = rf"[\w-]*(?:{_NAMES})"
 # Each keeps its group "keep" and loses the rest.
 _PATTERNS = (
     # A name that tells, and its value: api_key='x', "token": ["x"], API_KEY=x, --api-key x

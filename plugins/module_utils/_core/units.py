@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+GB = 10**9
+GIB = 2**30
+
 
 def human_bytes(count: float) -> str:
     """Return a number of bytes in decimal units, as the Hub shows them: V(595.2 GB)."""

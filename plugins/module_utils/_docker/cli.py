@@ -26,7 +26,7 @@ for name, source in job["modules"].items():
 module.main(job)
 """
 _PACKAGE = "programs"
-_MISSING = "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
+MISSING = "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
 
 
 class DockerError(Exception):
@@ -54,7 +54,7 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
     """
     done = run(["docker", *args], timeout_s, stdin=stdin, merge=merge)
     if done.missing:
-        raise DockerError(_MISSING)
+        raise DockerError(MISSING)
     if done.timed_out:
         raise DockerTimeout(f"'docker {args[0]}' did not answer within {timeout_s:.0f} s. Is the engine healthy?")
     if done.rc is None:
@@ -84,7 +84,7 @@ def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "")
                 lines.append(line)
                 tell(line.strip())
     except FileNotFoundError as exc:
-        raise DockerError(_MISSING) from exc
+        raise DockerError(MISSING) from exc
     return Completed(process.returncode, "".join(lines), "")
 
 
@@ -99,13 +99,7 @@ def inspect_container(name: str) -> dict[str, Any] | None:
 
     Raises DockerError when the engine cannot be asked.
     """
-    done = run_docker(["container", "inspect", name])
-    if done.rc == 0:
-        details: dict[str, Any] = json.loads(done.stdout)[0]
-        return details
-    if "no such container" in done.stderr.lower():
-        return None
-    raise DockerError(f"docker container inspect {name}: {done.stderr.strip()}")
+    return _inspect("container", name)
 
 
 def inspect_image(name: str) -> dict[str, Any] | None:
@@ -113,10 +107,14 @@ def inspect_image(name: str) -> dict[str, Any] | None:
 
     Raises DockerError when the engine cannot be asked.
     """
-    done = run_docker(["image", "inspect", name])
+    return _inspect("image", name)
+
+
+def _inspect(kind: str, name: str) -> dict[str, Any] | None:
+    done = run_docker([kind, "inspect", name])
     if done.rc == 0:
         details: dict[str, Any] = json.loads(done.stdout)[0]
         return details
-    if "no such image" in done.stderr.lower():
+    if f"no such {kind}" in done.stderr.lower():
         return None
-    raise DockerError(f"docker image inspect {name}: {done.stderr.strip()}")
+    raise DockerError(f"docker {kind} inspect {name}: {done.stderr.strip()}")

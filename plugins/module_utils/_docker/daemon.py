@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._core.secrets import MASK
+
 # What an engine takes over from the file without a restart: Daemon.Reload in moby, the same in 20.10 and 29. It reads
 # 'features' again too, but looks at 'cdi' and 'containerd-snapshotter' only when it starts.
 RELOADED = frozenset(
@@ -153,7 +155,7 @@ def same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 def without_passwords(text: str) -> str:
     """Return C(text) without the passwords of addresses, such as those of proxies."""
-    return re.sub(r"://[^/@\s\"]+@", "://********@", text)
+    return re.sub(r"://[^/@\s\"]+@", f"://{MASK}@", text)
 
 
 def _canonical(value: Any) -> str:

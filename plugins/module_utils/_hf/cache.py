@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .._core.files import replace_link, replace_text
+from .._core.files import read_text, replace_link, replace_text
 from .._core.units import human_bytes, human_duration
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -143,11 +143,7 @@ class RepoCache:
         """Return the commit recorded for a branch or tag; a commit is its own pin."""
         if COMMIT.fullmatch(revision):
             return revision
-        try:
-            with open(self._ref(revision), encoding="utf-8") as stream:
-                commit = stream.read().strip()
-        except OSError:
-            return None
+        commit = read_text(self._ref(revision)).strip()
         return commit if COMMIT.fullmatch(commit) else None
 
     def pin(self, revision: str, commit: str) -> None:

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Iterable
 
-from .._core.files import replace_text
+from .._core.files import read_text, replace_text
 from .._core.http import request
 from .cache import RepoCache, RepoFile, own_folder
 
@@ -38,13 +38,8 @@ class Offer:
     def tell(self, state: str, count: int) -> None:
         """Write it down, if it is news. C(count), the bytes that are there, is a sign of life."""
         text = json.dumps({"commits": self._commits, "state": state, "bytes": count})
-        try:
-            with open(self._path, encoding="utf-8") as stream:
-                if stream.read() == text:
-                    return
-        except OSError:
-            pass
-        replace_text(self._path, text)
+        if read_text(self._path) != text:
+            replace_text(self._path, text)
 
 
 class Peer:

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from .._core.secrets import MASK
 from .files import Pacer
 
 DEFAULT_URL = "https://cloud.lambda.ai/api/v1"
@@ -202,7 +203,7 @@ class Client:
 
     def _scrubbed(self, error: LambdaError) -> LambdaError:
         """An answer may quote the request: no text of it leaves the client with the key in it."""
-        return _with_text(error, str(error).replace(self._key, "********"))
+        return _with_text(error, str(error).replace(self._key, MASK))
 
 
 class BrokenAnswer(Exception):

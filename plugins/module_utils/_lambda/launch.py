@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from .._core.progress import ControllerGone
+from .._core.units import human_duration
 from . import records
 from .account import Account, Identity
 from .client import NO_CAPACITY, TOO_MANY_REQUESTS, ApiError, LambdaError, Repeat, Uncertain, poll
@@ -161,7 +162,7 @@ class Launcher:
                 if launched is not None:
                     return launched
                 full.add(region)
-            self._account.report(f"no free {plan.offer.name} yet, trying for another {left_s / 60:.0f} min")
+            self._account.report(f"no free {plan.offer.name} yet, trying for another {human_duration(left_s)}")
         waited_s = self._clock.monotonic() - started
         others = plan.offer._replace(regions=[region for region in plan.offer.regions if region not in full])
         raise LambdaError(records.explain_no_capacity(others, plan.wanted.regions, plan.bound, waited_s))
@@ -292,9 +293,9 @@ class Launcher:
                 return found
         if entry["event"] == "launched" and age_s < UNSEEN_S:
             raise LambdaError(
-                f"Lambda has launched {id_} with {identity} {age_s / 60:.0f} min ago, and has not shown it since. It "
-                "may still appear, and bill: nothing is launched in its place, and it cannot be released yet. Run "
-                f"again later, or look at the Lambda console; {UNSEEN_S / 3600:.0f} h after the launch it counts as "
+                f"Lambda has launched {id_} with {identity} {human_duration(age_s)} ago, and has not shown it since. "
+                "It may still appear, and bill: nothing is launched in its place, and it cannot be released yet. Run "
+                f"again later, or look at the Lambda console; {human_duration(UNSEEN_S)} after the launch it counts as "
                 "never made."
             )
         return None

@@ -12,6 +12,7 @@ import ipaddress
 import re
 from typing import Any, NamedTuple, TypedDict
 
+from .._core.units import human_duration
 from .client import LambdaError
 
 # Tags by which a node that this collection has launched is known again.
@@ -151,7 +152,7 @@ def explain_no_capacity(offer: Offer, wanted: list[str], bound: str | None, wait
     others = [region for region in offer.regions if region not in regions_to_try(offer, wanted, bound)]
     anywhere = f"outside {', '.join(others)}" if others else "anywhere"
     where = f"in {bound}, where the file systems are" if bound else f"in {', '.join(wanted)}" if wanted else anywhere
-    after = f" after {waited_s / 60:.0f} minutes" if waited_s >= 60 else ""
+    after = f" after {human_duration(waited_s)}" if waited_s >= 60 else ""
     told = [f"{region} (no firewall, every port is open)" if region in OPEN_REGIONS else region for region in others]
     name_it = "name it in regions (in the role lambda_node_regions)"
     elsewhere = f" There is some in {', '.join(told)}: {name_it}." if others else ""

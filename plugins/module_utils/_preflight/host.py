@@ -27,6 +27,7 @@ from typing import Any
 from .._apt import sources
 from .._core.files import read_text
 from .._core.process import run
+from .._core.units import GB
 from .._docker.cli import DockerError, run_docker
 from .._hf.cache import CacheError, RepoCache
 from .._nvidia.host import gpu_info
@@ -174,7 +175,7 @@ def _weights_missing(needs: Needs, places: Places) -> int | None:
             present += state.bytes_present
     if missing >= 0:
         return missing
-    return max(0, int(needs.weights_gb * 10**9) - present)
+    return max(0, int(needs.weights_gb * GB) - present)
 
 
 def _size(path: str) -> int:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._core.units import GB, GIB
 from .._nvidia.fabric import judge_fabric
 from .._nvidia.packages import version_key
 from .._nvidia.smi import SLOWDOWNS
@@ -23,8 +24,6 @@ CLOCK_SKEW_LIMIT_S = 30
 FABRIC_JOINS_S = 600  # after a boot
 # File systems on which the engine's storage is unusable, slow beyond use, or gone after a reboot.
 BAD_DATA_ROOTS = ("nfs", "nfs4", "cifs", "fuse.sshfs", "tmpfs", "overlay")
-GB = 10**9
-GIB = 2**30
 
 _ADOPT_FIX = "Set nvidia_driver_mode: install (and nvidia_driver_reboot_ok: true if the host may be rebooted for it)."
 

@@ -16,11 +16,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .._core.units import GIB
 from .._hf.cache import COMMIT, RepoCache
 from .._hf.verify import Memory
 from .spec import bracketed, needs_guard
 
-GIB = 1024**3
 _NAMED_FILES = 3
 
 

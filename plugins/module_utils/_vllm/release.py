@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.secrets import MASK, is_secret_name, scrub
+from .._core.units import GIB
 from .._nvidia.gpu_request import REQUESTS
 from .key import CONTAINER_FILE
 from .spec import bracketed, read_server
@@ -51,7 +52,6 @@ SPEC_DEFAULTS: dict[str, Any] = {
     "health_start_s": 0,
     "server": {},
 }
-_GIB = 1024**3
 _DOCKER_SHM_BYTES = 64 * 1024**2
 _NS = 1_000_000_000
 _SECRET_OPTIONS = ("--api-key", "--hf-token")
@@ -205,7 +205,7 @@ def create_args(name: str, record: Mapping[str, Any], image: str, keyed: bool) -
     options += REQUESTS[spec["gpus"]] if spec["gpus"] else []
     options += ["--ipc", spec["ipc"]] if spec["ipc"] else []
     if spec["shm_gib"] and spec["ipc"] != "host":
-        options += ["--shm-size", str(int(spec["shm_gib"] * _GIB))]
+        options += ["--shm-size", str(int(spec["shm_gib"] * GIB))]
     if spec["health"]:
         options += ["--health-cmd", spec["health"], "--health-interval", "30s", "--health-timeout", "10s"]
         options += ["--health-retries", "3", "--health-start-period", f"{spec['health_start_s']}s"]
@@ -258,7 +258,7 @@ def observed(
         "ports": ports,
         "gpus": _gpus(host.get("DeviceRequests") or []),
         "ipc": "" if host.get("IpcMode") in (None, "", "private", "shareable") else host["IpcMode"],
-        "shm_gib": 0.0 if shm == _DOCKER_SHM_BYTES else shm / _GIB,
+        "shm_gib": 0.0 if shm == _DOCKER_SHM_BYTES else shm / GIB,
         "capabilities": _capabilities(host),
         "pids_limit": max(0, host.get("PidsLimit") or 0),
         "health": health[1] if len(health) == 2 and health[0] == "CMD-SHELL" else " ".join(health),

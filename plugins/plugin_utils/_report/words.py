@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ...module_utils._benchmark.metrics import HIGHER, METRICS
-from ...module_utils._core.verdict import FAIL, INVALID, PASS, WARN
+from ...module_utils._core.verdict import FAIL, INVALID, PASS, SKIPPED, WARN
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -22,8 +22,8 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-STATUS_WORDS = {PASS: "pass", WARN: "warning", FAIL: "fail", INVALID: "invalid", "skipped": "skipped"}
-STATUS_SYMBOLS = {PASS: "✓", WARN: "!", FAIL: "✗", INVALID: "?", "skipped": NOTHING}
+STATUS_WORDS = {PASS: "pass", WARN: "warning", FAIL: "fail", INVALID: "invalid", SKIPPED: "skipped"}
+STATUS_SYMBOLS = {PASS: "✓", WARN: "!", FAIL: "✗", INVALID: "?", SKIPPED: NOTHING}
 
 _TITLES = {
     "output_throughput": "Output throughput, whole run",

@@ -20,7 +20,8 @@ from typing import IO, Any, cast
 
 from ..._core.secrets import scrub
 from ..._core.timestamp import epoch
-from ..._docker.cli import DockerError, inspect_container, run_docker
+from ..._core.units import GIB
+from ..._docker.cli import MISSING, DockerError, inspect_container, run_docker
 from ..._hf.safetensors import damage
 from .diagnose import Diagnosis, diagnose, failure_text
 from .phases import HUNG_FIX, Start
@@ -108,9 +109,7 @@ def _logs(container: str, since: str, options: list[str]) -> subprocess.Popen[by
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
     except FileNotFoundError as exc:
-        raise DockerError(
-            "The docker command is not on this host's PATH. Run the role hgx.inference.docker first."
-        ) from exc
+        raise DockerError(MISSING) from exc
 
 
 def stopped(
@@ -162,7 +161,7 @@ def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
     if known is None:
         return None
     limit = int(details.get("HostConfig", {}).get("Memory", 0))
-    words = f" (limit of the container: {limit / 2**30:.1f} GiB)" if limit else ""
+    words = f" (limit of the container: {limit / GIB:.1f} GiB)" if limit else ""
     return known._replace(evidence=[f"kernel: {killed[-1]}{words}"])
 
 

@@ -250,14 +250,16 @@ def test_progress(run: RunModule, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "folder", "file"), [("0755", 0o755, 0o644), ("2770", 0o770, 0o660)])
-def test_modes(run: RunModule, mode: str, folder: int, file: int) -> None:
+def test_modes(run: RunModule, cache_home: Path, mode: str, folder: int, file: int) -> None:
     before = os.umask(0o077)
     try:
         snapshot = run(mode=mode).folder
     finally:
         os.umask(before)
     assert snapshot.stat().st_mode & 0o777 == folder
-    assert {path.stat().st_mode & 0o777 for path in snapshot.rglob("*") if path.is_file()} == {file}
+    files = [path for path in (cache_home / "hub" / "models--org--model").rglob("*") if path.is_file()]
+    assert {"refs", "trees", "blobs"} <= {path.parent.name for path in files}
+    assert {path.stat().st_mode & 0o777 for path in files} == {file}
 
 
 def test_content_that_files_share_is_fetched_once(run: RunModule, hub: HubServer, repo: Path) -> None:

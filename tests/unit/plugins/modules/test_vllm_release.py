@@ -123,6 +123,17 @@ def test_a_key_that_the_host_has_counts(run: Run, engine: Path, tmp_path: Path) 
     assert (plan["has_key"], plan["action"], plan["reasons"]) == (True, "replace", ["the API key has changed"])
 
 
+def test_a_key_that_cannot_be_read(run: Run, engine: Path, tmp_path: Path) -> None:
+    record, state = recorded(run, tmp_path)["record"], str(tmp_path / "state")
+    path = tmp_path / "state/secrets/vllm_api_key"
+    path.parent.mkdir()
+    path.write_bytes(b"\xff")
+    words = f"The API key cannot be read from {path}: it is not text in UTF-8."
+    assert recorded(run, tmp_path)["msg"] == words
+    assert run(vllm_container, name="vllm", state_dir=state, record=record)["msg"] == words
+    assert run(vllm_status, container="vllm", state_dir=state, spec=SPEC)["msg"] == words
+
+
 def test_a_damaged_record_hides_no_other(run: Run, engine: Path, tmp_path: Path) -> None:
     good = recorded(run, tmp_path)["id"]
     damaged = tmp_path / "state/releases" / ("f" * 12)

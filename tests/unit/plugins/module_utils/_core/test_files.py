@@ -21,6 +21,24 @@ def test_a_file_is_replaced_with_its_mode(tmp_path: Path) -> None:
     assert os.listdir(path.parent) == ["file"]
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o007, 0o660), (0o077, 0o600)])
+def test_a_file_without_a_mode_gets_that_of_any_new_file(tmp_path: Path, umask: int, mode: int) -> None:
+    path = tmp_path / "file"
+    before = os.umask(umask)
+    try:
+        files.replace_text(str(path), "text")
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o7777 == mode
+
+
+def test_paths_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    files.replace_text("file", "text")
+    assert (tmp_path / "file").read_text() == "text"
+    assert files.free_bytes("not/there") > 0
+
+
 def test_a_full_disk_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")

@@ -17,7 +17,9 @@ from ansible_collections.hgx.inference.plugins.module_utils._core.http import Ht
 
 @pytest.fixture
 def address() -> Iterator[str]:
-    """A server that answers with what it was sent; with status 404 at /404, and nothing that is HTTP at /broken."""
+    """A server that answers with what it was sent; with status 404 at /404, nothing that is HTTP at /broken,
+    and half of its answer at /half.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -25,6 +27,8 @@ def address() -> Iterator[str]:
                 self.wfile.write(b"what?")
                 return
             self.send_response(404 if self.path == "/404" else 200)
+            if self.path == "/half":
+                self.send_header("Content-Length", "1000")
             self.end_headers()
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             said = [self.command, self.headers.get("Authorization"), self.headers.get("Content-Type"), body]
@@ -54,6 +58,12 @@ def test_answers(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_answer(url: str) -> None:
     answer = request(url, 60)
     assert answer.status == 0 and answer.body
+
+
+def test_an_answer_that_breaks_off_is_none(address: str) -> None:
+    answer = request(f"{address}/half", 60)
+    assert answer.status == 0
+    assert "more expected" in answer.body
 
 
 def test_an_answer_that_is_no_http(address: str) -> None:

@@ -39,6 +39,7 @@ KEY = "k3y {{ with braces }}"
         ('{"password": "s3cret"}', '{"password": "********"}'),
         ("VLLM_API_KEY=s3cret HF_TOKEN=s3cret PATH=/bin", "VLLM_API_KEY=******** HF_TOKEN=******** PATH=/bin"),
         ("python3 -m vllm --api-key s3cret --port 1", "python3 -m vllm --api-key ******** --port 1"),
+        ("S3_TOKEN=s3cret AWS_SECRET_ACCESS_KEY=s3cret", "S3_TOKEN=******** AWS_SECRET_ACCESS_KEY=********"),
         ("--api-key=s3cret --hf-token s3cret", "--api-key=******** --hf-token ********"),
         ("http://user:s3cret@proxy:3128/", "http://********@proxy:3128/"),
     ],
@@ -78,6 +79,9 @@ def test_the_rest_stays(text: str) -> None:
         "client_secret",
         "x-api-key",
         "SSH_PASSPHRASE",
+        "SECRETKEY",
+        "--privatekey",
+        "SecretAccessKey",
         "Authorization",
         "password",
     ],
@@ -88,7 +92,17 @@ def test_names_of_secrets(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["tokenizer", "VLLM_MAX_TOKENS", "--max-num-batched-tokens", "bypass", "monkey", "key_file", "PATH", "COMPAT"],
+    [
+        "tokenizer",
+        "VLLM_MAX_TOKENS",
+        "--max-num-batched-tokens",
+        "bypass",
+        "monkey",
+        "key_file",
+        "hotkey",
+        "PATH",
+        "COMPAT",
+    ],
 )
 def test_names_of_other_things(name: str) -> None:
     assert not is_secret_name(name)

@@ -102,7 +102,7 @@ def test_regions(wanted: list[str], bound: str | None, expected: list[str]) -> N
     ("regions", "wanted", "bound", "waited_s", "words"),
     [
         ([], [], None, 0, "no free gpu_8x_b200_sxm6 anywhere. Nothing was launched. Set"),
-        (["b"], ["a"], None, 600, "in a after 10 minutes. Nothing was launched. There is some in b: name it"),
+        (["b"], ["a"], None, 600, "in a after 10 min. Nothing was launched. There is some in b: name it"),
         (
             ["us-south-1"],
             [],

@@ -191,6 +191,7 @@ def test_other_reasons() -> None:
     [
         ({"env": {"MY_API_KEY": "x"}}, "MY_API_KEY is a secret"),
         ({"env": {"HF_TOKEN": "x"}}, "HF_TOKEN is a secret"),
+        ({"env": {"AWS_SECRET_ACCESS_KEY": "x"}}, "AWS_SECRET_ACCESS_KEY is a secret"),
         ({"command": ["vllm", "serve", "--api_key", "x"]}, "--api-key is a secret"),
         ({"env": {"VLLM_MAX_TOKENS": "1", "EMPTY_TOKEN": ""}}, None),
     ],

@@ -15,7 +15,7 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Looks at the operating system, the GPUs, the driver and the fabric, disks and memory, the port, the clock, package
     sources and the network, and compares with what is needed.
-  - Returns all unmet needs in one message, each with what was found and what to do. Changes nothing.
+  - Returns all unmet requirements in one message, each with what was found and what to do. Changes nothing.
 options:
   gpu_count:
     description: How many GPUs are needed. With V(0) nothing about GPUs matters.
@@ -131,7 +131,7 @@ msg:
   returned: always
   type: str
 unmet:
-  description: Names of the checks that found an unmet need, without those that only warn.
+  description: Names of the checks that found an unmet requirement, without those that only warn.
   returned: always
   type: list
   elements: str
@@ -243,9 +243,9 @@ def _report(module: AnsibleModule, findings: dict[str, Finding | None], only_war
     for name, finding in warned.items():
         module.warn(f"preflight {name}: needs {finding.need}; found {finding.found}. {finding.fix}")
     done = sum(finding is not None for finding in findings.values())
-    text = f"{done - len(warned)} of {done} needs are met."
+    text = f"{done - len(warned)} of {done} requirements are met."
     if failed:
-        text = f"{len(failed)} of {done} needs are not met; nothing was changed.\n{render(failed)}"
+        text = f"{len(failed)} of {done} requirements are not met; nothing was changed.\n{render(failed)}"
     module.exit_json(changed=False, msg=text, unmet=list(failed), checks=checks)
 
 

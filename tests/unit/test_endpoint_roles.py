@@ -140,7 +140,7 @@ def test_settings_that_cannot_be_merged_are_left_alone(tmp_path: Path) -> None:
     with serving() as server:
         done = set_up_client(server, tmp_path)
     assert done.returncode == 2
-    assert "Nothing was changed: mend the file or move it away." in " ".join(done.stdout.split())
+    assert "Nothing was changed: fix the file or move it away." in " ".join(done.stdout.split())
     assert (tmp_path / "claude" / "settings.json").read_text() == "{oops"
 
 

@@ -38,11 +38,10 @@ def render(value: Any, **variables: Any) -> Any:
 def test_the_commits_and_lists_of_the_first_node_are_those_of_all(
     looked: dict[str, Any], commits: dict[str, str], hashes: dict[str, str]
 ) -> None:
-    told = action("start_sharing.yml", "start_sharing | Tell the others", "ansible.builtin.set_fact")[
-        "__hf_cache_peer_facts"
-    ]
+    publish = action("start_sharing.yml", "start_sharing | Publish the state of this node", "ansible.builtin.set_fact")
+    told = publish["__hf_cache_peer_facts"]
     seen = {key: render(told[key], __hf_cache_inspected=looked) for key in ("commits", "list_hashes")}
-    decided = action("start_sharing.yml", "start_sharing | Decide who gets it from whom", "ansible.builtin.set_fact")
+    decided = action("start_sharing.yml", "start_sharing | Choose the source of this node", "ansible.builtin.set_fact")
     facts = {
         name: render(decided[name], __hf_cache_peer_order=[seen])
         for name in ("__hf_cache_commits", "__hf_cache_list_hashes")

@@ -65,7 +65,7 @@ def run(
 def test_a_good_host(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     result, (needs, places) = run(monkeypatch, capsys, HOST)
     assert result["changed"] is False
-    assert result["msg"] == "8 of 8 needs are met."
+    assert result["msg"] == "8 of 8 requirements are met."
     assert (needs.memory_gib, needs.port, needs.gpu_count) == (3, 8001, 0)
     assert places.models == (("a/b", "main"),)
     assert places.hub == "http://hub.example"
@@ -75,7 +75,7 @@ def test_all_defects_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsys: p
     result, _asked = run(monkeypatch, capsys, replace(HOST, **DEFECTS))
     assert result["changed"] is False
     assert result["unmet"] == ["platform", "memory", "shared_memory", "port"]
-    assert result["msg"].startswith("4 of 8 needs are not met; nothing was changed.\n  platform\n    need  ")
+    assert result["msg"].startswith("4 of 8 requirements are not met; nothing was changed.\n  platform\n    need  ")
     assert "    found taken by {{ x }} (pid 9)\n    fix   Stop what has it" in result["msg"]
     assert [check["name"] for check in result["checks"] if check["status"] == "fail"] == result["unmet"]
 
@@ -83,7 +83,7 @@ def test_all_defects_are_told_at_once(monkeypatch: pytest.MonkeyPatch, capsys: p
 def test_a_check_that_only_warns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     host = replace(HOST, memory_bytes=GIB)
     result, _asked = run(monkeypatch, capsys, host, warn=["memory"])
-    assert result["msg"] == "7 of 8 needs are met."
+    assert result["msg"] == "7 of 8 requirements are met."
     assert [check["name"] for check in result["checks"] if check["status"] == "warn"] == ["memory"]
     assert "preflight memory: needs 3 GiB of main memory; found 1.0 GiB. Use a larger machine." in str(
         result["warnings"]

@@ -1,4 +1,4 @@
-# hgx.inference: `make` lists the targets. Each sets up what it needs, so every one works from a fresh clone.
+# hgx.inference: `make` lists the targets. Each target works from a fresh clone, because it sets up what it needs.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -8,9 +8,9 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 INVENTORY ?= inventories/lambda
 READY := .venv/.ready
-# How the unit tests run: many of them wait, for a process or for a time to pass.
+# Unit tests run side by side, because many of them wait for a process or a timer.
 SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
-# Empty where root is to be had without a password.
+# Empty if this user gets root without a password.
 ASK_SUDO = $(shell [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo --ask-become-pass)
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -20,13 +20,13 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 ##@ Use
-demo: setup ## The whole product on this machine, no GPU: model, hub, vLLM, benchmark, verdict
+demo: setup ## Run the whole site on this machine without a GPU: model, hub, vLLM, benchmark, verdict
 	@ansible-playbook demo/prepare.yml site.yml -i inventories/local $(ASK_SUDO)
 
-demo-down: setup ## Stop the demo; its image and weights stay
+demo-down: setup ## Stop the demo, keep its image and weights
 	@ansible-playbook demo/teardown.yml -i inventories/local $(ASK_SUDO)
 
-plan: setup ## Print what INVENTORY would serve (image, mounts, environment, argv); touches no host
+plan: setup ## Print what INVENTORY would serve (image, mounts, environment, argv); contacts no host
 	@ansible-playbook playbooks/plan.yml -i $(INVENTORY)
 
 ##@ Develop
@@ -73,17 +73,17 @@ requirements: setup ## Pin the newest tools in requirements/*.txt
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements/$$each.txt requirements/$$each.in
 	done
 
-# Tools that cannot share .venv, in environments of their own.
+# Tools that cannot share .venv get their own environments.
 .cache/venv/%/.ready: requirements/%.txt | $(READY)
 	@uv venv --quiet --clear --python .venv/bin/python .cache/venv/$*
 	uv pip sync --quiet --system-certs --python .cache/venv/$*/bin/python requirements/$*.txt
 	touch $@
 
 ##@ Check
-check: setup ## Lint and quick unit tests at the same time, under 3 minutes
+check: setup ## Run linters and quick unit tests side by side, under 3 minutes
 	@$(MAKE) --jobs=2 --output-sync=target lint unit
 
-lint: setup ## ruff, mypy, yamllint, ansible-lint
+lint: setup ## Run ruff, mypy, yamllint, ansible-lint
 	@ruff check
 	ruff format --check
 	mypy
@@ -91,37 +91,37 @@ lint: setup ## ruff, mypy, yamllint, ansible-lint
 	ansible-lint --offline
 	antsibull-changelog lint
 
-unit: setup ## Unit tests, without the slow ones
+unit: setup ## Run the unit tests, without the slow ones
 	@pytest $(SIDE_BY_SIDE) -m 'not slow'
 
-docs: dist .cache/venv/docs/.ready ## The documentation, in .cache/docs/html; every link in it is checked
+docs: dist .cache/venv/docs/.ready ## Build the documentation into .cache/docs/html and check its links
 	@export PATH=$(CURDIR)/.cache/venv/docs/bin:$$PATH
 	python -m docs.build dist/hgx-inference-*.tar.gz .cache/docs
 	python -m docs.links .cache/docs/html
 
-evidence: setup ## Bring README.md up to docs/evidence.yml
+evidence: setup ## Update README.md from docs/evidence.yml
 	@python -m docs.tables
 
-schema: setup ## Bring recipes/recipe.schema.json up to the schema in Python
+schema: setup ## Update recipes/recipe.schema.json from the schema in Python
 	@python -m docs.recipe_schema
 
-importer: dist .cache/venv/importer/.ready ## What Galaxy checks in an upload
+importer: dist .cache/venv/importer/.ready ## Run the checks of Galaxy's importer
 	@tests/importer.sh dist/hgx-inference-*.tar.gz .cache/venv/importer
 
-compat: setup ## Unit tests and a plan with the oldest supported ansible-core and Python, and with the newest Python
+compat: setup ## Run unit tests and a plan with the oldest supported ansible-core and Python, and with the newest Python
 	@tests/compat.sh
 
-sanity: dist ## ansible-test sanity on the built collection
+sanity: dist ## Run ansible-test sanity on the built collection
 	@tests/sanity.sh dist/hgx-inference-*.tar.gz
 
-e2e: setup ## The site against this machine, with the real vLLM, and against things going wrong
+e2e: setup ## Run the site on this machine with the real vLLM, and with injected faults
 	@pytest tests/e2e
 
-molecule: setup ## The site and the roles on container hosts with systemd: the real vLLM, stubs of NVIDIA's packages
+molecule: setup ## Run the site and the roles on container hosts with systemd, the real vLLM and stubs of NVIDIA's packages
 	@ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
 	tests/molecule.sh
 
-test: lint ## Everything, cheap things first
+test: lint ## Run all tests, the quick ones first
 	@pytest $(SIDE_BY_SIDE)
 	$(MAKE) docs importer sanity dist molecule e2e
 
@@ -129,11 +129,11 @@ dist: setup ## Build the collection artifact into dist/
 	@rm -f dist/*.tar.gz
 	ansible-galaxy collection build --output-path dist
 
-ee: dist ## Build the execution environment, an image of the controller; needs image registries
+ee: dist ## Build the execution environment, a controller image; needs image registries
 	@ansible-builder build --context .cache/ee --tag hgx-inference-ee:latest --container-runtime docker \
 	  $(if $(EE_BASE_IMAGE),--build-arg EE_BASE_IMAGE=$(EE_BASE_IMAGE))
 
-clean: ## Remove all that these targets made: demo, caches, results, environment
+clean: ## Remove everything that these targets created: demo, caches, results, environment
 	@if [ -e .cache/hgx ]; then
 	  $(MAKE) setup
 	  ansible-playbook demo/teardown.yml -i inventories/local -e demo_purge=true $(ASK_SUDO)

@@ -83,7 +83,7 @@ def tell_templates_in_words(options: dict[str, dict[str, Any]]) -> None:
 def write_tables(folder: Path) -> None:
     """Write the tables that the guides include."""
     folder.mkdir()
-    (folder / "evidence.md").write_text(evidence_table(load_evidence(), with_source=True), encoding="utf-8")
+    (folder / "evidence.md").write_text(evidence_table(load_evidence()), encoding="utf-8")
     sys.path.insert(0, str(ROOT / "collections"))
     signatures = importlib.import_module(SIGNATURES).SIGNATURES
     (folder / "troubleshooting.md").write_text(troubleshooting_table(signatures), encoding="utf-8")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables of the documentation that are made of data, and the copy of one of them in README.md.
+"""The tables of the documentation that are rendered from data; README.md has a part of one of them.
 
-python -m docs.tables    brings the copy up to date
+python -m docs.tables    updates README.md
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ END = "<!-- end of evidence -->\n"
 
 
 class Signature(Protocol):
-    """What the troubleshooting table shows of a way to fail."""
+    """What the troubleshooting table shows of a cause."""
 
     key: str
     title: str
@@ -39,28 +39,35 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join([lines[0], "|" + " --- |" * len(cells[0]), *lines[1:]]) + "\n"
 
 
-def evidence_table(evidence: Mapping[str, Any], with_source: bool = False) -> str:
-    """Return what has been shown on which hardware; where it has not, that stands out."""
-    hardware = evidence["hardware"]
-    source = {"shown_by": "shown by"} if with_source else {}
-    rows = ([claim["what"], *(_answer(claim[key]) for key in [*hardware, *source])] for claim in evidence["claims"])
-    return table(["", *hardware.values(), *source.values()], rows)
+def evidence_table(evidence: Mapping[str, Any]) -> str:
+    """Return all claims, what was shown on which hardware, and by which tests. A no is in bold."""
+    return _evidence_table(evidence["claims"], {**evidence["hardware"], "shown_by": "shown by"})
+
+
+def readme_table(evidence: Mapping[str, Any]) -> str:
+    """Return the claims that README.md shows, without the tests."""
+    return _evidence_table([claim for claim in evidence["claims"] if claim.get("readme")], evidence["hardware"])
+
+
+def _evidence_table(claims: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> str:
+    rows = ([claim["what"], *(_answer(claim[key]) for key in columns)] for claim in claims)
+    return table(["", *columns.values()], rows)
 
 
 def troubleshooting_table(signatures: Iterable[Signature]) -> str:
-    """Return the known ways in which a server fails, by their title."""
+    """Return the known causes of failed servers, sorted by title."""
     known = sorted(signatures, key=lambda signature: signature.title.lower())
     rows = ([f"**{_plain(one.title)}** `{one.key}`", _plain(one.cause), _plain(one.fix)] for one in known)
     return table(["what", "cause", "fix"], rows)
 
 
 def with_evidence(readme: str, evidence: Mapping[str, Any]) -> str:
-    """Return the README with its copy of the evidence up to date."""
+    """Return the README with its part of the evidence up to date."""
     before, _begin, rest = readme.partition(BEGIN)
     _old, end, after = rest.partition(END)
     if not end:
         raise ValueError("README.md lacks the marks of the evidence")
-    return f"{before}{BEGIN}\n{evidence_table(evidence)}\n{END}{after}"
+    return f"{before}{BEGIN}\n{readme_table(evidence)}\n{END}{after}"
 
 
 def load_evidence() -> dict[str, Any]:
@@ -76,7 +83,7 @@ def _answer(answer: bool | str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that Markdown shows as it is."""
+    """Escape text so that Markdown shows it unchanged."""
     for character in r"\`*_[]{}<>$":
         text = text.replace(character, f"\\{character}" if character not in "<>" else html.escape(character))
     return text

@@ -26,9 +26,16 @@ def test_what_has_not_run_stands_out() -> None:
     claim = {"what": "`site.yml`", "cpu": True, "b200": False, "h100": "no; not | yet", "shown_by": "tests/e2e"}
     evidence = {"hardware": {"cpu": "CPU", "b200": "B200", "h100": "H100"}, "claims": [claim]}
     assert tables.evidence_table(evidence) == (
-        "|  | CPU | B200 | H100 |\n| --- | --- | --- | --- |\n| `site.yml` | yes | **no** | **no**; not \\| yet |\n"
+        "|  | CPU | B200 | H100 | shown by |\n| --- | --- | --- | --- | --- |\n"
+        "| `site.yml` | yes | **no** | **no**; not \\| yet | tests/e2e |\n"
     )
-    assert tables.evidence_table(evidence, with_source=True).splitlines()[0] == "|  | CPU | B200 | H100 | shown by |"
+
+
+def test_the_readme_shows_the_claims_that_say_so() -> None:
+    claims = [{"what": "shown", "readme": True, "cpu": True}, {"what": "not shown", "cpu": True}]
+    assert tables.readme_table({"hardware": {"cpu": "CPU"}, "claims": claims}) == (
+        "|  | CPU |\n| --- | --- |\n| shown | yes |\n"
+    )
 
 
 def test_evidence_is_shown_by_something() -> None:

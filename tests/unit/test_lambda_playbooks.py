@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.hgx.inference.tests.support import ansible_command
 from ansible_collections.hgx.inference.tests.support.lambda_api_server import (
     KEY,
     Fault,
@@ -49,7 +49,7 @@ def play(server: LambdaServer, tmp_path: Path) -> Iterator[Play]:
             environment.pop("XDG_STATE_HOME", None)
             command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "inventories/lambda"]
             command += ["-e", f"lambda_node_ssh_port={greeter.port}", *args]
-            done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+            done = ansible_command.run(command, env=environment)
             assert KEY not in done.stdout + done.stderr
             return done.returncode, done.stdout + done.stderr
 

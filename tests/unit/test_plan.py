@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = (
@@ -29,19 +30,16 @@ PUBLISHED = (
 def plan(*args: str) -> str:
     """Return the text that the plan shows, with secrets set and no address of a node."""
     environment = {name: value for name, value in os.environ.items() if name != "HGX_NODE"}
-    done = subprocess.run(
+    done = ansible_command.run(
         ["ansible-playbook", "playbooks/plan.yml", "-i", "inventories/lambda", *args],
-        cwd=ROOT,
         env={
             **environment,
             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
             "VLLM_API_KEY": "s3cret-key",
             "HF_TOKEN": "s3cret-token",
         },
-        capture_output=True,
-        text=True,
-        check=True,
     )
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "s3cret" not in done.stdout
     tasks = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"]
     return str(tasks[-1]["hosts"]["kimi"]["msg"])
@@ -124,7 +122,7 @@ def test_a_revision_of_ones_own_wins() -> None:
 def test_the_site_can_be_looked_at_without_any_secret(option: str, words: str) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}
     command = ["ansible-playbook", "site.yml", "-i", "inventories/lambda", option]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = ansible_command.run(command, env=environment)
     assert done.returncode == 0, done.stderr
     assert words in done.stdout
 
@@ -159,7 +157,7 @@ def test_the_role_needs_no_recipe(tmp_path: Path) -> None:
     }
     (tmp_path / "play.json").write_text(json.dumps([play]), encoding="utf-8")
     command = ["ansible-playbook", str(tmp_path / "play.json"), "--check", "--diff"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = ansible_command.run(command)
     assert done.returncode == 0, done.stdout
     assert "would start the server" in done.stdout
     assert "+ --max-model-len 4096" in done.stdout
@@ -193,6 +191,6 @@ def test_the_other_roles_need_no_recipe_either(tmp_path: Path) -> None:
     }
     (tmp_path / "play.json").write_text(json.dumps([play]), encoding="utf-8")
     command = ["ansible-playbook", str(tmp_path / "play.json"), "--check"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = ansible_command.run(command)
     assert done.returncode == 0, done.stdout
     assert "Would benchmark vllm" in done.stdout

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import yaml
+
+from ansible_collections.hgx.inference.tests.support import ansible_command
 
 DEFAULTS = Path(__file__).parents[2] / "roles" / "preflight" / "defaults" / "main.yml"
 ADDRESSES = ("driver_repository", "toolkit_repository", "hub")
@@ -38,7 +39,7 @@ def test_addresses_that_must_answer(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"hosts": HOSTS, "vars": local}}))
     environment = {name: value for name, value in os.environ.items() if name != "HF_ENDPOINT"}
     command = ["ansible-playbook", str(tmp_path / "play.yml"), "-i", str(tmp_path / "hosts.yml")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = ansible_command.run(command, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert {host: json.loads((tmp_path / host).read_text()) for host in HOSTS} == {
         "plain": [*NVIDIA, "https://huggingface.co"],

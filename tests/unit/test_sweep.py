@@ -20,6 +20,7 @@ import yaml
 
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.store import CURRENT, FORMAT, LAST_GOOD, Store
+from ansible_collections.hgx.inference.tests.support import ansible_command
 from ansible_collections.hgx.inference.tests.support.liar_server import LiarServer
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def sweep(
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
     command = ["ansible-playbook", playbook, "-i", str(folder / "hosts.yml"), *options]
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return ansible_command.run(command, env=environment)
 
 
 @pytest.mark.slow

@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[4]
 PLAY = """
@@ -67,13 +68,7 @@ POINT = """
 
 
 def play(folder: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(
-        ["ansible-playbook", *arguments, "-e", f"smoke_benchmark_fetch_dir={folder}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = ansible_command.run(["ansible-playbook", *arguments, "-e", f"smoke_benchmark_fetch_dir={folder}"])
     return done.returncode, done.stdout + done.stderr
 
 

@@ -6,21 +6,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[4]
 
 
 def load(recipe: str, profile: str = "published") -> tuple[int, str]:
-    done = subprocess.run(
-        ["ansible", "localhost", "-m", "hgx.inference.load_recipe", "-a", f"recipe={recipe} profile={profile}"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    done = ansible_command.run(
+        ["ansible", "localhost", "-m", "hgx.inference.load_recipe", "-a", f"recipe={recipe} profile={profile}"]
     )
     return done.returncode, done.stdout + done.stderr
 

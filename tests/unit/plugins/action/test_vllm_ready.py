@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[4]
 STATE = {
@@ -40,13 +41,9 @@ def engine(tmp_path: Path) -> Path:
 
 def ready(engine: Path, *options: str, more: str = "") -> tuple[int, str]:
     arguments = f"container=vllm base_url=http://127.0.0.1:1 served_model_name=kimi timeout=1 {more}"
-    done = subprocess.run(
+    done = ansible_command.run(
         ["ansible", "localhost", "-m", "hgx.inference.vllm_ready", "-a", arguments, *options],
-        cwd=ROOT,
         env={**os.environ, "PATH": f"{engine}:{os.environ['PATH']}", "ANSIBLE_ASYNC_DIR": str(engine / "async")},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 

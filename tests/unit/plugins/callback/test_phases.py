@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[4]
 PLAYBOOK = """\
@@ -55,7 +56,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (folder / "included.yml").write_text(INCLUDED)
 
     def play(*options: str) -> str:
-        done = subprocess.run(
+        done = ansible_command.run(
             [
                 "ansible-playbook",
                 str(folder / "play.yml"),
@@ -67,11 +68,7 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                 f"ansible_python_interpreter={sys.executable}",
                 *options,
             ],
-            cwd=ROOT,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
         )
         assert done.returncode == 2, done.stdout
         return done.stdout + done.stderr

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.tests.support import ansible_command
 from ansible_collections.hgx.inference.tests.support.lambda_api_server import KEY, Fault, LambdaApi, LambdaServer
 
 ROOT = Path(__file__).parents[4]
@@ -56,9 +57,7 @@ def ask(environment: dict[str, str], tmp_path: Path) -> Callable[..., Listing]:
             source = tmp_path / "test.lambda_cloud.yml"
             source.write_text(f"plugin: hgx.inference.lambda_cloud\n{settings}")
         command = ["ansible-inventory", "-i", str(source), "--list", *args]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**environment, **more}, capture_output=True, text=True, check=False
-        )
+        done = ansible_command.run(command, env={**environment, **more})
         listing = Listing(json.loads(done.stdout) if done.stdout.startswith("{") else {})
         listing.stderr, listing.rc = done.stderr, done.returncode
         assert KEY not in done.stdout + done.stderr
@@ -125,7 +124,7 @@ def test_with_neither_it_says_what_to_set(ask: Callable[..., Listing]) -> None:
 
 def play(environment: dict[str, str], *args: str) -> tuple[int, str]:
     command = ["ansible", "inference", "-i", "inventories/lambda", "-m", "ansible.builtin.ping", *args]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = ansible_command.run(command, env=environment)
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 

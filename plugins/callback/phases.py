@@ -15,7 +15,7 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Shows what a person wants to see of a long play, which is the plays, progress, changes, warnings, messages and
     failures; and how long each play took at the end.
-  - Hides tasks that were skipped or changed nothing. With C(-v) it is the callback P(ansible.builtin.default#callback).
+  - Hides tasks that were skipped or changed nothing. With C(-v) it is the callback C(ansible.builtin.default).
   - Unlike that callback with O(display_ok_hosts=false), it shows messages and warnings of tasks that changed nothing.
 extends_documentation_fragment:
   - default_callback

@@ -25,7 +25,6 @@ description:
   - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.
-extends_documentation_fragment: hgx.inference.benchmark
 options:
   container:
     description: Name of the running container that serves the model. Either this or O(client_command) is required.
@@ -88,7 +87,7 @@ options:
     description: How old a reused result may be, in seconds.
     type: int
     default: 86400
-extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
+extends_documentation_fragment: [hgx.inference.benchmark, hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
     support: full

@@ -17,6 +17,8 @@ import pytest
 import yaml
 
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.spec import THRESHOLD, WORKLOAD
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.spec import FUNCTIONAL, REAL_TEXT
+from ansible_collections.hgx.inference.plugins.plugin_utils._documentation import documented as as_documented
 
 ROOT = Path(__file__).parents[3]
 MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
@@ -25,7 +27,7 @@ MODULES = sorted((ROOT / "plugins" / "modules").glob("*.py"))
 @pytest.fixture(scope="module")
 def documented() -> dict[str, Any]:
     """Return the options of the modules that share a schema, by module, as ansible-doc prints them."""
-    names = ["hgx.inference.smoke_benchmark"]
+    names = [f"hgx.inference.{name}" for name in ("smoke_benchmark", "vllm_api_check", "vllm_text_probe")]
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     done = subprocess.run(["ansible-doc", "--json", *names], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -71,3 +73,16 @@ def test_the_benchmark_documents_its_schema(documented: dict[str, Any], option: 
     suboptions = documented["smoke_benchmark"][option]["suboptions"]
     assert set(suboptions) == set(schema["properties"])
     assert differences(suboptions, schema) == []
+
+
+@pytest.mark.parametrize(("module", "schema"), [("vllm_api_check", FUNCTIONAL), ("vllm_text_probe", REAL_TEXT)])
+def test_a_probe_documents_its_schema(documented: dict[str, Any], module: str, schema: dict[str, Any]) -> None:
+    assert differences(documented[module], schema) == []
+
+
+@pytest.mark.parametrize(("variable", "schema"), [("expected", FUNCTIONAL), ("real_text", REAL_TEXT)])
+def test_the_role_has_the_same_schema(variable: str, schema: dict[str, Any]) -> None:
+    """The role hands on single keys of these variables, so its own specification must refuse an unknown one."""
+    path = ROOT / "roles" / "smoke_benchmark" / "meta" / "argument_specs.yml"
+    specs = yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
+    assert specs[f"smoke_benchmark_{variable}"]["options"] == as_documented(schema, nested="options")

@@ -13,7 +13,8 @@ from ..plugin_utils._documentation import documented
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = yaml.safe_dump(
+    # Annotated, because yamllint of ansible-test takes the value of a plain assignment for a literal.
+    DOCUMENTATION: str = yaml.safe_dump(
         {
             "options": {
                 "workload": {

@@ -6,6 +6,11 @@
 
 from __future__ import annotations
 
+import yaml
+
+from ..module_utils._endpoint.spec import FUNCTIONAL, REAL_TEXT
+from ..plugin_utils._documentation import documented
+
 
 class ModuleDocFragment:
     DOCUMENTATION = r"""
@@ -40,3 +45,8 @@ options:
     type: int
     default: 86400
 """
+
+    # What the functional checks expect of the model, and how much real text is sent. Annotated, because yamllint of
+    # ansible-test takes the value of a plain assignment for a literal.
+    FUNCTIONAL: str = yaml.safe_dump({"options": documented(FUNCTIONAL)})
+    REAL_TEXT: str = yaml.safe_dump({"options": documented(REAL_TEXT)})

@@ -6,27 +6,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import yaml
 
 from ..module_utils._benchmark.spec import THRESHOLD, WORKLOAD
-from ..module_utils._core.schema import argument_spec
-
-
-def documented(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of a mapping as Ansible documents them."""
-    options = argument_spec(schema)
-    for name, option in options.items():
-        inner = schema["properties"][name]
-        option["description"] = inner["description"]
-        if option.pop("options", None):
-            option["suboptions"] = documented(inner)
-    return options
+from ..plugin_utils._documentation import documented
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = yaml.safe_dump(
+    # Annotated, because yamllint of ansible-test takes the value of a plain assignment for a literal.
+    DOCUMENTATION: str = yaml.safe_dump(
         {
             "options": {
                 "workload": {

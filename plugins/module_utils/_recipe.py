@@ -11,9 +11,21 @@ from typing import Any
 
 from ._benchmark.metrics import METRICS
 from ._benchmark.plan import threshold_problems
-from ._benchmark.spec import COUNT, COUNT_OR_NONE, FLAG, NUMBER, TEXT, THRESHOLD, WORKLOAD
-from ._core.schema import check, optional, record, shown, unknown
-from ._endpoint.checks import CHECK_NAMES
+from ._benchmark.spec import THRESHOLD, WORKLOAD
+from ._core.schema import (
+    COUNT,
+    COUNT_OR_NONE,
+    FLAG,
+    NUMBER,
+    TEXT,
+    check,
+    mapping,
+    optional,
+    record,
+    shown,
+    unknown,
+)
+from ._endpoint.spec import FUNCTIONAL, REAL_TEXT
 from ._vllm.args import ArgsError, render_args
 
 _DERIVED_ARGS = {
@@ -34,68 +46,6 @@ class RecipeError(Exception):
 
 _ANYTHING: dict[str, Any] = {}
 _REPO = {**TEXT, "pattern": r"^[\w.-]+/[\w.-]+$", "title": "a repository such as 'org/name'"}
-
-
-def _mapping(values: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": dict(values), **more}
-
-
-# What the functional checks must know of the model.
-_FUNCTIONAL = record(
-    required=(),
-    properties={
-        "skip": optional(
-            _mapping(
-                {**TEXT, "title": "a reason"},
-                propertyNames={"enum": list(CHECK_NAMES)},
-                default={},
-                description="Checks that the model cannot pass, each with the reason.",
-            )
-        ),
-        "answer": optional(
-            {
-                **TEXT,
-                "default": "Paris",
-                "description": "What the answer to the question for the capital of France must contain.",
-            }
-        ),
-        "instant_template_kwargs": optional(
-            _mapping(
-                _ANYTHING,
-                default={"thinking": False},
-                description="Arguments of the chat template that switch thinking off.",
-            )
-        ),
-        "long_context": optional(
-            record(
-                required=(),
-                properties={
-                    "tokens": optional({**COUNT, "description": "Its length. By default nearly the whole context."}),
-                    "recall": optional(
-                        {**FLAG, "default": True, "description": "Whether a sentence in it must be found."}
-                    ),
-                },
-                default={},
-                description="The long text.",
-            )
-        ),
-        "token_ids": optional(
-            _mapping(COUNT_OR_NONE, default={}, description="Texts that must be one token, with its number.")
-        ),
-    },
-)
-
-_REAL_TEXT = record(
-    required=(),
-    properties={
-        "prompts": optional(
-            {**COUNT, "default": 8, "description": "Prompts of code, and as many of prose; 8 at most."}
-        ),
-        "output_len": optional({**COUNT, "default": 256, "description": "Tokens after which an answer is cut off."}),
-        "concurrency": optional({**COUNT, "default": 4, "description": "How many prompts run at the same time."}),
-    },
-    description="How much real text is answered, to see how many drafted tokens are accepted.",
-)
 
 _HARDWARE = record(
     required=("gpu_count", "memory_gib", "disk_gb"),
@@ -226,20 +176,20 @@ SCHEMA = record(
                     "description": "The port of the server.",
                 },
                 "ready_timeout_s": {**COUNT, "description": "How long a start may take, in seconds."},
-                "env": _mapping({**TEXT, "title": "a text (in quotes)"}, description="Its environment."),
-                "args": _mapping(
+                "env": mapping({**TEXT, "title": "a text (in quotes)"}, description="Its environment."),
+                "args": mapping(
                     _ANYTHING,
                     description="Engine arguments without the leading dashes; true is a flag, false its --no- form.",
                 ),
             },
             description="The server.",
         ),
-        "profiles": _mapping(_ANYTHING, description="Variants by name; each is merged over the rest of the recipe."),
+        "profiles": mapping(_ANYTHING, description="Variants by name; each is merged over the rest of the recipe."),
         "benchmark": {**WORKLOAD, "description": "The load."},
         "functional": optional(
-            {**_FUNCTIONAL, "default": {}, "description": "What the functional checks expect of the model."}
+            {**FUNCTIONAL, "default": {}, "description": "What the functional checks expect of the model."}
         ),
-        "real_text": optional({**_REAL_TEXT, "default": {}}),
+        "real_text": optional({**REAL_TEXT, "default": {}}),
         "published": {
             "type": "object",
             "additionalProperties": NUMBER,
@@ -251,7 +201,7 @@ SCHEMA = record(
             "items": {**THRESHOLD, "required": [*THRESHOLD["required"], "severity", "source"]},
             "description": "How close is close enough.",
         },
-        "clients": optional(_mapping(_mapping(TEXT), default={}, description="Environment of clients, by client.")),
+        "clients": optional(mapping(mapping(TEXT), default={}, description="Environment of clients, by client.")),
     },
 )
 

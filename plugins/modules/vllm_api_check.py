@@ -53,41 +53,15 @@ options:
       - count_tokens
       - tokenizer
       - crowd
-  skip:
-    description: Checks that this model cannot pass, each with the reason why. They are reported as skipped.
-    type: dict
-    default: {}
-  answer:
-    description: What an answer to the question for the capital of France must contain.
-    type: str
-    default: Paris
-  instant_template_kwargs:
-    description: Arguments of the chat template that switch thinking off.
-    type: dict
-    default: {thinking: false}
-  long_context:
-    description: The check V(long_context), which sends a long text and asks for a sentence within it.
-    type: dict
-    default: {}
-    suboptions:
-      tokens:
-        description:
-          - Length of the text. By default what fits into the context that the server reports.
-          - No more than 2000000 tokens and 64 MiB are sent.
-        type: int
-      recall:
-        description: Whether the sentence must be found, or only a sound answer given.
-        type: bool
-        default: true
   reuse_file:
     description:
       - File on the target in which the outcome is kept.
       - A kept outcome other than V(fail) is reused while the same server process runs and the same is asked of it.
-  token_ids:
-    description: Texts that must be one token, with its number.
-    type: dict
-    default: {}
-extends_documentation_fragment: [hgx.inference._endpoint, hgx.inference._endpoint.probe, hgx.inference._attributes]
+extends_documentation_fragment:
+  - hgx.inference._endpoint
+  - hgx.inference._endpoint.probe
+  - hgx.inference._endpoint.functional
+  - hgx.inference._attributes
 attributes:
   check_mode:
     support: full
@@ -183,17 +157,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.schema import argument_spec
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._core.verdict import FAIL
 from ..module_utils._endpoint import checks as api_checks
 from ..module_utils._endpoint import server as api_server
 from ..module_utils._endpoint.client import Api
 from ..module_utils._endpoint.options import PROBE
-
-LONG_CONTEXT_SPEC: dict[str, Any] = {
-    "tokens": {"type": "int", "no_log": False},
-    "recall": {"type": "bool", "default": True},
-}
+from ..module_utils._endpoint.spec import FUNCTIONAL
 
 
 def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
@@ -230,11 +201,7 @@ def main() -> None:
             "further_model_names": {"type": "list", "elements": "str", "default": []},
             "api_key": {"type": "str", "default": "", "no_log": True},
             "checks": {"type": "list", "elements": "str", "choices": list(api_checks.CHECK_NAMES)},
-            "skip": {"type": "dict", "default": {}},
-            "answer": {"type": "str", "default": "Paris"},
-            "instant_template_kwargs": {"type": "dict", "default": {"thinking": False}},
-            "long_context": {"type": "dict", "default": {}, "options": LONG_CONTEXT_SPEC},
-            "token_ids": {"type": "dict", "default": {}, "no_log": False},
+            **argument_spec(FUNCTIONAL),
         },
         supports_check_mode=True,
     )

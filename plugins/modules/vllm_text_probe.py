@@ -21,19 +21,11 @@ options:
     description: Lists of prompts, by the name of the set.
     type: dict
     required: true
-  prompts:
-    description: How many prompts of each set are sent.
-    type: int
-    default: 8
-  output_len:
-    description: Tokens after which an answer is cut off.
-    type: int
-    default: 256
-  concurrency:
-    description: How many prompts are under way at the same time.
-    type: int
-    default: 4
-extends_documentation_fragment: [hgx.inference._endpoint, hgx.inference._endpoint.probe, hgx.inference._attributes]
+extends_documentation_fragment:
+  - hgx.inference._endpoint
+  - hgx.inference._endpoint.probe
+  - hgx.inference._endpoint.real_text
+  - hgx.inference._attributes
 attributes:
   check_mode:
     support: full
@@ -103,12 +95,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.schema import argument_spec
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._endpoint import server as api_server
 from ..module_utils._endpoint import text_probe
 from ..module_utils._endpoint.answers import FORM_ERRORS
 from ..module_utils._endpoint.client import Api, ApiError
 from ..module_utils._endpoint.options import PROBE
+from ..module_utils._endpoint.spec import REAL_TEXT
 
 
 def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
@@ -136,9 +130,7 @@ def main() -> None:
         argument_spec={
             **PROBE,
             "sets": {"type": "dict", "required": True},
-            "prompts": {"type": "int", "default": 8},
-            "output_len": {"type": "int", "default": 256},
-            "concurrency": {"type": "int", "default": 4},
+            **argument_spec(REAL_TEXT),
         },
         supports_check_mode=True,
     )

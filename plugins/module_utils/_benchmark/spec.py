@@ -9,19 +9,13 @@ The descriptions are in Ansible's markup.
 
 from __future__ import annotations
 
-from .._core.schema import optional, record
+from .._core.schema import COUNT, COUNT_OR_NONE, FLAG, NUMBER, TEXT, optional, record
 from .metrics import METRICS
 
 # A request's limits, by which goodput counts.
 GOODPUT_LIMITS = ("ttft_ms", "tpot_ms", "e2el_ms")
 # In a steady run the slower half of the requests takes at most this many times as long as the faster half.
 SPREAD_MAX = 1.9
-
-TEXT = {"type": "string"}
-NUMBER = {"type": "number"}
-FLAG = {"type": "boolean"}
-COUNT = {"type": "integer", "minimum": 1}
-COUNT_OR_NONE = {"type": "integer", "minimum": 0}
 
 WORKLOAD = record(
     required=("input_len", "output_len", "max_concurrency", "sizes"),

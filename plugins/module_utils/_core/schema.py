@@ -20,6 +20,12 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+TEXT = {"type": "string"}
+NUMBER = {"type": "number"}
+FLAG = {"type": "boolean"}
+COUNT = {"type": "integer", "minimum": 1}
+COUNT_OR_NONE = {"type": "integer", "minimum": 0}
+
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
     "integer": (int,),
@@ -50,6 +56,11 @@ def record(required: Iterable[str], properties: Mapping[str, Schema], **more: An
         "additionalProperties": False,
         **more,
     }
+
+
+def mapping(values: Schema, **more: Any) -> dict[str, Any]:
+    """Return the schema of a mapping with any keys, whose values are alike."""
+    return {"type": "object", "additionalProperties": dict(values), **more}
 
 
 def optional(schema: Schema) -> dict[str, Any]:
@@ -96,7 +107,8 @@ def argument_spec(schema: Schema) -> dict[str, Any]:
     options = {}
     for name, inner in schema["properties"].items():
         kind = types(inner)[0]
-        option: dict[str, Any] = {"type": _ANSIBLE[kind]}
+        # Nothing in our schemas is secret, but Ansible takes names such as token_ids for it.
+        option: dict[str, Any] = {"type": _ANSIBLE[kind], "no_log": False}
         if name in schema["required"]:
             option["required"] = True
         if inner.get("default") is not None:

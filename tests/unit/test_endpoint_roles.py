@@ -115,7 +115,9 @@ def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Pat
         assert "changed=4 " in run.stdout
         assert KEY not in run.stdout
         assert "sk-other" not in run.stdout
-    assert "waits at each turn until its whole conversation has been" in " ".join(done.stdout.split())
+    assert "so at each turn of a coding agent the whole conversation is processed again" in " ".join(
+        done.stdout.split()
+    )
     settings = json.loads(file.read_text(encoding="utf-8"))
     assert settings["theme"] == "dark {{ x }}"
     assert settings["env"]["EDITOR"] == "vi"

@@ -63,7 +63,7 @@ POINT = """
   tasks:
     - ansible.builtin.include_role:
         name: hgx.inference.smoke_benchmark
-        tasks_from: sweep_write
+        tasks_from: sweep_record
 """
 
 

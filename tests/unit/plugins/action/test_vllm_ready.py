@@ -52,7 +52,7 @@ def test_a_key_that_cannot_be_read(engine: Path) -> None:
     (engine / "key").write_bytes(b"\xff")
     rc, output = ready(engine, more=f"api_key_file={engine}/key")
     assert rc != 0
-    assert f"The API key cannot be read from {engine}/key: It is no text in UTF-8." in output
+    assert f"The API key cannot be read from {engine}/key: it is not text in UTF-8." in output
 
 
 def test_progress_is_shown_and_nothing_is_left_behind(engine: Path) -> None:

@@ -236,22 +236,9 @@ def test_an_address_that_is_none(ask: Callable[..., Listing]) -> None:
 def test_two_hundred_instances_and_the_cache(server: LambdaServer, ask: Callable[..., Listing], tmp_path: Path) -> None:
     for _number in range(200):
         server.api.add(tags=MANAGED)
-    server.faults = [Fault("slow", seconds=1)]
-    timings = []
     for _run in range(3):
-        started = time.monotonic()
-        listing = ask(LAMBDA_API_KEY=KEY)
-        timings.append(time.monotonic() - started)
-        assert len(listing["inference"]["hosts"]) == 200
-    start_ups = []
-    for _run in range(2):
-        started = time.monotonic()
-        ask("", LAMBDA_API_KEY="")
-        start_ups.append(time.monotonic() - started)
+        assert len(ask(LAMBDA_API_KEY=KEY)["inference"]["hosts"]) == 200
     assert server.count("GET", "/instances") == 1
-    # Held against what ansible-inventory takes to start, as machines differ; the API takes a second of its own.
-    assert timings[0] < 1 + 3 * min(start_ups)
-    assert min(timings[1:]) < 2 * min(start_ups)
     cached = [path for path in (tmp_path / ".cache").rglob("*") if path.is_file()]
     assert cached
     text = "".join(path.read_text() for path in cached)

@@ -68,6 +68,11 @@ def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
     return text
 
 
+def mask_value(name: str, value: str, secrets: Iterable[str | None] = ()) -> str:
+    """Return the value of a variable or key of this name without what is secret of it."""
+    return MASK if value and is_secret_name(name) else scrub(value, secrets)
+
+
 def mask_argv(argv: Sequence[str]) -> list[str]:
     """Return C(argv) without the values of options and variables that hold secrets."""
     kept: list[str] = []

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ...module_utils._core.secrets import MASK, is_secret_name, mask_argv, scrub
+from ...module_utils._core.secrets import mask_argv, mask_value
 
 FORMAT = 1
 PARTS = ("result", "functional", "acceptance", "startup", "release", "node")
@@ -45,4 +45,4 @@ def scrubbed(value: Any, secrets: Sequence[str], name: str = "") -> Any:
         return [scrubbed(item, secrets) for item in value]
     if not isinstance(value, str):
         return value
-    return MASK if value and is_secret_name(name) else scrub(value, secrets)
+    return mask_value(name, value, secrets)

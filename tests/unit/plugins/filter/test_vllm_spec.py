@@ -68,6 +68,20 @@ def test_what_the_filter_returns() -> None:
     assert details["collection_version"] == yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
 
 
+def test_what_is_shown_has_no_secrets() -> None:
+    settings = {
+        **SETTINGS,
+        "vllm_engine_args": {"api-key": "hidden", "seed": 1},
+        "vllm_env": {"DB_PASS": "hidden", "PROXY": "http://me:hidden@proxy", "VLLM_MAX_TOKENS": "{{ 3 }}"},
+    }
+    shown = vllm_spec(settings)["shown"]
+    assert "hidden" not in str(shown)
+    index = shown["command"].index("--api-key")
+    assert shown["command"][index : index + 4] == ["--api-key", "********", "--seed", "1"]
+    assert shown["env"]["DB_PASS"] == "********"
+    assert shown["env"]["VLLM_MAX_TOKENS"] == "{{ 3 }}"
+
+
 def test_without_a_recipe_the_model_is_the_title() -> None:
     assert vllm_spec(SETTINGS)["details"]["title"] == "org/name"
 

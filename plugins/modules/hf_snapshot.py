@@ -259,7 +259,7 @@ notes:
   returned: success
   type: list
   elements: str
-  sample: ["Xet: no byte came for 60 s after 12.3 GB; went on by Xet"]
+  sample: ["Xet: no byte came for 60 s after 12.3 GB; resumed by Xet"]
 duration:
   description: Time that the module took, in seconds.
   returned: success

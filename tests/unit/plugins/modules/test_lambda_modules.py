@@ -99,7 +99,7 @@ def test_a_node_that_does_not_answer(server: LambdaServer, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "Say which instance is meant"),
+        ({}, "Give name, id or match_tags to identify the instance"),
         ({**NODE, "api_key": ""}, "There is no Lambda API key"),
         ({**NODE, "api_key": "wrong-key"}, "global/invalid-api-key (401)"),
         ({**NODE, "api_url": "http://cloud.lambda.ai"}, "over https only"),

@@ -470,9 +470,7 @@ def hide(server: LambdaServer) -> None:
 
 def test_a_node_that_is_not_shown_is_not_called_terminated(server: LambdaServer, make: Make) -> None:
     hide(server)
-    with pytest.raises(
-        LambdaError, match=r"NOT be terminated, because the API does not know it yet; it may bill"
-    ):
+    with pytest.raises(LambdaError, match=r"NOT be terminated, because the API does not know it yet; it may bill"):
         make(terminate=True).present(KIMI, B200)
 
 

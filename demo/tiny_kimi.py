@@ -5,7 +5,7 @@
 """Write a tiny model of Kimi K2.6's shape and its EAGLE-3 draft, which vLLM serves on a CPU.
 
 The weights are not trained, they follow a script: every token of SCRIPTS has one successor. So the model thinks,
-answers and calls a tool with words known beforehand, and the draft always agrees with it. How that works:
+answers and calls a tool with predictable words, and the draft always agrees with it. How it works:
 
 - The embedding of each token is a random row of +1 and -1. The layers between embedding and head are noise, scaled so
   far down that the last hidden state is still the embedding of the last token.
@@ -62,11 +62,11 @@ TOOL_CALL = [
     *["<|tool_call_argument_begin|>", *pieces('{"city": "Paris"}'), "<|tool_call_end|>"],
     *["<|tool_calls_section_end|>", "<|im_end|>"],
 ]
-# What a benchmark that ignores the end of the text gets, round and round.
+# The output of a benchmark that ignores the end of the text, repeated.
 FILLER = pieces(" lorem ipsum dolor sit amet, consectetur adipiscing elit sed eiusmod tempor")
 SCRIPTS = [GREETING, TOOL_CALL, ["<|im_end|>", *FILLER, FILLER[0]]]
 
-# vLLM on a CPU wants just this kv_lora_rank and qk_rope_head_dim, and no longer context. Everything else is free.
+# vLLM on a CPU requires this kv_lora_rank and qk_rope_head_dim, and limits the context. All other values are free.
 VOCAB, HIDDEN, CONTEXT, SHARDS = 1728, 256, 4096, 2
 TEXT_CONFIG: dict[str, Any] = {
     "architectures": ["DeepseekV3ForCausalLM"],
@@ -340,7 +340,7 @@ def layer_weights(name: str, config: dict[str, Any], experts: bool) -> dict[str,
 
 
 def head(name: str, embedding: list[list[int]], chain: dict[int, int]) -> Tensor:
-    """The language model head: noise, but a scripted token's row is the embedding of what precedes it."""
+    """The language model head: noise, but a scripted token's row is the embedding of its predecessor."""
     data = bytearray(noise(name, VOCAB, HIDDEN, gain=0.5).data)
     for token in set(chain.values()):
         predecessors = [embedding[before] for before, after in chain.items() if after == token]
@@ -393,7 +393,7 @@ def draft_weights(config: dict[str, Any], embedding: list[list[int]], chain: dic
     third = [[1 / 3 if column % HIDDEN == row else 0.0 for column in range(3 * HIDDEN)] for row in range(HIDDEN)]
     return {
         "embed_tokens.weight": rows(embedding),
-        "fc.weight": rows(third),  # the mean of the three hidden states that the model hands over
+        "fc.weight": rows(third),  # the mean of the three hidden states that the model passes on
         **{f"{layer}.{norm}.weight": constant(1, HIDDEN) for norm in norms},
         **attention_weights(f"{layer}.self_attn", config, 2 * HIDDEN),
         f"{layer}.mlp.gate_proj.weight": rows(recognise),
@@ -500,7 +500,7 @@ def model_files() -> dict[str, dict[str, bytes]]:
 
 
 def write_folder(folder: Path, files: dict[str, bytes]) -> bool:
-    """Make a folder hold exactly these files; say whether anything had to change."""
+    """Ensure that a folder contains exactly these files; return whether anything changed."""
     folder.mkdir(parents=True, exist_ok=True)
     stale = [path for path in folder.iterdir() if path.name not in files]
     for path in stale:
@@ -518,7 +518,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Write the tiny Kimi-shaped model and its EAGLE-3 draft.")
-    parser.add_argument("output", type=Path, help="folder that gets one folder ORGANISATION/NAME for each repository")
+    parser.add_argument("output", type=Path, help="folder for one folder ORGANISATION/NAME per repository")
     args = parser.parse_args()
     for repo, files in model_files().items():
         state = "written" if write_folder(args.output / repo, files) else "unchanged"

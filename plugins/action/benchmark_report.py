@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         except ReportError as exc:
             return {**returned, "failed": True, "msg": str(exc)}
         except Exception as exc:
-            # Returned, as an exception would pass by the task's failed_when and end a play whose server is good.
+            # Returned, because an exception would bypass the task's failed_when and end a play whose server is good.
             return {**returned, "failed": True, "msg": f"The report cannot be made: {type(exc).__name__}: {exc}."}
         for problem in folder.problems:
             self._display.warning(problem)

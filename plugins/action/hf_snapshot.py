@@ -10,7 +10,7 @@ from typing import Any
 
 from ..plugin_utils._progress import ProgressActionBase
 
-# 600 GB at 7 MB/s. A download that is cut off here goes on at the next run.
+# 600 GB at 7 MB/s. A download that exceeds it resumes at the next run.
 LIMIT_S = 24 * 3600
 
 

@@ -13,7 +13,7 @@ from ..plugin_utils._progress import ProgressActionBase
 
 
 class ActionModule(ProgressActionBase):
-    """Runs the module in the background and shows its progress. It goes on without the controller."""
+    """Runs the module in the background and shows its progress. The module continues without the controller."""
 
     def time_limit_s(self, args: dict[str, Any]) -> int:
         return int(args.get("drain_timeout", 60)) + STOP_TIMEOUT_S + int(GPU_TIMEOUT_S) + 300

@@ -19,7 +19,7 @@ attributes:
     description: A second run with the same arguments outside check mode reports no change.
 """
 
-    # For modules that change nothing. It stands alone.
+    # For modules that change nothing; complete in itself.
     INFO = r"""
 options: {}
 attributes:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What modules that send requests to a served model have in common."""
+"""Shared options of modules that send requests to a served model."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ options:
     PROBE = r"""
 options:
   timeout:
-    description: Seconds that a single answer may take until its end. At most 64 MiB of it are read.
+    description: Seconds within which a single answer must be complete. At most 64 MiB of it are read.
     type: int
     default: 300
   reuse_file:
     description:
       - File on the target in which the outcome is kept.
-      - A kept outcome is reused while the same server process runs and the same is asked of it.
+      - A kept outcome is reused while the same server process runs and the options are the same.
     type: path
   reuse_max_age:
     description: Maximum age of a reused outcome, in seconds.

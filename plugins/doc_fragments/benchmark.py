@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the benchmark runs and must reach, as its one schema says."""
+"""Workload and thresholds of the benchmark, from their schema."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModuleDocFragment:
                 },
                 "thresholds": {
                     "description": [
-                        "What the figures must reach.",
+                        "Limits for the figures.",
                         "Without any threshold for the O(size) the verdict is V(warn), because nothing is proven.",
                         "A metric for which there is no figure never passes.",
                     ],

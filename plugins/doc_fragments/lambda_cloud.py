@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the modules for Lambda have in common."""
+"""Shared options of the modules for Lambda."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ options:
     type: str
     default: https://cloud.lambda.ai/api/v1
   api_timeout:
-    description: Seconds that one request may take, with all its repetitions.
+    description: Seconds that one request may take, with all its retries.
     type: float
     default: 60
   request_interval:
     description:
-      - Seconds between two requests of this user, also of other processes; a launch waits twelve times as long.
+      - Seconds between two requests of this user, over all processes; a launch waits twelve times as long.
       - The environment variable E(LAMBDA_API_INTERVAL) sets another default. Lambda allows one request in a second.
     type: float
     default: 1
   state_dir:
     description:
-      - Folder on the controller for the journal of launches, the locks and the pace of requests.
+      - Folder on the controller for the journal of launches, the locks and the rate limit.
       - By default C(hgx-inference/lambda) below E(XDG_STATE_HOME), which is C(~/.local/state) if not set.
     type: path
 notes:

@@ -13,7 +13,7 @@ from ..module_utils._nvidia.fabric import judge_fabric
 
 
 def nvidia_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt") -> dict[str, str]:
-    """Return how the fabric stands; see the filter's own documentation."""
+    """Return the state of the fabric; see the filter's own documentation."""
     return judge_fabric(info, log, mode)._asdict()
 
 

@@ -12,18 +12,18 @@ short_description: Hosts from the Lambda Cloud API, from an address, or from bot
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Makes a host of every active instance of a Lambda account.
-  - Also makes hosts of addresses that are given, for a node that the account does not know.
+  - Adds every active instance of a Lambda account as a host.
+  - Also adds hosts by address, for nodes outside the account.
   - Reads a file that ends in C(lambda_cloud.yml) or C(lambda_cloud.yaml).
-  - A host bears the name of its instance, or its ID where the name is missing, shared or not fit for a host.
-  - These variables are set, and empty where the API does not tell. C(lambda_id), C(lambda_name), C(lambda_status),
+  - A host has the name of its instance, or its ID if the name is missing, not unique or not usable as a host name.
+  - Sets these variables, which are empty if the API returns no value. C(lambda_id), C(lambda_name), C(lambda_status),
     C(lambda_ip), C(lambda_private_ip), C(lambda_hostname), C(lambda_region), C(lambda_type),
     C(lambda_price_usd_per_hour), C(lambda_gpu_description), C(lambda_gpus), C(lambda_vcpus), C(lambda_memory_gib),
     C(lambda_storage_gib), C(lambda_ssh_key_names), C(lambda_file_systems), C(lambda_firewall_rulesets) (IDs) and
     C(lambda_tags) (a dictionary).
-  - And from the tags that M(hgx.inference.lambda_instance) sets C(lambda_managed) (whether it launched the instance),
+  - From the tags of M(hgx.inference.lambda_instance) it sets C(lambda_managed) (whether it launched the instance),
     C(lambda_owner), C(lambda_launched_at) and C(lambda_expires_at) (both as V(2026-11-25T14:00:00Z)).
-  - Values of the API are never templates. An address that is none is left out.
+  - Values of the API are never evaluated as templates. An invalid address is left out.
 extends_documentation_fragment:
   - constructed
   - inventory_cache
@@ -35,8 +35,8 @@ options:
     choices: [hgx.inference.lambda_cloud]
   api_key:
     description:
-      - A key of the Lambda Cloud API; may be a template. Without one only O(static_hosts) are hosts.
-      - It is in no cache and no output.
+      - A key of the Lambda Cloud API; may be a template. Without a key only O(static_hosts) are added.
+      - It is never cached or shown.
     type: str
     env:
       - name: LAMBDA_API_KEY
@@ -47,11 +47,11 @@ options:
     env:
       - name: LAMBDA_API_URL
   api_timeout:
-    description: Seconds that the request may take, with all its repetitions.
+    description: Seconds that the request may take, with all its retries.
     type: float
     default: 60
   request_interval:
-    description: Seconds between two requests of this user, also of other processes. Lambda allows one in a second.
+    description: Seconds between two requests of this user, over all processes. Lambda allows one a second.
     type: float
     default: 1
     env:
@@ -90,20 +90,20 @@ options:
     choices: [public, private]
     default: public
   group:
-    description: Group of the static hosts and of the placeholder. Instances come into it through O(groups).
+    description: Group of the static hosts and of the placeholder. Instances are added to it through O(groups).
     type: str
     default: inference
   static_hosts:
     description:
-      - Further hosts. Name and address, which may be a template; one with an empty address is left out.
-      - An address that is the name, the ID or an address of an instance of the account is no further host, but puts
-        this instance into O(group).
+      - Additional hosts, name and address. The address may be a template. A host with an empty address is left out.
+      - If the address is the name, the ID or an address of an instance of the account, no host is added, but this
+        instance is put into O(group).
     type: dict
     default: {}
   placeholder:
     description:
-      - Name of a host that stands in O(group) as long as that has no other. Its address is undefined, and using it
-        fails with what to set or to launch, while a plan that contacts no host works.
+      - Name of a host that is in O(group) while the group has no other host. Its address is undefined. Using it fails
+        with a hint what to set or launch; a plan that contacts no host works.
     type: str
     default: ""
 """
@@ -242,14 +242,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         private = self.get_option("connect_with") == "private"
         address = instance["private_ip"] if private else instance["ip"]
         kind = "private" if private else "public"
-        return address or undefined(f"The instance has no {kind} address; it may still boot.")
+        return address or undefined(f"The instance has no {kind} address; it may still be booting.")
 
     def _set_variables(self, name: str, variables: dict[str, Any]) -> None:
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
         strict, compose = self.get_option("strict"), self.get_option("compose")
         self._set_composite_vars(compose, variables, name, strict)
-        # Only composed variables have to be looked up again; without any, this saves half of the time.
+        # Only composed variables need another lookup; without any, skipping it saves half of the time.
         look_up = bool(compose)
         self._add_host_to_composed_groups(self.get_option("groups"), variables, name, strict, look_up)
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, name, strict, look_up)
@@ -264,7 +264,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
 
 def plain(value: Any) -> Any:
-    """Return a value so that an inventory listing shows it as plain text, where no evaluation could make more of it.
+    """Return a value marked as trusted if it cannot be a template, so that an inventory listing shows it as plain text.
 
     All other text of the API stays untrusted, which ansible-inventory marks with C(__ansible_unsafe).
     """
@@ -276,5 +276,5 @@ def plain(value: Any) -> Any:
 
 
 def undefined(hint: str) -> str:
-    """Return a value that fails with this hint once it is used. The hint holds no text of the API."""
+    """Return a value that fails with this hint when it is used. The hint must not contain text of the API."""
     return cast("str", trust_as_template("{{ undef(hint=" + repr(hint) + ") }}"))

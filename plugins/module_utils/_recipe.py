@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The schema of a recipe: what a recipe file may say, and how a profile is merged into it."""
+"""The schema of a recipe, and how a profile is merged into it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DERIVED_ARGS = {
 
 
 class RecipeError(Exception):
-    """A recipe that cannot be used; C(problems) has one line for each reason."""
+    """An invalid recipe; C(problems) has one line for each reason."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -119,7 +119,7 @@ SCHEMA = record(
                         **TEXT,
                         "enum": ["model", "draft"],
                         "title": "'model' or 'draft'",
-                        "description": "Whether it is the model that is served, or the draft that speculates for it.",
+                        "description": "Whether it is the served model or its draft for speculative decoding.",
                     },
                 },
             ),
@@ -199,7 +199,7 @@ SCHEMA = record(
         "thresholds": {
             "type": "array",
             "items": {**THRESHOLD, "required": [*THRESHOLD["required"], "severity", "source"]},
-            "description": "How close is close enough.",
+            "description": "Limits for the measured figures.",
         },
         "clients": optional(mapping(mapping(TEXT), default={}, description="Environment of clients, by client.")),
     },
@@ -233,7 +233,7 @@ def resolve(data: Any, profile: str) -> dict[str, Any]:
 
 
 def merge(base: Any, changes: Any) -> Any:
-    """Return C(base) with C(changes) laid over it: mappings are merged, everything else is replaced."""
+    """Return C(base) with C(changes) merged in: mappings are merged, other values are replaced."""
     if isinstance(base, Mapping) and isinstance(changes, Mapping):
         return {**base, **{key: merge(base.get(key), value) for key, value in changes.items()}}
     return changes
@@ -249,7 +249,7 @@ def _check(data: Any, problems: list[str]) -> dict[str, Any]:
 
 
 def _contradictions(recipe: dict[str, Any]) -> Iterable[str]:
-    """What is wrong although every single value has the right shape."""
+    """Yield the contradictions between values that are valid by themselves."""
     roles = [model["role"] for model in recipe["models"]]
     if roles.count("model") != 1 or roles.count("draft") > 1:
         yield "models: exactly one repository must have the role 'model', and at most one the role 'draft'."
@@ -266,7 +266,7 @@ def _contradictions(recipe: dict[str, Any]) -> Iterable[str]:
 
 
 def _engine_contradictions(recipe: dict[str, Any]) -> Iterable[str]:
-    """The engine must serve what is cached, and where and as what the checks ask for it."""
+    """Yield the engine arguments that contradict the model, the port or the name of the recipe."""
     args = recipe["engine"]["args"]
     for key, source in _DERIVED_ARGS.items():
         if key in args:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: apt_packages_info
-short_description: Tell which packages are installed, held or half installed, and which versions apt offers
+short_description: List installed, held and half-installed packages, and the versions that apt offers
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Asks C(dpkg-query) and C(apt-cache). Changes nothing and does not refresh the package lists.
 options:
   installed:
-    description: Names of packages, or shell patterns, whose state is asked for.
+    description: Names or shell patterns of the packages to report.
     type: list
     elements: str
     default: []
   available:
-    description: Names of packages whose versions in the repositories are asked for.
+    description: Names of packages whose versions in the repositories are returned.
     type: list
     elements: str
     default: []
@@ -29,7 +29,7 @@ extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""
-- name: Look at the driver's packages
+- name: Get the driver's packages
   hgx.inference.apt_packages_info:
     installed: ["*nvidia*"]
     available: [nvidia-driver-580-open, nvidia-fabricmanager]
@@ -42,12 +42,12 @@ installed:
   type: dict
   sample: {nvidia-utils-580: {version: 580.95.05-0ubuntu1, upstream: 580.95.05, held: true}}
 available:
-  description: The versions of each package, the newest first. A package that no repository has is not there.
+  description: The versions of each package, the newest first. A package that no repository has is left out.
   returned: success
   type: dict
   sample: {nvidia-fabricmanager: [580.126.20-1, 580.95.05-1]}
 unfinished:
-  description: Packages, of all, that dpkg has unpacked or configured by half.
+  description: All packages that dpkg has only half unpacked or configured.
   returned: success
   type: list
   elements: str
@@ -75,7 +75,7 @@ def main() -> None:
     versions = ""
     if module.params["available"]:
         _rc, versions, _error = module.run_command(["apt-cache", "madison", *module.params["available"]])
-    # What dpkg was about to do when it was killed lies in numbered files.
+    # Numbered files hold what dpkg was doing when it was killed.
     journal = any(name.isdigit() for name in os.listdir(_JOURNAL)) if os.path.isdir(_JOURNAL) else False
     module.exit_json(
         changed=False,

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: apt_sources_info
-short_description: Tell which repositories apt knows, from which files, and whether they contradict each other
+short_description: List apt's repositories with their files, and conflicts between them
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Reads C(/etc/apt/sources.list) and the files beside it, in the one-line format and in deb822.
-  - A repository that is listed twice with different keys makes apt refuse to work at all, so look before adding one.
+  - If a repository is listed twice with different keys, apt refuses to work at all, so check before adding one.
 options:
   uris:
     description:
@@ -27,7 +27,7 @@ extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""
-- name: Look whether apt knows NVIDIA's repository already
+- name: Find NVIDIA's repository
   hgx.inference.apt_sources_info:
     uris: ["https://nvidia.github.io/libnvidia-container/stable/deb/$(ARCH)"]
   register: sources
@@ -53,7 +53,7 @@ entries:
       type: list
       elements: str
     uris:
-      description: The addresses, as they are written there.
+      description: The addresses, as written in the file.
       type: list
       elements: str
     suites:
@@ -72,7 +72,7 @@ entries:
       type: bool
 conflicts:
   description:
-    - A line for each repository, of all entries, that enabled entries name with different keys.
+    - A line for each repository that enabled entries name with different keys. Covers all entries.
     - It says which files name it with which key.
   returned: success
   type: list

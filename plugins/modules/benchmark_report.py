@@ -11,13 +11,13 @@ short_description: Write reports of benchmarks
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Writes, on the controller, a report of a run as a page (C(report.html)), as Markdown (C(report.md)) and as the JSON
-    document from which both are made (C(report.json)), in a folder named after the result, and the page C(index.html)
-    that compares all runs in O(dest).
-  - A page is one file that needs neither network nor script, and can be sent to anybody. What is one of O(secrets), or
-    looks like a key or token, is replaced.
+  - Writes a report of a run on the controller, as a page (C(report.html)), as Markdown (C(report.md)) and as the JSON
+    document behind both (C(report.json)), in a folder named after the result.
+  - Writes the page C(index.html), which compares all runs in O(dest).
+  - A page is one file that needs neither network nor script, and can be sent to anybody. O(secrets), and anything that
+    looks like a key or token, are masked.
   - Only runs of the same recipe, profile, load and size are compared with each other.
-  - The same input makes the same files, byte for byte.
+  - The same input gives the same files, byte for byte.
 options:
   dest:
     description: Folder on the controller that holds the results, each as C(HOST/RUN.json).
@@ -26,17 +26,17 @@ options:
   host:
     description:
       - Name of the host whose run is reported.
-      - Without it the reports of all results in O(dest) are made again.
+      - Without it the reports of all results in O(dest) are written again.
     type: str
   result:
     description:
-      - What M(hgx.inference.smoke_benchmark) has stored, or the record of a sweep; a file on the controller.
+      - File on the controller with the result of M(hgx.inference.smoke_benchmark) or the record of a sweep.
       - Without it the report says that nothing was measured, and why.
     type: path
   outcome:
     description:
-      - What M(hgx.inference.smoke_benchmark) has returned. If it judged an earlier result again, this judgement is
-        shown.
+      - The return value of M(hgx.inference.smoke_benchmark). If it judged an earlier result again, the report shows
+        this judgement.
       - Without O(result) its C(msg) says why nothing was measured.
     type: dict
     default: {}
@@ -67,7 +67,7 @@ attributes:
     support: full
   diff_mode:
     support: none
-    details: A page is no text to compare.
+    details: A diff of pages is not readable.
   idempotent:
     support: full
 """
@@ -87,7 +87,7 @@ EXAMPLES = r"""
     host: "{{ inventory_hostname }}"
     outcome: "{{ benchmark }}"
 
-- name: Make all reports again
+- name: Write all reports again
   hgx.inference.benchmark_report:
     dest: results
 """

@@ -9,27 +9,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: docker_daemon_config
-short_description: Merge settings into a Docker engine's daemon.json and have the engine use them
+short_description: Merge settings into a Docker engine's daemon.json and apply them
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Merges settings into those in the file. Other settings and the order of the keys stay. The file is indented by four
     spaces.
-  - A file that means the same already is not touched.
-  - The installed engine checks the new file before it replaces the old one, of which a backup is kept.
-  - Settings that a running engine can take over are reloaded, which harms no container. Others take a restart, which is
-    refused, before anything is written, while containers run and O(restart_ok) does not allow it.
-  - If the engine does not take the new file, the old one comes back, and the module fails with the engine's words.
+  - A file that already has the same meaning is not touched.
+  - The installed engine validates the new file before it replaces the old one. A backup of the old file is kept.
+  - Settings that a running engine can reload are reloaded, which does not affect containers. Others need a restart. If
+    containers run and O(restart_ok) does not allow it, the module fails before anything is written.
+  - If the engine does not accept the new file, the old one is restored, and the module fails with the engine's message.
   - Never reloads systemd, which can take GPUs away from running containers.
 options:
   config:
     description:
-      - The settings. Mappings are merged with those in the file, anything else replaces what is there.
-      - Log options without a log driver are left out where the file names a driver that does not rotate files.
+      - The settings. Mappings are merged with those in the file, other values replace those in the file.
+      - Log options without a log driver are left out if the file names a driver that does not rotate files.
     type: dict
     default: {}
   path:
-    description: The file. An engine that runs with C(--config-file) decides itself.
+    description: The file. If the engine runs with C(--config-file), that file is used instead.
     type: path
     default: /etc/docker/daemon.json
   restart_ok:
@@ -37,7 +37,7 @@ options:
     type: bool
     default: false
   restart_reason:
-    description: If set, the engine is restarted whatever its settings. The words complete "must be restarted for".
+    description: If set, the engine is restarted even without changes. The text completes "must be restarted for".
     type: str
     default: ""
   timeout:
@@ -62,13 +62,13 @@ EXAMPLES = r"""
     config:
       log-opts: {max-size: 100m, max-file: "5"}
 
-- name: Make NVIDIA's runtime known, which takes a reload
+- name: Add NVIDIA's runtime, which needs a reload
   hgx.inference.docker_daemon_config:
     config:
       runtimes:
         nvidia: {path: nvidia-container-runtime, args: []}
 
-- name: Move the engine's data, containers or not
+- name: Move the engine's data, even while containers run
   hgx.inference.docker_daemon_config:
     config: {data-root: /data/docker}
     restart_ok: true
@@ -81,7 +81,7 @@ action:
   type: str
   choices: [none, reload, restart]
 settings:
-  description: Dotted names of the settings that were changed, or that the running engine had not taken over yet.
+  description: Dotted names of the settings that were changed, or that the running engine had not applied yet.
   returned: success
   type: list
   elements: str
@@ -133,7 +133,7 @@ class DaemonConfig:
     def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params: dict[str, Any] = module.params
-        # In a plan for a bare host there is neither an engine nor its client.
+        # In check mode for a bare host there is neither an engine nor its client.
         self.info = engine.info() if module.get_bin_path("docker") else None
         self.process = engine.process() if self.info else None
         argv = self.process.argv if self.process else []
@@ -141,7 +141,7 @@ class DaemonConfig:
         self.text = _read(self.path)
 
     def ensure(self) -> dict[str, Any]:
-        """Bring file and engine to what is wanted, and return the module's result."""
+        """Ensure that file and engine have the wanted settings, and return the module's result."""
         before = daemon.parse(self.text or "", self.path)
         driver = (self.info or {}).get("LoggingDriver", "json-file")
         after = daemon.merge(before, self.params["config"], driver)
@@ -164,14 +164,14 @@ class DaemonConfig:
         return result
 
     def _action(self, keys: list[str]) -> str:
-        """Return what the engine needs. Raises DaemonConfigError if it needs what it may not or cannot have."""
+        """Return the action that the engine needs. Raises DaemonConfigError if it is not allowed or not possible."""
         reason = self.params["restart_reason"]
         if self.info is None or not (keys or reason):
             return "none"
         if self.process is None:
             raise DaemonConfigError(
                 f"An engine answers, but {engine.PID_FILE} does not lead to it, so it cannot be made to use"
-                f" {self.path}. Nothing was changed: make the changes there by hand, and restart the engine."
+                f" {self.path}. Nothing was changed: edit the file by hand, and restart the engine."
             )
         restart = daemon.restart_keys(keys)
         if not (restart or reason):
@@ -183,7 +183,7 @@ class DaemonConfig:
         return "restart"
 
     def _replace(self, text: str) -> dict[str, str]:
-        """Write the file once the engine has found nothing wrong with it, and return the name of the old one's copy."""
+        """Write the file after the engine has validated it, and return the name of the backup."""
         os.makedirs(os.path.dirname(self.path), mode=0o755, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self.module.tmpdir)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -197,7 +197,7 @@ class DaemonConfig:
         return copies
 
     def _apply(self, action: str, backup: str | None, rewritten: bool) -> None:
-        """Have the engine use the file. Raises DockerError if it does not; then the old file is back."""
+        """Apply the file to the engine. If that fails, restore the old file and raise DockerError."""
         try:
             self._signal(action)
         except DockerError as exc:
@@ -210,7 +210,7 @@ class DaemonConfig:
             self._go_back(action, f"{exc}\nThe old {self.path} is back,")
 
     def _go_back(self, action: str, words: str) -> None:
-        """Have the engine use the old file, which is in its place again, and raise DockerError."""
+        """Apply the restored old file to the engine, and raise DockerError."""
         try:
             if action == "restart":
                 self._signal(action)
@@ -229,11 +229,11 @@ class DaemonConfig:
         if "data-root" in keys and (info.get("Images") or info.get("Containers")):
             self.module.warn(
                 f"{info['Images']} images and {info['Containers']} containers stay behind in {info['DockerRootDir']}:"
-                " the engine does not move its data. Delete that folder when nothing in it is needed any more."
+                " the engine does not move its data. Delete that folder once nothing in it is needed."
             )
 
     def _diff(self, old: str, new: str) -> dict[str, str]:
-        """Return what changes. C(old) is in the form of C(new), so that the diff shows settings and not spaces."""
+        """Return the diff. C(old) is formatted like C(new), so that the diff shows settings and not spaces."""
         return {
             "before": daemon.without_passwords(old),
             "after": daemon.without_passwords(new),
@@ -250,7 +250,7 @@ def _read(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as exc:
-        raise DaemonConfigError(f"{path} is not text in UTF-8: {exc}. Nothing was changed: mend the file.") from exc
+        raise DaemonConfigError(f"{path} is not text in UTF-8: {exc}. Nothing was changed: correct the file.") from exc
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: hf_snapshot
-short_description: Bring model repositories into the Hugging Face cache
+short_description: Fetch model repositories into the Hugging Face cache
 version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Fills the standard Hugging Face cache with all files of some repositories, each at one revision.
   - A branch or tag is resolved to a commit once. The commit is recorded in the cache (C(refs/REVISION)) and used from
-    then on, until O(update) asks to resolve it again.
-  - The hash of every file is checked when it has come, and of those that another program has fetched. What was found
-    good is remembered. A complete cache of files known to be good is answered for in milliseconds, without the network.
-  - An interrupted download goes on where it stopped, also within a large file.
+    then on, until O(update) resolves it again.
+  - The hash of every file is verified, including files that another program has fetched. Verified files are
+    remembered. For a complete and verified cache the module returns in milliseconds, without the network.
+  - An interrupted download resumes where it stopped, even within a large file.
   - A second run on the same cache waits for the first one.
 requirements:
   - huggingface_hub 2.4 and hf-xet, in the Python that runs the module (role P(hgx.inference.hf_cache#role) provides it)
@@ -37,14 +37,14 @@ options:
         default: main
   commits:
     description:
-      - Repository to commit, where others have resolved the revision already, such as another node of a cluster.
+      - Commits by repository, if another node of the cluster has already resolved the revision.
       - By default the revision is looked up.
     type: dict
     default: {}
   list_hashes:
     description:
-      - Repository to RV(snapshots[].list_hash) of the node that has resolved its revision.
-      - A list of files that O(peer) gives is taken only if it has this hash; otherwise O(endpoint) is asked for it.
+      - RV(snapshots[].list_hash) by repository, of the node that has resolved its revision.
+      - The file list of O(peer) is used only if it has this hash; otherwise that of O(endpoint) is used.
     type: dict
     default: {}
   cache_home:
@@ -64,43 +64,43 @@ options:
   xet:
     description:
       - Whether to fetch files by Xet, the Hub's own storage protocol, where it offers that.
-      - If Xet fails, or stalls twice, the rest comes by plain HTTP.
+      - If Xet fails, or stalls twice, the rest is fetched by plain HTTP.
     type: bool
     default: true
   max_workers:
-    description: How many files are fetched at the same time, of all repositories together.
+    description: How many files are fetched in parallel, over all repositories.
     type: int
     default: 8
   stall_timeout:
     description:
-      - Seconds without a new byte after which the transfer is started again.
-      - After three times in a row in vain the module fails.
+      - Seconds without a new byte after which the transfer is restarted.
+      - The module fails after three restarts in a row without progress.
     type: float
     default: 60
   disk_reserve_gb:
     description:
       - Gigabytes (10^9 bytes) that must stay free on the file system of O(cache_home).
-      - If what is missing of all repositories does not fit, the module fails before the first byte.
+      - If the missing files of all repositories do not fit, the module fails before the first byte.
     type: float
     default: 10
   update:
     description:
       - Resolve the revisions again, even if their commits are recorded.
-      - The record moves only when the new snapshot is complete.
+      - The record changes only when the new snapshot is complete.
     type: bool
     default: false
   verify:
-    description: Hash every file, also those that were found good before and have not been written to since.
+    description: Hash every file, including verified files that have not been written to since.
     type: bool
     default: false
   prune:
     description:
-      - Remove all other revisions of the repositories in O(models) from the cache, with what belongs to them only.
+      - Remove all other revisions of the repositories in O(models) from the cache, with the files that only they use.
       - Repositories that are not in O(models) are left alone.
     type: bool
     default: false
   keep_commits:
-    description: Commits that O(prune) leaves.
+    description: Commits that O(prune) keeps.
     type: list
     elements: str
     default: []
@@ -112,18 +112,18 @@ options:
   peer:
     description:
       - The address of another node that serves its own cache folder (C(hub) and C(hgx-inference)) over HTTP.
-      - Files come from there as soon as it has them, and from O(endpoint) if it will not have them.
-      - Neither the node nor the way to it is trusted; see O(list_hashes).
+      - Files are fetched from there as soon as it has them, and from O(endpoint) if it will not have them.
+      - Neither the node nor the connection to it is trusted; see O(list_hashes).
     type: str
   offer:
-    description: Keep C(hgx-inference/offer.json) in O(cache_home), which tells peers what this cache is about to have.
+    description: Keep C(hgx-inference/offer.json) in O(cache_home), which tells peers what this cache will have.
     type: bool
     default: false
 extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
     support: full
-    details: Asks the endpoint about revisions that are not recorded. Does not check hashes.
+    details: Queries the endpoint for revisions that are not recorded. Does not check hashes.
   diff_mode:
     support: full
     details: Shows the recorded commits and the missing bytes.
@@ -215,11 +215,11 @@ snapshots:
       type: int
       sample: 595203948573
     bytes_fetched:
-      description: Bytes that were fetched. Bytes of files that an earlier run left unfinished are not among them.
+      description: Bytes that were fetched, without those of unfinished files of an earlier run.
       type: int
       sample: 595203948573
     bytes_missing:
-      description: Bytes that are still to be fetched. Not zero in check mode only.
+      description: Bytes that are still missing. Always zero outside check mode.
       type: int
       sample: 0
     list_hash:
@@ -249,17 +249,17 @@ bytes_freed:
 corrupt:
   description:
     - Files that were found corrupt in the cache and were fetched again.
-    - Also those that were replaced in the snapshot by another file, and were linked to their content again.
+    - Includes files that had been replaced in the snapshot by another file, and whose links were restored.
   returned: success
   type: list
   elements: str
   sample: [moonshotai/Kimi-K2.6/model-00001-of-00064.safetensors]
 notes:
-  description: What did not go as planned and was mended.
+  description: Problems that the module has recovered from.
   returned: success
   type: list
   elements: str
-  sample: ["Xet: no byte came for 60 s after 12.3 GB; went on by Xet"]
+  sample: ["Xet: no byte came for 60 s after 12.3 GB; resumed by Xet"]
 duration:
   description: Time that the module took, in seconds.
   returned: success
@@ -328,7 +328,7 @@ def main() -> None:
 
 
 def request_from(params: dict[str, Any]) -> Request:
-    """Return what the options of the module ask for."""
+    """Return the request from the module's options."""
     if not params["models"]:
         raise CacheError("models is empty; name at least one repository.")
     if not re.fullmatch("[0-7]{3,4}", params["mode"]):

@@ -34,8 +34,8 @@ options:
     required: true
   rules:
     description:
-      - All traffic that is let in. Required if O(state=present).
-      - An empty list lets nothing in.
+      - All traffic that is admitted. Required if O(state=present).
+      - An empty list admits nothing.
     type: list
     elements: dict
     suboptions:
@@ -48,20 +48,20 @@ options:
         description: A port such as V(8001) or a range such as V(8001-8010); for all protocols but V(icmp).
         type: str
       source_networks:
-        description: The IPv4 networks that may come in, such as V(203.0.113.0/24).
+        description: The IPv4 networks that are admitted, such as V(203.0.113.0/24).
         type: list
         elements: str
         required: true
       description:
-        description: A note on the rule.
+        description: A comment on the rule.
         type: str
         default: ""
   allow_widening:
-    description: Let an existing rule set admit more than it does now.
+    description: Allow an existing rule set to admit more than it does now.
     type: bool
     default: false
   allow_world:
-    description: Accept a rule for every address there is, V(0.0.0.0/0).
+    description: Accept a rule for all addresses, V(0.0.0.0/0).
     type: bool
     default: false
 extends_documentation_fragment: [hgx.inference.lambda_cloud, hgx.inference._attributes]

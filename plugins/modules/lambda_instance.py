@@ -11,30 +11,30 @@ short_description: Launch, restart or release an instance at Lambda
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Brings one instance into a state. It is found by O(id), O(name) or O(match_tags); a second one is never bought.
-  - A launch is never sent again before the module has looked whether the first one has made an instance. It is written
-    to a journal before it is sent. Of runs at the same time, also on different machines, one instance stays.
-  - Every instance that is launched bears the tags C(hgx-managed-by), C(hgx-launched-at) and C(hgx-launch), and with
+  - Ensures the state of one instance. It is found by O(id), O(name) or O(match_tags); a second one is never bought.
+  - A launch is repeated only after the module has checked that the first one has created no instance. It is written to
+    a journal before it is sent. Of concurrent runs, even on different machines, only one instance stays.
+  - Every launched instance has the tags C(hgx-managed-by), C(hgx-launched-at) and C(hgx-launch), and with
     O(owner) and O(lifetime_hours) C(hgx-owner) and C(hgx-expires-at). The expiry is a note for people and for
     P(hgx.inference.lambda_node#role); Lambda itself does not act on it.
-  - An instance bills from the launch until it is terminated, whatever it does. There is no stopped state.
+  - An instance is billed from the launch until it is terminated, even while idle. There is no stopped state.
 options:
   state:
     description:
-      - V(present) has one such instance, active and answering SSH.
-      - V(absent) has none, and waits until it is gone. Its local disks are wiped.
-      - V(restarted) restarts the one there is.
+      - V(present) ensures that one such instance exists, is active and answers SSH.
+      - V(absent) terminates it and waits until it is gone. Its local disks are wiped.
+      - V(restarted) restarts the existing instance.
     type: str
     choices: [present, absent, restarted]
     default: present
   id:
-    description: ID of an instance that exists.
+    description: ID of an existing instance.
     type: str
   name:
     description: Name of the instance, at most 64 characters.
     type: str
   match_tags:
-    description: Tags that the instance must have. One that is launched gets them.
+    description: Tags that the instance must have. A new instance gets them.
     type: dict
     default: {}
   instance_type:
@@ -42,23 +42,23 @@ options:
     type: str
   regions:
     description:
-      - Regions to launch in, the preferred one first. Without any, every one with capacity will do but V(us-south-1).
-      - In V(us-south-1) Lambda applies no firewall rules; the module warns of an instance there.
+      - Regions to launch in, the preferred one first. By default any region with capacity except V(us-south-1).
+      - Lambda applies no firewall rules in V(us-south-1); the module warns about an instance there.
     type: list
     elements: str
     default: []
   image_family:
-    description: Family of the image. Lambda's own default is another one, with much preinstalled.
+    description: Family of the image. Lambda's own default is another one, with more preinstalled software.
     type: str
     default: gpu-base-24-04
   image_id:
     description: An exact image, instead of O(image_family).
     type: str
   ssh_key:
-    description: Name of the SSH key to log in with. Can be left out where the account has one key only.
+    description: Name of the SSH key to log in with. Can be left out if the account has only one key.
     type: str
   file_systems:
-    description: Names of file systems to attach. They bind the launch to their region.
+    description: Names of file systems to attach. They restrict the launch to their region.
     type: list
     elements: str
     default: []
@@ -69,19 +69,19 @@ options:
     default: []
   tags:
     description:
-      - Further tags of a new instance. Lambda documents no change of tags after the launch. Of an instance that exists
-        the module asks for it, other tags staying, and fails where they have not changed.
-      - The tag C(hgx-expires-at) is the expiry, instead of O(lifetime_hours). It is a time with its zone such as
-        V(2026-11-25T14:00:00Z), and is kept in UTC; anything else is refused.
+      - Further tags of a new instance. Lambda documents no change of tags after the launch. For an existing instance
+        the module tries it, keeps other tags, and fails if the tags have not changed.
+      - The tag C(hgx-expires-at) sets the expiry instead of O(lifetime_hours). It is a time with its zone such as
+        V(2026-11-25T14:00:00Z), and is stored in UTC; anything else is refused.
     type: dict
     default: {}
   owner:
     description:
       - Who answers for the bill; a tag of a new instance.
-      - An instance that bears the tag of another owner is neither taken over nor restarted nor released.
+      - An instance with the tag of another owner is not adopted, restarted or released.
     type: str
   lifetime_hours:
-    description: Hours until a new instance is expired; a tag of it. Not used where O(tags) tells the expiry.
+    description: Hours until a new instance expires; stored as a tag. Not used if O(tags) sets the expiry.
     type: float
   hostname:
     description: Host name of a new instance.
@@ -93,11 +93,11 @@ options:
     description: USD an hour. A type that costs more is not launched.
     type: float
   capacity_timeout:
-    description: Seconds to wait for a free node where there is none.
+    description: Seconds to wait for capacity if there is none.
     type: int
     default: 0
   wait_timeout:
-    description: Seconds until the instance must be active and answer SSH, or be gone.
+    description: Seconds within which the instance must be active and answer SSH, or be gone.
     type: int
     default: 1800
   ssh_port:
@@ -105,7 +105,7 @@ options:
     type: int
     default: 22
   terminate_on_failure:
-    description: Terminate what this very task has launched if it does not get ready. What was there before stays.
+    description: Terminate an instance that this task has launched if it does not get ready. An earlier one stays.
     type: bool
     default: false
   force:
@@ -126,7 +126,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have one node for at most 60 USD an hour, marked to expire in 4 hours
+- name: Launch one node for at most 60 USD an hour, marked to expire in 4 hours
   hgx.inference.lambda_instance:
     name: kimi
     instance_type: gpu_8x_b200_sxm6
@@ -138,7 +138,7 @@ EXAMPLES = r"""
   delegate_to: localhost
   register: node
 
-- name: Have one that expires at a certain time
+- name: Launch one that expires at a given time
   hgx.inference.lambda_instance:
     name: kimi
     instance_type: gpu_8x_b200_sxm6
@@ -153,7 +153,7 @@ EXAMPLES = r"""
     state: absent
   delegate_to: localhost
 
-- name: Release one by its ID that was launched by hand
+- name: Release an instance that was launched by hand, by its ID
   hgx.inference.lambda_instance:
     id: 0920582c7ff041399e34823a0be62549
     state: absent
@@ -170,7 +170,7 @@ msg:
 instance:
   description:
     - The instance. Its fields are the host variables of P(hgx.inference.lambda_cloud#inventory), without prefix.
-    - Empty where there is none, as in check mode before a launch.
+    - Empty if there is none, as in check mode before a launch.
   returned: success
   type: dict
   sample:
@@ -189,7 +189,7 @@ price_usd_per_hour:
   type: float
   sample: 45.92
 journal:
-  description: The file on the controller in which each launch and release is written, before it is asked for.
+  description: The file on the controller that records each launch and release before it is requested.
   returned: success
   type: str
   sample: /home/eve/.local/state/hgx-inference/lambda/journal.jsonl
@@ -209,7 +209,7 @@ from ..module_utils._lambda.options import OPTIONS, make_client, state_dir
 
 
 def wanted(params: dict[str, Any]) -> Wanted:
-    """Return what to launch if need be."""
+    """Return what to launch if there is no instance yet."""
     given = {name: params[name] for name in Wanted.__dataclass_fields__ if name in params}
     tags = records.with_utc_expiry(texts(params["tags"]))
     return Wanted(**{**given, "type": params["instance_type"], "tags": tags})
@@ -252,7 +252,7 @@ def main() -> None:
     params = module.params
     identity = Identity(params["id"] or None, params["name"] or None, texts(params["match_tags"]))
     if not str(identity):
-        module.fail_json(msg="Say which instance is meant: give name, id or match_tags.")
+        module.fail_json(msg="Give name, id or match_tags to identify the instance.")
     limits = Limits(params["wait_timeout"], params["capacity_timeout"], params["ssh_port"])
     progress = ProgressFile(params["progress_file"], watched=True)
     try:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: lambda_instance_info
-short_description: Look at the instances of a Lambda account, their age and what they cost
+short_description: List the instances of a Lambda account with their age and cost
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Lists the instances that run, with price, age and cost so far. Age and cost are known of those that
-    M(hgx.inference.lambda_instance) has launched, for the API does not tell when an instance was launched.
-  - On request also tells what an instance type costs and where one is free.
+  - Lists the running instances with price, age and cost so far. Age and cost are known only for those that
+    M(hgx.inference.lambda_instance) has launched, because the API does not return the launch time.
+  - On request also returns the price of an instance type and the regions with capacity.
 options:
   id:
     description: Only the instance with this ID.
@@ -26,16 +26,16 @@ options:
     type: dict
     default: {}
   expired:
-    description: Only instances that have expired; with V(false), only those that have not, or have no expiry.
+    description: V(true) returns only expired instances, V(false) only those that have not expired or have no expiry.
     type: bool
   instance_type:
-    description: Tell also what this type costs and where it is free, as RV(offer).
+    description: Return also the price of this type and the regions with capacity, as RV(offer).
     type: str
 extends_documentation_fragment: [hgx.inference.lambda_cloud, hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""
-- name: Look at what I pay for
+- name: List my instances
   hgx.inference.lambda_instance_info:
     match_tags:
       hgx-owner: eve@example.com
@@ -46,7 +46,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ nodes.instances | map(attribute='cost_usd') | select | sum }} USD"
 
-- name: Ask what a node costs and where one is free
+- name: Get the price of a node and the regions with capacity
   hgx.inference.lambda_instance_info:
     instance_type: gpu_8x_b200_sxm6
   delegate_to: localhost
@@ -56,7 +56,7 @@ RETURN = r"""
 instances:
   description:
     - The instances. Their fields are the host variables of P(hgx.inference.lambda_cloud#inventory), without prefix, and
-      C(age_hours), C(cost_usd) and C(expired). Both numbers are empty where the launch time is unknown.
+      C(age_hours), C(cost_usd) and C(expired). Both numbers are empty if the launch time is unknown.
   returned: success
   type: list
   elements: dict
@@ -70,7 +70,7 @@ instances:
       cost_usd: 68.88
       expired: false
 offer:
-  description: The type that O(instance_type) names, its price in USD an hour, and the regions with a free one.
+  description: The type O(instance_type), its price in USD an hour, and the regions with capacity.
   returned: with O(instance_type)
   type: dict
   sample:

@@ -13,7 +13,7 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Reads one recipe file on the controller, checks it against the schema and merges a profile into it.
   - All problems of the file are reported at once, each with the path of its key.
-  - For an unknown name the nearest valid one is named.
+  - For an unknown name the message suggests the nearest valid one.
 options:
   recipe:
     description:

@@ -9,25 +9,25 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nvidia_container_probe
-short_description: Prove that containers get the host's GPUs, or say why they do not
+short_description: Check whether containers get the host's GPUs, and if not, why
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Starts a container that lists the GPUs and is thrown away, and counts them.
-  - Containers that do not get the GPUs are an answer, not a failure.
-  - No container is started where O(last_proof) still holds.
+  - Starts a temporary container that lists the GPUs, and counts them.
+  - Does not fail if containers do not get the GPUs, but returns the reason.
+  - Starts no container if O(last_proof) still holds.
 options:
   image:
     description:
-      - The image of the container. It need not contain anything of NVIDIA.
+      - The image of the container. It needs no NVIDIA software.
       - It is pulled only if it is not on the host.
     type: str
     default: ubuntu:24.04
   requests:
     description:
-      - The ways to ask for the GPUs that are tried, in this order, until one works.
+      - The ways to request the GPUs, tried in this order until one works.
       - V(runtime) is C(--gpus all).
-      - V(cdi) is C(--device nvidia.com/gpu=all), for which the engine must be of version 25 or newer.
+      - V(cdi) is C(--device nvidia.com/gpu=all), which needs an engine of version 25 or newer.
     type: list
     elements: str
     choices: [runtime, cdi]
@@ -60,7 +60,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look at the GPUs
+- name: Get the GPUs
   hgx.inference.nvidia_gpu_info:
   register: nvidia
 
@@ -79,7 +79,7 @@ request:
   type: str
   sample: runtime
 problems:
-  description: What is wrong with the requests that were tried and do not work, by request.
+  description: The problems of the requests that do not work, by request.
   returned: success
   type: dict
   contains:
@@ -94,11 +94,11 @@ problems:
       type: str
     remedy:
       description:
-        - What a program can do about it, V(install) the toolkit, make the V(runtime) known to the engine, V(restart)
-          the engine, switch V(cdi) on in it, or renew the V(spec) of CDI. Empty if nothing.
+        - The automatic repair. V(install) the toolkit, add the V(runtime) to the engine, V(restart) the engine, enable
+          V(cdi) in it, or renew the CDI V(spec). Empty if there is none.
       type: str
 proof:
-  description: What the answer depends on, to be kept for O(last_proof). Empty if nothing works.
+  description: What the outcome depends on, to be stored for O(last_proof). Empty if no request works.
   returned: success
   type: dict
 started:

@@ -9,22 +9,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nvidia_gpu_info
-short_description: Tell which NVIDIA GPUs, driver and fabric a host has, and in which state
+short_description: Return the NVIDIA GPUs, driver and fabric of a host, and their state
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Asks C(nvidia-smi), the loaded kernel module and the PCI bus. Changes nothing.
-  - A host without a GPU, without a driver, or with a driver that does not work is an answer, not a failure.
+  - Queries C(nvidia-smi), the loaded kernel module and the PCI bus. Changes nothing.
+  - Does not fail on a host without a GPU, without a driver, or with a driver that does not work.
 options:
   timeout:
-    description: How long C(nvidia-smi) may take, in seconds. It hangs where a GPU does.
+    description: How long C(nvidia-smi) may take, in seconds. It hangs if a GPU hangs.
     type: int
     default: 60
 extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""
-- name: Look at the GPUs
+- name: Get the GPUs
   hgx.inference.nvidia_gpu_info:
   register: nvidia
 
@@ -66,7 +66,7 @@ installed_module_version:
   type: str
   sample: 580.95.05
 problem:
-  description: Why C(nvidia-smi) is there but does not list GPUs, or V(null).
+  description: Why C(nvidia-smi) is installed but does not list GPUs, or V(null).
   returned: always
   type: dict
   contains:
@@ -74,13 +74,13 @@ problem:
       description: What is wrong.
       type: str
     evidence:
-      description: The words of C(nvidia-smi).
+      description: The output of C(nvidia-smi) that shows it.
       type: str
     fix:
       description: What to do.
       type: str
 hardware:
-  description: What is on the PCI bus, whatever the driver says.
+  description: The hardware on the PCI bus, independent of the driver.
   returned: always
   type: dict
   contains:
@@ -104,7 +104,7 @@ fabric_manager:
       type: str
       sample: 580.95.05
     state:
-      description: V(absent) if it is not installed, else what systemd says of its service, such as V(active).
+      description: V(absent) if it is not installed, else the state of its systemd service, such as V(active).
       type: str
 gpus:
   description: The GPUs that the driver lists. A property that a GPU or the driver does not have is V(null).
@@ -138,7 +138,7 @@ gpus:
       description: Memory in use, in MiB.
       type: int
     persistence:
-      description: Whether the driver keeps it initialised while nobody uses it.
+      description: Whether the driver keeps it initialised while it is idle.
       type: bool
     mig:
       description: Multi-instance mode, RV(ignore:current) and RV(ignore:pending); V(Enabled), V(Disabled) or V(null).
@@ -147,7 +147,7 @@ gpus:
       description:
         - RV(ignore:enabled); errors since the driver was loaded, RV(ignore:volatile_uncorrected) and
           RV(ignore:volatile_corrected); errors of its lifetime, RV(ignore:aggregate_uncorrected).
-        - Whether rows of memory wait to be remapped, RV(ignore:remapped_rows_pending), or could not be,
+        - Whether memory rows are pending to be remapped, RV(ignore:remapped_rows_pending), or could not be,
           RV(ignore:remapped_rows_failed).
       type: dict
     recovery_action:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preflight
-short_description: Tell everything that keeps a host from serving a model, before anything is touched
+short_description: Find everything that prevents a host from serving a model, before anything is changed
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Looks at the operating system, the GPUs, the driver and the fabric, disks and memory, the port, the clock, package
-    sources and the network, and compares with what is needed.
+  - Checks the operating system, GPUs, driver, fabric, disks, memory, port, clock, package sources and network against
+    the requirements.
   - Returns all unmet requirements in one message, each with what was found and what to do. Changes nothing.
 options:
   gpu_count:
-    description: How many GPUs are needed. With V(0) nothing about GPUs matters.
+    description: How many GPUs are needed. With V(0) no GPU check applies.
     type: int
     default: 0
   gpu_name:
@@ -28,14 +28,14 @@ options:
     description: The memory that each GPU must have, in GiB.
     type: float
   driver_min:
-    description: The oldest driver that will do.
+    description: The minimum version of the driver.
     type: str
   install_driver:
-    description: Whether the driver will be installed or mended, so that the one that is there does not matter.
+    description: Whether the driver will be installed or repaired, so that the present one does not matter.
     type: bool
     default: false
   fabric:
-    description: Whether every GPU must have joined an NVLink fabric. A fabric that is there is checked anyway.
+    description: Whether every GPU must have joined an NVLink fabric. An existing fabric is always checked.
     type: bool
     default: false
   memory_gib:
@@ -45,17 +45,17 @@ options:
     description: Free memory in C(/dev/shm), in GiB.
     type: float
   weights_gb:
-    description: Size of the models, in GB (10^9 bytes). What the cache holds already is taken off.
+    description: Size of the models, in GB (10^9 bytes). What the cache already holds is subtracted.
     type: float
   image_gb:
     description: Size of the image once unpacked, in GB.
     type: float
   disk_reserve_gb:
-    description: What must stay free on each disk, in GB.
+    description: Free space to keep on each disk, in GB.
     type: float
     default: 0
   models:
-    description: The models, to find out what the cache holds already.
+    description: The models, to find out what the cache already holds.
     type: list
     elements: dict
     default: []
@@ -72,23 +72,23 @@ options:
     description: The folder of the Hugging Face cache.
     type: path
   hub:
-    description: Address of the hub that has the models. Asked only if something is missing in the cache.
+    description: Address of the hub that has the models. Contacted only if something is missing in the cache.
     type: str
   image:
-    description: The image. Its registry is asked only if the image is not there.
+    description: The image. Its registry is contacted only if the image is not on the host.
     type: str
   container:
-    description: Name of our own server's container. Its port and its processes on the GPUs are no obstacle.
+    description: Name of our own server's container. Its port and its processes on the GPUs do not count as occupied.
     type: str
     default: vllm
   docker_data_root:
-    description: The folder that the engine will be given to store images. By default the one it has.
+    description: The folder in which the engine will store images. By default the current one.
     type: path
   driver_repository:
-    description: Address of the repository that has NVIDIA's driver. Asked only if the driver will be installed.
+    description: Address of the repository that has NVIDIA's driver. Contacted only if the driver will be installed.
     type: str
   toolkit_repository:
-    description: Address of the repository that has the container toolkit. Asked only if there is no toolkit.
+    description: Address of the repository that has the container toolkit. Contacted only if there is no toolkit.
     type: str
   port:
     description: The port of the host that will be published.
@@ -98,7 +98,7 @@ options:
     type: str
     default: 127.0.0.1
   controller_time:
-    description: The controller's time, in seconds since 1970, to find out whether the host's clock is right.
+    description: The controller's time, in seconds since 1970, to check the host's clock.
     type: float
   warn:
     description: Names of checks that only warn.
@@ -109,7 +109,7 @@ extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""
-- name: Look whether this host can serve the model
+- name: Check that this host can serve the model
   hgx.inference.preflight:
     gpu_count: 8
     gpu_name: B200

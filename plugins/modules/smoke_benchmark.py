@@ -17,12 +17,12 @@ description:
     version.
   - Checks first that the server is idle and serves the model, and afterwards that all requests completed, with the
     requested lengths and uncached prompts, and without other traffic on the server. Otherwise the verdict is
-    V(invalid), whatever the figures. The client's exit code is ignored, because it is 0 even if every request failed.
+    V(invalid), regardless of the figures. The client's exit code is ignored, as it is 0 even if every request failed.
   - A run that looks odd, such as one with chunks that hold many tokens, a speed far above the published one, or slots
     that stay free, has the verdict V(warn) at best. The warning gives the figure and the expected bound.
-  - What the client received is compared with what the server counted. If the server counts nothing, as with
+  - Compares what the client received with what the server counted. If the server counts nothing, as with
     C(--disable-log-stats), the verdict is V(invalid).
-  - Holds the figures against O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
+  - Compares the figures with O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.
 options:
@@ -31,8 +31,8 @@ options:
     type: str
   client_command:
     description:
-      - A command that runs another command where the client is, for a machine without Docker or a container that Docker
-        does not manage, such as C([env, "PATH=/opt/vllm/bin:/usr/bin"]). It must pass on standard input and output.
+      - A command prefix that runs the client on a machine without Docker or in a container that Docker does not manage,
+        such as C([env, "PATH=/opt/vllm/bin:/usr/bin"]). It must pass on standard input and output.
       - By default C(docker exec -i) with O(container).
     type: list
     elements: str
@@ -58,8 +58,8 @@ options:
     required: true
   repetitions:
     description:
-      - How often the client runs, with another seed each time. The metrics are then the medians. A run that is not
-        valid ends the series.
+      - How often the client runs, each time with another seed. The metrics are the medians. An invalid run ends the
+        series.
     type: int
     default: 1
   published:
@@ -71,20 +71,20 @@ options:
     type: path
     required: true
   metadata:
-    description: What else the result shall say about the deployment, such as recipe and profile.
+    description: Further facts about the deployment to store in the result, such as recipe and profile.
     type: dict
     default: {}
   reuse:
     description:
       - With V(if_same), a valid result of the same load on the same start of the same container is judged again,
-        against the current O(thresholds), and the server is not loaded. It must answer a request for one token, which
-        shows that its engine has not hung since.
+        against the current O(thresholds), and no load is put on the server. It must answer a request for one token,
+        which shows that its engine does not hang.
       - A result that misses a threshold of severity V(fail) is never reused, so that a failure rests on new figures.
     type: str
     choices: [never, if_same]
     default: never
   reuse_max_age_s:
-    description: How old a reused result may be, in seconds.
+    description: Maximum age of a reused result, in seconds.
     type: int
     default: 86400
 extends_documentation_fragment: [hgx.inference.benchmark, hgx.inference._attributes, hgx.inference._progress]
@@ -173,7 +173,7 @@ metrics:
   type: dict
   sample: {output_throughput: 1408.2, mean_ttft_ms: 2264.5}
 spread:
-  description: Greatest less least figure of each metric, by name.
+  description: Difference between the greatest and the least figure of each metric, by name.
   returned: when the verdict is V(pass) or V(warn), with more than one of the O(repetitions)
   type: dict
   sample: {output_throughput: 12.1}
@@ -183,7 +183,7 @@ published:
   type: dict
   sample: {output_throughput: 1408}
 steady_interval:
-  description: Half width of the 95 % interval of C(steady_output_throughput), in tokens per second, within one run.
+  description: Half width of the 95 % confidence interval of C(steady_output_throughput) in one run, in tokens/s.
   returned: when the verdict is V(pass) or V(warn)
   type: float
   sample: 36.1
@@ -230,10 +230,10 @@ checks:
       description: The published figure, or null.
       type: float
     delta_percent:
-      description: By how many percent the figure lies above the published one, or null.
+      description: By how many percent the figure is above the published one, or null.
       type: float
 hints:
-  description: What probably lies behind figures that are not good enough. After a failure they end RV(summary).
+  description: Probable causes of figures that are not good enough. After a failure they are at the end of RV(summary).
   returned: when the verdict is V(pass) or V(warn)
   type: list
   elements: str
@@ -292,7 +292,7 @@ class SmokeBenchmark:
         self._size: str = params["size"]
         self._place = Place.of(params["container"], params["client_command"])
         self._base_url: str = params["base_url"].rstrip("/")
-        # Everything that can be wrong with the request is found before the server is loaded.
+        # The request is validated before any load is put on the server.
         self._requests = benchmark.request_count(self._workload, self._size)
         self._limits = benchmark.limits_for(params["thresholds"], params["published"], self._workload, self._size)
         if params["repetitions"] < 1:
@@ -305,7 +305,7 @@ class SmokeBenchmark:
         return benchmark.client_argv(self._workload, self._size, self._base_url, model, served_model_name, seed)
 
     def plan(self) -> dict[str, Any]:
-        """Say what would run."""
+        """Return what would run."""
         seconds = benchmark.expected_seconds(self._workload, self._size, self._params["published"])
         seconds = seconds and seconds * self._params["repetitions"]
         duration = f", about {human_duration(seconds)} at the published rate" if seconds else ""
@@ -313,7 +313,7 @@ class SmokeBenchmark:
         lines = [f"Would benchmark {served} ({describe(self._workload, self._size)}{duration})."]
         try:
             earlier = self.reusable(look_only=True)
-        except DockerError:  # a host whose engine is still to be installed
+        except DockerError:  # the engine is not installed yet
             earlier = None
         if earlier:
             lines += [
@@ -323,7 +323,7 @@ class SmokeBenchmark:
         return {"summary": lines, "seconds": seconds}
 
     def reusable(self, look_only: bool = False) -> dict[str, Any] | None:
-        """Judge the newest result of the same load on the same start of the server, if there is a good one."""
+        """Judge the newest good result of the same load on the same start of the server; return None without one."""
         if self._params["reuse"] == "never":
             return None
         container = self._container()
@@ -468,7 +468,7 @@ class SmokeBenchmark:
     def _fingerprints(
         self, container: dict[str, Any] | None, server: dict[str, Any] | None = None
     ) -> tuple[str | None, str | None]:
-        """Return what is the same for this start of the server, and for the same load on it; None if not known."""
+        """Return hashes of this start of the server, and of it with the load; None if unknown."""
         start = self._start_of_server(container, server)
         if start is None:
             return None, None
@@ -479,7 +479,7 @@ class SmokeBenchmark:
             return [container["Id"], container["State"]["StartedAt"]]
         if self._place.container:
             return None
-        # Behind a command there may be any server: what it says of itself must do.
+        # Any server may be behind a command, so its own facts identify it.
         server = server or identify(self._place, self._base_url, self._params["api_key_file"])
         if not server or not server["started"]:
             return None
@@ -552,7 +552,7 @@ def main() -> None:
     except (benchmark.BenchmarkError, RunError, store.StoreError, DockerError, ControllerGone) as exc:
         module.fail_json(msg=str(exc), verdict=INVALID, summary=str(exc).splitlines())
     if outcome["verdict"] in (FAIL, INVALID):
-        # All else is in the file: Ansible prints whatever a failure returns.
+        # Everything else is in the file, because Ansible prints all that a failure returns.
         kept = {name: outcome[name] for name in ("verdict", "summary", "result_path")}
         module.fail_json(msg=failure(outcome["summary"]), **kept)
     if outcome["verdict"] == WARN:

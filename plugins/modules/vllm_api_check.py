@@ -14,12 +14,12 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Talks to an OpenAI- and Anthropic-compatible server as its clients do, from the host it runs on.
-  - All checks are made before the module fails. Its one message says of each failure what came back, and what to do.
-  - It tells apart that nobody answers, that the key is refused, and that the model has another name.
+  - Runs all checks before it fails. The message says for each failure what came back, and what to do.
+  - Distinguishes between no answer, a refused key and another model name.
   - Proxies of the environment are not used.
 options:
   further_model_names:
-    description: Other names that must be served, too.
+    description: Other names that must also be served.
     type: list
     elements: str
     default: []
@@ -29,11 +29,11 @@ options:
     default: ""
   checks:
     description:
-      - The checks to make, all by default. V(models) is always made first, and where it fails the others are not tried.
-      - V(key) wants a wrong key and no key to be refused. V(crowd) wants sound answers to several at the same time.
-      - The tool checks want a call with an ID of its own for each city, and an answer that ends as one with calls does.
-      - V(messages_tools) is one turn of Claude Code, with a tool call, its result and an answer, all streamed. It tells
-        whether the answer uses the result, and does not require it.
+      - The checks to run, all by default. V(models) always runs first. If it fails, the others are not tried.
+      - V(key) requires that a wrong key and no key are refused. V(crowd) requires sound answers to concurrent requests.
+      - The tool checks require a call with its own ID for each city, and the stop reason of an answer with calls.
+      - V(messages_tools) is one turn of Claude Code, with a tool call, its result and an answer, all streamed. It
+        reports whether the answer uses the result, but does not require it.
     type: list
     elements: str
     choices:
@@ -82,7 +82,7 @@ EXAMPLES = r"""
     token_ids:
       </think>: 163607
 
-- name: Check what Claude Code needs, of a model that sees no pictures
+- name: Check what Claude Code needs, for a model without vision
   hgx.inference.vllm_api_check:
     base_url: http://127.0.0.1:8001
     served_model_name: glm-5
@@ -104,7 +104,7 @@ summary:
   elements: str
   sample: ["PASS: 15 pass, 1 skipped of 16 functional checks"]
 checks:
-  description: Every check that was asked for.
+  description: Every requested check.
   returned: when not in check mode
   type: list
   elements: dict
@@ -114,7 +114,7 @@ checks:
       type: str
       sample: tool_call
     title:
-      description: The name for people.
+      description: The display name.
       type: str
       sample: Tool call
     status:
@@ -134,7 +134,7 @@ checks:
       type: float
       sample: 1.42
 server:
-  description: What the server tells of itself.
+  description: Facts about the server.
   returned: when not in check mode
   type: dict
   contains:
@@ -168,7 +168,7 @@ from ..module_utils._endpoint.spec import FUNCTIONAL
 
 
 def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
-    """Make the checks, or return the outcome of the last time. Raises OSError where it cannot be kept."""
+    """Run the checks, or return the kept outcome. Raises OSError if the outcome cannot be kept."""
     api = Api(params["base_url"], key, params["timeout"])
     names = params["checks"] or list(api_checks.CHECK_NAMES)
     server = api_server.describe(api)

@@ -13,10 +13,10 @@ short_description: Start, replace or remove the container of a vLLM server
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Does to a container what M(hgx.inference.vllm_release) has found necessary.
-  - A release whose address others reach gets its guard, which is written again where it is gone.
-  - The new container is created before the old one is stopped. Requests that are under way may end first, and the next
-    server starts when the GPU memory of the old one is free.
+  - Carries out the action that M(hgx.inference.vllm_release) has found necessary.
+  - A release whose address others can reach gets its key guard, which is written again if it is missing.
+  - The new container is created before the old one is stopped. The old server is drained first, and the new one starts
+    when the GPU memory of the old one is free.
 options:
   name:
     description: Name of the container.
@@ -24,14 +24,14 @@ options:
     required: true
   state:
     description:
-      - V(started) has the container run the release; a running one is replaced only if O(replace=true).
+      - V(started) ensures that the container runs the release. A running one is replaced only if O(replace=true).
       - V(absent) stops and removes it.
     type: str
     choices: [started, absent]
     default: started
   state_dir:
     description:
-      - Folder on the target that holds the API key, the server's caches, and the lock of runs at the same time.
+      - Folder on the target that holds the API key, the server's caches, and the lock against concurrent runs.
       - Required if O(state=started).
     type: path
   record:
@@ -43,16 +43,16 @@ options:
     default: false
   api_key:
     description:
-      - The API key that the server shall have. It is kept in a file that only root can read.
-      - Where it is empty, a key that the host has stays.
+      - The API key of the server. It is stored in a file that only root can read.
+      - If it is empty, an existing key of the host is kept.
     type: str
     default: ""
   api_key_generate:
-    description: Whether a key is made, and kept, where O(api_key) is empty and the host has none.
+    description: Whether the host generates a key if O(api_key) is empty and the host has none.
     type: bool
     default: false
   drain_timeout:
-    description: How long requests that are under way may take to end before the server is stopped, in seconds.
+    description: How long running requests may take to end before the server is stopped, in seconds.
     type: int
     default: 60
 extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
@@ -78,7 +78,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 cut_off:
-  description: Requests that were still under way when the server was stopped.
+  description: Requests that were still running when the server was stopped.
   returned: success, and not in check mode
   type: int
   sample: 0
@@ -146,7 +146,7 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         container = inspect_container(name)
         return {"changed": params["replace"] or container is None or not container["State"]["Running"]}
     progress = ProgressFile(params["progress_file"])
-    # An interrupted play leaves its module at work; the next play finds the work done.
+    # The module of an interrupted play continues; the next play finds the work done.
     with _vllm_container.only_one(params["state_dir"], progress) as waited:
         changed = _vllm_container.provide_guard(params["state_dir"], record["container"]["mounts"])
         container = inspect_container(name)
@@ -162,7 +162,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     image = image_source(record)
     if image is None:
         raise DockerError(f"The image {record['container']['image']} is not on this host; nothing was stopped.")
-    # Docker would make them with modes of its own.
+    # Docker would create them with other modes.
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
     _vllm_container.prepare(name, record, image, wants_key(params))

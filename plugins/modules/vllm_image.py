@@ -9,11 +9,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_image
-short_description: Pull an image, or build one on top of it, and show how far that is
+short_description: Pull an image, or build one on top of it, and show the progress
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Has an image on the host. One that is there already is used as it is, so nothing drifts by itself.
+  - Ensures that an image is on the host. An existing image is never updated, so nothing drifts by itself.
 options:
   name:
     description: The image.
@@ -37,7 +37,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Have the image
+- name: Ensure that the image is on the host
   hgx.inference.vllm_image:
     name: vllm/vllm-openai:v0.20.2
 """
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def pull(name: str, progress: ProgressFile) -> None:
-    """Pull an image, and tell how many of its layers are there. Raises DockerError."""
+    """Pull an image and report how many of its layers are there. Raises DockerError."""
     layers: dict[str, bool] = {}
 
     def tell(line: str) -> None:
@@ -106,7 +106,7 @@ def pull(name: str, progress: ProgressFile) -> None:
 
 
 def build(name: str, dockerfile: str, progress: ProgressFile) -> None:
-    """Build an image, and tell what that does just now. Raises DockerError."""
+    """Build an image and report the current step. Raises DockerError."""
     _run(
         ["build", "--tag", name, "-"],
         f"{name} cannot be built",

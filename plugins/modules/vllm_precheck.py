@@ -9,17 +9,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_precheck
-short_description: Look whether a vLLM server could start, before an old one is stopped for it
+short_description: Check that a vLLM server can start, before the old one is stopped
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Has the vLLM of the image read the command line, in a container that is thrown away; no model is loaded.
-  - Looks whether the weights are complete and unchanged since they were verified, whether there is memory, whether the
-    port is free, and whether endpoint, secrets and remote code are as safe as they must be.
-  - Fails with all that is wrong at once. What only shows while a model is loaded stays unseen.
+  - Parses the command line with the vLLM of the image, in a temporary container. No model is loaded.
+  - Checks that the weights are complete and unchanged since they were verified, that there is enough memory, that the
+    port is free, and that endpoint, secrets and remote code are safe.
+  - Fails with all problems at once. Problems that only appear while a model is loaded are not found.
 options:
   container:
-    description: Name of the container that is to be replaced, if it runs.
+    description: Name of the container to be replaced, if it runs.
     type: str
     required: true
   record:
@@ -35,11 +35,11 @@ options:
     type: bool
     required: true
   memory_gib:
-    description: Memory that must be available, counting what the running server holds.
+    description: Memory that must be available, including what the running server holds.
     type: float
     default: 0
   planned:
-    description: What is not there yet, because the run that this is the plan for would bring it; it is not looked for.
+    description: What is not on the host yet in check mode, because the real run would fetch it. It is not checked.
     type: list
     elements: str
     choices: [image, weights]
@@ -48,7 +48,7 @@ extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""
-- name: Look before the server is replaced
+- name: Check before the server is replaced
   hgx.inference.vllm_precheck:
     container: vllm
     record: "{{ planned.record }}"
@@ -59,7 +59,7 @@ EXAMPLES = r"""
 RETURN = r"""
 checked:
   description:
-    - V(false) if the command line was not read, because the image is only planned or keeps its parser in an unknown
+    - V(false) if the command line was not parsed, because the image is only planned or keeps its parser in an unknown
       place.
     - A warning says the latter.
   returned: success
@@ -154,7 +154,7 @@ def _available_bytes() -> int:
 
 
 def _held_bytes(container: str) -> int:
-    """Return the memory that a container's processes have for themselves."""
+    """Return the private memory of a container's processes."""
     pids = [word for word in run_docker(["top", container, "-eo", "pid"]).stdout.split() if word.isdigit()]
     return sum(_kib(os.path.join("/proc", pid, "status"), "RssAnon") for pid in pids) * 1024
 

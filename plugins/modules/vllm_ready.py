@@ -9,15 +9,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_ready
-short_description: Wait until a vLLM server answers, or say why it does not
+short_description: Wait until a vLLM server answers, or find out why it does not
 version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Waits until the vLLM server in a container has answered a real chat completion; C(/health) alone is no proof.
-  - Fails within seconds once the container has ended, or once its engine has failed though the container runs on. The
+  - Waits until the vLLM server in a container has answered a real chat completion; C(/health) alone proves nothing.
+  - Fails within seconds if the container has ended, or if its engine has failed although the container still runs. The
     message has the cause, the lines of the log that show it, and what to do.
-  - Shows while it waits how far the start is, and returns how long each part of it took.
-  - What it shows and returns is free of the API key, of tokens and of what else looks like a secret.
+  - Shows the progress of the start, and returns how long each part of it took.
+  - Masks the API key, tokens and anything that looks like a secret in its output.
 options:
   container:
     description: Name of the server's container.
@@ -31,7 +31,7 @@ extends_documentation_fragment: [hgx.inference._endpoint, hgx.inference._attribu
 attributes:
   check_mode:
     support: full
-    details: Waits for nothing in check mode.
+    details: Does not wait in check mode.
   diff_mode:
     support: N/A
     details: Changes nothing.
@@ -60,24 +60,24 @@ completion:
   type: str
   sample: The user greets me
 at_fault:
-  description: Whether it is the server that failed, and not that it could not be watched.
+  description: Whether the server failed, as opposed to the module not being able to watch it.
   returned: failure
   type: bool
 startup:
   description:
-    - How the start went, by the time stamps of the container's log.
-    - The same for a server that has been running for long, unless its log has been rotated.
-    - In check mode that of the server which runs now, and empty if none does.
+    - The course of the start, by the time stamps of the container's log.
+    - Also available for a server that has been running for long, unless its log has been rotated.
+    - In check mode that of the running server, or empty if none runs.
   returned: success
   type: dict
   contains:
     seconds:
-      description: From the start of the container to the first answered completion. V(null) if the log does not tell.
+      description: From the start of the container to the first answered completion. V(null) if the log does not say.
       type: float
       sample: 1012.3
     phases:
       description:
-        - The parts of the start, in their order. A part that this start did not have is left out.
+        - The parts of the start, in order. A part that did not occur is left out.
         - The names are V(process), V(configuration), V(engine), V(weights), V(draft), V(compile), V(kv_cache),
           V(graphs), V(api_server) and V(first_completion).
       type: list
@@ -96,15 +96,15 @@ startup:
           type: float
           sample: 789.1
         detail:
-          description: What is worth a word about it, or an empty string.
+          description: Details about it, or an empty string.
           type: str
           sample: 64 shards in 789.1 s
     kv_cache_tokens:
-      description: How many tokens the KV cache holds. V(null) if the log does not tell.
+      description: How many tokens the KV cache holds. V(null) if the log does not say.
       type: int
       sample: 1234567
     weights:
-      description: What the log tells of the model's weights, of C(shards), C(seconds) and C(gib).
+      description: What the log says about the weights, C(shards), C(seconds) and C(gib).
       type: dict
       sample: {"shards": 64, "seconds": 789.1, "gib": 554.2}
 """

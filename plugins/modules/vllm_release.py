@@ -91,7 +91,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Record what is to run
+- name: Record the release
   hgx.inference.vllm_release:
     state_dir: /var/lib/hgx-inference/vllm
     container: vllm
@@ -112,14 +112,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 id:
-  description: The release's ID. Of an image that is not on the host yet it is an estimate.
+  description: The release's ID. If the image is not on the host yet, it is an estimate.
   returned: success
   type: str
   sample: 1f2e3d4c5b6a
 action:
   description:
-    - What is to be done to the container, V(none), V(start), V(replace), or V(adopt) where the running one only lacks
-      its record.
+    - The action that the container needs, V(none), V(start), V(replace), or V(adopt) if the running one only lacks its
+      record.
   returned: if O(state=recorded)
   type: str
   sample: replace
@@ -130,7 +130,7 @@ reasons:
   elements: str
   sample: ["--max-model-len 4096 -> 8192"]
 running:
-  description: Whether a container of that name runs, whatever it runs with.
+  description: Whether a container of that name runs, with any configuration.
   returned: if O(state=recorded)
   type: bool
 engine:
@@ -138,7 +138,7 @@ engine:
   returned: if O(state=recorded)
   type: bool
 has_key:
-  description: Whether the server is to have an API key, which may be one that the host has kept.
+  description: Whether the server will have an API key, possibly one stored on the host.
   returned: if O(state=recorded)
   type: bool
 image_present:
@@ -146,7 +146,7 @@ image_present:
   returned: if O(state=recorded)
   type: bool
 base_url:
-  description: Where the release is reached on the host, without a path.
+  description: Address of the release on the host, without a path.
   returned: if O(state=recorded)
   type: str
   sample: http://127.0.0.1:8001
@@ -161,12 +161,12 @@ record:
   type: dict
   sample: {id: 1f2e3d4c5b6a, created_at: "2026-11-25T17:00:00Z", title: Kimi K2.6}
 removed:
-  description: Releases whose records were removed, because more than O(keep) were there.
+  description: Releases whose records were removed, because there were more than O(keep).
   returned: if O(state=recorded)
   type: list
   elements: str
 current:
-  description: The release that is to run, before this module has changed it. Empty if there is none.
+  description: The current release, before this module has changed it. Empty if there is none.
   returned: success
   type: str
 last_good:
@@ -278,14 +278,14 @@ class Releases:
         container = self._look(inspect_container, self._params["container"]) if self._params["container"] else None
         if container and (trial := _vllm_release.left_by_trial(container, current)):
             raise StoreError(
-                f"What runs is the variant '{trial}' of a sweep and not the release {current}, so nothing is promoted."
-                f" Return with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to={current}, or deploy what shall"
-                " run instead with playbooks/serve.yml."
+                f"The server runs the variant '{trial}' of a sweep, not the release {current}, so nothing is promoted."
+                f" Roll back with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to={current}, or deploy another"
+                " configuration with playbooks/serve.yml."
             )
         if container and (reasons := self._differs(record, container)):
             raise StoreError(
-                f"What runs is not the release {current}, so nothing is promoted: {'; '.join(reasons)}. Deploy it with"
-                " playbooks/serve.yml -i INVENTORY, or return with playbooks/rollback.yml -i INVENTORY."
+                f"The server does not run the release {current}, so nothing is promoted: {'; '.join(reasons)}. Deploy"
+                " it with playbooks/serve.yml -i INVENTORY, or roll back with playbooks/rollback.yml -i INVENTORY."
             )
         if not self._check_mode:
             if self._params["result"]:
@@ -296,23 +296,23 @@ class Releases:
         return {"changed": changed, "id": current, "record": record, **self._pointers}
 
     def _differs(self, record: dict[str, Any], container: dict[str, Any]) -> list[str]:
-        """Return what a container has otherwise than a release; a replacement may not have been made yet."""
+        """Return the differences between a container and a release, since a replacement may be pending."""
         spec, image_env = record["container"], self._image_env(container)
         return _vllm_release.plan(spec, self._image_id(record), container, image_env, True).reasons
 
     def _image_id(self, record: dict[str, Any]) -> str | None:
-        """Return the ID of the image of a release if that is on the host."""
+        """Return the ID of a release's image, or None if it is not on the host."""
         name = self._look(image_source, record)
         kept = self._look(inspect_image, name) if name else None
         return kept["Id"] if kept else None
 
     def _image_env(self, container: dict[str, Any] | None) -> list[str]:
-        """Return the environment that the image of a container brings."""
+        """Return the environment of a container's image."""
         image = self._look(inspect_image, container["Image"]) if container else None
         return (image or {}).get("Config", {}).get("Env") or []
 
     def _look(self, ask: Callable[[Any], Any], subject: Any) -> Any:
-        """Return what the engine says, or None. In a plan for a bare host there is no engine."""
+        """Return the engine's answer, or None in check mode for a bare host without an engine."""
         try:
             return ask(subject)
         except DockerError:
@@ -322,7 +322,7 @@ class Releases:
             return None
 
     def _wanted(self) -> tuple[dict[str, Any], str | None]:
-        """Return the record of what is wanted, and the ID of its image if that is on the host."""
+        """Return the record of the wanted release, and the ID of its image, or None if it is not on the host."""
         if self._params["release"]:
             record = self._store.read(self._params["release"])
             record["container"] = _vllm_release.normalize(record["container"])  # of an earlier version, too
@@ -357,7 +357,7 @@ def _words(plan: _vllm_release.Plan, release: str) -> str:
     if plan.action == "none":
         return f"The server runs the release {release}."
     verb = {"start": "started", "replace": "restarted", "adopt": "recorded as it is"}[plan.action]
-    return f"The server is to be {verb}, as release {release}: {'; '.join(plan.reasons)}."
+    return f"The server must be {verb} as release {release}: {'; '.join(plan.reasons)}."
 
 
 def _diff(plan: _vllm_release.Plan, current: str, release: str) -> dict[str, str]:

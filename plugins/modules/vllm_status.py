@@ -9,12 +9,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_status
-short_description: Say how a vLLM server stands
+short_description: Return the status of a vLLM server
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Tells what runs, since when, who deployed it, with which verdict, and where container, record and settings differ.
-  - Tells the truth also where nothing is deployed or the engine is down.
+  - Reports what runs, since when, who deployed it, its verdict, and where container, record and settings differ.
+  - Also works if nothing is deployed or the engine is down.
 options:
   container:
     description: Name of the server's container.
@@ -25,7 +25,7 @@ options:
     type: path
     required: true
   spec:
-    description: What the settings want, as for M(hgx.inference.vllm_release).
+    description: The configured specification, as for M(hgx.inference.vllm_release).
     type: dict
     required: true
   node:
@@ -36,7 +36,7 @@ extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
 EXAMPLES = r"""
-- name: Look at the server
+- name: Get the status of the server
   hgx.inference.vllm_status:
     container: vllm
     state_dir: /var/lib/hgx-inference/vllm
@@ -45,12 +45,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 text:
-  description: All of it in lines for people.
+  description: The whole status as lines of text.
   returned: success
   type: list
   elements: str
 healthy:
-  description: Whether the server says of itself that it is.
+  description: Whether the server reports that it is healthy.
   returned: success
   type: bool
 record:
@@ -58,7 +58,7 @@ record:
   returned: success
   type: dict
 cause:
-  description: Why a server that is down has ended, as its log tells it.
+  description: Why a server that is down has ended, according to its log.
   returned: success
   type: list
   elements: str
@@ -67,8 +67,8 @@ last_good:
   returned: success
   type: str
 trial:
-  description: Name of the variant that an interrupted sweep, or one that is under way, runs instead of the current
-    release; empty otherwise.
+  description: Name of the variant that an interrupted or running sweep runs instead of the current release; empty
+    otherwise.
   returned: success
   type: str
 drift:
@@ -77,12 +77,12 @@ drift:
   type: list
   elements: str
 service:
-  description: What systemd and the service that keeps the server running say; empty without systemd.
+  description: The state of the service that keeps the server running; empty without systemd.
   returned: success
   type: dict
 gpus:
-  description: The number of GPUs of the host where the container asks for them, and what the C(problem) is, if the
-    container sees others.
+  description: If the container requests GPUs, the number of GPUs of the host, and the C(problem) if the container sees
+    another number.
   returned: success
   type: dict
   sample: {host: 8, lost: false, problem: ""}
@@ -126,7 +126,7 @@ def main() -> None:
 
 
 def look(params: dict[str, Any]) -> dict[str, Any]:
-    """Return what there is to know about the server, whatever state the host is in."""
+    """Return the status of the server, in any state of the host."""
     found: dict[str, Any] = {
         "container": params["container"],
         "problem": "",
@@ -174,7 +174,7 @@ def _key(state_dir: str) -> dict[str, str]:
 
 
 def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return what a container that is there adds. Raises DockerError."""
+    """Return the part of the status that an existing container adds. Raises DockerError."""
     name, state, record = found["container"], container["State"], found["record"]
     image = inspect_image(container["Image"])
     environment = (image or {}).get("Config", {}).get("Env") or []

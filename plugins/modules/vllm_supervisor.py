@@ -9,27 +9,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_supervisor
-short_description: Have a service keep the container of a vLLM server running
+short_description: Keep the container of a vLLM server running with a systemd service
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Installs and starts a systemd service that starts the container after a boot and after it has ended by itself, a
-    limited number of times. A container that somebody stops stays down until the next boot.
+    limited number of times. A container that is stopped on purpose stays down until the next boot.
   - Never reloads systemd, which can take the GPUs away from running containers. The unit holds no setting, so that it
     never changes.
-  - On a host without systemd there is no such service, and nothing is done.
+  - On a host without systemd the module does nothing.
 options:
   name:
     description: Name of the container.
     type: str
     required: true
   state:
-    description: Whether there shall be the service. The container itself is left as it is.
+    description: Whether the service exists. The container itself is not changed.
     type: str
     choices: [present, absent]
     default: present
   state_dir:
-    description: Folder on the target in which the program, its settings and what it has done are kept.
+    description: Folder on the target for the program, its settings and its state.
     type: path
     required: true
   gpus:
@@ -41,8 +41,7 @@ options:
     type: int
     default: 3
   restart_interval:
-    description: The time in which the starts are counted, in seconds. It must be longer than O(restart_limit) starts
-      take.
+    description: The period in which starts are counted, in seconds. Must be longer than O(restart_limit) starts take.
     type: int
     default: 7200
 extends_documentation_fragment: [hgx.inference._attributes]

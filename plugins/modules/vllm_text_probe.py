@@ -9,12 +9,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_text_probe
-short_description: Find out how many drafted tokens a model accepts on real text
+short_description: Measure how many drafted tokens a model accepts on real text
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Has a vLLM server answer prompts, and reads from its counters how many of the drafted tokens it has accepted.
-  - A benchmark on random tokens says little about speculative decoding, since nobody can foresee such text.
+  - Sends prompts to a vLLM server, and reads the number of accepted draft tokens from its counters.
+  - A benchmark on random tokens says little about speculative decoding, because such text is not predictable.
   - Judges nothing.
 options:
   sets:
@@ -38,7 +38,7 @@ attributes:
 """
 
 EXAMPLES = r"""
-- name: Look how well the draft does on code
+- name: Measure the acceptance of the draft on code
   hgx.inference.vllm_text_probe:
     base_url: http://127.0.0.1:8001
     served_model_name: kimi-k2.6
@@ -48,7 +48,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 acceptance_length:
-  description: Tokens for each step of the model; 1 if no draft is ever accepted, null without a draft.
+  description: Tokens per step of the model; 1 if no draft is ever accepted, null without a draft.
   returned: when not in check mode
   type: float
   sample: 2.9
@@ -64,7 +64,7 @@ output_tokens:
   type: int
   sample: 4096
 output_throughput:
-  description: Tokens of all answers for each second.
+  description: Tokens of all answers per second.
   returned: when not in check mode
   type: float
   sample: 412.6
@@ -75,7 +75,7 @@ sets:
   elements: dict
   sample: [{name: code, prompts: 8, output_tokens: 2048, acceptance_length: 3.1, per_position: [0.9, 0.7, 0.5]}]
 undisturbed:
-  description: Whether the server generated nothing for others meanwhile.
+  description: Whether the server generated nothing for other clients during the probe.
   returned: when not in check mode
   type: bool
   sample: true
@@ -83,7 +83,7 @@ summary:
   description: The outcome in one line for people.
   returned: always
   type: str
-  sample: 2.9 tokens are accepted a step on real text (code 3.1, prose 2.7)
+  sample: 2.9 tokens are accepted per step on real text (code 3.1, prose 2.7)
 reused:
   description: Whether this is the outcome kept in O(reuse_file).
   returned: when not in check mode
@@ -106,7 +106,7 @@ from ..module_utils._endpoint.spec import REAL_TEXT
 
 
 def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
-    """Measure, or return the outcome of the last time. Raises ApiError, OSError, and what an odd answer leads to."""
+    """Measure, or return the kept outcome. Raises ApiError, OSError, and FORM_ERRORS for a malformed answer."""
     api = Api(params["base_url"], key, params["timeout"])
     sets = {name: prompts[: params["prompts"]] for name, prompts in params["sets"].items()}
     question = {
@@ -136,7 +136,7 @@ def main() -> None:
     )
     params = module.params
     if module.check_mode:
-        module.exit_json(changed=False, summary=f"Would have {params['base_url']} answer prompts of real text.")
+        module.exit_json(changed=False, summary=f"Would send prompts of real text to {params['base_url']}.")
     try:
         key = read_secret(params["api_key_file"])
     except SecretError as exc:
@@ -146,7 +146,7 @@ def main() -> None:
     except ApiError as exc:
         module.fail_json(msg=f"Real text could not be measured: {exc}")
     except FORM_ERRORS as exc:
-        module.fail_json(msg=f"An answer has not the form that it must have ({type(exc).__name__}: {exc}).")
+        module.fail_json(msg=f"An answer does not have the expected form ({type(exc).__name__}: {exc}).")
     except OSError as exc:
         module.fail_json(msg=f"The outcome cannot be kept in {params['reuse_file']}: {exc.strerror}.")
     module.exit_json(changed=False, **found)

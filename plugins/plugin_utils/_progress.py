@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of progress: run a long module in the background and show its progress lines."""
+"""The controller's side of progress: run a long module in the background and show its progress lines."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from typing import Any
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-# Many jobs have nothing to do and end at once: look soon, then less often.
+# Many jobs have nothing to do and end at once: poll soon, then less often.
 POLL_INTERVALS_S = (0.25, 0.5, 1.0)
-# A job runs on without its connection, so a connection may be away for so long.
+# How long a connection may be lost; the job continues without it.
 LOST_CONNECTION_LIMIT_S = 300.0
-# What the module may take beyond its own limit, to clean up and to report.
+# Extra time beyond the module's own limit, to clean up and to report.
 GRACE_S = 60
-# The time of a last look by which a job knows that nobody waits for it any more.
+# A poll time that tells a job that its play has ended.
 LONG_AGO = "200001010000"
-# What core's wrapper adds to the module's own result.
+# Keys that core's wrapper adds to the module's own result.
 WRAPPER_KEYS = (
     "ansible_job_id",
     "started",
@@ -42,13 +42,13 @@ WRAPPER_KEYS = (
 
 
 class Interrupted(BaseException):
-    """The play is being ended. Not an Exception, so that nothing on the way takes it for a failure of the task."""
+    """The play is being ended. Not an Exception, so that no handler mistakes it for a failure of the task."""
 
 
 class ProgressActionBase(ActionBase):
     """Runs the module of the task through core's async wrapper and shows each new line of its progress file.
 
-    The job on the target outlives a lost connection but never C(time_limit_s). It is told when the play is ended.
+    The job on the target outlives a lost connection but never C(time_limit_s). It is notified when the play is ended.
     """
 
     TRANSFERS_FILES = False
@@ -65,7 +65,7 @@ class ProgressActionBase(ActionBase):
             return result
         limit_s = self.time_limit_s(args) + GRACE_S
         async_dir = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
-        # The wrapper would expand it by HOME, which may be another folder than the user's own.
+        # The wrapper would expand it by HOME, which may differ from the user's home.
         self._connection._shell.set_option("async_dir", async_dir)
         progress_file = f"{async_dir}/hgx-{secrets.token_hex(8)}.progress"
         job = self._start({**args, "progress_file": progress_file}, limit_s, task_vars)
@@ -122,9 +122,9 @@ class ProgressActionBase(ActionBase):
                 time.sleep(next(intervals))
 
     def _look(self, progress_file: str, results_file: str) -> tuple[str, bool]:
-        """Return the newest progress line and whether the job has ended; one cheap command instead of a module."""
+        """Return the newest progress line and whether the job has ended; by one cheap command instead of a module."""
         progress, results = shlex.quote(progress_file), shlex.quote(results_file)
-        # The wrapper writes this at first, and replaces it by the module's result.
+        # The wrapper writes this first, and later replaces it with the module's result.
         unfinished = shlex.quote(r'^\{"started": (true|1), "finished": (false|0)')
         command = (
             f"touch {progress}.seen; head -n 1 {progress} 2>/dev/null; grep -Eq {unfinished} {results} || echo finished"
@@ -137,10 +137,10 @@ class ProgressActionBase(ActionBase):
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[Callable[[], None]]:
-    """Give a function that raises Interrupted once the play is being ended or its process is gone.
+    """Yield a function that raises Interrupted once the play is being ended or its process is gone.
 
-    Core runs each task in a process and session of its own. A signal would end that process at once, and without one,
-    as when ansible-playbook is killed, it would follow its job to the end.
+    Core runs each task in its own process and session. A signal would end that process at once. Without a signal, as
+    when ansible-playbook is killed, it would follow its job to the end.
     """
     play = os.getppid()
     received: list[int] = []

@@ -5,8 +5,8 @@
 
 """A stand-in for `vllm bench serve`, which takes a quarter of a minute to start: the same options, times and result.
 
-As the real one it takes a stream that breaks for an answer, and tokens without a usage for those of the text. Standard
-library only.
+Like the real one it accepts a broken stream as an answer, and counts the tokens of the text if there is no usage.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 
 class Output(NamedTuple):
-    """One request: when it was sent, when its chunks came, what the server said of it."""
+    """One request: when it was sent, when its chunks arrived, and its usage."""
 
     start: float
     times: list[float]

@@ -5,21 +5,21 @@
 """A Hugging Face Hub for one machine: publishes folders as model repositories.
 
 ROOT/ORGANISATION/NAME is the repository ORGANISATION/NAME. Its only branch is main, its only commit the hash of its
-content: the same files have the same commit everywhere, and changed files are a new one. Served is what huggingface_hub
-asks for when it downloads: model information, the file tree, and files with ranges, on demand behind a redirect as from
-the Hub's content network. Where the repository is given a token, every request for it must carry that token.
+content: the same files have the same commit everywhere, and changed files have a new one. It serves the requests of a
+huggingface_hub download: model information, the file tree, and files with ranges, optionally behind a redirect as from
+the Hub's content network. If a repository has a token, every request for it must carry that token.
 /stats says how many bytes of each file were sent.
 
-It can go wrong on demand: --fault KIND[:files=PATTERN][:after=BYTES][:times=N], where KIND is
+It fails on demand: --fault KIND[:files=PATTERN][:after=BYTES][:times=N], where KIND is
 
-    429, 503, ...  the status that is answered
+    429, 503, ...  the status of the answer
     cut            the connection ends after so many bytes
-    stall          nothing more comes after so many bytes
+    stall          nothing more is sent after so many bytes
     damage         the byte after so many is wrong
     missing        a file that is listed is not there (404)
     moved          main stands for a commit that is not served
 
-Requests that are not for a file have the name "api" for the pattern.
+Requests other than for files match the pattern as "api".
 
 Standard library only, Python 3.9 or newer.
 """
@@ -67,7 +67,7 @@ class RepoFile:
 
     @property
     def lfs_pointer(self) -> bytes:
-        """What lies in git instead of the content of a large file."""
+        """The pointer in git that replaces the content of a large file."""
         return f"version https://git-lfs.github.com/spec/v1\noid sha256:{self.sha256}\nsize {self.size}\n".encode()
 
     @property
@@ -88,7 +88,7 @@ class Repo:
 
 
 class HubError(Exception):
-    """A refusal, with the code by which huggingface_hub knows its reason."""
+    """A refusal, with the error code that huggingface_hub evaluates."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str, commit: str | None = None) -> None:
         super().__init__(message)
@@ -103,7 +103,7 @@ def git_blob(content: bytes) -> str:
 
 @dataclass
 class Fault:
-    """What goes wrong, for which files, after how many bytes of an answer, and how many times (-1: always)."""
+    """A fault: its kind, for which files, after how many bytes of an answer, and how many times (-1: always)."""
 
     kind: str
     files: str = "*"
@@ -116,7 +116,7 @@ class Fault:
         kind, *settings = text.split(":")
         given = dict(setting.partition("=")[::2] for setting in settings)
         if kind not in FAULTS and not kind.isdigit():
-            raise ValueError(f"{kind} is no fault; there are {', '.join(FAULTS)} and the statuses")
+            raise ValueError(f"{kind} is not a fault; known are {', '.join(FAULTS)} and the statuses")
         return cls(kind, given.get("files", "*"), int(given.get("after", 0)), int(given.get("times", -1)))
 
 
@@ -130,10 +130,10 @@ class Hub:
         self._known: dict[Path, tuple[tuple[int, int], RepoFile]] = {}
 
     def repo(self, name: str, authorization: str | None = None, trusted: bool = False) -> Repo:
-        """A repository as it is now; HubError where it does not exist or the token does not open it."""
+        """The current state of a repository. Raises HubError if it does not exist or the token is wrong."""
         folder = (self.root / name).resolve()
         if name.count("/") != 1 or folder.parent.parent != self.root or not folder.is_dir():
-            # The real Hub does not tell a stranger whether a repository exists either.
+            # The real Hub does not tell an anonymous client either whether a repository exists.
             raise HubError(HTTPStatus.UNAUTHORIZED, "RepoNotFound", f"Repository {name} not found")
         token = self.tokens.get(name)
         if token is not None and not trusted and authorization != f"Bearer {token}":
@@ -226,7 +226,7 @@ def tree(repo: Repo, folder: str, recursive: bool, xet: dict[str, str] | None = 
 
 
 def asked_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """First and last byte that a Range header asks for; None for the whole file; ValueError for a range outside it."""
+    """First and last byte of a Range header; None for the whole file. Raises ValueError for a range outside it."""
     match = RANGE.fullmatch(header.strip()) if header else None
     if match is None or match.groups() == ("", ""):
         return None
@@ -273,7 +273,7 @@ class HubHandler(BaseHTTPRequestHandler):
                 else:
                     self.send_file(repo, file)
             elif len(parts) >= 4 and parts[0] == "lfs":
-                # As from the content network: who has the address needs no token.
+                # As on the content network, the address suffices without a token.
                 repo = self.server.hub.repo("/".join(parts[1:3]), trusted=True)
                 self.send_file(repo, find_file(repo, "/".join(parts[3:])))
             else:
@@ -372,14 +372,14 @@ class HubHandler(BaseHTTPRequestHandler):
         with file.source.open("rb") as stream:
             while position < end:
                 count = min(CHUNK, end - position)
-                self.server.note_sent(file, count)  # before a client that has it all can ask for the count
+                self.server.note_sent(file, count)  # before a client that has everything can ask for the count
                 if damage and position <= damage.after < position + count:
                     stream.seek(position)
                     block = bytearray(stream.read(count))
                     block[damage.after - position] ^= 1
                     self.wfile.write(block)
                 elif self.connection.sendfile(stream, position, count) < count:
-                    self.close_connection = True  # the file has shrunk meanwhile: the client sees too few bytes
+                    self.close_connection = True  # the file has shrunk in the meantime: the client gets too few bytes
                     return
                 position += count
         if stall:
@@ -482,10 +482,10 @@ def main() -> int:
         "--port", type=int, default=0, help="port to listen on; 0 takes a free one (default: %(default)s)"
     )
     parser.add_argument(
-        "--token", action="append", default=[], metavar="REPO=TOKEN", help="ask for a token; may be repeated"
+        "--token", action="append", default=[], metavar="REPO=TOKEN", help="require a token; may be repeated"
     )
     parser.add_argument(
-        "--fault", action="append", default=[], metavar="FAULT", help="go wrong, see above; may be repeated"
+        "--fault", action="append", default=[], metavar="FAULT", help="fail on demand, see above; may be repeated"
     )
     parser.add_argument("--redirect", action="store_true", help="send large files from behind a redirect")
     args = parser.parse_args()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A stand-in for vLLM's API on the loopback address: a model that can do everything, until it is given a fault."""
+"""A stand-in for vLLM's API on the loopback address: a model that can do everything unless it is given a fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTEXT = 8192
 
 
 class Reply(NamedTuple):
-    """What the model says. Its answers end by themselves unless C(stop) says otherwise."""
+    """An answer of the model. It ends by itself unless C(stop) says otherwise."""
 
     text: str
     reasoning: str = ""
@@ -31,7 +31,7 @@ class Reply(NamedTuple):
 
 
 class InferenceServer(ThreadingHTTPServer):
-    """Counts what it is asked, and has the C(faults) of its names."""
+    """Counts its requests, and has the named C(faults)."""
 
     daemon_threads = True
 
@@ -139,7 +139,7 @@ class Handler(BaseHTTPRequestHandler):
         return allowed
 
     def _reply(self, body: dict[str, Any]) -> Reply:
-        """What a capable model says, unless it has a fault."""
+        """Return the answer of a capable model, unless it has a fault."""
         last = body["messages"][-1]["content"]
         parts = [{"type": "text", "text": last}] if isinstance(last, str) else last
         text = " ".join(part.get("text", "") for part in parts)
@@ -214,7 +214,7 @@ class Handler(BaseHTTPRequestHandler):
             ]
         return "\n".join(lines) + "\n"
 
-    # How it is written
+    # Response formats
 
     def _answer(self, status: int, body: Any) -> None:
         data = (body if isinstance(body, str) else json.dumps(body)).encode()

@@ -11,8 +11,8 @@ Faults are queued, in Python or through POST /_faults, and taken in order by the
     {"kind": "cut_before"} {"kind": "cut_after", "method": "POST", "path": "/instance-operations/launch"}
 
 cut_before closes the connection without having acted, cut_after once it has. lagging hides what the request launches
-from the list for a while. GET /_state tells the instances, terminated ones too, and the requests so far; POST /_stop
-ends the server.
+from the list for a while. GET /_state returns the instances, including terminated ones, and the requests so far;
+POST /_stop ends the server.
 
 Standard library only, Python 3.9 or newer.
 """
@@ -53,11 +53,11 @@ TAG_KEY = re.compile(r"[a-z][a-z0-9:-]{0,54}")
 
 @dataclass
 class Fault:
-    """What goes wrong with the next C(times) requests that match."""
+    """A fault of the next C(times) requests that match."""
 
     kind: str
     method: str = ""
-    path: str = ""  # a beginning
+    path: str = ""  # a prefix
     times: int = 1
     status: int = 500
     code: str = ""
@@ -86,7 +86,7 @@ class LambdaApi:
         self.terminate_s = terminate_s
         self.address = address
         self.capacity: dict[str, list[str]] = {name: ["us-east-1", "us-west-1"] for name in TYPES}
-        # A region may refuse what the list of types has promised.
+        # A region may have no capacity although the list of types says so.
         self.full: set[str] = set()
         self.ssh_keys = ["laptop"]
         self.file_systems: dict[str, str] = {}  # name -> region
@@ -94,14 +94,14 @@ class LambdaApi:
         self.instances: dict[str, dict[str, Any]] = {}
         self.launches = 0
         self.quota = 1000
-        # As documented a new name is taken, and what else is sent passed over. Otherwise name and tags are replaced.
+        # As documented, only a new name is accepted and other fields are ignored. Otherwise name and tags are replaced.
         self.takes_tags = False
         self._since: dict[str, float] = {}
         self._hidden: dict[str, float] = {}
         self.lag_s = 0.0
 
     def add(self, **fields: Any) -> dict[str, Any]:
-        """Put an active instance there that nobody has launched through the API."""
+        """Add an active instance that was not launched through the API."""
         number = len(self.instances)
         instance = self._instance("gpu_8x_b200_sxm6", "us-east-1")
         instance.update(
@@ -135,7 +135,7 @@ class LambdaApi:
         }
 
     def advance(self) -> None:
-        """Let time pass: what has booted is active, what has ended is gone."""
+        """Advance the state: booted instances become active, terminated ones disappear."""
         now = time.monotonic()
         for id_, instance in self.instances.items():
             since = now - self._since.get(id_, now)
@@ -382,7 +382,7 @@ class LambdaHandler(BaseHTTPRequestHandler):
             self._send(200, {"data": data})
 
     def _go_wrong_first(self, fault: Fault) -> bool:
-        """Do what a fault does before the request is acted upon; return whether that is all."""
+        """Apply a fault before the request is handled; return whether the request is done."""
         if fault.kind == "slow":
             time.sleep(fault.seconds)
         elif fault.kind == "status":
@@ -406,7 +406,7 @@ class LambdaHandler(BaseHTTPRequestHandler):
         self._send_bytes(status, json.dumps(value).encode(), headers or {})
 
     def _send_bytes(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        with contextlib.suppress(OSError):  # a client may have lost patience
+        with contextlib.suppress(OSError):  # the client may have given up
             self.send_response(status)
             for name, value in {
                 "Content-Type": "application/json",
@@ -470,7 +470,7 @@ class LambdaServer(ThreadingHTTPServer):
         return None
 
     def require_pace(self, method: str, path: str) -> None:
-        """Answer 429 to those who are too fast. Who keeps no pace is so by far; a busy machine delays the others."""
+        """Raise a 429 for clients that are too fast. Generous, because a busy machine delays requests."""
         launch = path == "/instance-operations/launch"
         for kind, interval_s in [("request", self.pace_s), *([("launch", 12 * self.pace_s)] if launch else [])]:
             now = time.monotonic()
@@ -480,7 +480,7 @@ class LambdaServer(ThreadingHTTPServer):
             self._last[kind] = now
 
     def control(self, path: str, body: Any) -> dict[str, Any]:
-        """What a test in another process can ask of the server."""
+        """Handle a control request of a test in another process."""
         with self.lock:
             if path == "/_faults":
                 self.faults.append(Fault(**body))
@@ -504,7 +504,7 @@ class LambdaServer(ThreadingHTTPServer):
 
 
 class Greeter(socketserver.ThreadingTCPServer):
-    """Greets as an SSH server does, and no more."""
+    """Sends the greeting of an SSH server, and nothing else."""
 
     daemon_threads = True
     allow_reuse_address = True

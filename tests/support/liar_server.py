@@ -13,11 +13,11 @@
     lengths       half of the requested tokens
     errors        every tenth request gets 500
     slow-half     four times slower for four requests, then not for the next four
-    cache         answers at once, and the counters do not move
+    cache         answers at once, and the counters do not change
     cache-counts  answers at once, and the counters move
     counters      counts a fifth more tokens than it sends
     uncounted     has no counter of tokens
-    nan           counts tokens, but says NaN
+    nan           counts tokens, but reports NaN
     linger        keeps the connection open for a while after the last token
     traffic       other prompts are counted as well
 
@@ -77,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers like vLLM, as far as its benchmark client can see."""
 
     server: LiarServer
-    wbufsize = -1  # a cached answer leaves in one piece, however busy this machine is
+    wbufsize = -1  # a cached answer is sent in one piece, even on a busy machine
 
     def do_GET(self) -> None:
         if self.path == "/metrics":

@@ -50,7 +50,7 @@ def recipe(name: str = RECIPE) -> dict[str, Any]:
 
 
 def client(count: int, workload: Mapping[str, Any], seed: int = 0, slowdown: float = 1.0) -> dict[str, Any]:
-    """Return what the client would report of C(count) requests to a warm server."""
+    """Return the client's report of C(count) requests to a warm server."""
     dice = random.Random(seed)
     free = [STARTED] * workload["max_concurrency"]
     starts, ttfts, latencies = [], [], []
@@ -106,7 +106,7 @@ def _statistics(values: list[float]) -> dict[str, float]:
 def result(
     size: str = "full", seed: int = 0, slowdown: float = 1.0, finished_at: str = "2026-11-25T16:31:45Z"
 ) -> dict[str, Any]:
-    """Return the record that the benchmark would store."""
+    """Return a record as the benchmark stores it."""
     chosen = recipe()
     workload, published = chosen["benchmark"], chosen["published"]
     measured = client(workload["sizes"][size], workload, seed, slowdown)
@@ -168,7 +168,7 @@ def result(
 
 
 def check(threshold: Mapping[str, Any], metrics: Mapping[str, float], published: Mapping[str, float]) -> dict[str, Any]:
-    """Return the judgement of one threshold, as it is in a record."""
+    """Return the judgement of one threshold, as in a record."""
     name, op = threshold["metric"], threshold["op"]
     value = float(published[name] if threshold.get("value") is None else threshold["value"])
     tolerance = threshold.get("tolerance") or ""
@@ -194,7 +194,7 @@ def check(threshold: Mapping[str, Any], metrics: Mapping[str, float], published:
 
 
 def functional() -> dict[str, Any]:
-    """Return what the functional checks would say."""
+    """Return results of the functional checks."""
     checks = [
         ("models", "Lists its model", "pass", "kimi-k2.6 with 262144 tokens of context", {"id": "kimi-k2.6"}, 0.02),
         ("chat", "Answers a chat", "pass", "a text of 21 tokens, finish_reason stop", "Paris is the capital.", 0.61),
@@ -218,7 +218,7 @@ def functional() -> dict[str, Any]:
 
 
 def document(host: str = "kimi-b200-1", **about: Any) -> dict[str, Any]:
-    """Return the whole document of a run; C(about) goes to C(result)."""
+    """Return the complete document of a run; C(about) is passed to C(result)."""
     measured = result(**about)
     chosen = recipe()
     argv = ["python3", "-m", "vllm.entrypoints.openai.api_server", "--model", "moonshotai/Kimi-K2.6"]
@@ -285,7 +285,7 @@ def sweep() -> dict[str, Any]:
 
 
 def write(folder: Path) -> None:
-    """Write results of two hosts, one of which has become slower, and a sweep, and all reports."""
+    """Write results of two hosts, one of which has become slower, a sweep, and all reports."""
     runs: list[tuple[str, dict[str, Any]]] = [
         ("kimi-b200-1", {"size": "full", "seed": 1, "finished_at": "2026-11-23T09:12:40Z"}),
         ("kimi-b200-1", {"size": "full", "seed": 2, "finished_at": "2026-11-24T10:44:02Z"}),

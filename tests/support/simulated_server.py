@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A serving engine in simulation, step by step, and what vLLM's client would report of it. Its true speed is known.
+"""A step-by-step simulation of a serving engine, and vLLM's report about it. Its true speed is known.
 
-It has what makes a short run of the real one misleading: all slots start at once and wait for each other's prompts, the
-step takes longer the more requests run, and every request has its own luck with the draft.
+It models what makes a short run of the real engine misleading: all slots start at once and wait for each other's
+prompts, a step takes longer the more requests run, and the acceptance of drafts varies between requests.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ STEP_S, STEP_PER_REQUEST_S, PREFILL_S = 0.020, 0.0005, 0.060
 
 
 class Answer:
-    """A request under way."""
+    """A running request."""
 
     def __init__(self, start: float, acceptance: float) -> None:
         self.start = start
@@ -62,7 +62,7 @@ def simulate(
 
 
 def as_reported(done: list[Answer], concurrency: int, duration: float) -> dict[str, Any]:
-    """Return what the client with --save-detailed writes."""
+    """Return the output of the client with --save-detailed."""
     gaps = [[later - earlier for earlier, later in zip(a.times, a.times[1:], strict=False)] for a in done]
     every_gap = sorted(gap for answer in gaps for gap in answer)
     return {
@@ -86,7 +86,7 @@ def as_reported(done: list[Answer], concurrency: int, duration: float) -> dict[s
 
 
 def true_throughput(concurrency: int, seed: int) -> float:
-    """Return the tokens per second of a long run, without its beginning and its end, counted as they appear."""
+    """Return the tokens per second of a long run, without its start and end, counted as tokens appear."""
     result = simulate(64 * concurrency, concurrency, seed)
     moments = []
     for start, ttft, gaps in zip(result["start_times"], result["ttfts"], result["itls"], strict=True):

@@ -111,8 +111,8 @@ def test_a_variant_that_an_interrupted_sweep_has_left_is_not_measured_as_the_rel
         server.shutdown()
     assert refused.returncode == 2, refused.stdout + refused.stderr
     told = " ".join(refused.stdout.split())
-    assert "What runs is the variant '1 drafted' of a sweep and not the release 0123456789ab" in told
-    assert "Return with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to=0123456789ab" in told
+    assert "The server runs the variant '1 drafted' of a sweep, not the release 0123456789ab" in told
+    assert "Roll back with playbooks/rollback.yml -i INVENTORY -e vllm_rollback_to=0123456789ab" in told
     assert not server.counters
     assert not (tmp_path / "results").exists()
     assert not (tmp_path / "state").exists()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What dpkg and apt say of packages, as data. Nothing here runs a program."""
+"""Parse the output of dpkg and apt. Runs no program."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Package(TypedDict):
 
 
 def parse_dpkg_query(text: str, patterns: Iterable[str]) -> tuple[dict[str, Package], list[str]]:
-    """Return the installed packages whose name matches one of the shell patterns, and the unfinished ones of all.
+    """Return the installed packages that match one of the shell patterns, and all unfinished packages.
 
     A package is unfinished if dpkg was interrupted while it unpacked or configured it.
     """
@@ -56,5 +56,5 @@ def parse_madison(text: str) -> dict[str, list[str]]:
 
 
 def upstream(version: str) -> str:
-    """Return a package's version as its makers number it: C(580.95.05) for C(2:580.95.05-0ubuntu1)."""
+    """Return the upstream part of a package's version: C(580.95.05) for C(2:580.95.05-0ubuntu1)."""
     return re.sub(r"-[^-]*$", "", re.sub(r"^\d+:", "", version))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read apt's lists of sources, in both of their formats, and compare what they name."""
+"""Read apt's source lists, in both formats, and compare the repositories they name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-# The host's architecture, as Debian calls it: what $(ARCH) in a source stands for.
+# The host's architecture in Debian's spelling, which replaces $(ARCH) in a source.
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 _NO = ("no", "false", "without", "off", "disable", "0")
@@ -82,7 +82,7 @@ def parse_deb822(text: str, file: str) -> list[Source]:
 
 
 def _fields(stanza: str) -> dict[str, str]:
-    """Return the fields of a stanza, their names in lower case; a field goes on in lines that begin with a space."""
+    """Return the fields of a stanza, names in lower case. Lines that begin with a space continue a field."""
     fields: dict[str, str] = {}
     name = ""
     for line in stanza.splitlines():
@@ -122,7 +122,7 @@ def signing_conflicts(sources: Iterable[Source], arch: str = ARCH) -> list[str]:
 
 
 def _canonical(uri: str, arch: str) -> str:
-    """Return the URI in the one form in which two spellings of the same repository are equal."""
+    """Return the URI in a canonical form, so that two spellings of the same repository are equal."""
     scheme, separator, rest = uri.replace("$(ARCH)", arch).partition("://")
     if not separator:
         return uri.rstrip("/")

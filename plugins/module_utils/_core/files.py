@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that are replaced in one step: nobody reads half of one, and a crash leaves the old one or the new one."""
+"""Atomic file replacement: a reader or a crash sees either the old or the new content."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def read_text(path: str) -> str:
 
 
 def replace_text(path: str, text: str, mode: int | None = None, durable: bool = False) -> None:
-    """Write a file, and its folder if there is none. C(durable) waits until the disk has it. Raises OSError.
+    """Replace a file atomically; create its folder if missing. C(durable) syncs it to disk. Raises OSError.
 
-    The file gets exactly C(mode); without one the umask decides, as for any new file.
+    The file gets exactly C(mode). By default the umask applies, as for any new file.
     """
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
@@ -47,7 +47,7 @@ def replace_text(path: str, text: str, mode: int | None = None, durable: bool = 
 
 
 def replace_link(link: str, target: str) -> None:
-    """Let a symbolic link lead to C(target). Raises OSError."""
+    """Replace a symbolic link atomically to point to C(target). Raises OSError."""
     temporary = f"{link}.new"
     with suppress(FileNotFoundError):
         os.unlink(temporary)
@@ -56,7 +56,7 @@ def replace_link(link: str, target: str) -> None:
 
 
 def sync_folder(folder: str) -> None:
-    """Wait until the disk has the names in a folder. Raises OSError."""
+    """Sync the entries of a folder to disk. Raises OSError."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -65,7 +65,7 @@ def sync_folder(folder: str) -> None:
 
 
 def free_bytes(path: str) -> int:
-    """Return what an unprivileged user may still write below a path that need not exist yet."""
+    """Return the bytes that an unprivileged user may still write below a path, which need not exist yet."""
     path = os.path.abspath(path)
     while not os.path.exists(path):
         path = os.path.dirname(path)

@@ -18,7 +18,7 @@ _MOST_BYTES = 64 * 2**20
 
 
 class HttpAnswer(NamedTuple):
-    """Status and body of an answer. With C(status) 0 there was none, and C(body) says why."""
+    """Status and body of an answer. C(status) 0 means no answer, and C(body) says why."""
 
     status: int
     body: str
@@ -27,7 +27,7 @@ class HttpAnswer(NamedTuple):
 def request(url: str, timeout_s: float, body: Mapping[str, Any] | None = None, key: str = "") -> HttpAnswer:
     """Send a GET, or a POST if there is a C(body), with the Bearer token C(key) if there is one.
 
-    The environment's proxies are not asked: elsewhere, loopback and private addresses are others.
+    Bypasses the environment's proxies, for which loopback and private addresses lead elsewhere.
     """
     try:
         wanted = urllib.request.Request(url)

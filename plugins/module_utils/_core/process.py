@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run a program with a time limit, which C(AnsibleModule.run_command) does not know."""
+"""Run a program with a time limit, which C(AnsibleModule.run_command) lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Answer(NamedTuple):
-    """What a program answered. C(rc) is None if it did not end by itself, and C(output) then says why."""
+    """The output of a program. C(rc) is None if it did not end by itself, and C(output) then says why."""
 
     rc: int | None
     output: str
@@ -22,12 +22,12 @@ class Answer(NamedTuple):
 
 
 def run(argv: list[str], timeout_s: float, stdin: bytes | None = None, merge: bool = True) -> Answer:
-    """Run a program in the C locale; it reads C(stdin), or nothing.
+    """Run a program in the C locale with C(stdin), if any, as input.
 
     C(merge) puts both its streams into C(output), in the order of their lines; otherwise C(errors) has stderr.
     """
     try:
-        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command knows no time limit
+        done = subprocess.run(  # pylint: disable=ansible-bad-function  # run_command has no time limit
             argv,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,

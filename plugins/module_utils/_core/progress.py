@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module's half of progress: one line in a file that the action plugin reads and shows."""
+"""The module's side of progress: one line in a file that the action plugin reads and shows."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import time
 
 from .files import replace_text
 
-# Longer than the controller goes on without a connection (LOST_CONNECTION_LIMIT_S of the action plugins).
+# Longer than the controller continues without a connection (LOST_CONNECTION_LIMIT_S of the action plugins).
 UNWATCHED_LIMIT_S = 360.0
 
 
 class ControllerGone(Exception):
-    """Nobody has looked at the progress for a while: the play was interrupted or the connection is lost."""
+    """The controller has not read the progress for a while: the play or the connection has ended."""
 
 
 class ProgressFile:
     """Keeps the newest progress line in a file.
 
-    The action plugin touches the file C(path + ".seen") at every look. With C(watched=True) a module learns from its
-    age that the controller is gone, so that it can stop what nobody waits for.
+    The action plugin touches the file C(path + ".seen") at every poll. With C(watched=True) a module detects by its age
+    that the controller is gone, and stops.
     """
 
     def __init__(self, path: str | None, interval_s: float = 5.0, watched: bool = False) -> None:
@@ -35,7 +35,7 @@ class ProgressFile:
     def report(self, line: str, force: bool = False) -> None:
         """Write C(line), at most once per interval unless C(force) is set.
 
-        Raises ControllerGone when watched and not looked at for C(UNWATCHED_LIMIT_S).
+        Raises ControllerGone if C(watched) and not polled for C(UNWATCHED_LIMIT_S).
         """
         if self._path is None:
             return

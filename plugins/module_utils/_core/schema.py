@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Data against a JSON Schema, with problems in sentences, and the same schema as Ansible's argument specification.
+"""Validate data against a JSON Schema, with readable problems, and turn the schema into an argument specification.
 
-One schema serves recipes, modules, their documentation and editors. A validator from the Python index would have to be
-on every target; this one knows the keywords that our schemas use: type, title, properties, required,
-additionalProperties, propertyNames, items, minItems, enum, pattern, minimum, maximum, default. A test holds it against
+One schema serves recipes, modules, their documentation and editors. A validator from PyPI would have to be
+installed on every target; this one supports the keywords that our schemas use: type, title, properties, required,
+additionalProperties, propertyNames, items, minItems, enum, pattern, minimum, maximum, default. A test compares it with
 a complete validator.
 """
 
@@ -43,7 +43,7 @@ _WORDS = {
     "object": "a mapping",
 }
 _ANSIBLE = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list", "object": "dict"}
-# A longer list would fill Ansible's message; what such a name means is for the module to check.
+# A longer list would fill Ansible's message; the module checks such names itself.
 _CHOICES_MAX = 10
 
 
@@ -64,19 +64,19 @@ def mapping(values: Schema, **more: Any) -> dict[str, Any]:
 
 
 def optional(schema: Schema) -> dict[str, Any]:
-    """Return the schema of what may also be null, which means its default."""
+    """Return the schema of a value that may also be null, which means its default."""
     more = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
     return {**schema, **more, "type": [*types(schema), "null"]}
 
 
 def types(schema: Schema) -> list[str]:
-    """Return the types that a value may have, none if any."""
+    """Return the types that a value may have, or an empty list for any."""
     found = schema.get("type", [])
     return [found] if isinstance(found, str) else list(found)
 
 
 def check(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
-    """Return C(value) with defaults filled in; append to C(problems) what is wrong with it, as C(PATH: sentence)."""
+    """Return C(value) with defaults filled in; append what is wrong with it to C(problems), as C(PATH: sentence)."""
     allowed = types(schema)
     if value is None and "null" in allowed:
         return default(schema)
@@ -97,7 +97,7 @@ def check(value: Any, schema: Schema, path: str, problems: list[str]) -> Any:
 
 
 def default(schema: Schema) -> Any:
-    """Return what an absent value stands for; None if nothing. A mapping has the defaults of its keys, too."""
+    """Return the default of an absent value, or None. For a mapping it includes the defaults of its keys."""
     value = copy.deepcopy(schema.get("default"))
     return check(value, schema, "", []) if isinstance(value, dict) else value
 
@@ -124,7 +124,7 @@ def argument_spec(schema: Schema) -> dict[str, Any]:
 
 
 def words(schema: Schema) -> str:
-    """Return what a value must be."""
+    """Return in words what a value must be."""
     if "title" in schema:
         return str(schema["title"])
     kind = types(schema)[0]
@@ -140,7 +140,7 @@ def shown(value: Any) -> str:
 
 
 def unknown(name: Any, known: Iterable[Any]) -> str:
-    """Return that a name is unknown, and which one is meant or which there are."""
+    """Return a message that a name is unknown, with the nearest or all known names."""
     names = [str(each) for each in known]
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(names))}."
@@ -172,7 +172,7 @@ def _check_mapping(value: Mapping[str, Any], schema: Schema, path: str, problems
 
 
 def _is(value: Any, name: str) -> bool:
-    # bool is an int to Python, and "yes" where a number belongs is a mistake.
+    # A bool is an int in Python, but "yes" in place of a number is a mistake.
     return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What counts as a secret, where one is read, and how it is taken out of what is shown."""
+"""Recognise, read and mask secrets."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 MASK = "********"
-# Names of secrets, whatever stands before them: HF_TOKEN, --api-key, client_secret.
+# Names of secrets, with any prefix: HF_TOKEN, --api-key, client_secret.
 _NAMES = r"(?:api|access|secret|private)[_-]?keys?|token|secrets?|passw(?:or)?ds?|authorization"
-# Names too short to be looked for inside of others: DB_PASS and SSH_KEY, but not bypass or monkey.
+# Names too short to match inside others: DB_PASS and SSH_KEY, but not bypass or monkey.
 _SHORT_NAMES = r"(?:^|[_\W])(?:key|pass(?:phrase)?|pat|credential)s?"
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}|{_SHORT_NAMES})$", re.IGNORECASE)
 
 _NAME = rf"[\w-]*(?:{_NAMES})"
-# Each keeps its group "keep" and loses the rest.
+# A match keeps its group "keep"; the rest is masked.
 _PATTERNS = (
-    # A name that tells, and its value: api_key='x', "token": ["x"], API_KEY=x, --api-key x
+    # A telling name and its value: api_key='x', "token": ["x"], API_KEY=x, --api-key x
     re.compile(rf"(?P<keep>\b{_NAME}['\"]?\s*[=:]\s*['\"])[^'\"]+", re.IGNORECASE),
     re.compile(rf"(?P<keep>\b{_NAME}['\"]?\s*[=:]\s*\[)[^\]]+", re.IGNORECASE),
     re.compile(rf"(?P<keep>\b{_NAME}=)(?!None\b)[^\s'\",;&)\[\]]+", re.IGNORECASE),
@@ -35,11 +35,11 @@ _PATTERNS = (
 
 
 class SecretError(Exception):
-    """A secret that cannot be read; the message says from where and why."""
+    """A secret cannot be read; the message says from where and why."""
 
 
 def read_secret(path: str | None) -> str | None:
-    """Return the secret in a file; None where there is no such file, or nothing in it. Raises SecretError."""
+    """Return the secret in a file, or None if the file is missing or empty. Raises SecretError."""
     if path is None:
         return None
     try:
@@ -59,7 +59,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def scrub(text: str, secrets: Iterable[str | None] = ()) -> str:
-    """Return C(text) without the given secrets and without whatever looks like one."""
+    """Return C(text) without the given secrets and without anything that looks like one."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, MASK)
@@ -74,7 +74,7 @@ def mask_value(name: str, value: str, secrets: Iterable[str | None] = ()) -> str
 
 
 def mask_argv(argv: Sequence[str]) -> list[str]:
-    """Return C(argv) without the values of options and variables that hold secrets."""
+    """Return C(argv) with the values of secret options and variables masked."""
     kept: list[str] = []
     is_secret = False
     for argument in argv:
@@ -90,7 +90,7 @@ def mask_argv(argv: Sequence[str]) -> list[str]:
 
 
 def mask_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options with their values, by name, without the secrets."""
+    """Return options by name, with secret values masked."""
     masked: dict[str, Any] = {}
     for option, value in options.items():
         values = [str(each) for each in (value if isinstance(value, (list, tuple)) else [value])]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The few calls of the docker command that the modules need."""
+"""The calls of the docker command that the modules need."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from typing import IO, Any, NamedTuple, cast
 
 from .._core.process import run
 
-# What Python in a container runs to become a worker. The sources of its modules come with its job through stdin, so
-# that the container needs no file of ours. The last one is the worker; it may import those before it.
+# The program with which Python in a container becomes a worker. It gets the sources of its modules with the job through
+# stdin, so the container needs none of our files. The last module is the worker; it may import those before it.
 WORKER_PROGRAM = "import json, sys, types; job = json.loads(sys.stdin.readline()); exec(job['loader'])"
 _LOADER = """\
 for name, source in job["modules"].items():
@@ -30,7 +30,7 @@ MISSING = "The docker command is not on this host's PATH. Run the role hgx.infer
 
 
 class DockerError(Exception):
-    """The docker command is missing, hangs or does not reach its engine."""
+    """The docker command is missing, hangs or cannot reach its engine."""
 
 
 class DockerTimeout(DockerError):
@@ -46,7 +46,7 @@ class Completed(NamedTuple):
 
 
 def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = None, merge: bool = False) -> Completed:
-    """Run C(docker ARGS); a non-zero exit code is the caller's to judge.
+    """Run C(docker ARGS). The caller judges the exit code.
 
     C(merge) puts both output streams into C(stdout), in the order of their lines.
 
@@ -63,7 +63,7 @@ def run_docker(args: list[str], timeout_s: float = 60, stdin: bytes | None = Non
 
 
 def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "") -> Completed:
-    """Run C(docker ARGS), a long one, and tell each line as it comes; both output streams are in C(stdout).
+    """Run a long C(docker ARGS) and pass on each line as it comes. C(stdout) has both output streams.
 
     Raises DockerError when the command cannot be run.
     """
@@ -89,13 +89,13 @@ def follow_docker(args: list[str], tell: Callable[[str], None], stdin: str = "")
 
 
 def worker_job(*modules: ModuleType, **job: Any) -> bytes:
-    """Return what WORKER_PROGRAM reads from stdin to run C(main(job)) of the last of these modules of C(_programs)."""
+    """Return the stdin for WORKER_PROGRAM to run C(main(job)) of the last of these modules of C(_programs)."""
     sources = {f"{_PACKAGE}.{module.__name__.rpartition('.')[2]}": inspect.getsource(module) for module in modules}
     return json.dumps({**job, "loader": _LOADER, "modules": sources}).encode() + b"\n"
 
 
 def inspect_container(name: str) -> dict[str, Any] | None:
-    """Return what C(docker inspect) says of the container C(name), or None if there is none.
+    """Return the output of C(docker inspect) for the container C(name), or None if there is none.
 
     Raises DockerError when the engine cannot be asked.
     """
@@ -103,7 +103,7 @@ def inspect_container(name: str) -> dict[str, Any] | None:
 
 
 def inspect_image(name: str) -> dict[str, Any] | None:
-    """Return what C(docker inspect) says of the image C(name), a name or an ID, or None if it is not on the host.
+    """Return the output of C(docker inspect) for an image, by name or ID, or None if it is not on the host.
 
     Raises DockerError when the engine cannot be asked.
     """

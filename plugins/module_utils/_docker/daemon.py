@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The settings of a Docker engine, daemon.json: merge them, and decide how a running engine takes them over."""
+"""The settings of a Docker engine (daemon.json): merge them, and decide how a running engine applies them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 
 from .._core.secrets import MASK
 
-# What an engine takes over from the file without a restart: Daemon.Reload in moby, the same in 20.10 and 29. It reads
-# 'features' again too, but looks at 'cdi' and 'containerd-snapshotter' only when it starts.
+# The settings that an engine reloads without a restart: Daemon.Reload in moby, the same in 20.10 and 29. It reloads
+# 'features', too, but reads 'cdi' and 'containerd-snapshotter' only at its start.
 RELOADED = frozenset(
     {
         "authorization-plugins",
@@ -37,11 +37,11 @@ RELOADED = frozenset(
 )
 # The log drivers that rotate their files by themselves.
 _ROTATING = ("json-file", "local")
-_UNCHANGED = "Nothing was changed: mend the file, or move it away to begin with an empty one, and run again."
+_UNCHANGED = "Nothing was changed: correct the file, or move it away to start with an empty one, and run again."
 
 
 class DaemonConfigError(Exception):
-    """The settings cannot be read, or the engine does not take them."""
+    """The settings cannot be read, or the engine does not accept them."""
 
 
 def parse(text: str, path: str) -> dict[str, Any]:
@@ -67,11 +67,11 @@ def parse(text: str, path: str) -> dict[str, Any]:
 
 
 def merge(current: Mapping[str, Any], wanted: Mapping[str, Any], log_driver: str = "json-file") -> dict[str, Any]:
-    """Return C(current) with C(wanted) laid over it: mappings are merged, all else is replaced, no key is taken out.
+    """Return C(current) with C(wanted) merged in: mappings are merged, other values are replaced, no key is removed.
 
-    Log options belong to a log driver. Where C(wanted) names another driver than C(current), the options of the old one
-    go; where it names none and the engine's driver does not rotate files, its own options stay as they are.
-    C(log_driver) is the engine's driver where no file names one.
+    Log options belong to a log driver. If C(wanted) names another driver than C(current), the options of the old one
+    are dropped. If it names none and the engine's driver does not rotate files, the options stay as they are.
+    C(log_driver) is the engine's driver if the file names none.
     """
     driver = current.get("log-driver", log_driver)
     if wanted.get("log-driver", driver) != driver:
@@ -98,7 +98,7 @@ def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any], prefix: st
     for key in dict.fromkeys([*before, *after]):
         old, new = before.get(key), after.get(key)
         nested = all(isinstance(value, Mapping) for value in (old, new) if value is not None)
-        # A runtime is one setting: half of it means nothing.
+        # A runtime is one setting; a part of it has no meaning.
         if nested and prefix != "runtimes.":
             found += changed_keys(old or {}, new or {}, f"{prefix}{key}.")
         elif _canonical(old) != _canonical(new):
@@ -107,9 +107,9 @@ def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any], prefix: st
 
 
 def unapplied_keys(config: Mapping[str, Any], info: Mapping[str, Any]) -> list[str]:
-    """Return the dotted names of settings in C(config) that the running engine has not taken over.
+    """Return the dotted names of settings in C(config) that the running engine has not applied.
 
-    Of what C(docker info) shows, these are the ones whose spelling there is certain.
+    Covers only the settings that C(docker info) shows in a known spelling.
     """
     shown = {"live-restore": "LiveRestoreEnabled", "default-runtime": "DefaultRuntime"}
     found = [key for key, name in shown.items() if key in config and name in info and config[key] != info[name]]
@@ -127,14 +127,14 @@ def engine_major(info: Mapping[str, Any]) -> int:
 
 
 def restart_keys(keys: Iterable[str]) -> list[str]:
-    """Return those of the dotted names that an engine reads only when it starts."""
+    """Return those of the dotted names that an engine reads only at its start."""
     return [key for key in keys if key.partition(".")[0] not in RELOADED]
 
 
 def refuse_restart(path: str, keys: Sequence[str], reason: str, containers: Sequence[str], survive: bool) -> str:
-    """Return why nothing is done: a restart is needed, is not allowed, and containers run. C(survive): live-restore."""
+    """Return the message that a needed restart is not allowed while containers run. C(survive): live-restore."""
     what = " and ".join(filter(None, [", ".join(keys) and f"changing {', '.join(keys)} in {path}", reason]))
-    fate = "keep running, as live-restore is on, but nobody watches them meanwhile" if survive else "stop"
+    fate = "keep running, because live-restore is on, but unsupervised until it is back" if survive else "stop"
     leave = " Or leave these settings out of docker_daemon_config." if keys else ""
     return (
         f"The Docker engine must be restarted for {what}, and containers run: {', '.join(containers)}."

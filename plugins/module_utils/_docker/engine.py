@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The running Docker engine: what it says of itself, and how it is made to read its settings again."""
+"""The running Docker engine: query it, and reload or restart it with new settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOG_LINES = 15
 
 
 class Process(NamedTuple):
-    """The engine's process. C(identity) tells it from every other one that this machine runs or has run."""
+    """The engine's process. C(identity) is unique among all processes that this machine has ever run."""
 
     pid: int
     argv: list[str]
@@ -36,7 +36,7 @@ class Process(NamedTuple):
 
 
 def info() -> dict[str, Any] | None:
-    """Return what C(docker info) says of the engine, or None if no engine answers. Raises DockerError."""
+    """Return the output of C(docker info), or None if no engine answers. Raises DockerError."""
     done = run_docker(["info", "--format", "{{json .}}"])
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
@@ -54,12 +54,12 @@ def containers() -> list[str]:
 
 
 def process() -> Process | None:
-    """Return the engine's process, or None if it is not where engines say it is."""
+    """Return the engine's process, or None if the PID file does not lead to one."""
     try:
         pid = int(_read(PID_FILE))
         argv = _read(f"{PROC}/{pid}/cmdline").rstrip("\0").split("\0")
         environment = _read(f"{PROC}/{pid}/environ").rstrip("\0").split("\0")
-        # The second field, the name in brackets, may hold anything.
+        # The second field, the name in brackets, may contain anything.
         started = _read(f"{PROC}/{pid}/stat").rpartition(")")[2].split()[19]
         boot = _read(f"{PROC}/sys/kernel/random/boot_id").strip()
         log = os.readlink(f"{PROC}/{pid}/fd/2")
@@ -71,7 +71,7 @@ def process() -> Process | None:
 
 
 def config_file(argv: list[str], default: str) -> str:
-    """Return the file that an engine with this command line reads its settings from."""
+    """Return the settings file of an engine with this command line."""
     for index, word in enumerate(argv):
         if word.startswith("--config-file="):
             return word.partition("=")[2]
@@ -81,7 +81,7 @@ def config_file(argv: list[str], default: str) -> str:
 
 
 def validate(path: str, argv: list[str]) -> str:
-    """Have the installed engine read the settings in C(path), and return what it objects to, or nothing.
+    """Validate the settings in C(path) with the installed engine; return its objection, or an empty text.
 
     C(argv) is the running engine's command line: a setting must not be in both. Engines before 23 cannot do this.
     """
@@ -96,10 +96,10 @@ def validate(path: str, argv: list[str]) -> str:
 
 
 def reload(engine: Process) -> None:
-    """Have the engine read its settings again, which harms no container. Raises DockerError if it refuses them."""
+    """Reload the engine's settings, which does not affect containers. Raises DockerError if it refuses them."""
     since = time.time()
     os.kill(engine.pid, signal.SIGHUP)
-    # It says so in an event, and if it refuses, only in its log.
+    # The engine reports success by an event, but a refusal only in its log.
     deadline = since + RELOAD_TIMEOUT_S
     while time.time() < deadline:
         time.sleep(POLL_INTERVAL_S)
@@ -107,14 +107,14 @@ def reload(engine: Process) -> None:
         done = run_docker(["events", *window, "--filter", "type=daemon", "--filter", "event=reload"])
         if done.stdout.strip():
             return
-    raise DockerError(f"The engine did not take the settings over. Its log says:\n{log_since(engine, since)}")
+    raise DockerError(f"The engine did not apply the settings. Its log says:\n{log_since(engine, since)}")
 
 
 def restart(engine: Process, timeout_s: float) -> None:
-    """Stop the engine and start it as it was started. Raises DockerError, with its log, if it does not come back."""
+    """Restart the engine as it was started. Raises DockerError, with its log, if it does not come back."""
     since = time.time()
     if os.path.isdir(SYSTEMD):
-        # Three starts in a minute are systemd's limit, and one that failed counts.
+        # systemd allows three starts in a minute, and a failed one counts.
         run(["systemctl", "reset-failed", "docker"], timeout_s)
         started = run(["systemctl", "restart", "docker"], timeout_s).rc == 0
     else:
@@ -129,9 +129,9 @@ def restart(engine: Process, timeout_s: float) -> None:
 
 
 def log_since(engine: Process, since: float) -> str:
-    """Return the last lines of the engine's log. Where systemd keeps it, they are none from before C(since)."""
+    """Return the last lines of the engine's log. If systemd keeps it, only lines since C(since)."""
     if os.path.isdir(SYSTEMD):
-        run(["journalctl", "--sync"], 30)  # what has just been said may not have been written yet
+        run(["journalctl", "--sync"], 30)  # the newest lines may not have been written yet
         done = run(["journalctl", "-u", "docker", f"--since=@{int(since)}", "-o", "cat", "--no-pager"], 30)
         lines = done.output.splitlines() if done.rc is not None else []
     else:
@@ -140,7 +140,7 @@ def log_since(engine: Process, since: float) -> str:
 
 
 def _start_again(engine: Process, timeout_s: float) -> None:
-    """Replace an engine that no service manager looks after: same command line, environment and log."""
+    """Restart an engine without a service manager: same command line, environment and log."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(engine.pid, signal.SIGTERM)
     deadline = time.monotonic() + timeout_s
@@ -161,7 +161,7 @@ def _start_again(engine: Process, timeout_s: float) -> None:
 
 
 def _runs(pid: int) -> bool:
-    """Return whether the process does anything. A dead one that nobody has reaped has no command line any more."""
+    """Return whether the process is alive. A zombie has no command line."""
     try:
         return bool(_read(f"{PROC}/{pid}/cmdline"))
     except OSError:

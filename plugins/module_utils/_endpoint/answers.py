@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What servers answer, in one form: chat completions and Anthropic's messages, whole or streamed; and its judgement."""
+"""Chat completions and Anthropic messages, whole or streamed, in one form; and checks of their content."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-# What an answer without the form that it must have leads to. JSON knows infinity, and can be too deep to be read.
+# The exceptions that a malformed answer leads to. JSON has infinity, and can be nested too deeply to parse.
 FORM_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
 class AnswerError(Exception):
-    """An answer that is not what it must be; the message says how, and quotes it."""
+    """A wrong answer; the message says what is wrong, and quotes it."""
 
 
 class ToolCall(NamedTuple):
-    """A call as the server has parsed it: C(arguments) is still text. Its result is sent back under C(call_id)."""
+    """A tool call as parsed by the server: C(arguments) is still text. Its result is sent back under C(call_id)."""
 
     name: str
     arguments: str
@@ -32,7 +32,7 @@ class ToolCall(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a model said. C(stop) is the server's own word: stop, tool_calls, end_turn, tool_use, length, max_tokens."""
+    """A model's answer. C(stop) is the server's own term: stop, tool_calls, end_turn, tool_use, length, max_tokens."""
 
     text: str
     reasoning: str
@@ -43,7 +43,7 @@ class Answer(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """A streamed answer: put together, and when the chunks with content arrived, in seconds after the request."""
+    """A streamed answer, assembled, with the arrival times of its content chunks in seconds after the request."""
 
     answer: Answer
     arrivals: tuple[float, ...]
@@ -64,7 +64,7 @@ def from_chat(body: Mapping[str, Any]) -> Answer:
 
 
 def from_chat_stream(events: Iterable[tuple[float, dict[str, Any] | None]]) -> Stream:
-    """Put the events of a streamed chat completion together. Raises AnswerError where its end is missing."""
+    """Assemble the events of a streamed chat completion. Raises AnswerError if its end is missing."""
     text, reasoning, stop, usage, done = "", "", "", None, False
     calls: dict[int, list[str]] = {}
     arrivals = []
@@ -122,7 +122,7 @@ def from_messages(body: Mapping[str, Any]) -> Answer:
 
 
 def from_messages_stream(events: Iterable[tuple[float, dict[str, Any] | None]]) -> tuple[Stream, list[dict[str, Any]]]:
-    """Put the events of a streamed Anthropic message together; return its blocks, too, for the next turn."""
+    """Assemble the events of a streamed Anthropic message; also return its blocks for the next turn."""
     blocks: dict[int, dict[str, Any]] = {}
     usage: dict[str, int] = {}
     stop, ended, arrivals = "", False, []
@@ -151,7 +151,7 @@ def from_messages_stream(events: Iterable[tuple[float, dict[str, Any] | None]]) 
 
 
 def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of C(call), which must be those that the function C(tool) takes. Raises AnswerError."""
+    """Return the arguments of C(call). Raises AnswerError if they do not fit the function C(tool)."""
     if call.name != tool["name"]:
         raise AnswerError(f"The tool is called {tool['name']!r}, but the call names {call.name!r}.")
     try:
@@ -160,7 +160,7 @@ def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
         raise AnswerError(f"The arguments of the tool call are no valid JSON: {call.arguments!r}") from None
     schema = tool["parameters"]
     if not isinstance(arguments, dict):
-        raise AnswerError(f"The arguments of the tool call are no JSON object: {call.arguments!r}")
+        raise AnswerError(f"The arguments of the tool call are not a JSON object: {call.arguments!r}")
     wrong = [name for name in schema["required"] if name not in arguments]
     wrong += [
         name
@@ -174,21 +174,21 @@ def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
 
 _TYPES = {"string": str, "integer": int}
 
-# Drawn lines and headings repeat some characters, too: rulers, dashes, frames and bars.
+# Rulers, dashes, frames and bars repeat characters legitimately.
 _REPEATED = r"([^\s.\-=_*#~\u2013-\u2015\u2500-\u259f])\1{15,}"
 _MANY_WORDS = 30
 _SAME_WORD = 8
 
 
 def degenerate(text: str) -> str:
-    """Say in which way C(text) is no language, as damaged kernels and caches produce it; empty where it is."""
+    """Return why C(text) is gibberish, as broken kernels and caches produce it, or an empty text if it is not."""
     if not text.strip():
         return "it is empty"
     run = re.search(_REPEATED, text)
     if run:
         return f"it repeats {run.group(1)!r} {len(run.group(0))} times"
     if text.count("\ufffd") * 10 > len(text):
-        return "it is full of characters that are none"
+        return "it is full of replacement characters"
     words = text.split()
     longest = 1
     current = 1
@@ -214,7 +214,7 @@ def red_square(side: int = 56) -> str:
 
 
 def haystack(lines: int, needle: str) -> str:
-    """Return that many different lines of prose, with C(needle) a third of the way down."""
+    """Return C(lines) different lines of prose, with C(needle) after a third of them."""
     text = [
         f"Entry {number}: the keeper wrote that the sea was calm and the lamp burned well."
         for number in range(10000, 10000 + lines)
@@ -224,7 +224,7 @@ def haystack(lines: int, needle: str) -> str:
 
 
 def _reasoning(message: Mapping[str, Any]) -> str:
-    # The newer name first; vLLM renamed it.
+    # The newer name first; vLLM renamed the field.
     return message.get("reasoning") or message.get("reasoning_content") or ""
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The functional checks: does an endpoint answer as the programs that will use it expect?"""
+"""The functional checks: does an endpoint answer as its clients expect?"""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from .client import (
     ApiError,
 )
 
-# Room for a model that thinks before it answers; a small context gets the half of it.
+# Room for a model that thinks before it answers; a small context gets half of it.
 ANSWER_TOKENS = 2048
-# Requests at the same time, of checks that do not mind each other, and of the one that looks for trouble under load.
+# Concurrent requests: of checks that do not disturb each other, and of the check under load.
 WORKERS = 4
 CROWD = 8
-# Chunks of a stream that somebody on the way has kept back arrive all at once.
+# Chunks of a stream that something on the way has buffered arrive all at once.
 STREAM_SPREAD_S = 0.005
-# The long text has no more than this, whatever the server claims: the target has to build and send it.
+# The limit of the long text, regardless of the server's context: the target must build and send it.
 MOST_TEXT_TOKENS = 2_000_000
 MOST_TEXT_BYTES = 64 * 2**20
 
@@ -55,7 +55,7 @@ CROWD_QUESTIONS = (
 
 
 class Expected(NamedTuple):
-    """What the recipe says of its model."""
+    """What the recipe expects of its model."""
 
     answer: str
     instant_template_kwargs: Mapping[str, Any]
@@ -65,13 +65,13 @@ class Expected(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """What a check may use."""
+    """The inputs of a check."""
 
     api: Api
     model: str
     further_models: tuple[str, ...]
     expected: Expected
-    # As the server reports it, be it a number or not; None where it does not.
+    # As the server reports it, a number or not; None if it does not.
     max_model_len: Any = None
 
     @property
@@ -79,7 +79,7 @@ class Probe(NamedTuple):
         return min(ANSWER_TOKENS, self.max_model_len // 2) if _is_count(self.max_model_len) else ANSWER_TOKENS
 
     def body(self, content: Any, **further: Any) -> dict[str, Any]:
-        """Return a request with one message of the user. The likeliest answer is wanted: it is repeatable."""
+        """Return a request with one user message, at temperature 0 so that the answer is repeatable."""
         messages = [{"role": "user", "content": content}]
         return {
             "model": self.model,
@@ -97,19 +97,19 @@ class Probe(NamedTuple):
         return answers.from_chat_stream(self.api.stream("/v1/chat/completions", body))
 
     def instant(self) -> dict[str, Any]:
-        """What a request says to be answered without thinking."""
+        """Return the part of a request that switches thinking off."""
         return {"chat_template_kwargs": dict(self.expected.instant_template_kwargs)}
 
 
 class Finding(NamedTuple):
-    """What a check that passed has seen."""
+    """What a passed check has found."""
 
     message: str
     evidence: str = ""
 
 
 class NotApplicable(Exception):
-    """The check has no object on this server."""
+    """The check does not apply to this server."""
 
 
 class Result(NamedTuple):
@@ -128,7 +128,7 @@ def models(probe: Probe) -> Finding:
         text = probe.api.get("/v1/models")
     except ApiError as exc:
         if exc.kind == BROKEN:
-            words = "It was taken and dropped: nobody listens at the far end of the tunnel, or it is no HTTP server."
+            words = "It was accepted and cut: nothing listens at the far end of the tunnel, or it is no HTTP server."
         elif exc.status == 404 or exc.kind == TOO_LONG:
             words = _ANOTHER_PROGRAM
         else:
@@ -137,7 +137,7 @@ def models(probe: Probe) -> Finding:
     try:
         served = [entry["id"] for entry in _model_list(text)]
     except FORM_ERRORS as exc:
-        words = f"{probe.api.base_url}/v1/models answers with what is no list of models: {probe.api.quoted(text)!r}."
+        words = f"{probe.api.base_url}/v1/models does not answer with a list of models: {probe.api.quoted(text)!r}."
         raise ApiError(UNREACHABLE, f"{words} {_ANOTHER_PROGRAM}") from exc
     missing = [name for name in (probe.model, *probe.further_models) if name not in served]
     if missing:
@@ -156,7 +156,7 @@ def key(probe: Probe) -> Finding:
             if exc.kind != KEY_REFUSED:
                 raise
         else:
-            raise AnswerError(f"The server answers a request with {words}: everybody who reaches it can use it.")
+            raise AnswerError(f"The server answers a request with {words}: anybody who reaches it can use it.")
     return Finding("A wrong key and no key are refused.", "HTTP 401")
 
 
@@ -174,7 +174,7 @@ def streaming(probe: Probe) -> Finding:
     if len(arrivals) < 2 or arrivals[-1] - arrivals[0] < STREAM_SPREAD_S:
         raise AnswerError(
             f"{answer.output_tokens} tokens came in {len(arrivals)} chunks, all at once, {arrivals[-1]:.2f} s after the"
-            " request: something on the way keeps the stream back."
+            " request: something on the way buffers the stream."
         )
     spread = f"{len(arrivals)} chunks from {arrivals[0]:.2f} to {arrivals[-1]:.2f} s"
     return Finding(f"{answer.output_tokens} tokens came in {spread}.", answer.text)
@@ -186,13 +186,13 @@ def thinking(probe: Probe) -> Finding:
         raise AnswerError(f"The answer has no reasoning: {answer.text!r}")
     if "think>" in answer.text:
         raise AnswerError(f"The reasoning was not parsed out of the answer: {answer.text!r}")
-    return Finding("It thinks, and the reasoning is apart from the answer.", answer.reasoning)
+    return Finding("It thinks, and the reasoning is separate from the answer.", answer.reasoning)
 
 
 def instant(probe: Probe) -> Finding:
     answer = probe.chat(QUESTION, **probe.instant())
     if answer.reasoning:
-        raise AnswerError(f"It was asked not to think, and thinks: {answer.reasoning!r}")
+        raise AnswerError(f"It was asked not to think, but thinks: {answer.reasoning!r}")
     _require_answer(probe, answer)
     return Finding("Asked not to think, it answers at once.", answer.text)
 
@@ -272,9 +272,9 @@ def messages_tools(probe: Probe) -> Finding:
     flaw = answers.degenerate(said)
     if flaw:
         raise AnswerError(f"The answer to the tool's result is broken, {flaw}: {said!r}")
-    # Not wanted of every model: a scripted one cannot.
+    # Not required, because a scripted model cannot do it.
     used = re.search(r"sunny|21", said, re.IGNORECASE)
-    words = "used its result" if used else "answered, without a word of its result"
+    words = "used its result" if used else "answered without using its result"
     return Finding(f"It called the tool and {words}, both streamed.", f"{called.evidence} {said}")
 
 
@@ -311,7 +311,7 @@ def tokenizer(probe: Probe) -> Finding:
 
 
 def crowd(probe: Probe) -> Finding:
-    """Look for broken output in answers that are generated at the same time."""
+    """Check answers that are generated concurrently for broken output."""
     questions = [CROWD_QUESTIONS[number % len(CROWD_QUESTIONS)] for number in range(CROWD)]
     with ThreadPoolExecutor(CROWD) as pool:
         found = list(
@@ -321,19 +321,17 @@ def crowd(probe: Probe) -> Finding:
         said = f"{answer.reasoning} {answer.text}"
         flaw = answers.degenerate(said)
         if flaw:
-            raise AnswerError(f"Of {CROWD} answers at the same time one is broken, {flaw}: {said.strip()!r}")
-    return Finding(
-        f"{CROWD} answers at the same time are sound.", f"{sum(answer.output_tokens for answer in found)} tokens"
-    )
+            raise AnswerError(f"One of {CROWD} concurrent answers is broken, {flaw}: {said.strip()!r}")
+    return Finding(f"{CROWD} concurrent answers are sound.", f"{sum(answer.output_tokens for answer in found)} tokens")
 
 
 class Check(NamedTuple):
-    """One check. C(advice) says what to do where it fails although the server answers."""
+    """One check. C(advice) says what to do if it fails although the server answers."""
 
     run: Callable[[Probe], Finding]
     title: str
     advice: str
-    # Whether other requests at the same time would change what it finds.
+    # Whether concurrent requests would change its outcome.
     alone: bool = False
 
     @property
@@ -341,7 +339,7 @@ class Check(NamedTuple):
         return self.run.__name__
 
 
-_ANOTHER_PROGRAM = "Another program listens there: the port is another one."
+_ANOTHER_PROGRAM = "Another program listens there: the port is wrong."
 
 _TOOL_ADVICE = (
     "See --enable-auto-tool-choice and --tool-call-parser; vLLM 0.19 breaks the arguments of some calls, 0.20 does not."
@@ -350,19 +348,17 @@ _CLAUDE_ADVICE = (
     "Claude Code cannot work with this server; /v1/messages needs a newer vLLM, tools a --tool-call-parser."
 )
 _MODEL_ADVICE = (
-    "Look whether the weights are complete (hf_cache_verify), and at transformers, the chat template and the draft."
+    "Check that the weights are complete (hf_cache_verify); check transformers, the chat template and the draft."
 )
 
 CHECKS = (
     Check(models, "Model list", "Correct the name, or serve the model under it."),
-    Check(
-        key, "Key", "Look whether the server was started with its key (vllm_api_key), and whether this is the server."
-    ),
+    Check(key, "Key", "Check that the server was started with its key (vllm_api_key), and that this is the server."),
     Check(chat, "Chat", _MODEL_ADVICE),
     Check(
         streaming,
         "Streaming",
-        "A proxy must not buffer; a stream that is cut off has its reason in the server's log.",
+        "A proxy must not buffer. If a stream is cut off, the server's log has the reason.",
         True,
     ),
     Check(thinking, "Thinking", "See --reasoning-parser, and transformers: it must know the token </think>."),
@@ -377,7 +373,7 @@ CHECKS = (
     Check(
         image,
         "Image",
-        "See --limit-mm-per-prompt and --mm-encoder-tp-mode, and whether the vision tower's weights are there.",
+        "See --limit-mm-per-prompt and --mm-encoder-tp-mode, and check that the vision tower's weights exist.",
     ),
     Check(
         long_context,
@@ -395,7 +391,7 @@ CHECKS = (
     ),
     Check(
         crowd,
-        "Answers at the same time",
+        "Concurrent answers",
         "Kernels or the KV cache break answers under load: try another vLLM, --kv-cache-dtype auto, or no draft.",
         True,
     ),
@@ -404,9 +400,9 @@ CHECK_NAMES = tuple(check.name for check in CHECKS)
 
 
 def run_checks(probe: Probe, names: Collection[str], skip: Mapping[str, str]) -> list[Result]:
-    """Run the checks C(names), without those of C(skip), whose values are the reasons.
+    """Run the checks C(names), except those of C(skip), whose values are the reasons.
 
-    The list of models comes first, wanted or not: where it cannot be had nothing else is tried.
+    The list of models always comes first. If it fails, no other check is tried.
     """
     first = _run(CHECKS[0], probe)
     wanted = [check for check in CHECKS[1:] if check.name in names]
@@ -424,7 +420,7 @@ def run_checks(probe: Probe, names: Collection[str], skip: Mapping[str, str]) ->
 
 
 def verdict(results: Collection[Result]) -> str:
-    """Return the verdict; where nothing but the list of models was looked at nothing is proven."""
+    """Return the verdict. The list of models alone proves nothing."""
     statuses = [result.status for result in results]
     if FAIL in statuses:
         return FAIL
@@ -448,7 +444,7 @@ def _run(check: Check, probe: Probe) -> Result:
     except NotApplicable as exc:
         return _skipped(check, str(exc))
     except ApiError as exc:
-        # Whoever cannot reach the server, or is not let in, is told so by the error itself.
+        # If the server cannot be reached or refuses the key, the error itself says so.
         plain = exc.kind in (UNREACHABLE, KEY_REFUSED, TIMEOUT) and not check.alone
         status, message, evidence = FAIL, str(exc) if plain else f"{exc} {check.advice}", exc.kind
     except AnswerError as exc:
@@ -457,7 +453,7 @@ def _run(check: Check, probe: Probe) -> Result:
         said = probe.api.quoted(f"{type(exc).__name__}: {exc}")
         status, message, evidence = (
             FAIL,
-            f"The answer has not the form that it must have ({said}). {check.advice}",
+            f"The answer does not have the expected form ({said}). {check.advice}",
             "form",
         )
     else:
@@ -477,12 +473,12 @@ def _max_model_len(probe: Probe) -> Any:
     try:
         lengths = {entry["id"]: entry.get("max_model_len") for entry in _model_list(probe.api.get("/v1/models"))}
     except (ApiError, *FORM_ERRORS):
-        return None  # it has answered a moment ago; if it is gone now the checks say so
+        return None  # it answered a moment ago; if it is gone now, the checks report it
     return lengths.get(probe.model)
 
 
 def _require_answer(probe: Probe, answer: Answer) -> None:
-    """An answer ends by itself, is language, and says what it must. Raises AnswerError."""
+    """Check that an answer ends by itself, is language, and is right. Raises AnswerError."""
     if answer.stop in ("length", "max_tokens"):
         raise AnswerError(f"It did not end within {answer.output_tokens} tokens: {answer.text or answer.reasoning!r}")
     flaw = answers.degenerate(answer.text)
@@ -493,7 +489,7 @@ def _require_answer(probe: Probe, answer: Answer) -> None:
 
 
 def _called(answer: Answer, cities: set[str], stop: str = "tool_calls") -> Finding:
-    """Each of C(cities) has a call of its own, in a form that lets clients make and answer it. Raises AnswerError."""
+    """Check that each of C(cities) has its own call that a client can make and answer. Raises AnswerError."""
     if not answer.tool_calls:
         raise AnswerError(f"No tool was called; it said {answer.text!r} and stopped with {answer.stop!r}.")
     found = [answers.require_call(call, TOOL)["city"] for call in answer.tool_calls]
@@ -518,7 +514,7 @@ def _claude_system() -> list[dict[str, Any]]:
 
 
 def _lines_for(probe: Probe, tokens: int) -> int:
-    """Return how many lines of the haystack have so many tokens, by the server's own count of some."""
+    """Return how many lines of the haystack have C(tokens) tokens, by the server's count of a sample."""
     lines = 32
     sample = answers.haystack(lines, "")
     counted = _count("count", probe.api.post("/tokenize", {"model": probe.model, "prompt": sample})["count"])
@@ -531,7 +527,7 @@ def _lines_for(probe: Probe, tokens: int) -> int:
 
 
 def _count(name: str, value: Any) -> int:
-    """Return C(value), which the server gives as C(name). Raises ValueError where it counts nothing."""
+    """Return the server's C(value) of C(name). Raises ValueError if it is not a positive number."""
     if not _is_count(value):
         raise ValueError(f"{name} is {value!r} and must be a whole number above 0")
     return int(value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Requests to an OpenAI- and Anthropic-compatible server, and what went wrong with them in words for people."""
+"""Requests to an OpenAI- and Anthropic-compatible server, with readable errors."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .._core.secrets import MASK
 # What Claude Code sends along; vLLM takes the key as a Bearer token only.
 ANTHROPIC_HEADERS = {"anthropic-version": "2023-06-01", "anthropic-beta": "claude-code-20250219", "x-app": "cli"}
 QUOTED_CHARACTERS = 300
-# More than this is no answer to anything that is asked here, and would fill the target's memory.
+# No answer to these requests is larger; more would fill the target's memory.
 MOST_BYTES = 64 * 2**20
-# Of an error no more than this is looked at.
+# How much of an error is read.
 MOST_ERROR_BYTES = 64 * 2**10
 PIECE_BYTES = 64 * 2**10
 
@@ -53,7 +53,7 @@ class Event(NamedTuple):
 
 
 class _UntilDeadline(io.RawIOBase):
-    """What comes from a socket within its timeout, all in all: by itself the timeout starts anew with each byte."""
+    """A socket stream with one deadline for all reads; a socket's own timeout restarts with each byte."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class _UntilDeadline(io.RawIOBase):
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer that must be there in full, with its headers, before the timeout of its socket has passed."""
+    """An answer that must arrive in full, with its headers, within the timeout of its socket."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -85,7 +85,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Sends requests as urllib does, and holds their answers to the deadline."""
+    """Sends requests as urllib does, and enforces the deadline on their answers."""
 
     def do_open(self, http_class: Any, req: urllib.request.Request, **arguments: Any) -> http.client.HTTPResponse:
         def connect(*args: Any, **kwargs: Any) -> http.client.HTTPConnection:
@@ -97,16 +97,16 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
 
 class Api:
-    """A server at C(base_url), which has no path, with the key that is sent to it.
+    """A server at C(base_url), without a path, and the key that is sent to it.
 
-    An answer may take C(timeout_s) in all and have MOST_BYTES.
+    An answer may take C(timeout_s) in total and have up to MOST_BYTES.
     """
 
     def __init__(self, base_url: str, key: str | None, timeout_s: float) -> None:
         self.base_url = base_url.rstrip("/")
         self._key = key
         self._timeout_s = timeout_s
-        # Without the environment's proxies: a proxy elsewhere has other loopback and private addresses.
+        # Bypass the environment's proxies, for which loopback and private addresses lead elsewhere.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Handler)
 
     @property
@@ -114,7 +114,7 @@ class Api:
         return bool(self._key)
 
     def with_key(self, key: str | None) -> Api:
-        """Return the same server, asked with another key."""
+        """Return the same server with another key."""
         return Api(self.base_url, key, self._timeout_s)
 
     def get(self, path: str) -> str:
@@ -126,7 +126,7 @@ class Api:
         text = self._read(path, body, headers)
         answer = _json_object(text)
         if answer is None:
-            raise ApiError(BROKEN, f"{path} answered with something that is no JSON object: {self.quoted(text)}")
+            raise ApiError(BROKEN, f"{path} did not answer with a JSON object: {self.quoted(text)}")
         return answer
 
     def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Iterator[Event]:
@@ -155,7 +155,7 @@ class Api:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         if self._key:
-            # Not passed on to where a redirect may lead.
+            # Not sent to the target of a redirect.
             request.add_unredirected_header("Authorization", f"Bearer {self._key}")
         return request
 
@@ -168,15 +168,15 @@ class Api:
             )
             return response
         except (http.client.InvalidURL, ValueError, OverflowError) as exc:
-            # Without the error's own words: they may hold the key in a spelling that is not found in them.
-            words = "the address, the key or the timeout has a form that it cannot have"
+            # Without the error's text, which may contain the key in an encoded form.
+            words = "the address, the key or the timeout is malformed"
             raise ApiError(UNREACHABLE, f"No request can be sent to {self.base_url}: {words}.") from exc
 
     def _read(self, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> str:
         try:
             with self._open(path, body, headers) as response:
                 data = b"".join(self._limited(path, iter(lambda: response.read(PIECE_BYTES), b"")))
-                # Unlike one without a limit, a read with one does not mind a connection that was closed too early.
+                # Unlike a read without a limit, one with a limit tolerates a connection that was closed too early.
                 missing = getattr(response, "length", None)
                 if missing:
                     raise http.client.IncompleteRead(data, missing)
@@ -198,9 +198,9 @@ class Api:
             return None
         event = _json_object(data)
         if event is None:
-            raise ApiError(BROKEN, f"{path} streamed an event that is no JSON object: {self.quoted(data)}")
+            raise ApiError(BROKEN, f"{path} streamed an event that is not a JSON object: {self.quoted(data)}")
         if "error" in event:
-            raise ApiError(BROKEN, f"{path} broke its stream off with an error: {self.quoted(event['error'])}")
+            raise ApiError(BROKEN, f"{path} ended its stream with an error: {self.quoted(event['error'])}")
         return event
 
     def _error(self, exc: Exception, path: str) -> ApiError:
@@ -227,7 +227,7 @@ class Api:
 
 
 def sse_data(lines: Iterable[bytes]) -> Iterator[str]:
-    """Yield the data of each server-sent event; fields other than C(data) and comments are passed over."""
+    """Yield the data of each server-sent event; other fields and comments are skipped."""
     data: list[str] = []
     for raw in lines:
         line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
@@ -239,7 +239,7 @@ def sse_data(lines: Iterable[bytes]) -> Iterator[str]:
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
-    """Return the JSON object that C(text) is, or None. JSON can be too deep to be read, too."""
+    """Return C(text) as a JSON object, or None if it is none or nested too deeply."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -248,7 +248,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 
 def _error_body(error: urllib.error.HTTPError) -> str:
-    """Return what an error says; nothing where that does not arrive, for its status says enough."""
+    """Return the body of an error, or an empty text if it does not arrive: the status says enough."""
     try:
         with error:
             return error.read(MOST_ERROR_BYTES).decode("utf-8", errors="replace")
@@ -268,9 +268,9 @@ def _error_message(body: str) -> str:
 def _advice(reason: object) -> str:
     if isinstance(reason, ConnectionRefusedError):
         return (
-            "Nobody listens there: the SSH tunnel is not open, the port is another one, the server listens on another"
+            "Nothing listens there: the SSH tunnel is not open, the port is wrong, the server listens on another"
             " address (vllm_bind_address), or it has ended."
         )
     if isinstance(reason, socket.gaierror):
-        return "The name is not known to this host."
-    return "No way leads there: a firewall drops it, or the address is not reachable from this host."
+        return "This host cannot resolve the name."
+    return "No route: a firewall drops the packets, or the address is not reachable from this host."

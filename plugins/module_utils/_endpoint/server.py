@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a running server tells of itself, and findings that hold as long as it runs."""
+"""Facts of a running server, and findings that hold as long as it runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def parse_metrics(text: str) -> dict[str, float]:
 
 
 def describe(api: Api) -> dict[str, Any]:
-    """Return C(started_at), in seconds since 1970, and C(version); None for what the server does not say."""
+    """Return C(started_at), in seconds since 1970, and C(version); None if unknown."""
     return {"started_at": _started_at(api), "version": _version(api)}
 
 
@@ -57,14 +57,14 @@ def _version(api: Api) -> str | None:
 
 
 def fingerprint(started_at: float | None, question: Mapping[str, Any]) -> str:
-    """Return what is the same for the same question to the same start of a server; empty where the start is unknown."""
+    """Return a hash of the question and the start of the server, or an empty text if the start is unknown."""
     if started_at is None:
         return ""
     return hashlib.sha256(json.dumps([started_at, question], sort_keys=True).encode()).hexdigest()
 
 
 def recall(path: str | None, wanted: str, max_age_s: int) -> dict[str, Any] | None:
-    """Return the findings kept in C(path), if they are of the fingerprint C(wanted) and not too old."""
+    """Return the findings in C(path) if they have the fingerprint C(wanted) and are not too old."""
     if not path or not wanted:
         return None
     try:

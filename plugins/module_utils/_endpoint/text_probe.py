@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many drafted tokens a model accepts on real text, from what the server's counters gain."""
+"""Measure how many drafted tokens a model accepts on real text, by the server's counters."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from . import answers
 from .client import Api
 from .server import ACCEPTED, ACCEPTED_AT, DRAFTS, GENERATED, parse_metrics
 
-# Other traffic than the probe's own may make up so much of what the server generates.
+# The share of other traffic that is tolerated in the server's output.
 FOREIGN_SHARE = 0.02
 
 
 def acceptance(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, Any]:
-    """Return acceptance length and acceptance per position between two looks at the counters; null without a draft."""
+    """Return acceptance length and acceptance per position between two readings of the counters; null if no draft."""
     drafts = after.get(DRAFTS, 0.0) - before.get(DRAFTS, 0.0)
     if drafts <= 0:
         return {"acceptance_length": None, "per_position": []}
@@ -35,9 +35,9 @@ def acceptance(before: Mapping[str, float], after: Mapping[str, float]) -> dict[
 
 
 def probe(api: Api, model: str, sets: Mapping[str, Sequence[str]], output_len: int, concurrency: int) -> dict[str, Any]:
-    """Have every prompt answered, one set after the other, and return the acceptance of each set and of all.
+    """Send every prompt, one set after the other, and return the acceptance of each set and of all.
 
-    Raises ApiError, and KeyError, TypeError or IndexError for an answer of another form.
+    Raises ApiError, and KeyError, TypeError or IndexError for a malformed answer.
     """
 
     def ask(prompt: str) -> int:
@@ -67,7 +67,7 @@ def probe(api: Api, model: str, sets: Mapping[str, Sequence[str]], output_len: i
         "output_tokens": tokens,
         "output_throughput": round(tokens / seconds, 1) if seconds else None,
         "sets": found,
-        # The last step of an answer can draft beyond its end, which the server counts and nobody gets.
+        # The last step of an answer can draft beyond its end; the server counts these tokens but does not send them.
         "undisturbed": abs(counted - tokens) <= max(FOREIGN_SHARE * tokens, 4 * sum(map(len, sets.values()))),
     }
 
@@ -77,5 +77,5 @@ def summary(found: Mapping[str, Any]) -> str:
     if found["acceptance_length"] is None:
         return "No draft is active: the server counts no drafted tokens."
     sets = ", ".join(f"{entry['name']} {entry['acceptance_length'] or 'unknown'}" for entry in found["sets"])
-    words = f"{found['acceptance_length']} tokens are accepted a step on real text ({sets})"
-    return words if found["undisturbed"] else f"{words}; other requests were under way, whose tokens are counted, too"
+    words = f"{found['acceptance_length']} tokens are accepted per step on real text ({sets})"
+    return words if found["undisturbed"] else f"{words}; the figures include tokens of other requests"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The standard Hugging Face cache on disk: where things lie, what of a snapshot is there, what is missing.
+"""The standard Hugging Face cache on disk: its paths, and which files of a snapshot are present or missing.
 
 Needs neither huggingface_hub nor the network. The layout is the one huggingface_hub 2.4 writes:
 
@@ -12,7 +12,7 @@ Needs neither huggingface_hub nor the network. The layout is the one huggingface
     hub/models--ORG--NAME/blobs/HASH.*.incomplete
     hub/models--ORG--NAME/snapshots/COMMIT/...  links into blobs
 
-To it comes, in a folder of our own beside hub, what no other program needs to know: what was hashed, the lock.
+Our own folder beside hub holds the lock and the list of verified files, which no other program needs.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RATE_WINDOW_S = 30.0
 
 
 class CacheError(ValueError):
-    """A name that cannot be meant as it stands; the message says why."""
+    """An invalid repository, revision or file name; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,16 @@ class RepoFile:
     xet: bool = False
 
     def __post_init__(self) -> None:
-        # Both become paths on this disk, and they come from a server.
+        # Both come from a server and become paths on this disk.
         if os.path.isabs(self.path) or ".." in self.path.split("/") or not _HASH.fullmatch(self.blob):
             raise CacheError(f"The endpoint lists a file that cannot be stored: {self.path!r}, hash {self.blob!r}.")
 
 
 @dataclass(frozen=True)
 class SnapshotState:
-    """What of a snapshot is on disk. Bytes count each blob once, however many files share it.
+    """Which parts of a snapshot are on disk. Bytes count each blob once, even if several files share it.
 
-    C(replaced) are those of the missing whose content is there, but the snapshot shows another file instead.
+    C(replaced) are missing files whose blob is present, but whose path in the snapshot leads to another file.
     """
 
     files: int
@@ -107,24 +107,24 @@ class RepoCache:
         return os.path.join(self._locks, f"{name}.lock")
 
     def kept_partial(self, name: str) -> str:
-        """Return our own name for an unfinished blob, which is written from front to back."""
+        """Return our own path for an unfinished blob that is written sequentially."""
         return self.blob(f"{name}.kept{_PARTIAL_SUFFIX}")
 
     def saved_partial(self, name: str) -> str:
-        """Return the second name under which we keep what the library would throw away; it may have holes."""
+        """Return the second path that keeps what the library would delete; the file may have holes."""
         return self.blob(f"{name}.saved{_PARTIAL_SUFFIX}")
 
     def aside(self, name: str) -> str:
-        """Return where a blob with a wrong hash waits until a good one is there."""
+        """Return the path that a blob with a wrong hash is moved to until a good one is there."""
         return self.blob(f"{name}{_ASIDE_SUFFIX}")
 
     def content(self, commit: str, file: RepoFile) -> str:
-        """Return where the content of a file lies: its blob, or the snapshot itself where links are not possible."""
+        """Return the path of a file's content: its blob, or the snapshot itself where links are not possible."""
         blob = self.blob(file.blob)
         return blob if os.path.exists(blob) else os.path.join(self.snapshot(commit), file.path)
 
     def link(self, commit: str, file: RepoFile) -> None:
-        """Let the snapshot show the blob."""
+        """Link the file in the snapshot to its blob."""
         link = os.path.join(self.snapshot(commit), file.path)
         target = os.path.relpath(self.blob(file.blob), os.path.dirname(link))
         if os.path.islink(link) and os.readlink(link) == target:
@@ -133,7 +133,7 @@ class RepoCache:
         replace_link(link, target)
 
     def set_aside(self, commit: str, file: RepoFile) -> str:
-        """Take a corrupt file out of the cache, and return where it is now."""
+        """Move a corrupt file out of the way and return its new path."""
         os.replace(self.content(commit, file), self.aside(file.blob))
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(self.snapshot(commit), file.path))
@@ -147,7 +147,7 @@ class RepoCache:
         return commit if COMMIT.fullmatch(commit) else None
 
     def pin(self, revision: str, commit: str) -> None:
-        """Record what a branch or tag was resolved to."""
+        """Record the commit that a branch or tag was resolved to."""
         if self.pinned_commit(revision) == commit:
             return
         replace_text(self._ref(revision), commit)
@@ -156,7 +156,7 @@ class RepoCache:
         return os.path.join(self.root, "trees", f"{commit}.json")
 
     def recorded_files(self, commit: str) -> list[RepoFile] | None:
-        """Return the files of a commit as they were recorded, by the library or by us, or None if they were not."""
+        """Return the files of a commit as the library or this module recorded them, or None if there is no record."""
         try:
             with open(self.tree(commit), encoding="utf-8") as stream:
                 return parse_tree(json.load(stream))
@@ -168,7 +168,7 @@ class RepoCache:
         replace_text(self.tree(commit), json.dumps(tree, indent=1))
 
     def partials(self) -> dict[str, list[str]]:
-        """Return blob name -> paths of its unfinished downloads, the one with most bytes first."""
+        """Return blob name -> paths of its unfinished downloads, largest first."""
         found: dict[str, list[tuple[int, str]]] = {}
         try:
             with os.scandir(self.blobs) as entries:
@@ -181,15 +181,15 @@ class RepoCache:
         return {name: [path for _size, path in sorted(paths, reverse=True)] for name, paths in found.items()}
 
     def claim_partial(self, file: RepoFile) -> str:
-        """Make the unfinished blob with most bytes ours, remove the others, and return its name.
+        """Take over the largest unfinished download of the blob, remove the others, and return its path.
 
-        Only for who holds the blob's lock.
+        The caller must hold the blob's lock.
         """
         kept = self.kept_partial(file.blob)
         claimed = False
         for path in self.partials().get(file.blob, []):
             size = os.stat(path).st_size
-            # A file with holes was not written from front to back.
+            # A file with holes was not written sequentially.
             if not claimed and size <= file.size and size <= written_bytes(path):
                 os.replace(path, kept)
                 claimed = True
@@ -198,12 +198,12 @@ class RepoCache:
         return kept
 
     def save_partials(self) -> None:
-        """Give every unfinished download of the library a second name: it removes its own when it fails."""
+        """Hard-link every unfinished download of the library, because the library deletes it when it fails."""
         for blob, paths in self.partials().items():
             saved = self.saved_partial(blob)
             if paths[0] in (saved, self.kept_partial(blob)):
                 continue
-            # A disk without hard links only loses the safety net; a file may vanish between two looks.
+            # Without hard links only the safety net is lost. A file may vanish between two calls.
             with suppress(OSError):
                 if os.path.exists(saved):
                     if os.path.samefile(paths[0], saved):
@@ -212,7 +212,7 @@ class RepoCache:
                 os.link(paths[0], saved)
 
     def drop_leftovers(self) -> None:
-        """Remove what a finished blob has left: our names of its unfinished file, and the corrupt one set aside."""
+        """Remove the leftovers of a finished blob: our partial files, and the corrupt one that was set aside."""
         with suppress(FileNotFoundError):
             for name in os.listdir(self.blobs):
                 blob, _dot, rest = name.partition(".")
@@ -222,7 +222,7 @@ class RepoCache:
                         os.unlink(self.blob(name))
 
     def state(self, commit: str, files: Iterable[RepoFile]) -> SnapshotState:
-        """Compare the disk with the files of a commit, by name and size, and by what the snapshot's links lead to."""
+        """Compare the disk with the files of a commit: names, sizes, and the targets of the snapshot's links."""
         partials = self.partials()
         sizes: dict[str, int] = {}
         present: dict[str, int] = {}
@@ -237,7 +237,7 @@ class RepoCache:
             shown, stored = _status(link), _status(blob)
             found = {path: status.st_size for path, status in ((link, shown), (blob, stored)) if status}
             damaged.update(path for path, size in found.items() if size != file.size)
-            # Only the blob is hashed: another file in its place, as "sed -i" leaves it, would be served unseen.
+            # Only blobs are hashed, so a file that replaces the link, as "sed -i" leaves it, would go unnoticed.
             if shown and stored and stored.st_size == file.size and not os.path.samestat(shown, stored):
                 damaged.add(link)
                 replaced.append(file)
@@ -266,7 +266,7 @@ class RepoCache:
 
 
 def parse_tree(tree: object) -> list[RepoFile] | None:
-    """Return the files of a C(trees/COMMIT.json), or None if it is of another format.
+    """Return the files of a C(trees/COMMIT.json), or None if it has another format.
 
     Shape: C({"format_version": 1, "files": {PATH: {"size", "blob_id", "lfs_sha256"?, "lfs_size"?, "xet_hash"?}}}).
     """
@@ -293,32 +293,32 @@ def list_hash(files: Iterable[RepoFile]) -> str:
 
 
 def space_problem(path: str, missing: int, reserve: int, free: int) -> str | None:
-    """Return why C(missing) bytes may not be written, or None if they may."""
+    """Return why C(missing) bytes must not be written, or None if they may be."""
     lack = missing + reserve - free
     if not missing or lack <= 0:
         return None
     return (
-        f"The file system of {path} has {human_bytes(free)} free; {human_bytes(missing)} are to be fetched and "
-        f"{human_bytes(reserve)} are to stay free: {human_bytes(lack)} too little. "
+        f"The file system of {path} has {human_bytes(free)} free. The download needs {human_bytes(missing)} and "
+        f"{human_bytes(reserve)} must stay free, so {human_bytes(lack)} are missing. "
         "Free space there, move the cache to a larger file system, or lower the reserve."
     )
 
 
 class Meter:
-    """Turns "so many bytes at this time" into a line with percentage, rate and time to go."""
+    """Turns byte counts over time into a line with percentage, rate and time to go."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
 
     def line(self, now: float, done: int, total: int) -> str:
-        """Return how far it is, in bytes. C(now) is any steady clock, in seconds."""
+        """Return the progress line. C(done) and C(total) are bytes, C(now) is any steady clock in seconds."""
         self._samples.append((now, done))
         while len(self._samples) > 2 and now - self._samples[1][0] >= _RATE_WINDOW_S:
             self._samples.popleft()
         since, before = self._samples[0]
         pace = ""
         if done < total and now > since:
-            # A partial download that turns out useless is thrown away: the count can go down.
+            # The count goes down when a useless partial download is deleted.
             rate = max(0.0, (done - before) / (now - since))
             pace = f", {human_bytes(rate)}/s"
             if rate:
@@ -327,7 +327,7 @@ class Meter:
 
 
 def own_folder(cache_home: str) -> str:
-    """Return the folder, beside C(hub), of what only this collection needs."""
+    """Return this collection's own folder, which is beside C(hub)."""
     return os.path.join(cache_home, "hgx-inference")
 
 
@@ -339,11 +339,11 @@ def _status(path: str) -> os.stat_result | None:
 
 
 def written_bytes(path: str) -> int:
-    """Return how much of an unfinished file was really written: some writers set its final size first."""
+    """Return how many bytes of an unfinished file were really written: some writers set its final size first."""
     try:
         status = os.stat(path)
     except OSError:
         return 0
     if path.endswith(f".kept{_PARTIAL_SUFFIX}"):
-        return status.st_size  # and on a compressing file system its blocks would tell less
+        return status.st_size  # on a compressing file system the blocks would say less
     return min(status.st_size, status.st_blocks * 512)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bring snapshots into the Hugging Face cache: look, plan, transfer, verify, record.
+"""Fetch snapshots into the Hugging Face cache: plan, transfer, verify, record.
 
-A complete cache whose files were found good before is answered for without huggingface_hub and without the network.
+A complete cache whose files were verified before needs neither huggingface_hub nor the network.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .prune import Waste, find_waste
 from .verify import Check, Memory, find_corrupt
 from .worker import Job
 
-# After the last of them a request is given up: half a minute of a hub that is down.
+# A request fails after the last of them, when the hub has been down for half a minute.
 RETRY_WAITS_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 _LOCK_INTERVAL_S = 0.5
 _NAMED_FILES = 3
@@ -48,7 +48,7 @@ _NAMED_FILES = 3
 
 @dataclass(frozen=True)
 class Model:
-    """A repository at a revision; C(commit) and C(list_hash) are given where others have resolved it already."""
+    """A repository at a revision; C(commit) and C(list_hash) are set if another node has resolved it already."""
 
     repo: str
     revision: str = "main"
@@ -79,7 +79,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """One snapshot that is wanted. C(pin) is what is recorded for the revision, C(before) what was on the disk."""
+    """One wanted snapshot. C(pin) is the recorded commit of the revision, C(before) the state of the disk."""
 
     model: Model
     cache: RepoCache
@@ -100,9 +100,9 @@ class Plan:
 
 
 def ensure_snapshots(request: Request, check_mode: bool, progress: ProgressFile) -> dict[str, Any]:
-    """Complete and verify the snapshots, or in check mode say what that would take, and return the module's result.
+    """Complete and verify the snapshots, or predict that in check mode, and return the module's result.
 
-    Raises HubError or CacheError, and ImportError where huggingface_hub is needed and missing.
+    Raises HubError or CacheError, and ImportError if huggingface_hub is needed and missing.
     """
     run = _Run(request, progress)
     try:
@@ -135,7 +135,7 @@ class _Run:
         self.notes: list[str] = []
 
     def plan(self, model: Model) -> Plan:
-        """Say what is wanted and what of it is there. Asks the hub only for what is not recorded."""
+        """Return the wanted snapshot and what is on disk. Asks the hub only for what is not recorded."""
         cache = RepoCache(self._request.cache_home, model.repo)
         pin = cache.pinned_commit(model.revision)
         commit = model.commit or pin
@@ -151,7 +151,7 @@ class _Run:
         return Plan(model, cache, pin, commit, files, tree, cache.state(commit, files))
 
     def _tree_of_peer(self, model: Model, cache: RepoCache, commit: str) -> object:
-        """Return the peer's record of a commit's files, or None if it has none, or no one vouches for it."""
+        """Return the peer's record of a commit's files, or None if it has none or its hash is not the expected one."""
         if not (self._peer and model.list_hash):
             return None
         tree = self._peer.tree(cache, commit)
@@ -161,7 +161,7 @@ class _Run:
         if tree is not None:
             self.notes.append(
                 f"{self._request.peer} lists other files of {model.repo} at {commit} than the node that resolved it. "
-                f"Its list was not taken, and {self._request.endpoint} was asked. Look into the cache of that node"
+                f"Its list was ignored, and {self._request.endpoint} was used instead. Check the cache of that node"
             )
         return None
 
@@ -176,7 +176,7 @@ class _Run:
         return not complete or bool(self._doubtful(plan) or self._waste(plan).paths)
 
     def require_space(self, plans: Sequence[Plan]) -> None:
-        """Refuse what does not fit, all repositories together."""
+        """Raise HubError if the missing bytes of all repositories together do not fit."""
         hub = plans[0].cache.hub
         missing = sum(plan.before.bytes_missing for plan in plans)
         problem = space_problem(hub, missing, self._request.reserve_bytes, free_bytes(hub))
@@ -185,7 +185,7 @@ class _Run:
 
     @contextmanager
     def offered(self, plans: Sequence[Plan]) -> Iterator[None]:
-        """Tell peers what this cache is about to have, and how that ended."""
+        """Announce to peers what this cache will have, and the outcome."""
         if not self._request.offer:
             yield
             return
@@ -199,12 +199,12 @@ class _Run:
             self._offer.tell(end, 0)
 
     def carry_out(self, plans: Sequence[Plan], lock: int) -> list[Plan]:
-        """Do what is to be done, and return the plans with what was there before the transfer."""
+        """Carry out the plans, and return them with the state before the transfer."""
         for plan in plans:
             if plan.tree:
                 plan.cache.record(plan.commit, plan.tree)
             if not plan.cache.pinned_commit(plan.model.revision):
-                # Recorded before the first byte, so that a second attempt goes on with the same commit.
+                # Recorded before the first byte, so that a second attempt resumes with the same commit.
                 plan.cache.pin(plan.model.revision, plan.commit)
             state = plan.state()
             self._tell_replaced(plan, state.replaced)
@@ -220,7 +220,7 @@ class _Run:
         for plan in plans:
             self._require_complete(plan)
             plan.cache.drop_leftovers()
-            # A recorded revision moves only now, when what it points to is complete.
+            # A recorded revision moves only now, when its snapshot is complete.
             plan.cache.pin(plan.model.revision, plan.commit)
         for plan in plans:
             waste = self._waste(plan)
@@ -229,7 +229,7 @@ class _Run:
         return plans
 
     def _doubtful(self, plan: Plan) -> list[Check]:
-        """Return what is there and has to be hashed."""
+        """Return the files on disk that must be hashed."""
         missing = {file.blob for file in plan.state().missing}
         here = {file.blob: file for file in plan.files if file.blob not in missing}
         checks = [Check(plan.cache, plan.commit, file) for file in here.values()]
@@ -247,7 +247,7 @@ class _Run:
         return find_waste(plan.cache, self._wanted)
 
     def _verify(self, plans: Sequence[Plan]) -> None:
-        """Hash what is not known to be good; what is corrupt is named and set aside."""
+        """Hash the files that are not known to be good. Report corrupt ones and set them aside."""
         checks = [check for plan in plans for check in self._doubtful(plan)]
         meter, total = Meter(), sum(check.file.size for check in checks)
 
@@ -273,9 +273,9 @@ class _Run:
         self._corrupt += [f"{plan.cache.repo}/{file.path}" for file in files]
         more = f" and {len(files) - _NAMED_FILES} more" if files[_NAMED_FILES:] else ""
         self.notes.append(
-            f"In the snapshot of {plan.cache.repo} another file stood in the place of "
-            f"{', '.join(file.path for file in files[:_NAMED_FILES])}{more}, as an editor leaves it. "
-            "It was removed, and the content that was fetched is linked again"
+            f"In the snapshot of {plan.cache.repo} another file had replaced "
+            f"{', '.join(file.path for file in files[:_NAMED_FILES])}{more}, as an editor does. "
+            "It was removed, and the link to the fetched content was restored"
         )
 
     def _transfer(self, plans: Sequence[Plan], lock: int) -> None:
@@ -338,8 +338,8 @@ class _Run:
         if bad:
             raise HubError(
                 f"{plan.cache.repo}: after the download {len(bad)} of {state.files} files are missing, or have another "
-                f"size or hash than {self._request.endpoint} lists, such as {bad[0].path}. Run again; if it stays so, "
-                "the endpoint does not serve what it lists, or this disk damages what is written."
+                f"size or hash than {self._request.endpoint} lists, such as {bad[0].path}. Run again. If this "
+                "persists, the endpoint does not serve what it lists, or this disk corrupts data."
             )
 
     def _report(self, line: str, force: bool = False) -> None:
@@ -351,7 +351,7 @@ class _Run:
             memory.save()
 
     def result(self, plans: Sequence[Plan], check_mode: bool) -> dict[str, Any]:
-        """Return what the module returns; C(before) in the plans is what was there before the transfer."""
+        """Return the module's result; C(before) in the plans is the state before the transfer."""
         waste = [self._waste(plan) for plan in plans] if check_mode else self._pruned
         freed, pruned = sum(part.size for part in waste), any(part.paths for part in waste)
         snapshots = [_snapshot_result(plan, plan.state()) for plan in plans]
@@ -414,7 +414,7 @@ def _names(plans: Sequence[Plan]) -> str:
 
 @contextmanager
 def _lock(cache_home: str, progress: ProgressFile) -> Iterator[int]:
-    """Let only one run at a time fill the cache; the second waits. The process that transfers holds the lock, too."""
+    """Allow one run at a time to fill the cache; others wait. The transfer process inherits the lock."""
     path = os.path.join(own_folder(cache_home), "lock")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -428,7 +428,7 @@ def _lock(cache_home: str, progress: ProgressFile) -> Iterator[int]:
                     progress.report(f"waiting for another run that is filling {cache_home}")
                 time.sleep(_LOCK_INTERVAL_S)
             except OSError:
-                break  # a network file system without locks; the library's own do the rest
+                break  # a network file system without locks; the library has its own
         yield lock
     finally:
         os.close(lock)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What went wrong at a Hugging Face hub or on the way to it, and what to do about it."""
+"""Causes and remedies of errors at a Hugging Face hub or on the way to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import os
 from .._core.files import free_bytes
 from .._core.units import human_bytes
 
-_KEPT = "What was fetched is kept; run again to go on."
+_KEPT = "Fetched data is kept; run again to resume."
 
 
 def explain(error: BaseException, repo: str, revision: str, endpoint: str, has_token: bool, cache: str) -> str:
@@ -38,7 +38,7 @@ def explain(error: BaseException, repo: str, revision: str, endpoint: str, has_t
 
 
 def explain_os_error(error: BaseException, cache: str) -> str:
-    """Return cause and remedy of what went wrong on this machine. C(cache) is the folder that was written to."""
+    """Return cause and remedy of an error of this machine. C(cache) is the folder that was written to."""
     if isinstance(error, PermissionError):
         return (
             f"user id {os.geteuid()} may not write {error.filename or cache}. "
@@ -50,14 +50,14 @@ def explain_os_error(error: BaseException, cache: str) -> str:
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether there is no space left. Xet gives the reason as text only."""
+    """Return whether the disk is full. Xet gives the reason as text only."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return "os error 28" in str(error) or "os error 122" in str(error)
 
 
 def is_final(error: BaseException) -> bool:
-    """Return whether another try would meet the same error."""
+    """Return whether a retry would meet the same error."""
     import httpx2
 
     error = _root(error)
@@ -68,14 +68,14 @@ def is_final(error: BaseException) -> bool:
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status with which a request was refused."""
+    """Return the HTTP status of the refusal, or None."""
     from huggingface_hub import errors
 
     return error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
 
 
 def _root(error: BaseException) -> BaseException:
-    """Return why a download failed; the library hides it behind "not found in the local cache"."""
+    """Return the real cause of a failed download, which the library hides behind "not found in the local cache"."""
     from huggingface_hub import errors
 
     while isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__:
@@ -84,7 +84,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def explain_status(status: int, endpoint: str, page: str, has_token: bool) -> str:
-    """Return cause and remedy of an HTTP status that says nothing more specific."""
+    """Return cause and remedy of an HTTP status without a more specific reason."""
     if status == 401:
         if has_token:
             return f"{endpoint} refuses the token (401): it is wrong or has expired, or there is no such name: {page}."

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Watch over the process that transfers: progress, what is to be kept, stalls, and what is tried after one."""
+"""Supervise the transfer process: progress, partial files, stalls and retries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RUN = f"from {worker.__name__} import main; main()"
 
 
 class FetchError(Exception):
-    """The transfer has ended; the message says why. C(full) says that there is no space left."""
+    """The transfer failed; the message says why. C(full) is set if the disk is full."""
 
     def __init__(self, message: str, full: bool = False) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ class FetchError(Exception):
 
 
 class End(Enum):
-    """How a process that transfers can end."""
+    """How a transfer process can end."""
 
     DONE = auto()
     STALLED = auto()
@@ -45,10 +45,10 @@ class End(Enum):
 
 
 class Fetcher:
-    """Runs the worker until all is there. Each process of it starts from what is on the disk.
+    """Runs the worker until everything is fetched. Each worker process resumes from what is on the disk.
 
-    C(look) saves unfinished files, reports, and returns how many bytes are there; C(stored) is told of each blob that
-    has come, C(note) what the user should know. The processes inherit C(lock).
+    C(look) saves unfinished files, reports progress, and returns the number of bytes on disk. C(stored) is called for
+    each fetched blob, C(note) for each message to the user. The processes inherit C(lock).
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Fetcher:
         self._note = note
 
     def run(self) -> None:
-        """Raise FetchError if it does not come to a good end."""
+        """Fetch everything. Raises FetchError."""
         attempt: Attempt | None = Attempt(self._job.xet)
         while attempt:
             before = self._look()
@@ -78,14 +78,14 @@ class Fetcher:
             way, present = _way(attempt), self._look()
             attempt = attempt.after_stall(progressed=present > before)
             if attempt:
-                self._note(f"{way}: {trouble} after {human_bytes(present)}; went on by {_way(attempt)}")
+                self._note(f"{way}: {trouble} after {human_bytes(present)}; resumed by {_way(attempt)}")
         raise FetchError(
             f"{self._job.endpoint}: {trouble}, several times in a row, after {human_bytes(present)}. Check this host's "
-            "network and the endpoint. What was fetched is kept; run again to go on."
+            "network and the endpoint. Fetched data is kept; run again to resume."
         )
 
     def _trouble_of(self, job: Job) -> str:
-        """Run one process; return why it has to be started again, or nothing if it came to its end."""
+        """Run one process; return why it must be restarted, or an empty text if it finished."""
         with tempfile.TemporaryFile() as errors, self._start(job, errors) as process:
             stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
             try:
@@ -134,7 +134,7 @@ class Fetcher:
                     return End.STALLED
 
     def _heed(self, event: dict[str, Any], watchdog: Watchdog) -> bool:
-        """Take note of an event; return whether it is the last one."""
+        """Handle an event; return whether it is the last one."""
         if "error" in event:
             raise FetchError(event["error"], event["full"])
         if "stored" in event:
@@ -153,4 +153,4 @@ def _way(attempt: Attempt) -> str:
 def _last_line(stream: IO[bytes]) -> str:
     stream.seek(0)
     lines = stream.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "without a word")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "no output")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ask a Hugging Face hub what a revision stands for and which files it has."""
+"""Ask a Hugging Face hub for the commit of a revision and for its files."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _T = TypeVar("_T")
 
 
 class HubError(Exception):
-    """The snapshot cannot be had; the message says why and what to do."""
+    """The snapshot cannot be fetched; the message gives cause and remedy."""
 
 
 class Hub:
-    """One endpoint. Raises HubError, and ImportError where huggingface_hub is missing."""
+    """One endpoint. Raises HubError, and ImportError if huggingface_hub is missing."""
 
     def __init__(self, cache_home: str, endpoint: str, token: str | None, retry_waits_s: Sequence[float]) -> None:
         self._cache_home = cache_home
@@ -42,7 +42,7 @@ class Hub:
         return commit
 
     def tree(self, repo: str, commit: str) -> dict[str, Any]:
-        """Return the files of a commit, in the shape in which a cache records them."""
+        """Return the files of a commit in the format of the cache's record."""
 
         def listed(api: Any) -> list[Any]:
             return list(api.list_repo_tree(repo, recursive=True, revision=commit))
@@ -74,7 +74,7 @@ class Hub:
 
     @contextmanager
     def _explained(self, repo: str, revision: str) -> Iterator[None]:
-        """Turn whatever the library raises into a HubError that says what to do."""
+        """Turn any exception of the library into a HubError with cause and remedy."""
         from huggingface_hub import get_token
 
         try:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Another node of the same cluster that offers its cache over plain HTTP, also while it is still filling it.
+"""Another node of the cluster that serves its cache over plain HTTP, even while it is still filling it.
 
-It serves two folders of its cache: C(hub), and ours with C(offer.json), which says what it is about to have. Nobody
-vouches for what comes from there: content is taken by its hash alone, and the list of a commit's files, in which the
-hashes stand, only if it is the one whose hash the caller was given on a better way.
+It serves two folders of its cache: C(hub), and ours with C(offer.json), which announces what it will have. The peer is
+not trusted: content must match its hash, and the list of a commit's files, which holds these hashes, must match a hash
+that the caller got from a trusted source.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from .cache import RepoCache, RepoFile, own_folder
 
 _TIMEOUT_S = 10.0
 _LOOK_INTERVAL_S = 1.0
-# A node that is at work says so at once.
+# A node that is working answers at once.
 _HELLO_S = 30.0
 FETCHING, READY, FAILED = "fetching", "ready", "failed"
 
 
 class Offer:
-    """The file by which a node tells the others what it has or is about to have."""
+    """The file that tells other nodes what this node has or will have."""
 
     def __init__(self, cache_home: str, commits: Iterable[str]) -> None:
         self._path = os.path.join(own_folder(cache_home), "offer.json")
         self._commits = sorted(commits)
 
     def tell(self, state: str, count: int) -> None:
-        """Write it down, if it is news. C(count), the bytes that are there, is a sign of life."""
+        """Write the offer if it has changed. C(count), the bytes on disk, is a sign of life."""
         text = json.dumps({"commits": self._commits, "state": state, "bytes": count})
         if read_text(self._path) != text:
             replace_text(self._path, text)
@@ -57,9 +57,9 @@ class Peer:
         return f"{self._url}/hub/{cache.folder}/blobs/{file.blob}"
 
     def tree(self, cache: RepoCache, commit: str) -> object:
-        """Return the recorded files of a commit, when the peer has them; None if it will not have them.
+        """Wait for the peer's record of a commit's files; return None if the peer will not have it.
 
-        The caller has to check that they are the right ones.
+        The caller must verify the record.
         """
         last = False
         while True:
@@ -69,7 +69,7 @@ class Peer:
             last = not self.wait_for(commit)
 
     def wait_for(self, commit: str) -> bool:
-        """Wait a second if the peer may still get what it lacks; return whether it may."""
+        """Return whether the peer may still get the missing files, after waiting a second if so."""
         with self._lock:
             now = time.monotonic()
             if now - self._looked_at >= _LOOK_INTERVAL_S:
@@ -94,7 +94,7 @@ class Peer:
 def promises(offer: object, commit: str) -> bool:
     """Return whether a node with this offer may still get files of a commit that it lacks now.
 
-    An offer of other commits is one of an earlier run: this one has not begun yet.
+    An offer of other commits is from an earlier run; the current run has not started yet.
     """
     if not isinstance(offer, dict) or commit not in offer.get("commits", []):
         return True

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What in the cache of a repository no wanted revision needs."""
+"""Find and remove the parts of a repository's cache that no wanted revision needs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .cache import RepoCache
 
 @dataclass(frozen=True)
 class Waste:
-    """What may go. C(revisions) are commits, C(size) is in bytes."""
+    """Paths that can be removed. C(revisions) are commits, C(size) is in bytes."""
 
     revisions: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     size: int = 0
 
     def remove(self) -> None:
-        # References first: should it be interrupted, nothing points to what is half gone.
+        # References first, so that after an interruption nothing points to a half-removed snapshot.
         for path in self.paths:
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
@@ -34,7 +34,7 @@ class Waste:
 
 
 def find_waste(cache: RepoCache, keep: set[str]) -> Waste:
-    """Return what only serves other commits than those to C(keep): their references, snapshots, records and blobs."""
+    """Return the references, snapshots, records and blobs that belong only to commits not in C(keep)."""
     snapshots = os.path.join(cache.root, "snapshots")
     kept = keep & set(_names(snapshots))
     needed = {

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""See whether a file in the format safetensors is whole, without reading its tensors."""
+"""Check whether a safetensors file is complete, without reading its tensors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST_HEADER = 100_000_000
 
 
 def damage(path: str) -> str | None:
-    """Return what is wrong with the file, None if its length is what its header says. Raises OSError."""
+    """Return what is wrong with the file, or None if its length matches its header. Raises OSError."""
     size = os.stat(path).st_size
     with open(path, "rb") as stream:
         start = stream.read(8)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hash the files of a cache, and remember which were found good, so that an unchanged file is hashed only once."""
+"""Hash the files of a cache, and remember the good ones, so that an unchanged file is hashed only once."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .cache import RepoCache, RepoFile
 _READ_BYTES = 4 * 1024 * 1024
 _SAVE_INTERVAL_S = 5.0
 _TELL_INTERVAL_S = 1.0
-# Above that the disks, not the cores, set the pace.
+# With more threads the disks are the bottleneck, not the cores.
 _MAX_THREADS = 16
 
 
 @dataclass(frozen=True)
 class Check:
-    """One file that is to be hashed."""
+    """One file to hash."""
 
     cache: RepoCache
     commit: str
@@ -40,9 +40,9 @@ class Check:
 
 
 class Memory:
-    """Which blobs of a repository were found good. One that was written to since then is not known any more.
+    """The blobs of a repository that were found good. A blob that was written to since then no longer counts.
 
-    If it is not C(trusted), only what is found good from now on is known.
+    If the memory is not C(trusted), only blobs that are found good from now on count.
     """
 
     def __init__(self, path: str, trusted: bool = True) -> None:
@@ -63,7 +63,7 @@ class Memory:
             return False
 
     def changed(self, blob: str, path: str) -> bool:
-        """Return whether a file that was found good was written to since then."""
+        """Return whether a file was found good and has been written to since then."""
         return blob in self._known and not self.knows(blob, path)
 
     def remember(self, blob: str, path: str) -> None:
@@ -75,7 +75,7 @@ class Memory:
             self.save()
 
     def save(self) -> None:
-        """Write it down. A full disk costs no more than hashing again."""
+        """Save the memory. If the disk is full, the files are only hashed again next time."""
         self._saved_at = time.monotonic()
         if not self._changed:
             return
@@ -85,9 +85,9 @@ class Memory:
 
 
 def content_hash(path: str, blob: str, seen: Callable[[int], None] = lambda count: None) -> str:
-    """Return the hash of a file in the manner of its blob's name.
+    """Return the hash of a file, of the same kind as its blob's name.
 
-    A large file has 64 digits, its sha256; a small one 40, git's hash. C(seen) is told the size of every block.
+    64 digits are a sha256 (large files), 40 are git's hash. C(seen) is called with the size of each block.
     """
     digest = hashlib.sha256() if len(blob) == 64 else hashlib.sha1(b"blob %d\0" % os.stat(path).st_size)
     with open(path, "rb") as stream:
@@ -102,9 +102,9 @@ def content_hash(path: str, blob: str, seen: Callable[[int], None] = lambda coun
 def find_corrupt(
     checks: Iterable[Check], good: Callable[[Check], None], seen: Callable[[int], None]
 ) -> list[tuple[Check, str]]:
-    """Hash files in parallel; return those with another content than their name says, and what they hash to.
+    """Hash files in parallel; return those that do not match their name, with their real hash.
 
-    C(seen) is told, every second or so, how many bytes were hashed.
+    C(seen) is called about every second with the number of bytes hashed.
     """
     corrupt = []
     count = Count(seen)
@@ -120,7 +120,7 @@ def find_corrupt(
 
 
 class Count:
-    """Adds up what several threads have done, and tells the sum every second or so."""
+    """Adds up the counts of several threads, and reports the sum about every second."""
 
     def __init__(self, tell: Callable[[int], None]) -> None:
         self._tell = tell

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a transfer counts as stalled, and what is tried next."""
+"""Decide when a transfer counts as stalled, and how to retry it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FRUITLESS_TRIES = 3
 
 
 class Watchdog:
-    """Barks when no new byte has arrived for a while. Times are seconds of any steady clock."""
+    """Detects that no new byte has arrived for a while. Times are seconds of any steady clock."""
 
     def __init__(self, stall_s: float, now: float) -> None:
         self._stall_s = stall_s
@@ -21,13 +21,13 @@ class Watchdog:
         self._deadline = now + stall_s
 
     def saw(self, now: float, count: int) -> None:
-        """Take note of how many bytes there are. Another number, also a smaller one, is a sign of life."""
+        """Record the number of bytes. Any change, even to a smaller number, is a sign of life."""
         if count != self._bytes:
             self._bytes = count
             self._deadline = max(self._deadline, now + self._stall_s)
 
     def excuse(self, now: float, seconds: float) -> None:
-        """Expect nothing for so long: the Hub has asked for a pause, or a peer is not that far yet."""
+        """Expect no byte for C(seconds): the Hub asked for a pause, or a peer does not have the file yet."""
         self._deadline = max(self._deadline, now + seconds + self._stall_s)
 
     def stalled(self, now: float) -> bool:
@@ -36,16 +36,16 @@ class Watchdog:
 
 @dataclass(frozen=True)
 class Attempt:
-    """How the next attempt transfers, and what came before it."""
+    """How the next attempt transfers, and how often earlier ones stalled."""
 
     xet: bool
     stalls: int = 0
     fruitless: int = 0
 
     def after_stall(self, progressed: bool) -> Attempt | None:
-        """Return the next attempt, or None when enough were in vain.
+        """Return the next attempt, or None after too many without progress.
 
-        The first stall of Xet may be chance; after the second the rest comes by plain HTTP.
+        The first stall of Xet may be chance; after the second one the rest is fetched by plain HTTP.
         """
         fruitless = 0 if progressed else self.fruitless + 1
         if self.xet:

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The process that transfers: it may hang and be killed, and what it has written is gone on with.
+"""The transfer process. It may hang and be killed; the next one resumes from what it has written.
 
-It reads one line, its job, from stdin, which then stays open and silent: when stdin ends, so does the process. Each
+It reads its job, one line, from stdin, which then stays open and silent. When stdin is closed, the process ends. Each
 line that it prints is an event, a JSON object:
 
-    {"stored": BLOB, "repo": REPO}      a blob is in its place and has the right hash
-    {"wait": SECONDS}                   nothing will come for so long, and that is in order
-    {"note": TEXT}                      something to tell the user
-    {"error": TEXT, "full": BOOL}       it gives up; whether it is for lack of space
+    {"stored": BLOB, "repo": REPO}      a blob is stored and has the right hash
+    {"wait": SECONDS}                   expect no byte for so long
+    {"note": TEXT}                      a message to the user
+    {"error": TEXT, "full": BOOL}       the transfer failed; whether the disk is full
     {"done": true}
 """
 
@@ -36,13 +36,13 @@ from .errors import explain, is_final, is_full, status_of
 from .peer import Peer
 from .verify import Count, content_hash
 
-# The library's own 10 MiB for each file would be lost with the process, and look like a stall on a slow network.
+# The library buffers 10 MiB for each file, which a kill would lose, and which look like a stall on a slow network.
 _WRITE_BYTES = 1024 * 1024
 _HASH_TRIES = 2
-# While a peer has not got a file yet, it is looked for so often.
+# How often to ask a peer for a file that it does not have yet.
 _LOOK_S = 2.0
 _CONNECT_S = 10.0
-# While a file is hashed no byte comes; each sign of life excuses that for so long.
+# No byte arrives while a file is hashed; each sign of life excuses that for so long.
 _HASH_PACE_S = 1.0
 _PAUSE = re.compile(r"(?:Waiting|Retrying in) ([\d.]+)s")
 
@@ -72,11 +72,11 @@ class Snapshot(NamedTuple):
 
 
 class CorruptError(Exception):
-    """What is served is not what is listed; the message says which file."""
+    """The content served does not match the listed hash; the message names the file."""
 
 
 class TransferError(Exception):
-    """A file could not be had."""
+    """A file could not be fetched."""
 
     def __init__(self, cause: Exception, snapshot: Snapshot, file: RepoFile) -> None:
         super().__init__(str(cause))
@@ -100,12 +100,12 @@ def main() -> None:
         emit(error=worker.reason(exc), full=is_full(cause))
     else:
         emit(done=True)
-    # What other transfers have written is on the disk; they are not waited for.
+    # Does not wait for other threads: what they have written is on the disk.
     os._exit(0)
 
 
 def prepare_library(cache_home: str, endpoint: str) -> None:
-    """Set what huggingface_hub reads once, at its import."""
+    """Set the environment that huggingface_hub reads once, at its import."""
     for offline in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         os.environ.pop(offline, None)
     os.environ.update(
@@ -113,14 +113,14 @@ def prepare_library(cache_home: str, endpoint: str) -> None:
         HF_ENDPOINT=endpoint,
         HF_HUB_DISABLE_PROGRESS_BARS="1",
         HF_HUB_DISABLE_TELEMETRY="1",
-        # Blobs stay in their repository's folder, the layout that every version reads.
+        # Blobs stay in their repository's folder, a layout that every version reads.
         HF_HUB_DISABLE_SHARED_BLOBS="1",
     )
     os.environ.setdefault("HF_XET_HIGH_PERFORMANCE", "1")
 
 
 def _go_without_proxy(url: str) -> None:
-    """Let the library reach a host of the private network directly, whatever proxy this host uses."""
+    """Bypass this host's proxy for a host of the private network."""
     exempt = [urllib.request.getproxies().get("no", ""), urllib.parse.urlsplit(url).hostname]
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, exempt))
 
@@ -131,7 +131,7 @@ def emit(**event: Any) -> None:
 
 
 class Worker:
-    """Brings all missing files of some snapshots into the cache."""
+    """Fetches all missing files of some snapshots into the cache."""
 
     def __init__(self, job: Job) -> None:
         from huggingface_hub import constants
@@ -147,7 +147,7 @@ class Worker:
         self._peer = Peer(job.peer, job.patience_s) if job.peer else None
 
     def run(self) -> None:
-        """Transfer what is missing; the first error that is worth no other try ends it all."""
+        """Transfer the missing files. The first error that no retry would fix ends the run."""
         blobs: dict[tuple[str, str], tuple[RepoCache, Snapshot, list[RepoFile]]] = {}
         for snapshot in map(Snapshot._make, self._job.snapshots):
             cache = RepoCache(self._job.cache_home, snapshot.repo)
@@ -158,7 +158,7 @@ class Worker:
             transfer.result()
 
     def reason(self, error: Exception) -> str:
-        """Return cause and remedy of an error, with the file that it is about."""
+        """Return cause and remedy of an error, with the file concerned."""
         if isinstance(error, (CorruptError, CacheError)):
             return str(error)
         if isinstance(error, TransferError):
@@ -171,7 +171,7 @@ class Worker:
         return f"{type(error).__name__}: {error}"
 
     def _provide(self, cache: RepoCache, snapshot: Snapshot, files: list[RepoFile]) -> None:
-        """Bring one blob into the cache, and show it in the snapshot under all its names."""
+        """Fetch one blob into the cache, and link all its names in the snapshot to it."""
         file, commit = files[0], snapshot.commit
         try:
             if not os.path.exists(cache.blob(file.blob)):
@@ -187,7 +187,7 @@ class Worker:
     def _from_peer(self, cache: RepoCache, commit: str, file: RepoFile) -> bool:
         last = False
         while peer := self._peer:
-            emit(wait=_CONNECT_S)  # the library tries for some seconds to reach it
+            emit(wait=_CONNECT_S)  # the library takes some seconds to connect
             try:
                 self._by_http(cache, file, peer.blob_url(cache, file), {})
                 return True
@@ -203,12 +203,12 @@ class Worker:
                     self._peer = None  # it is gone
                 if not self._without_peer:
                     self._without_peer = True
-                    emit(note=f"{self._job.peer} did not give {file.path}, the Hub did instead: {_first_line(exc)}")
+                    emit(note=f"{self._job.peer} did not serve {file.path}, so the Hub was used: {_first_line(exc)}")
                 return False
         return False
 
     def _by_xet(self, cache: RepoCache, commit: str, file: RepoFile) -> bool:
-        """Fetch a file in the chunks of the Hub's own storage, unless there is an unfinished one to go on with."""
+        """Fetch a file by Xet, unless there is a partial download to resume."""
         if not (self._xet and file.xet):
             return False
         from huggingface_hub import hf_hub_download
@@ -234,7 +234,7 @@ class Worker:
                 raise
             if self._xet:
                 self._xet = False
-                emit(note=f"went on with plain HTTP, because Xet failed: {type(exc).__name__}: {_first_line(exc)}")
+                emit(note=f"resumed by plain HTTP, because Xet failed: {type(exc).__name__}: {_first_line(exc)}")
             return False
         good = self._is_good(cache, file, cache.blob(file.blob))
         if good:
@@ -261,7 +261,7 @@ class Worker:
                 time.sleep(self._job.retry_waits_s[failures - 1])
 
     def _by_http(self, cache: RepoCache, file: RepoFile, url: str, headers: dict[str, str]) -> None:
-        """Fetch a blob, or the rest of it, by plain HTTP. It gets its name only when its hash is right."""
+        """Fetch a blob, or the rest of it, by plain HTTP. It gets its final name only once its hash is right."""
         from huggingface_hub.file_download import http_get
 
         with _locked(cache, file):
@@ -276,13 +276,13 @@ class Worker:
                     emit(stored=file.blob, repo=cache.repo)
                     return
         raise CorruptError(
-            f"{cache.repo}: {file.path}: {url} serves other bytes than are listed, whose hash is {file.blob}. "
-            f"They are set aside in {cache.aside(file.blob)}. Run again; if it stays so, the endpoint, or a proxy on "
-            "the way to it, damages files."
+            f"{cache.repo}: {file.path}: {url} serves content that does not match the listed hash {file.blob}. "
+            f"It was moved to {cache.aside(file.blob)}. Run again. If this persists, the endpoint or a proxy on "
+            "the way to it damages files."
         )
 
     def _is_good(self, cache: RepoCache, file: RepoFile, path: str) -> bool:
-        """Hash a finished file; a corrupt one is set aside."""
+        """Return whether a finished file has the right hash. A corrupt file is set aside."""
         emit(wait=_HASH_PACE_S)
         life = Count(lambda _hashed: emit(wait=_HASH_PACE_S))
         if content_hash(path, file.blob, life.add) == file.blob:
@@ -293,7 +293,7 @@ class Worker:
 
 
 class _PauseHandler(logging.Handler):
-    """Hears that the library waits before its next try."""
+    """Reports that the library waits before its next try."""
 
     def emit(self, record: logging.LogRecord) -> None:
         pause = _PAUSE.search(record.getMessage())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The instances of an account: which one is meant, how it is now, and the notes of what was done to it."""
+"""The instances of an account: find, re-read and terminate them, and log each step in the journal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .records import Instance
 
 @dataclass(frozen=True)
 class Identity:
-    """Which instance is meant; what is given must all be true of it."""
+    """What identifies an instance; all given fields must match."""
 
     id: str | None = None
     name: str | None = None
@@ -42,7 +42,7 @@ class Identity:
 
 
 class Account:
-    """Looks at instances and terminates them. C(report) shows progress, and raises when nobody waits any more."""
+    """Finds and terminates instances. C(report) shows progress, and raises when the play is gone."""
 
     def __init__(self, client: Client, state_dir: str, report: Callable[[str], None] = lambda line: None) -> None:
         self.client = client
@@ -52,7 +52,7 @@ class Account:
         self._locks = os.path.join(state_dir, "locks")
 
     def find(self, identity: Identity) -> list[Instance]:
-        """Return the instances that run, or may run, and are meant."""
+        """Return the instances that match and run, or may run."""
         return [one for one in self.running() if identity.matches(one)]
 
     def running(self) -> list[Instance]:
@@ -64,7 +64,7 @@ class Account:
         return unique(self.find(identity), identity)
 
     def get(self, id_: str, limit_s: float | None = None) -> Instance | None:
-        """Return the instance as it is now; None when the API does not know it, or not yet."""
+        """Return the current instance, or None if the API does not know it (yet)."""
         try:
             return records.parse_instance(self.client.get(f"/instances/{quote(id_, safe='')}", limit_s))
         except ApiError as exc:
@@ -73,13 +73,13 @@ class Account:
             raise
 
     def terminate(self, instance: Instance, why: str) -> bool:
-        """Tell an instance to end; return whether the API knows it. It may be gone, or not be shown yet."""
-        with contextlib.suppress(OSError):  # a full disk is no reason to go on paying
+        """Terminate an instance; return whether the API knows it. If not, it is gone, or not listed yet."""
+        with contextlib.suppress(OSError):  # a full disk must not keep an instance billed
             self.journal.add("terminating", api=self.client.url, id=instance["id"], name=instance["name"], why=why)
         try:
             self.client.call("POST", "/instance-operations/terminate", {"instance_ids": [instance["id"]]})
         except ApiError as exc:
-            if exc.code != NOT_FOUND:  # gone already, perhaps by a first try whose answer was lost
+            if exc.code != NOT_FOUND:  # already gone, perhaps by an earlier try whose answer was lost
                 raise
             return False
         return True
@@ -92,7 +92,7 @@ class Account:
 
     @contextlib.contextmanager
     def alone(self, identity: Identity, limit_s: float) -> Iterator[None]:
-        """Hold the lock of what is meant, against other runs of this user; wait for it up to C(limit_s) seconds."""
+        """Hold the lock of the instance against other runs of this user; wait up to C(limit_s) seconds for it."""
         with contextlib.ExitStack() as held:
             for _left_s in poll(self.clock, limit_s, self.every(1)):
                 try:
@@ -109,11 +109,11 @@ class Account:
 
 
 def unique(found: list[Instance], identity: Identity) -> Instance | None:
-    """Return the only instance, or None; refuse to choose among several."""
+    """Return the only instance, or None. Raises LambdaError if there are several."""
     if len(found) > 1:
         listed = "; ".join(f"{records.described(instance)}, {records.priced(instance)}" for instance in found)
         raise LambdaError(
             f"{len(found)} running instances have {identity}, and each of them bills: {listed}. "
-            "Say by id which one is meant, and release what is not needed."
+            "Give the id of the one you mean, and release those you do not need."
         )
     return found[0] if found else None

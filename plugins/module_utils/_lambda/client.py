@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client of the Lambda Cloud API for modules and inventory: pace, repetitions, errors for people."""
+"""A client of the Lambda Cloud API for modules and inventory: rate limit, retries, readable errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .._core.secrets import MASK
 from .files import Pacer
 
 DEFAULT_URL = "https://cloud.lambda.ai/api/v1"
-INTERVAL_S = 1.0  # what the API allows: one request in a second ...
+INTERVAL_S = 1.0  # the API allows one request a second ...
 LAUNCH_INTERVALS = 12  # ... and one launch in twelve
 ATTEMPT_TIMEOUT_S = 30.0
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -50,19 +50,19 @@ FIXES = {
 }
 STATUS_FIXES = {
     401: FIXES["global/invalid-api-key"],
-    403: "The key may not do this. Check the key and the account in the Lambda console.",
+    403: "The key has no permission for this. Check the key and the account in the Lambda console.",
     404: "Check the name or ID, and that api_url is the address of the API.",
     TOO_MANY_REQUESTS: "Other programs use the same key. Wait a minute, or raise api_timeout.",
 }
-BROKEN_FIX = "The fault is the API's or of a proxy on the way; run again later."
+BROKEN_FIX = "The API, or a proxy on the way, is at fault; run again later."
 
 
 class LambdaError(Exception):
-    """What went wrong at the API, where, and what to do. Never holds the API key."""
+    """An error of the API, with place and remedy. Never holds the API key."""
 
 
 class ApiError(LambdaError):
-    """The API answers with an error; below status 500 nothing was changed. C(code) is its own word for the reason."""
+    """The API answered with an error; below status 500 nothing was changed. C(code) is the API's error code."""
 
     def __init__(self, message: str, status: int, code: str) -> None:
         super().__init__(message)
@@ -71,7 +71,7 @@ class ApiError(LambdaError):
 
 
 class Uncertain(LambdaError):
-    """The answer to a change is lost: it may or may not have been made."""
+    """The answer to a change was lost; the change may or may not have been made."""
 
 
 class TransportError(Exception):
@@ -90,11 +90,11 @@ class Response(NamedTuple):
 
 class Transport(Protocol):
     def send(self, method: str, url: str, headers: dict[str, str], body: bytes | None, timeout_s: float) -> Response:
-        """Return the answer, whatever its status; raise TransportError when there is none in time."""
+        """Return the answer, whatever its status. Raises TransportError if there is none in time."""
 
 
 class Clock:
-    """Time, so that tests need not wait for it."""
+    """The clock, which tests replace."""
 
     def time(self) -> float:
         """Return seconds since 1970."""
@@ -108,15 +108,15 @@ class Clock:
 
 
 class Repeat(enum.Enum):
-    """What may be sent again when it fails."""
+    """Which requests may be sent again after a failure."""
 
-    ALWAYS = "reads, and changes that are the same when made twice"
-    REFUSED = "only what the API has certainly not acted upon"
-    NEVER = "nothing; the caller looks first"
+    ALWAYS = "reads and idempotent changes"
+    REFUSED = "only requests that the API has certainly not acted on"
+    NEVER = "none; the caller checks first"
 
 
 class Client:
-    """Speaks to the API. C(timeout_s) limits one call with all its repetitions."""
+    """Sends requests to the API. C(timeout_s) limits one call with all its retries."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Client:
         return self.call("GET", path, limit_s=limit_s)
 
     def get_list(self, path: str) -> list[dict[str, Any]]:
-        """Return the entries of a list; LambdaError where the answer is none."""
+        """Return the entries of a list. Raises LambdaError if the answer is not a list."""
         data = self.get(path)
         if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
             raise LambdaError(f"GET {self.url}{path}: the answer is not a list of objects. {BROKEN_FIX}")
@@ -156,7 +156,7 @@ class Client:
     ) -> Any:
         """Return the C(data) of the answer.
 
-        Raises ApiError for a refusal, Uncertain for a change whose answer is lost, LambdaError for all else.
+        Raises ApiError for a refusal, Uncertain for a change whose answer is lost, and LambdaError otherwise.
         """
         where = f"{method} {self.url}{path}"
         deadline = self.clock.monotonic() + min(self.timeout_s, limit_s if limit_s is not None else self.timeout_s)
@@ -190,7 +190,7 @@ class Client:
         raise AssertionError("unreachable")
 
     def wait_for_launch_slot(self) -> None:
-        """Launches have a pace of their own."""
+        """Wait until the next launch is allowed; launches have a rate limit of their own."""
         self._pacer.wait("launches", self.interval_s * LAUNCH_INTERVALS)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None, timeout_s: float) -> Response:
@@ -202,12 +202,12 @@ class Client:
         return self._transport.send(method, self.url + path, headers, content, timeout_s)
 
     def _scrubbed(self, error: LambdaError) -> LambdaError:
-        """An answer may quote the request: no text of it leaves the client with the key in it."""
+        """Remove the key from an error, since an answer may quote the request."""
         return _with_text(error, str(error).replace(self._key, MASK))
 
 
 class BrokenAnswer(Exception):
-    """A success whose content is not what the API documents."""
+    """A successful answer with undocumented content."""
 
 
 def _with_text(error: LambdaError, text: str) -> LambdaError:
@@ -224,12 +224,12 @@ def checked_key(key: str | None) -> str:
             "keys are made in the Lambda console under API keys."
         )
     if not re.fullmatch(r"[!-~]+", key):
-        raise LambdaError("The Lambda API key holds characters that no key has, such as a blank or a line break.")
+        raise LambdaError("The Lambda API key contains a character that no key has, such as a space or a line break.")
     return key
 
 
 def checked_url(url: str) -> str:
-    """Return the address without a trailing slash; refuse one that would send the key in clear text."""
+    """Return the address without a trailing slash. Raises LambdaError if it would send the key in clear text."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
@@ -242,7 +242,7 @@ def checked_url(url: str) -> str:
 
 
 def parse_data(response: Response, where: str) -> Any:
-    """Return the C(data) of a success; raise ApiError for a refusal and BrokenAnswer for what is neither."""
+    """Return the C(data) of a success. Raises ApiError for a refusal and BrokenAnswer for anything else."""
     content: Any = None
     with contextlib.suppress(ValueError):
         content = json.loads(response.body.decode("utf-8"))
@@ -261,7 +261,7 @@ def parse_data(response: Response, where: str) -> Any:
 
 
 def field_errors(content: Any) -> str:
-    """Return what the API says of single parameters: C(region_name: not a region.)"""
+    """Return the API's messages about single parameters: C(region_name: not a region.)"""
     found = content.get("field_errors") if isinstance(content, dict) else None
     if not isinstance(found, dict):
         return ""
@@ -274,7 +274,7 @@ def excerpt(body: bytes) -> str:
 
 
 def shortened(text: str, limit: int = 300) -> str:
-    """Return the text on one line, cut."""
+    """Return the text on one line, truncated."""
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
@@ -286,13 +286,13 @@ def retry_after_s(response: Response, limit_s: float) -> float:
 
 
 def default_state_dir() -> str:
-    """Return the folder of this user for the journal, the locks and the pace."""
+    """Return this user's folder for the journal, the locks and the rate limit."""
     base = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(base, "hgx-inference", "lambda")
 
 
 def poll(clock: Clock, limit_s: float, interval_s: float) -> Iterator[float]:
-    """Yield the seconds left, once at least, then every C(interval_s) until the limit has passed."""
+    """Yield the seconds left, at least once, then every C(interval_s) until the limit has passed."""
     deadline = clock.monotonic() + limit_s
     yield max(0.0, limit_s)
     while clock.monotonic() + interval_s <= deadline:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the processes of one user must know of each other: the pace of requests, who launches, what was bought."""
+"""State shared by the processes of one user: the rate limit, the locks of launches and the journal."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Time(Protocol):
 
 
 class Pacer:
-    """Keeps a distance between requests, also those of other processes with the same file.
+    """Spaces out requests, including those of other processes with the same file.
 
     Without a file, or where it cannot be written, only the requests of this process count.
     """
@@ -65,7 +65,7 @@ class Pacer:
 
 
 def next_slot(last: float, now: float, interval_s: float) -> float:
-    """Return when the next request may go. A slot far in the future is a clock that was wrong."""
+    """Return when the next request may be sent. A slot far in the future comes from a wrong clock and is ignored."""
     if last > now + CLOCK_JUMP_S + interval_s:
         return now
     return max(now, last + interval_s)
@@ -93,7 +93,7 @@ class Journal:
             os.close(descriptor)
 
     def last(self, **facts: Any) -> dict[str, Any] | None:
-        """Return the newest entry with these facts, or None. Lines that a crash has cut are passed over."""
+        """Return the newest entry with these facts, or None. Lines that a crash has truncated are skipped."""
         newest = None
         try:
             with open(self.path, encoding="utf-8", errors="replace") as stream:
@@ -115,7 +115,7 @@ class Locked(Exception):
 
 @contextlib.contextmanager
 def lock(folder: str, name: str) -> Iterator[None]:
-    """Hold the lock of C(name), or raise Locked at once. The kernel frees it with the process, however that ends."""
+    """Hold the lock of C(name), or raise Locked at once. The kernel releases it when the process ends."""
     os.makedirs(folder, mode=0o700, exist_ok=True)
     path = os.path.join(folder, hashlib.sha256(name.encode()).hexdigest()[:16] + ".lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Firewall rule sets: what rules let in, compared, so that none is widened unawares."""
+"""Firewall rule sets: compare what their rules admit, so that none is widened by accident."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROTOCOLS = ("tcp", "udp", "icmp", "all")
 
 
 class Rule(NamedTuple):
-    """Who may come in. C(ports) is None for ICMP, which has none."""
+    """Traffic that is admitted. C(ports) is None for ICMP, which has none."""
 
     protocol: str
     network: ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -26,7 +26,7 @@ class Rule(NamedTuple):
     description: str
 
     def covers(self, other: Rule) -> bool:
-        """Whether this rule alone lets in all that C(other) does."""
+        """Return whether this rule alone admits everything that C(other) does."""
         mine, others = self.network, other.network
         if isinstance(mine, ipaddress.IPv4Network):
             inside = isinstance(others, ipaddress.IPv4Network) and others.subnet_of(mine)
@@ -42,7 +42,7 @@ class Rule(NamedTuple):
         return f"{self.protocol}{ports} from {self.network}"
 
     def body(self) -> dict[str, Any]:
-        """Return the rule as the API wants it."""
+        """Return the rule in the API's form."""
         ports = {"port_range": list(self.ports)} if self.ports else {}
         told = {"protocol": self.protocol, "source_network": str(self.network), "description": self.description}
         return {**told, **ports}
@@ -65,11 +65,12 @@ class Outcome(TypedDict):
 
 
 def wanted_rule(protocol: str, network: str, ports: str | None, description: str) -> Rule:
-    """Return a rule from a module's options; LambdaError for one that cannot be."""
+    """Return a rule from a module's options. Raises LambdaError for an invalid one."""
     try:
-        source = ipaddress.IPv4Network(network)  # the API knows no other
+        source = ipaddress.IPv4Network(network)  # the API has no IPv6
     except ValueError as exc:
-        raise LambdaError(f"source_networks: {network!r} is no IPv4 network such as 203.0.113.0/24: {exc}.") from exc
+        message = f"source_networks: {network!r} is not an IPv4 network such as 203.0.113.0/24: {exc}."
+        raise LambdaError(message) from exc
     if protocol == "icmp":
         if ports:
             raise LambdaError(f"ports {ports!r}: the protocol icmp has none.")
@@ -84,7 +85,7 @@ def wanted_rule(protocol: str, network: str, ports: str | None, description: str
 
 
 def parse_ruleset(raw: dict[str, Any]) -> Ruleset:
-    """Return a rule set as the API tells it; LambdaError where it cannot be understood."""
+    """Return a rule set from the API's form. Raises LambdaError if it is not understood."""
     try:
         rules = []
         for rule in raw["rules"]:
@@ -97,17 +98,17 @@ def parse_ruleset(raw: dict[str, Any]) -> Ruleset:
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as exc:
         raise LambdaError(
             f"The API describes the firewall rule set {raw.get('name')!r} in a way that is not understood "
-            f"({type(exc).__name__}: {exc}), so it is left alone. Look at it in the Lambda console."
+            f"({type(exc).__name__}: {exc}), so it is left alone. Check it in the Lambda console."
         ) from exc
 
 
 def widened(old: list[Rule], new: list[Rule]) -> list[Rule]:
-    """Return the new rules that let in what no single old one does."""
+    """Return the new rules that admit what no single old rule does."""
     return [rule for rule in new if not any(known.covers(rule) for known in old)]
 
 
 class RulesetManager:
-    """Has one rule set of a region with certain rules, or none."""
+    """Ensures that a rule set of a region has the given rules, or is absent."""
 
     def __init__(self, client: Client, check_mode: bool) -> None:
         self._client = client
@@ -124,7 +125,7 @@ class RulesetManager:
         open_ = [rule for rule in rules if rule.network.prefixlen == 0]
         if open_ and not allow_world:
             raise LambdaError(
-                f"The rule {open_[0]} lets in the whole internet. Name the networks of those who may come, or set "
+                f"The rule {open_[0]} lets in the whole internet. Name the networks that may connect, or set "
                 "allow_world=true."
             )
         found = self.find(name, region)
@@ -133,8 +134,8 @@ class RulesetManager:
         wider = widened(found.rules, rules)
         if wider and not allow_widening:
             raise LambdaError(
-                f"The firewall rule set {name} in {region} exists and does not let in {'; '.join(map(str, wider))} "
-                f"yet. It is used by {len(found.instance_ids)} instances. Set allow_widening=true if it shall."
+                f"The firewall rule set {name} in {region} exists and does not admit {'; '.join(map(str, wider))} "
+                f"yet. It is used by {len(found.instance_ids)} instances. Set allow_widening=true to allow it."
             )
         changed = sorted(map(Rule.body, found.rules), key=str) != sorted(map(Rule.body, rules), key=str)
         if changed and not self._check:
@@ -142,7 +143,7 @@ class RulesetManager:
             self._client.call("PATCH", path, {"rules": [rule.body() for rule in rules]})
         verb = "Would change" if self._check else "Changed"
         msg = (
-            f"{verb} the rule set {name} in {region}." if changed else f"The rule set {name} in {region} is as wanted."
+            f"{verb} the rule set {name} in {region}." if changed else f"The rule set {name} in {region} is up to date."
         )
         return self._outcome(changed, msg, found.id, found.rules, rules)
 

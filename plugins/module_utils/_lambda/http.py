@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way to the Lambda Cloud API, for modules and for the controller alike."""
+"""The HTTP transport to the Lambda Cloud API, for modules and controller plugins."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HttpTransport:
                     http_agent="hgx.inference",
                 )
             except HTTPError as exc:
-                answer = exc  # an answer, too
+                answer = exc  # also an answer
             with answer:
                 content = read_all(answer, deadline)
                 named = {name.lower(): value for name, value in answer.headers.items()}
@@ -48,7 +48,7 @@ class HttpTransport:
 
 
 def read_all(answer: Any, deadline: float) -> bytes:
-    """Return the body. A server that sends a byte now and then does not get around the time limit."""
+    """Return the body. The time limit also holds for a server that sends a byte now and then."""
     parts = []
     size = 0
     while True:
@@ -68,7 +68,7 @@ def read_all(answer: Any, deadline: float) -> bytes:
 
 
 def never_sent(exc: BaseException) -> bool:
-    """Whether the connection was not even made."""
+    """Return whether the connection was never made."""
     reason = exc.reason if isinstance(exc, URLError) else exc
     return isinstance(reason, (ConnectionRefusedError, socket.gaierror))
 

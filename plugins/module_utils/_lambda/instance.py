@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One instance brought into a state: present, absent or restarted."""
+"""Ensure that one instance is present, absent or restarted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .client import ApiError, LambdaError, Repeat, poll
 from .launch import Launcher, Plan, Wanted
 from .records import Instance
 
-# How often to look, in intervals between two requests, which is in seconds with Lambda's own pace.
+# How often to poll, in request intervals; with Lambda's rate limit these are seconds.
 POLL = 5
 PROBE_TIMEOUT_S = 5.0
 
@@ -41,7 +41,7 @@ class Outcome(TypedDict):
 
 
 def answers_ssh(address: str, port: int) -> bool:
-    """Whether an SSH server greets there."""
+    """Return whether an SSH server answers."""
     try:
         with socket.create_connection((address, port), timeout=PROBE_TIMEOUT_S) as connection:
             connection.settimeout(PROBE_TIMEOUT_S)
@@ -51,7 +51,7 @@ def answers_ssh(address: str, port: int) -> bool:
 
 
 class Manager:
-    """Brings instances into a state, or in check mode says what would be done."""
+    """Ensures the state of an instance, or predicts the change in check mode."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Manager:
         self._probe = probe
 
     def present(self, identity: Identity, wanted: Wanted) -> Outcome:
-        """Have exactly one such instance, active and answering."""
+        """Ensure that exactly one such instance exists, is active and answers SSH."""
         if self._check:
             found = self._account.find_one(identity)
             return self._keep(found, wanted) if found else planned(self._launcher.prepare(identity, wanted))
@@ -87,7 +87,7 @@ class Manager:
         return outcome(True, msg, ready, after=summary(ready))
 
     def _keep(self, found: Instance, wanted: Wanted) -> Outcome:
-        """Adopt what is there; at most its tags can still be changed."""
+        """Adopt the existing instance. Only its tags can still be changed."""
         require_owner(found, wanted.owner, "adopted")
         require_same(found, wanted)
         tags = {**found["tags"], **wanted.tags}
@@ -99,8 +99,8 @@ class Manager:
         return outcome(changed, f"{what}, for {records.priced(ready)}.", ready, before, after)
 
     def _tag(self, found: Instance, tags: dict[str, str]) -> Instance:
-        """Ask for other tags, and look whether they came: the API documents no more than another name."""
-        # The name goes along, or an API that replaces the whole would clear it.
+        """Change the tags and verify the change, because the API documents only a change of the name."""
+        # The name is sent, too, because an API that replaces all fields would clear it.
         body = {**({"name": found["name"]} if found["name"] else {}), "tags": records.render_tags(tags)}
         try:
             self._client.call("POST", f"/instances/{quote(found['id'], safe='')}", body)
@@ -137,17 +137,17 @@ class Manager:
         wanted = f"an answer on port {port} of {seen['ip']}" if seen["status"] == "active" else "it to become active"
         raise LambdaError(
             f"{records.described(seen)} is {seen['status']}; {self._limits.wait_s:.0f} s were not enough for {wanted}. "
-            "Look at it in the Lambda console; a longer time is set with wait_timeout (in the role "
+            "Check it in the Lambda console, or allow more time with wait_timeout (in the role "
             "lambda_node_wait_timeout_s)."
         )
 
     def absent(self, identity: Identity, force: bool, owner: str | None = None) -> Outcome:
-        """Have no such instance. What this collection did not launch, or another owner did, needs C(force)."""
+        """Ensure that there is no such instance. Needs C(force) for one of another owner or of another launcher."""
         if self._check:
             found = self._account.find_one(identity)
             require_releasable(found, force, owner)
         else:
-            # A launch that another run is at, or was interrupted in, would show up, and bill, after this look.
+            # An instance of a launch that is in progress or was interrupted could appear later and be billed.
             with self._account.alone(identity, self._limits.wait_s):
                 found = self._account.find_one(identity) or self._launcher.settle(identity)
                 require_releasable(found, force, owner)
@@ -168,8 +168,8 @@ class Manager:
                 return outcome(True, msg, current or found, summary(found))
             self._account.report(f"{found['name'] or found['id']}: {current['status']}")
         raise LambdaError(
-            f"{records.described(found)} was told to terminate, but is not gone after {self._limits.wait_s:.0f} s. "
-            "Look at the Lambda console: it may still bill."
+            f"{records.described(found)} was told to terminate, but still exists after {self._limits.wait_s:.0f} s. "
+            "Check the Lambda console: it may still be billed."
         )
 
     def restarted(self, identity: Identity, force: bool, owner: str | None = None) -> Outcome:
@@ -184,7 +184,7 @@ class Manager:
         self._account.note("restarting", identity, id=found["id"])
         body = {"instance_ids": [found["id"]]}
         self._client.call("POST", "/instance-operations/restart", body, Repeat.REFUSED)
-        # Until the restart has begun the API says "active", and the old SSH server still answers.
+        # Until the restart begins, the API reports "active" and the old SSH server still answers.
         self._clock.sleep(self._account.every(POLL))
         ready = self._wait_ready(self._account.get(found["id"]) or found)
         return outcome(True, f"Restarted {records.described(ready)}.", ready, *change)
@@ -194,8 +194,8 @@ def require_same(found: Instance, wanted: Wanted) -> None:
     problems = records.differences(found, wanted.type, wanted.regions, wanted.ssh_key, wanted.file_systems)
     if problems:
         raise LambdaError(
-            f"{records.described(found)} exists, but {'; '.join(problems)}. An instance cannot be changed so: "
-            "take another name for a second one, or release this one first. Nothing was launched."
+            f"{records.described(found)} exists, but {'; '.join(problems)}. These cannot be changed: "
+            "give another name to launch a second one, or release this one first. Nothing was launched."
         )
 
 
@@ -215,18 +215,18 @@ def require_releasable(found: Instance | None, force: bool, owner: str | None) -
 
 
 def require_owner(found: Instance, owner: str | None, verb: str, force: bool | None = None) -> None:
-    """Leave alone what another one answers for. C(force) is None where it does not help."""
+    """Raise LambdaError if the instance belongs to somebody else. C(force) is None where it does not apply."""
     if owner and found["owner"] not in (None, owner) and not force:
-        forced = "" if force is None else " To do it all the same, set force=true (in the role lambda_node_force)."
+        forced = "" if force is None else " To proceed anyway, set force=true (in the role lambda_node_force)."
         raise LambdaError(
             f"{records.described(found)} belongs to {found['owner']}, not to {owner}, so it is not {verb}. If both "
-            "are you, give the same owner (HGX_OWNER, or lambda_node_owner of the role); for a node of your own take "
+            "are you, give the same owner (HGX_OWNER, or lambda_node_owner of the role); for a node of your own choose "
             f"another name (lambda_node_name).{forced}"
         )
 
 
 def planned(plan: Plan) -> Outcome:
-    """Return what a launch would be, for check mode."""
+    """Return the predicted launch, for check mode."""
     offer, region = plan.offer, plan.regions[0] if plan.regions else None
     where = f"in {region}" if region else "once there is capacity (none now)"
     price, hours = offer.price_usd_per_hour, plan.wanted.lifetime_hours
@@ -250,5 +250,5 @@ def outcome(
 
 
 def summary(instance: Instance) -> dict[str, Any]:
-    """Return what a diff shows of an instance."""
+    """Return the fields of an instance for a diff."""
     return {"id": instance["id"], "name": instance["name"], "type": instance["type"], "region": instance["region"]}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From instances to inventory hosts. What the API sends is data: it opens no template and reaches no command line."""
+"""Turn instances into inventory hosts. Data of the API is never a template and never part of a command line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .records import Instance
 PREFIX = "lambda_"
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 ADDRESS = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:_%\[\]-]*")
-# Neither a template nor a call can be written with these.
+# Neither a template nor a call can be written with these characters.
 PLAIN = re.compile(r"[A-Za-z0-9 .:_/@+=-]*")
-# Plays for the controller itself would run on a node of such a name.
+# Plays for the controller would run on a node with such a name.
 RESERVED = frozenset(["all", "ungrouped", "localhost", "127.0.0.1", "::1"])
 
 
@@ -42,19 +42,19 @@ class Filters(NamedTuple):
 
 
 def host_vars(instance: Instance) -> dict[str, Any]:
-    """Return the host variables of an instance, without how to connect to it."""
+    """Return the host variables of an instance, without the connection variables."""
     return {f"{PREFIX}{key}": value for key, value in instance.items()}
 
 
 def is_selected(instance: Instance, wanted: str) -> bool:
-    """Whether C(wanted), which may be an address, a name or an ID, means this instance."""
+    """Return whether C(wanted), an address, a name or an ID, matches this instance."""
     return wanted in (instance["id"], instance["name"], instance["ip"], instance["private_ip"])
 
 
 def host_names(instances: list[Instance], proposed: list[str | None], taken: set[str]) -> list[str]:
-    """Return the inventory name of each instance: the proposed one, or its ID where that will not do.
+    """Return the inventory name of each instance: the proposed one, or its ID if that is not usable.
 
-    Names that several instances share would make one host of them, and some names mean something else to Ansible.
+    A name that several instances share would make them one host, and some names have a meaning in Ansible.
     """
     counts = Counter(proposed)
     return [

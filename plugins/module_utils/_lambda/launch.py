@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The launch of one instance. A node costs 50 USD an hour, so nothing here is bought twice.
+"""The launch of one instance. A node costs 50 USD an hour, so no launch may happen twice.
 
-Three things keep that promise: a lock, held by the caller from the first look until the instance is seen, for the runs
-of one user; a journal, written before the launch, for a run that was interrupted in the middle of it; and a look after
-the launch at what else bears the name, for the runs of others.
+Three things ensure that. A lock, held by the caller from the first check until the instance is listed, separates the
+runs of one user. A journal, written before the launch, covers interrupted runs. A check after the launch for other
+instances of the same name covers the runs of others.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from .account import Account, Identity
 from .client import NO_CAPACITY, TOO_MANY_REQUESTS, ApiError, LambdaError, Repeat, Uncertain, poll
 from .records import Instance, Offer
 
-# How often to look for capacity, in intervals between two requests, which is in seconds with Lambda's own pace.
+# How often to poll for capacity, in request intervals; with Lambda's rate limit these are seconds.
 CAPACITY_POLL = 15
-# Within this time an instance that was asked for appears in the list, or it was never made.
+# An instance that does not appear in the list within this time was never created.
 SETTLE_S = 60.0
-# For so long nothing is bought in place of an instance whose ID the API has given, and that it has never shown.
+# How long no replacement is launched for an instance whose ID the API returned, but which it never listed.
 UNSEEN_S = 3600.0
 RIVAL_S = 30.0
-PROMISED = "promised"  # not a status of the API: what was launched, and not seen yet
-# Steps of the journal after which an instance may exist that the list does not show yet.
+PROMISED = "promised"  # not a status of the API: launched, but not listed yet
+# Journal events after which an instance may exist that is not listed yet.
 PENDING = ("launching", "uncertain", "launched", "seen")
 
 
@@ -56,7 +56,7 @@ class Wanted:
 
 
 class Plan(NamedTuple):
-    """A launch of which all is known but the region."""
+    """A launch of which everything but the region is known."""
 
     identity: Identity
     wanted: Wanted
@@ -76,7 +76,7 @@ class Launched(NamedTuple):
 
 
 class Launcher:
-    """Launches what does not exist yet."""
+    """Launches an instance that does not exist yet."""
 
     def __init__(self, account: Account, terminate_on_failure: bool = False) -> None:
         self._account = account
@@ -85,7 +85,7 @@ class Launcher:
         self._terminate_on_failure = terminate_on_failure
 
     def prepare(self, identity: Identity, wanted: Wanted) -> Plan:
-        """Look at all that a launch needs before anything is bought."""
+        """Check everything that a launch needs, before anything is bought."""
         if identity.id:
             raise LambdaError(f"There is no running instance with {identity}. Give a name to launch one.")
         if not wanted.type:
@@ -145,7 +145,7 @@ class Launcher:
         }
 
     def launch(self, plan: Plan, capacity_s: float) -> Launched:
-        """Launch in the first region that has a node, waiting for one as long as allowed; return what then exists."""
+        """Launch in the first region with capacity, waiting as long as allowed, and return the instance."""
         started = self._clock.monotonic()
         full: set[str] = set()
         for number, left_s in enumerate(poll(self._clock, capacity_s, self._account.every(CAPACITY_POLL))):
@@ -168,9 +168,9 @@ class Launcher:
         raise LambdaError(records.explain_no_capacity(others, plan.wanted.regions, plan.bound, waited_s))
 
     def _launch_in(self, region: str, plan: Plan) -> Launched | None:
-        """Launch in one region; None where it has no capacity after all.
+        """Launch in one region; return None if it has no capacity after all.
 
-        Where the API asks for fewer requests the launch is sent again, each time after a look.
+        If the API limits the rate, the launch is sent again, each time after checking that none exists.
         """
         body = {**plan.body, "region_name": region, **ruleset_ids(plan, region)}
         refusal = ""
@@ -179,7 +179,7 @@ class Launcher:
             if found is not None:
                 return Launched(found, own=False)
             self._client.wait_for_launch_slot()
-            self._account.report(f"launching {plan.offer.name} in {region}")  # and stop here if nobody waits for it
+            self._account.report(f"launching {plan.offer.name} in {region}")  # and stop here if the play is gone
             token, tags = self._tags(plan)
             price = plan.offer.price_usd_per_hour
             self._account.note(
@@ -201,7 +201,7 @@ class Launcher:
         raise LambdaError(refusal)
 
     def _post_launch(self, body: dict[str, Any]) -> tuple[str | None, str]:
-        """Send a launch, once; return the ID, or None and why it is not known. Raises ApiError when it was refused."""
+        """Send a launch once. Return the ID, or None and why it is unknown. Raises ApiError if it was refused."""
         try:
             answer = self._client.call("POST", "/instance-operations/launch", body, Repeat.NEVER)
         except Uncertain as exc:
@@ -212,7 +212,7 @@ class Launcher:
         return None, "The answer to the launch names no instance."
 
     def _tags(self, plan: Plan) -> tuple[str, dict[str, str]]:
-        """Return the token of a launch and the tags of what it launches. Tokens sort by time."""
+        """Return the token of a launch and the tags of its instance. Tokens sort by time."""
         wanted, now = plan.wanted, self._clock.time()
         token = f"{int(now * 1000):013d}-{secrets.token_hex(4)}"
         tags = {
@@ -229,30 +229,30 @@ class Launcher:
         return token, tags
 
     def _look_for(self, identity: Identity, token: str, id_: str | None, lost: str) -> Launched:
-        """Return what a launch has made, once the API shows it. It is not sent again: that could buy a second one."""
+        """Return the launched instance once the API lists it. A repeated launch could buy a second one."""
         failure = ""
         for left_s in poll(self._clock, SETTLE_S, self._account.every(1)):
             try:
-                self._account.report("launched, looking for the instance")
+                self._account.report("launched, waiting for the instance to appear")
                 known = [self._account.get(id_)] if id_ else self._account.find(identity)
             except (LambdaError, ControllerGone) as exc:
                 failure = f" {exc}"
                 break
             found = [instance for instance in known if instance is not None]
             own = [instance for instance in found if id_ or instance["tags"].get(records.LAUNCH) == token]
-            # One of another run at the same time must not hide that ours may still appear.
+            # A concurrent instance of another run must not hide that ours may still appear.
             if own or (found and left_s < SETTLE_S / 2):
                 return Launched((own or found)[0], own=bool(own))
         if id_:
-            raise LambdaError(f"Lambda has launched {id_} but does not show it.{failure}")
+            raise LambdaError(f"Lambda has launched {id_} but does not list it.{failure}")
         raise LambdaError(
-            f"{lost} The launch was sent, but no instance has appeared since.{failure} Run again; it looks first. "
+            f"{lost} The launch was sent, but no instance has appeared since.{failure} Run again; it checks first. "
             f"The launch is in {self._account.journal.path}."
         )
 
     @contextlib.contextmanager
     def owned_up(self, instance: Instance) -> Iterator[None]:
-        """Whatever fails while an instance of ours gets ready, say what that means for the bill, or end it."""
+        """If our new instance fails to get ready, terminate it or say in the error what is still billed."""
         try:
             yield
         except (LambdaError, OSError, ControllerGone) as exc:
@@ -261,24 +261,24 @@ class Launcher:
     def _after_failure(self, instance: Instance) -> str:
         what, price = records.described(instance), records.priced(instance)
         if not self._terminate_on_failure:
-            return f"{what} bills at {price} until it is released; run again to go on with it."
+            return f"{what} bills at {price} until it is released; run again to continue with it."
         try:
             known = self._account.terminate(instance, "not ready, and terminate_on_failure is set")
         except (LambdaError, OSError) as exc:
             return f"{what} could NOT be terminated ({exc}) and bills at {price}."
         if not known and instance["status"] == PROMISED:
-            return f"{what} could NOT be terminated, for the API does not know it yet; it may bill at {price}."
+            return f"{what} could NOT be terminated, because the API does not know it yet; it may bill at {price}."
         return f"{what} was terminated, as terminate_on_failure asks."
 
     def settle(self, identity: Identity) -> Instance | None:
-        """After a launch that was interrupted, ask for its instance by the ID, and give it time to appear.
+        """After an interrupted launch, look up its instance by ID and give it time to appear.
 
-        Raises LambdaError where it may still appear.
+        Raises LambdaError if it may still appear.
         """
         entry = self._account.journal.last(identity=str(identity), api=self._client.url)
         if entry is None or entry.get("event") not in PENDING:
             return None
-        # Of a time in the future, after the clock was set back, only so much is known: it may be a moment ago.
+        # A time in the future, after the clock was set back, may be a moment ago.
         age_s = max(0.0, self._clock.time() - float(entry.get("time", 0)))
         id_ = str(entry["id"]) if entry.get("id") else None
         if not id_ and age_s >= SETTLE_S:
@@ -287,51 +287,51 @@ class Launcher:
             known = self._account.get(id_) if id_ else None
             if known is not None:
                 return known if known["status"] not in records.GONE and identity.matches(known) else None
-            self._account.report("an interrupted launch may still show up, looking for it")
+            self._account.report("waiting for the instance of an interrupted launch to appear")
             found = self._account.find_one(identity)
             if found is not None:
                 return found
         if entry["event"] == "launched" and age_s < UNSEEN_S:
             raise LambdaError(
-                f"Lambda has launched {id_} with {identity} {human_duration(age_s)} ago, and has not shown it since. "
-                "It may still appear, and bill: nothing is launched in its place, and it cannot be released yet. Run "
-                f"again later, or look at the Lambda console; {human_duration(UNSEEN_S)} after the launch it counts as "
+                f"Lambda has launched {id_} with {identity} {human_duration(age_s)} ago, and has not listed it since. "
+                "It may still appear and be billed, so no other is launched, and it cannot be released yet. Run "
+                f"again later, or check the Lambda console; {human_duration(UNSEEN_S)} after the launch it counts as "
                 "never made."
             )
         return None
 
     def _sole(self, mine: Instance, identity: Identity) -> Launched:
-        """Of several instances that were launched at the same time from different places only one stays.
+        """Keep only one of several instances that were launched concurrently from different machines.
 
-        The first launch wins. Its run waits for the others to give way; should they not, because they had ended before
-        this one was to be seen, it gives way itself.
+        The first launch wins, and its run waits for the others to terminate theirs. If they do not, because they ended
+        before this instance was listed, it terminates its own.
         """
         rivals: list[Instance] = []
         for _left_s in poll(self._clock, RIVAL_S, self._account.every(1)):
             found = self._account.find(identity)
             rivals = [other for other in found if other["id"] != mine["id"]]
-            # A list that does not show this one yet may not show the others either.
+            # A list without this instance may lack the others, too.
             if found and not rivals:
                 break
             if rivals and precedence(mine) > min(map(precedence, rivals)):
                 break
         if not rivals:
             return Launched(mine, own=True)
-        self._account.terminate(mine, "gives way to another launch of the same name")
+        self._account.terminate(mine, "yields to another launch of the same name")
         first = min(rivals, key=precedence)
         self._account.note("adopted", identity, id=first["id"])
         return Launched(first, own=False)
 
 
 def promised(plan: Plan, region: str, id_: str) -> Instance:
-    """Return an instance of which the API has told no more than the ID."""
+    """Return an instance of which only the ID is known."""
     kind = {"name": plan.offer.name, "price_cents_per_hour": plan.offer.price_usd_per_hour * 100}
     known = {"id": id_, "status": PROMISED, "name": plan.identity.name, "region": {"name": region}}
     return records.parse_instance({**known, "instance_type": kind})
 
 
 def precedence(instance: Instance) -> tuple[str, str]:
-    """Return what orders launches: by time. One without a token was not launched by this collection and comes first."""
+    """Return the sort key of launches, by time. Instances without a token were launched by others and come first."""
     return instance["tags"].get(records.LAUNCH, ""), instance["id"]
 
 
@@ -341,7 +341,7 @@ def ruleset_ids(plan: Plan, region: str) -> dict[str, Any]:
     missing = [name for name in names if (name, region) not in plan.rulesets]
     if missing:
         raise LambdaError(
-            f"There is no firewall rule set {', '.join(missing)} in {region}; rule sets belong to a region. Make it "
+            f"There is no firewall rule set {', '.join(missing)} in {region}; rule sets belong to a region. Create it "
             "there with hgx.inference.lambda_firewall_ruleset, or name only regions that have it. Nothing was launched."
         )
     return {"firewall_rulesets": [{"id": plan.rulesets[name, region]} for name in names]} if names else {}

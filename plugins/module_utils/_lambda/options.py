@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options that the modules for Lambda share, and the client that comes from them."""
+"""The shared options of the Lambda modules, and the client they configure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def state_dir(params: dict[str, Any]) -> str:
 
 
 def make_client(params: dict[str, Any]) -> Client:
-    """Return the client that a module's parameters ask for; raise LambdaError where they cannot be right."""
+    """Return the client for a module's parameters. Raises LambdaError for invalid ones."""
     return Client(
         HttpTransport(),
         params["api_key"],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Instances and instance types as this collection knows them: what the API sends, checked and flattened."""
+"""Instances and instance types: the API's data, validated and flattened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypedDict
 from .._core.units import human_duration
 from .client import LambdaError
 
-# Tags by which a node that this collection has launched is known again.
+# Tags that identify a node launched by this collection.
 MANAGED = "hgx-managed-by"
 MANAGED_VALUE = "hgx.inference"
 OWNER = "hgx-owner"
@@ -23,13 +23,13 @@ LAUNCH = "hgx-launch"
 LAUNCHED_AT = "hgx-launched-at"
 EXPIRES_AT = "hgx-expires-at"
 
-# An unknown status counts as running, for it may cost money.
+# An unknown status counts as running, because it may cost money.
 GONE = frozenset(["terminated", "terminating", "preempted"])
 OPEN_REGIONS = frozenset(["us-south-1"])  # Lambda's firewall rules do not apply there
 
 
 class Instance(TypedDict):
-    """One instance. Only these fields are kept: the API also sends tokens, which must reach no cache and no log."""
+    """One instance. Only these fields are kept, since the API also sends tokens, which must not be cached or logged."""
 
     id: str
     name: str | None
@@ -56,7 +56,7 @@ class Instance(TypedDict):
 
 
 class Offer(NamedTuple):
-    """An instance type and where one is to be had now."""
+    """An instance type and the regions that have capacity now."""
 
     name: str
     description: str
@@ -65,7 +65,7 @@ class Offer(NamedTuple):
 
 
 def parse_instance(raw: Any) -> Instance:
-    """Return the instance; LambdaError where it lacks what nothing works without."""
+    """Return the instance. Raises LambdaError if it lacks an essential field."""
     if not isinstance(raw, dict) or not _text(raw.get("id")) or not _text(raw.get("status")):
         raise LambdaError(f"The API lists an instance without id or status: {str(raw)[:80]!r}. Run again later.")
     kind = _dict(raw.get("instance_type"))
@@ -107,7 +107,7 @@ def render_tags(tags: dict[str, str]) -> list[dict[str, str]]:
 
 
 def parse_price(cents: Any) -> float | None:
-    """Return USD an hour. The API has sent the cents as a number and as text."""
+    """Return USD an hour. The API sends the cents as a number or as text."""
     try:
         return round(float(cents) / 100, 4)
     except (TypeError, ValueError):
@@ -115,7 +115,7 @@ def parse_price(cents: Any) -> float | None:
 
 
 def parse_offer(data: Any, name: str) -> Offer:
-    """Return one type of the API's list of instance types; for an unknown name the nearest ones are told."""
+    """Return one entry of the API's list of instance types. Raises LambdaError with the nearest names if unknown."""
     types = _dict(data)
     if name not in types:
         near = difflib.get_close_matches(name, types, n=3) or sorted(types)
@@ -124,7 +124,7 @@ def parse_offer(data: Any, name: str) -> Offer:
     kind = _dict(entry.get("instance_type"))
     price = parse_price(kind.get("price_cents_per_hour"))
     if price is None:
-        raise LambdaError(f"The API tells no price for {name}; nothing is launched at an unknown price.")
+        raise LambdaError(f"The API gives no price for {name}; nothing is launched at an unknown price.")
     regions = [_text(_dict(region).get("name")) for region in _list(entry.get("regions_with_capacity_available"))]
     return Offer(name, _text(kind.get("description")) or name, price, [region for region in regions if region])
 
@@ -140,7 +140,7 @@ def refuse_dear_offer(offer: Offer, max_price_per_hour: float | None) -> None:
 def regions_to_try(offer: Offer, wanted: list[str], bound: str | None) -> list[str]:
     """Return the regions with capacity, the preferred ones first. C(bound) is where the file systems are, if any.
 
-    One without a firewall must be named in C(wanted).
+    A region without a firewall is tried only if C(wanted) names it.
     """
     closed = [region for region in offer.regions if region not in OPEN_REGIONS]
     candidates = [region for region in wanted if region in offer.regions] if wanted else closed
@@ -148,14 +148,14 @@ def regions_to_try(offer: Offer, wanted: list[str], bound: str | None) -> list[s
 
 
 def explain_no_capacity(offer: Offer, wanted: list[str], bound: str | None, waited_s: float) -> str:
-    """Return what to say when no region had a free node."""
+    """Return the message for the case that no region had a free node."""
     others = [region for region in offer.regions if region not in regions_to_try(offer, wanted, bound)]
     anywhere = f"outside {', '.join(others)}" if others else "anywhere"
     where = f"in {bound}, where the file systems are" if bound else f"in {', '.join(wanted)}" if wanted else anywhere
     after = f" after {human_duration(waited_s)}" if waited_s >= 60 else ""
     told = [f"{region} (no firewall, every port is open)" if region in OPEN_REGIONS else region for region in others]
     name_it = "name it in regions (in the role lambda_node_regions)"
-    elsewhere = f" There is some in {', '.join(told)}: {name_it}." if others else ""
+    elsewhere = f" There is capacity in {', '.join(told)}: {name_it}." if others else ""
     return (
         f"Lambda has no free {offer.name} {where}{after}. Nothing was launched.{elsewhere} "
         "Set capacity_timeout (in the role lambda_node_capacity_timeout_s) to wait for one."
@@ -165,7 +165,7 @@ def explain_no_capacity(offer: Offer, wanted: list[str], bound: str | None, wait
 def differences(
     found: Instance, type_: str | None, regions: list[str], ssh_key: str | None, mounts: list[str]
 ) -> list[str]:
-    """Return how an instance differs from what is wanted in ways that cannot be changed any more."""
+    """Return how an instance differs from the wanted one in ways that cannot be changed after the launch."""
     problems = []
     if type_ and found["type"] != type_:
         problems.append(f"it is a {found['type']}, not a {type_}")
@@ -185,7 +185,7 @@ def iso_time(seconds: float) -> str:
 
 
 def parse_time(text: str | None) -> float | None:
-    """Return seconds since 1970; None for what is not a time with its zone, such as C(2026-11-25T14:00:00Z)."""
+    """Return seconds since 1970, or None if it is not a time with its zone, such as C(2026-11-25T14:00:00Z)."""
     try:
         parsed = datetime.datetime.fromisoformat(re.sub(r"[Zz]$", "+00:00", (text or "").strip()))
         return parsed.timestamp() if parsed.tzinfo else None
@@ -194,7 +194,7 @@ def parse_time(text: str | None) -> float | None:
 
 
 def with_utc_expiry(tags: dict[str, str]) -> dict[str, str]:
-    """Return the tags with the expiry as this collection writes it; refuse one that nobody would ever act upon."""
+    """Return the tags with the expiry in UTC. Raises LambdaError if the expiry is not a time."""
     if EXPIRES_AT not in tags:
         return tags
     expires = parse_time(tags[EXPIRES_AT])
@@ -207,7 +207,7 @@ def with_utc_expiry(tags: dict[str, str]) -> dict[str, str]:
 
 
 def explain_kept_tags(found: Instance, tags: dict[str, str]) -> str:
-    """Return what to say when the API did not change the tags of an instance to C(tags)."""
+    """Return the message for the case that the API did not change the tags of an instance to C(tags)."""
     kept = [key for key in sorted(tags) if found["tags"].get(key) != tags[key]]
     expiry = ""
     if EXPIRES_AT in kept:
@@ -222,7 +222,7 @@ def explain_kept_tags(found: Instance, tags: dict[str, str]) -> str:
         )
     return (
         f"Lambda did not change {', '.join(kept)} of {described(found)}: its API documents tags at the launch only."
-        f"{expiry} Leave the tag out to go on with the instance as it is."
+        f"{expiry} Leave the tag out to use the instance as it is."
     )
 
 
@@ -232,7 +232,7 @@ def age_hours(instance: Instance, now: float) -> float | None:
 
 
 def cost_usd(instance: Instance, now: float) -> float | None:
-    """Return what the instance has cost so far, before taxes and discounts; None where its launch time is unknown."""
+    """Return the cost so far in USD, before taxes and discounts, or None if the launch time is unknown."""
     hours, price = age_hours(instance, now), instance["price_usd_per_hour"]
     return None if hours is None or price is None else round(hours * price, 2)
 
@@ -280,7 +280,7 @@ def _int(value: Any) -> int | None:
 
 
 def _address(value: Any) -> str | None:
-    """Return an IP address; anything else would end up on the command line of ssh."""
+    """Return an IP address, else None: anything else would end up on the command line of ssh."""
     try:
         return str(ipaddress.ip_address(value)) if isinstance(value, str) else None
     except ValueError:

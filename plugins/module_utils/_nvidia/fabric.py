@@ -4,7 +4,7 @@
 
 """Judge whether the GPUs have joined the NVLink fabric.
 
-Until then CUDA fails with error 802, whatever the services say of themselves.
+Until then CUDA fails with error 802, even if all services report success.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _HEALTHY = ("Completed", "Success")
 _LOGGED = (
     (
         r"don't match with driver version",
-        "The Fabric Manager is of another version than the loaded kernel module.",
-        "Install exactly the module's version, or reboot if the module is the one that lags behind",
+        "The Fabric Manager and the loaded kernel module have different versions.",
+        "Install exactly the module's version, or reboot if the loaded module is the older one",
     ),
     (
         r'"?ib_umad"? has not been loaded',
-        "The kernel module ib_umad is not loaded, through which the NVLink 5 switches are reached.",
-        "Load it (modprobe ib_umad) and have it loaded at boot (/etc/modules-load.d)",
+        "The kernel module ib_umad is not loaded, which is needed to reach the NVLink 5 switches.",
+        "Load it (modprobe ib_umad) and add it to /etc/modules-load.d for the next boot",
     ),
     (
         r"NVIDIA NVLink Subnet Manager|nvlsm\b.*(not exist|not found|No such file)",
-        "The subnet manager nvlsm is missing, which NVLink 5 needs.",
+        "The subnet manager nvlsm, which NVLink 5 needs, is missing.",
         "Install the package nvlsm",
     ),
     (
@@ -41,7 +41,7 @@ _LOGGED = (
 
 
 class Verdict(NamedTuple):
-    """How the fabric stands: C(state) is V(complete), V(waiting), or V(stuck) if waiting will not help."""
+    """The state of the fabric: V(complete), V(waiting), or V(stuck) if waiting will not help."""
 
     state: str
     reason: str
@@ -49,10 +49,10 @@ class Verdict(NamedTuple):
 
 
 def judge_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt", required: bool = False) -> Verdict:
-    """Return how the fabric of a host stands, from what the module nvidia_gpu_info returns.
+    """Return the state of a host's fabric from the result of the module nvidia_gpu_info.
 
-    C(log) are the last lines of the Fabric Manager, which may name the cause; C(mode) is the mode of the role
-    nvidia_driver. C(required) is for a machine that must have a fabric, even if its switches belong to somebody else.
+    C(log) has the last lines of the Fabric Manager, which may name the cause; C(mode) is the mode of the role
+    nvidia_driver. C(required) is set for a machine that must have a fabric, even if the VM host owns its switches.
     """
     if info["problem"] or not info["gpus"]:
         problem = info["problem"] or {"cause": "no GPU is listed", "evidence": "", "fix": ""}
@@ -71,7 +71,7 @@ def judge_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt", re
         return Verdict("stuck", what, "Joining has failed: reboot the host, then report it to the provider.")
     cause, fix = _cause(info, needed, log)
     if cause and mode == "adopt" and needed:
-        fix += ", or set nvidia_driver_mode: install, and the role sees to it"
+        fix += ", or set nvidia_driver_mode: install to let the role do it"
     return Verdict("stuck" if cause else "waiting", f"{what} {cause}".strip(), fix + "." if fix else "")
 
 
@@ -81,7 +81,7 @@ def _shown(fabric: tuple[str, str]) -> str:
 
 
 def _cause(info: Mapping[str, Any], needed: bool, log: str) -> tuple[str, str]:
-    """Return why the fabric does not come up and what to do; the cause is empty as long as it may still come."""
+    """Return why the fabric does not come up and what to do. The cause is empty while it may still come up."""
     manager, driver = info["fabric_manager"], info["driver_version"]
     if not needed:
         return "", "The switches belong to the host of this virtual machine: restart it once, then ask the provider"

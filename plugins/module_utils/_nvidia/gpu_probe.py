@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Start a throw-away container that lists the GPUs, unless that was proven before and nothing has changed since."""
+"""List the GPUs in a temporary container, unless an earlier proof still holds."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from .gpu_request import REQUESTS, Problem, Trial, diagnose, last_line
 PULL_TIMEOUT_S = 900
 _ROOT = "/"
 _TOOLKIT_CONFIG = "etc/nvidia-container-runtime/config.toml"
-# All that decides whether a container gets the GPUs, apart from versions and the engine itself.
+# Files that decide whether a container gets the GPUs, apart from versions and the engine itself.
 _SETTINGS = ("etc/docker/daemon.json", _TOOLKIT_CONFIG, "etc/cdi/*", "var/run/cdi/*")
-# Where an engine looks for programs, whatever the PATH here.
+# The PATH of an engine, which may differ from the PATH here.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Outcome(NamedTuple):
-    """Which request works, if any, how it was proven, and what is wrong with those that do not."""
+    """The request that works, if any, its proof, and the problems of those that do not."""
 
     request: str | None
     proof: dict[str, Any]
@@ -57,7 +57,7 @@ def probe(
             problem = Problem(
                 f"The image {image} for the probe is not on the host and cannot be pulled",
                 last_line(done.stdout),
-                "Name an image that is there or can be had: nvidia_container_toolkit_probe_image.",
+                "Set nvidia_container_toolkit_probe_image to an image that is on the host or can be pulled.",
             )
             return Outcome(None, {}, dict.fromkeys(requests, problem), started=False)
         pulled = True
@@ -71,7 +71,7 @@ def probe(
 
 
 def fingerprint(gpus: int) -> dict[str, Any]:
-    """Return what a proof depends on: as long as it is the same, so is the proof's outcome."""
+    """Return what a proof depends on. While it is unchanged, the proof holds."""
     engine = _docker_engine.process()
     toolkit = run(["nvidia-ctk", "--version"], 30, merge=False).output.partition("\n")[0]
     libraries = glob.glob(f"{_ROOT}usr/lib/*/libnvidia-ml.so.*")
@@ -98,7 +98,7 @@ def _try(image: str, request: str, gpus: int, timeout_s: float) -> Problem | Non
         done = run_docker(["run", *options, *REQUESTS[request], image, "-L"], timeout_s=timeout_s, merge=True)
     except DockerError as exc:
         run_docker(["rm", "--force", name])
-        return Problem("A container that lists the GPUs hangs", str(exc), "Look at 'dmesg | grep -e NVRM -e Xid'.")
+        return Problem("A container that lists the GPUs hangs", str(exc), "See 'dmesg | grep -e NVRM -e Xid'.")
     return diagnose(
         Trial(
             request,

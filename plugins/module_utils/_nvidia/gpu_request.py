@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a container asks for the GPUs, and why it did not get them. Nothing here runs a program."""
+"""How a container requests the GPUs, and why it did not get them. Runs no program."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-# What is put between "docker run" and the image.
+# The arguments between "docker run" and the image.
 REQUESTS = {"runtime": ["--gpus", "all"], "cdi": ["--device", "nvidia.com/gpu=all"]}
 
 _LONGEST_LINE = 400
 _GPU = re.compile(r"^GPU \d+: (.*?)(?: \(UUID: .*\))?$", re.MULTILINE)
 _SEE_HELP = re.compile(r"(Run|See) 'docker run --help'")
 _WRITE_SPEC = "systemctl restart nvidia-cdi-refresh, or nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml."
-_DRIVER = "The role hgx.inference.nvidia_driver says more, and so does nvidia-smi on the host."
+_DRIVER = "The role hgx.inference.nvidia_driver and nvidia-smi on the host say more."
 
 
 class Trial(NamedTuple):
-    """A container that was to list the host's GPUs, and what there is to know about the host."""
+    """The outcome of a container that should list the host's GPUs, with facts about the host."""
 
     request: str
     rc: int
@@ -35,8 +35,8 @@ class Trial(NamedTuple):
 class Problem(NamedTuple):
     """Why containers do not get the GPUs.
 
-    C(remedy) is what a program can do about it: V(install) the toolkit, make the V(runtime) known to the engine,
-    V(restart) the engine, switch V(cdi) on in it, renew the V(spec) of CDI, or nothing, if empty.
+    C(remedy) is the automatic repair: V(install) the toolkit, add the V(runtime) to the engine, V(restart) the engine,
+    enable V(cdi) in it, renew the CDI V(spec), or empty if there is none.
     """
 
     cause: str
@@ -66,7 +66,7 @@ def diagnose(trial: Trial) -> Problem | None:
 
 
 def last_line(output: str) -> str:
-    """Return the last line that says something. Docker's command ends with where its help is."""
+    """Return the last meaningful line: Docker's command ends with a hint at its help."""
     lines = [line for line in output.splitlines() if line.strip() and not _SEE_HELP.match(line)]
     return _shorten((lines or ["(it said nothing)"])[-1])
 
@@ -75,7 +75,7 @@ def _count(trial: Trial) -> Problem | None:
     names = gpu_names(trial.output)
     if names and len(names) >= trial.gpus:
         return None
-    fix = "Compare 'nvidia-smi -L' on the host. A GPU that the host lost itself needs a reboot."
+    fix = "Compare 'nvidia-smi -L' on the host. If the host itself has lost a GPU, reboot."
     if trial.request == "cdi":
         fix = f"If the CDI specification was written when there were other GPUs, renew it: {_WRITE_SPEC}"
     return Problem(
@@ -97,7 +97,7 @@ def _no_device_driver(trial: Trial, line: str) -> Problem:
             "install",
         )
     return Problem(
-        "The engine was started before the NVIDIA container toolkit was installed, and looks for it only then",
+        "The engine was started before the NVIDIA container toolkit was installed, and detects it only at its start",
         line,
         "Restart the engine: systemctl restart docker.",
         "restart",
@@ -107,7 +107,7 @@ def _no_device_driver(trial: Trial, line: str) -> Problem:
 def _no_cdi(trial: Trial, line: str) -> Problem:
     if trial.engine_major < 25:
         return Problem(
-            f"The engine, version {trial.engine_major}, knows no CDI",
+            f"The engine, version {trial.engine_major}, does not support CDI",
             line,
             "Use the request 'runtime' (--gpus), or an engine of version 25 or newer.",
         )
@@ -129,30 +129,30 @@ def _no_nvml(trial: Trial, line: str) -> Problem:
     return Problem(
         "The container may not open the GPUs: its cgroup does not list them",
         line,
-        "'systemctl daemon-reload' does that to running containers: start them anew. If a new container has it too,"
+        "'systemctl daemon-reload' does that to running containers: restart them. If a new one has the problem, too,"
         " compare the cgroup drivers of engine and systemd (docker info), and update the toolkit.",
     )
 
 
 def _fixed(cause: str, fix: str, remedy: str = "") -> Callable[[Trial, str], Problem]:
-    """Return what explains a line that always means the same."""
+    """Return the explanation for a line that always has the same meaning."""
     return lambda _trial, line: Problem(cause, line, fix, remedy)
 
 
-# What engine, runtimes and toolkit say, the most specific first.
+# Messages of engine, runtimes and toolkit, the most specific first.
 _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
     (
-        # An engine from 29 on that found no hook when it started takes --gpus for a request of AMD's.
+        # An engine from 29 on that found no hook at its start treats --gpus as a request for AMD GPUs.
         r"could not select device driver|failed to discover GPU vendor from CDI|AMD CDI spec not found"
         r"|CDI specs for required vendor amd\.com not found",
         _no_device_driver,
     ),
-    # An engine before 25 takes the name for a path.
+    # An engine before 25 treats the name as a path.
     (r'error gathering device information while adding custom device "nvidia\.com/', _no_cdi),
     (
         r"(unknown or invalid runtime name|Unknown runtime specified):? nvidia",
         _fixed(
-            "The engine does not know the runtime nvidia: it has not read daemon.json since that was configured",
+            "The engine does not know the runtime nvidia: it has not reloaded daemon.json since it was configured",
             "Reload the engine: systemctl reload docker.",
             "runtime",
         ),
@@ -160,7 +160,7 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
     (
         r'nvidia-container-runtime(-hook)?[\\"]*: (executable file not found|no such file or directory)',
         _fixed(
-            "daemon.json names the runtime nvidia, or the engine its hook, but the program is not there",
+            "daemon.json names the runtime nvidia, or the engine its hook, but the program is missing",
             "Install the package nvidia-container-toolkit, or correct the path below 'runtimes'.",
             "install",
         ),
@@ -168,7 +168,7 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
     (
         r"invoking the NVIDIA Container Runtime Hook directly",
         _fixed(
-            "The toolkit is set to CDI, which does not serve --gpus",
+            "The toolkit is set to CDI, which does not support --gpus",
             'Request the GPUs by CDI (nvidia_container_toolkit_mode: cdi), or set mode = "auto" below'
             " [nvidia-container-runtime] in /etc/nvidia-container-runtime/config.toml.",
         ),
@@ -183,7 +183,7 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
     ),
     (
         r"driver/library version mismatch",
-        _fixed("The loaded kernel module and the driver's libraries are of different versions", f"Reboot. {_DRIVER}"),
+        _fixed("The loaded kernel module and the driver's libraries have different versions", f"Reboot. {_DRIVER}"),
     ),
     (
         r"driver not loaded|couldn't communicate with the NVIDIA driver|libnvidia-ml\.so\.1: cannot open",
@@ -205,8 +205,8 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
     (
         r'exec: "nvidia-smi": executable file not found',
         _fixed(
-            "The toolkit put nothing of the driver into the container",
-            "Look at 'nvidia-container-cli list' on the host; the image must not set NVIDIA_VISIBLE_DEVICES=void.",
+            "The toolkit injected no part of the driver into the container",
+            "Check 'nvidia-container-cli list' on the host; the image must not set NVIDIA_VISIBLE_DEVICES=void.",
         ),
     ),
     (r"No devices were found", _fixed("The container sees none of the GPUs", _DRIVER)),
@@ -214,7 +214,7 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
 
 
 def _line(text: str, position: int) -> str:
-    """Return the line of the text that holds the position, with what matters in its middle if it is long."""
+    """Return the line of the text that contains the position, centred on it if the line is too long."""
     start = text.rfind("\n", 0, position) + 1
     end = text.find("\n", position)
     line = text[start : end if end >= 0 else len(text)].strip()

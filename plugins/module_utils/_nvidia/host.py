@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Look at the NVIDIA hardware and software of the host. Changes nothing, needs no privilege but to read."""
+"""Inspect the NVIDIA hardware and software of the host. Read-only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUERY = "--query-gpu=uuid,compute_cap,fabric.state,fabric.status"
 
 
 def gpu_info(timeout_s: float) -> dict[str, Any]:
-    """Return what the module nvidia_gpu_info documents. No program may take longer than C(timeout_s) seconds."""
+    """Return the result of the module nvidia_gpu_info. C(timeout_s) limits each program."""
     commands = {
         "report": ["nvidia-smi", "-q", "-x"],
         "query": ["nvidia-smi", _QUERY, "--format=csv,noheader"],
@@ -33,7 +33,7 @@ def gpu_info(timeout_s: float) -> dict[str, Any]:
         "fabric_manager": ["nv-fabricmanager", "--version"],
         "service": ["systemctl", "is-active", "nvidia-fabricmanager"],
     }
-    # Without the persistence daemon every call of nvidia-smi wakes all GPUs, which takes seconds: ask at the same time.
+    # Without the persistence daemon every call of nvidia-smi wakes all GPUs, which takes seconds: run them in parallel.
     with ThreadPoolExecutor(len(commands)) as pool:
         hardware = pool.submit(pci_hardware)
         running = {name: pool.submit(run, argv, timeout_s) for name, argv in commands.items()}
@@ -52,9 +52,8 @@ def gpu_info(timeout_s: float) -> dict[str, Any]:
 def pci_hardware() -> dict[str, Any]:
     """Return C({gpus, nvswitch}) from the PCI bus, which needs no driver.
 
-    C(gpus) are the addresses of NVIDIA's GPUs. C(nvswitch) is V(pci) where the switches are devices of their own (up to
-    HGX H200), V(nvlink5) where they are reached through ConnectX bridges (HGX B200), else V(none), as in a guest whose
-    switches belong to the host.
+    C(gpus) are the addresses of NVIDIA's GPUs. C(nvswitch) is V(pci) if the switches are PCI devices (up to HGX H200),
+    V(nvlink5) behind ConnectX bridges (HGX B200), else V(none), as in a guest whose switches belong to the host.
     """
     gpus, nvswitch = [], "none"
     for path in sorted(glob.glob(f"{PCI_DEVICES}/*")):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Choose packages of the NVIDIA driver and of its Fabric Manager that fit each other."""
+"""Choose matching packages of the NVIDIA driver and its Fabric Manager."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .._apt.packages import upstream
 
-# The versions of each package that the repositories have, newest first.
+# The versions of each package in the repositories, newest first.
 Available = Mapping[str, Sequence[str]]
 
-# The name without a branch has the versions of all branches; with one it may be a virtual name that nobody can install.
+# The name without a branch has the versions of all branches; one with a branch may be a virtual package.
 _FABRIC_MANAGER = "nvidia-fabricmanager"
 
 
 class NoFit(Exception):
-    """The repositories do not have what is wanted; the message says what they have."""
+    """The repositories lack a suitable version; the message lists what they have."""
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return what to compare versions by."""
+    """Return a sort key for versions."""
     return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 def fabric_manager_names(branch: str) -> list[str]:
-    """Return the packages that may bring the Fabric Manager of a driver branch."""
+    """Return the packages that may provide the Fabric Manager of a driver branch."""
     return [f"{_FABRIC_MANAGER}-{branch}", _FABRIC_MANAGER]
 
 
@@ -37,9 +37,9 @@ def choose_driver(
 ) -> str:
     """Return the driver version to install: the newest of the branch, or C(exact).
 
-    With C(with_fabric) it is the newest for which there is a Fabric Manager too, as these often come days later.
+    With C(with_fabric) it is the newest with a matching Fabric Manager, which often follows days later.
 
-    Raises NoFit if no version will do.
+    Raises NoFit if no version is suitable.
     """
     offered = {name: [upstream(version) for version in available.get(name, ())] for name in packages}
     missing = [name for name, versions in offered.items() if not versions]
@@ -53,7 +53,7 @@ def choose_driver(
     if not fitting:
         raise NoFit(
             f"No repository of this host has version {exact or branch + '.*'} of {', '.join(packages)}. "
-            f"There are: {', '.join(common) or 'none that all of them have'}."
+            f"Available: {', '.join(common) or 'no version that all of them have'}."
         )
     if with_fabric:
         managers = _fabric_managers(branch, available)
@@ -92,7 +92,7 @@ def pinned(name: str, version: str, available: Available) -> str:
 
 
 def _fabric_managers(branch: str, available: Available) -> dict[str, str]:
-    """Return all Fabric Managers of a branch, as C(name=version) by the version that the driver must have."""
+    """Return all Fabric Managers of a branch: driver version -> C(name=version)."""
     found = {
         upstream(full): f"{name}={full}"
         for name in reversed(fabric_manager_names(branch))

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decide what a host's NVIDIA driver needs. Nothing here runs a program.
+"""Decide the next step for a host's NVIDIA driver. Runs no program.
 
-The role nvidia_driver looks, asks for a plan, does its next step, and looks again, until the plan says V(ready).
+The role nvidia_driver inspects the host, takes the step of the plan, and repeats this until the plan is V(ready).
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from .packages import NoFit, choose_driver, choose_fabric_manager, fabric_manage
 
 NVLSM = "nvlsm"
 
-# Packages that bring nvidia-smi: of Ubuntu, of Debian, and of NVIDIA for Debian.
+# Packages that provide nvidia-smi: of Ubuntu, of Debian, and of NVIDIA for Debian.
 _HAS_SMI = re.compile(r"nvidia-(utils-\d|smi$|driver-cuda$)")
 
 _SECURE_BOOT = ("key was rejected", "required key not available", "operation not permitted")
 
 
 class Wanted(NamedTuple):
-    """What the driver should be: the variables of the role, and the release of the running kernel."""
+    """The wanted driver: the variables of the role, and the release of the running kernel."""
 
     mode: str
     minimum: str
@@ -38,8 +38,8 @@ class Plan(NamedTuple):
     """The next step.
 
     C(action) is V(ready), V(install), V(load), V(reboot) or V(refuse); C(reason) says why and C(fix) what a person can
-    do. C(packages) are to be installed, C(name=version), and C(problem) says why they cannot be. C(version) is that of
-    the driver then. C(hold) are packages that upgrades must leave alone from now on.
+    do. C(packages) are to be installed, as C(name=version), and C(problem) says why they cannot be. C(version) is the
+    driver's version after the step. C(hold) lists packages to hold against upgrades.
     """
 
     action: str
@@ -57,7 +57,7 @@ class _Defect(NamedTuple):
     fix: str = ""
 
 
-# What a person does about each kind of defect where the role may not.
+# What a person can do about each kind of defect if the role is not allowed to.
 _BY_HAND = {
     "missing": "Install a driver",
     "old": "Install a newer driver, accept this one with a lower nvidia_driver_min",
@@ -78,8 +78,8 @@ def make_plan(
 ) -> Plan:
     """Return the next step for a host.
 
-    C(info) is what the module nvidia_gpu_info returns, C(apt) what apt_packages_info does, needed for the mode
-    V(install) only. C(load_error) is what modprobe said when it failed, C(nouveau) whether that module is loaded.
+    C(info) is the result of the module nvidia_gpu_info, C(apt) that of apt_packages_info, needed only for the mode
+    V(install). C(load_error) is the message of a failed modprobe, C(nouveau) whether that module is loaded.
     """
     if not info["hardware"]["gpus"]:
         return Plan("refuse", "There is no NVIDIA GPU on the PCI bus.", "Leave the role out for this host.")
@@ -88,7 +88,7 @@ def make_plan(
     if apt is None:
         return _adopt(info, defect, version)
     if wanted.version and wanted.version.partition(".")[0] != wanted.branch:
-        problem = f"nvidia_driver_version {wanted.version} is not of nvidia_driver_branch {wanted.branch}."
+        problem = f"nvidia_driver_version {wanted.version} is not in nvidia_driver_branch {wanted.branch}."
         return Plan("refuse", problem, "Change one of them.")
     if wanted.version and version_key(wanted.version) < version_key(wanted.minimum):
         problem = f"nvidia_driver_version {wanted.version} is lower than nvidia_driver_min {wanted.minimum}."
@@ -103,7 +103,7 @@ def make_plan(
 def _userland(info: Mapping[str, Any], wanted: Wanted, apt: Mapping[str, Any] | None) -> str:
     """Return the version of the driver's libraries, or an empty text.
 
-    nvidia-smi does not name it while no kernel module is loaded, and only by half while another one is.
+    nvidia-smi names no version without a kernel module, and only a part of it while another module is loaded.
     """
     version: str = info["driver_version"] or ""
     installed = apt["installed"] if apt else {}
@@ -116,7 +116,7 @@ def _userland(info: Mapping[str, Any], wanted: Wanted, apt: Mapping[str, Any] | 
 
 
 def _find_defect(info: Mapping[str, Any], wanted: Wanted, version: str) -> _Defect | None:
-    """Return what keeps the driver from being the wanted one, in working order."""
+    """Return why the driver is not the wanted one or does not work, or None."""
     loaded, on_disk, problem = info["loaded_module"], info["installed_module_version"], info["problem"]
     if not info["installed"]:
         return _Defect("missing", "No NVIDIA driver is installed.")
@@ -148,8 +148,8 @@ def _lost_gpus(info: Mapping[str, Any]) -> _Defect | None:
         return None
     return _Defect(
         "broken",
-        f"The driver lists {len(info['gpus'])} of {len(there)} GPUs, and not {', '.join(lost)}.",
-        "See 'dmesg | grep -e NVRM -e Xid'. A GPU that has fallen off the bus needs a reboot, or the provider.",
+        f"The driver lists {len(info['gpus'])} of {len(there)} GPUs; it lacks {', '.join(lost)}.",
+        "See 'dmesg | grep -e NVRM -e Xid'. If a GPU has fallen off the bus, reboot, or contact the provider.",
     )
 
 
@@ -162,7 +162,7 @@ def _adopt(info: Mapping[str, Any], defect: _Defect | None, version: str) -> Pla
     return Plan(
         "refuse",
         f"{defect.what} It was left as it is (nvidia_driver_mode: adopt).",
-        f"{_BY_HAND[defect.kind]}, or set nvidia_driver_mode: install{reboot}, and the role sees to it.",
+        f"{_BY_HAND[defect.kind]}, or set nvidia_driver_mode: install{reboot} to let the role do it.",
         version=version,
     )
 
@@ -173,15 +173,15 @@ def _ready(info: Mapping[str, Any], version: str) -> Plan:
 
 
 def _mend(defect: _Defect, load_error: str, nouveau: bool) -> Plan:
-    """Return the step for a driver whose packages are all there."""
+    """Return the step for a driver whose packages are all installed."""
     if defect.kind == "unloaded" and not load_error:
         return Plan("load", defect.what)
     if defect.kind in ("stale", "closed") or (defect.kind == "unloaded" and nouveau):
         return Plan(
             "reboot",
             defect.what + (" The module nouveau holds the GPUs." if nouveau else ""),
-            "Reboot the host when it may stop ('systemctl reboot') and run this again, or set "
-            "nvidia_driver_reboot_ok: true, and the role reboots it.",
+            "Reboot the host when it may go down ('systemctl reboot') and run this again, or set "
+            "nvidia_driver_reboot_ok: true to let the role reboot it.",
         )
     if defect.kind == "unloaded" and any(words in load_error.lower() for words in _SECURE_BOOT):
         return Plan(
@@ -196,7 +196,7 @@ def _mend(defect: _Defect, load_error: str, nouveau: bool) -> Plan:
 
 
 class _Order:
-    """What has to be installed, and why. Of what no repository has, only the name is known."""
+    """The packages to install, and why. A package that no repository has is listed without a version."""
 
     def __init__(
         self, info: Mapping[str, Any], wanted: Wanted, apt: Mapping[str, Any], defect: _Defect | None, version: str
@@ -212,12 +212,12 @@ class _Order:
         headers = f"linux-headers-{wanted.kernel}"
         if not self._has(headers) and (self._packages or (defect and defect.kind == "unbuilt")):
             if defect and defect.kind == "unbuilt":
-                self.reasons.append(f"{defect.what} The headers to build it with are missing.")
+                self.reasons.append(f"{defect.what} The kernel headers to build it are missing.")
             self._newest(headers, "If a newer kernel is installed, reboot into it first.")
         if nvswitch != "none":
             self._fabric_manager(info["fabric_manager"]["version"])
         if nvswitch == "nvlink5" and not self._has(NVLSM):
-            self.reasons.append(f"The subnet manager {NVLSM} is missing, which NVLink 5 needs.")
+            self.reasons.append(f"The subnet manager {NVLSM} is missing; NVLink 5 needs it.")
             self._newest(NVLSM, "Check nvidia_driver_repository.")
         names = {*wanted.packages, headers, NVLSM}
         interrupted = [name for name in apt["unfinished"] if name in names or "nvidia" in name]
@@ -266,7 +266,7 @@ class _Order:
             self._add(lambda: [choose_fabric_manager(self._version, self._available)], names[:1])
         else:
             self._packages.append(fabric_manager_names(self._wanted.branch)[0])
-            self._problems.append("Its version follows from the driver's, which is not known.")
+            self._problems.append("Its version follows from the driver's, which is unknown.")
 
     def _newest(self, name: str, fix: str) -> None:
         if self._available.get(name):
@@ -284,7 +284,7 @@ class _Order:
 
 
 def _to_hold(info: Mapping[str, Any], wanted: Wanted, apt: Mapping[str, Any], version: str) -> tuple[str, ...]:
-    """Return the packages that belong to the driver and are not held yet."""
+    """Return the driver's packages that are not held yet."""
     named = {*wanted.packages, *([NVLSM] if info["hardware"]["nvswitch"] == "nvlink5" else [])}
     return tuple(
         sorted(

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What nvidia-smi and the driver say of themselves, as data. Nothing here runs a program or reads a file.
+"""Parse the output of nvidia-smi and the driver. Runs no program and reads no file.
 
-The elements of the XML are those of driver 580 (C(nvsmi_device_v13.dtd)); one that another driver lacks becomes None.
+The XML elements are those of driver 580 (C(nvsmi_device_v13.dtd)). An element that another driver lacks becomes None.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any, NamedTuple
 
-# What nvidia-smi prints where a GPU has no such property. Other versions put brackets around them.
+# What nvidia-smi prints for a property that a GPU lacks. Other versions put brackets around it.
 _ABSENT = {"", "n/a", "[n/a]", "not supported", "[not supported]", "unknown error", "[unknown error]", "none"}
 
-# A GPU that runs slower than it could for a reason outside the workload, and what makes it so.
+# Reasons outside the workload for which a GPU runs slower than it could.
 SLOWDOWNS = {
     "hw_slowdown": "the hardware slows the clocks down",
     "hw_thermal_slowdown": "the GPU is too hot",
-    "hw_power_brake_slowdown": "the server's power supply asks for less load",
+    "hw_power_brake_slowdown": "the server's power supply asks to reduce the load",
     "sw_thermal_slowdown": "the driver slows the clocks down because of the temperature",
 }
 
 
 class Problem(NamedTuple):
-    """Why something does not work: the cause, the words of the program that show it, and what to do."""
+    """Why something does not work: the cause, the output that shows it, and what to do."""
 
     cause: str
     evidence: str
@@ -34,7 +34,7 @@ class Problem(NamedTuple):
 
 
 class SmiError(Exception):
-    """The answer of nvidia-smi is not the XML it was asked for."""
+    """nvidia-smi did not print the requested XML."""
 
 
 def parse_report(xml: str) -> dict[str, Any]:
@@ -103,9 +103,9 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
 
 
 def add_query(gpus: list[dict[str, Any]], csv: str) -> None:
-    """Add to the GPUs what C(--query-gpu=uuid,compute_cap,fabric.state,fabric.status --format=csv,noheader) says.
+    """Add to the GPUs the output of C(--query-gpu=uuid,compute_cap,fabric.state,fabric.status --format=csv,noheader).
 
-    The fabric is taken from it where the XML of an older driver has none.
+    The fabric is taken from it if the XML of an older driver has none.
     """
     by_uuid = {gpu["uuid"]: gpu for gpu in gpus}
     for line in csv.splitlines():
@@ -151,13 +151,13 @@ def parse_fabric_manager_version(text: str) -> str | None:
 
 
 def library_version(text: str) -> str | None:
-    """Return the userland's version that nvidia-smi names when the kernel module is another one, or None."""
+    """Return the userland's version, which nvidia-smi names if the kernel module has another one, or None."""
     found = re.search(r"(?:NVML library|Library) version: (\d+\.\d+(?:\.\d+)?)", text)
     return found.group(1) if found else None
 
 
 def explain_failure(rc: int, output: str, loaded: str | None, installed: str | None) -> Problem:
-    """Return why nvidia-smi ended with C(rc). C(output) is all it printed.
+    """Return why nvidia-smi ended with C(rc). C(output) is everything it printed.
 
     C(loaded) is the version of the kernel module in use, C(installed) that of the one on disk for the running kernel.
     """
@@ -175,19 +175,19 @@ def explain_failure(rc: int, output: str, loaded: str | None, installed: str | N
             return Problem(
                 "the kernel module is neither loaded nor built for the running kernel",
                 evidence,
-                "Install the driver (nvidia_driver_mode: install), or look at 'dkms status' if it is installed.",
+                "Install the driver (nvidia_driver_mode: install), or check 'dkms status' if it is installed.",
             )
         return Problem(
             f"the kernel module {installed} is installed but not loaded",
             evidence,
-            "Load it ('modprobe nvidia') and look at 'dmesg | grep -i -e nvrm -e nouveau' if that fails. "
-            "With Secure Boot an unsigned module is refused.",
+            "Load it ('modprobe nvidia') and see 'dmesg | grep -i -e nvrm -e nouveau' if that fails. "
+            "Secure Boot refuses an unsigned module.",
         )
     if "no devices were found" in output.lower():
         return Problem(
             "the driver is loaded, but found no GPU that it can use",
             evidence,
-            "See 'dmesg | grep NVRM'. Blackwell GPUs need the open kernel modules; a GPU off the bus, a reboot.",
+            "See 'dmesg | grep NVRM'. Blackwell GPUs need the open kernel modules. A GPU off the bus needs a reboot.",
         )
     return Problem("nvidia-smi failed", evidence, "See 'dmesg | grep -e NVRM -e Xid'; a reboot resets the GPUs.")
 
@@ -222,7 +222,7 @@ def _integer(element: ET.Element, path: str) -> int | None:
 
 
 def _errors(gpu: ET.Element, scope: str, kind: str) -> int | None:
-    """Return the sum of the ECC counters of a kind; how they are split has changed between drivers."""
+    """Return the sum of the ECC counters of a kind; their split differs between drivers."""
     counters = gpu.find(f"ecc_errors/{scope}")
     if counters is None:
         return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Look at everything that the preflight judges. Reads and asks only; changes nothing on the host."""
+"""Inspect everything that the preflight judges. Read-only."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ from .._nvidia.host import gpu_info
 from .judge import Host, Needs, Volume
 
 PROGRAM_TIMEOUT_S = 10.0
-# Without the persistence daemon nvidia-smi first initialises all GPUs, which is no reason to call one hung.
+# Without the persistence daemon nvidia-smi first initialises all GPUs, which must not count as a hang.
 GPU_TIMEOUT_S = 30.0
 URL_TIMEOUT_S = 5.0
-# For all addresses together, as the time limit of a request does not cover the resolution of its name.
+# For all addresses together, because a request's time limit does not cover name resolution.
 REACH_TIMEOUT_S = 8.0
 _CONTAINERD_ROOT = "/var/lib/containerd"
 _REGISTRY_PATH = "/v2/"
 _APT_LISTS = "/var/lib/apt/lists"
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-# File systems that can be recommended for weights and images. A network's may hang when it is asked for its free space.
+# File systems suitable for weights and images. A network file system may hang when asked for its free space.
 _LOCAL = ("btrfs", "ext3", "ext4", "xfs", "zfs")
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where the deployment will get its parts from, and its names on this host."""
+    """The sources of the deployment, and its paths and names on this host."""
 
     models: tuple[tuple[str, str], ...] = ()  # repository and revision
     image: str = ""
@@ -74,7 +74,7 @@ class Engine:
 
 
 def look(needs: Needs, places: Places) -> Host:
-    """Return what the host is like. Takes the time of the slowest single question."""
+    """Return the facts of the host. Takes as long as the slowest single query."""
     skew_s = None if places.controller_time is None else time.time() - places.controller_time
     with ThreadPoolExecutor(8) as pool:
         nvidia_job = pool.submit(gpu_info, GPU_TIMEOUT_S)
@@ -129,7 +129,7 @@ def _engine(places: Places) -> Engine:
         settings = json.loads(info.stdout)
         root_now = settings.get("DockerRootDir") or root
         root = places.docker_data_root or root_now
-        # The default of new engines from 29 on, whatever their data-root is.
+        # The default of new engines from 29 on, regardless of their data-root.
         if ["driver-type", "io.containerd.snapshotter.v1"] in (settings.get("DriverStatus") or []):
             root = root_now = _CONTAINERD_ROOT
         container = run_docker(["container", "inspect", places.container], timeout_s=PROGRAM_TIMEOUT_S)
@@ -138,7 +138,7 @@ def _engine(places: Places) -> Engine:
         return Engine(False, root, None, None)
     details = json.loads(container.stdout)[0] if container.rc == 0 else None
     running = details if details and details["State"]["Running"] else None
-    # What lies in the folder of now has to be pulled again once the engine has another one.
+    # Images in the current folder must be pulled again once the engine uses another one.
     moves = os.path.realpath(root) != os.path.realpath(root_now)
     mirrors = tuple((settings.get("RegistryConfig") or {}).get("Mirrors") or ())
     has_proxy = bool(settings.get("HttpProxy") or settings.get("HttpsProxy"))
@@ -154,7 +154,7 @@ def _own_pids(nvidia: dict[str, Any], container: dict[str, Any] | None) -> froze
 
 
 def _weights_missing(needs: Needs, places: Places) -> int | None:
-    """Return how many bytes are still to be fetched, or None if nothing of the models is known here."""
+    """Return how many bytes must still be fetched, or None if the models are unknown here."""
     if not needs.hf_home:
         return None
     missing, present = 0, 0
@@ -166,7 +166,7 @@ def _weights_missing(needs: Needs, places: Places) -> int | None:
         commit = cache.pinned_commit(revision)
         files = cache.recorded_files(commit) if commit else None
         if commit is None or files is None:
-            # Not known file by file: what lies there is taken off the whole.
+            # Single files are unknown: subtract all blobs on disk from the total.
             present += sum(_size(path) for path in glob.glob(f"{glob.escape(cache.blobs)}/*"))
             missing = -1
         elif missing >= 0:
@@ -227,7 +227,7 @@ def _headers() -> bool | None:
     if os.path.isdir(f"/lib/modules/{release}/build"):
         return True
     policy = run(["apt-cache", "policy", f"linux-headers-{release}"], PROGRAM_TIMEOUT_S)
-    # A fresh machine has no package lists yet, so nothing can be said.
+    # A fresh machine has no package lists yet, so the answer is unknown.
     if policy.rc != 0 or not glob.glob(f"{_APT_LISTS}/*_Packages*"):
         return None
     candidate = re.search(r"Candidate: (\S+)", policy.output)
@@ -235,7 +235,7 @@ def _headers() -> bool | None:
 
 
 def _dpkg_problems() -> tuple[str, ...]:
-    """Return the packages that an interrupted installation has left behind."""
+    """Return the packages that an interrupted installation left unfinished."""
     audit = run(["dpkg-query", "--show", "--showformat", "${Status}\t${Package}\n"], PROGRAM_TIMEOUT_S)
     broken = re.findall(r"^\S+ \S+ (half-installed|unpacked|half-configured)\t(\S+)$", audit.output, re.MULTILINE)
     return tuple(f"{package} is {state}" for state, package in broken)
@@ -261,8 +261,8 @@ def port_trouble(address: str, port: int, container: dict[str, Any] | None) -> s
             return None
         except OSError as exc:
             if exc.errno != errno.EADDRINUSE:
-                return f"not to be had on this host ({exc.strerror})"
-            return f"taken by {_container_with_port(port) or _listener(port) or 'a process that this user may not see'}"
+                return f"not available on this host ({exc.strerror})"
+            return f"taken by {_container_with_port(port) or _listener(port) or 'a process that this user cannot see'}"
 
 
 def _container_with_port(port: int) -> str | None:
@@ -274,7 +274,7 @@ def _container_with_port(port: int) -> str | None:
 
 
 def _listener(port: int) -> str | None:
-    """Return name and number of the process that listens on a port, where this user may know it."""
+    """Return name and PID of the process that listens on a port, or None if this user may not see it."""
     inodes = {
         fields[9]
         for table in ("/proc/net/tcp", "/proc/net/tcp6")
@@ -294,11 +294,11 @@ def _listener(port: int) -> str | None:
 
 
 def _wanted_urls(needs: Needs, places: Places, engine: Engine, weights_missing: int | None) -> list[str]:
-    """Return the addresses that a deployment will need, in the state the host is in."""
+    """Return the addresses that the deployment will need, given the state of the host."""
     urls = []
     if places.models and weights_missing != 0:
         urls.append(places.hub)
-    # What an engine reaches through a proxy of its own cannot be tried from here.
+    # Addresses behind the engine's own proxy cannot be tried from here.
     if places.image and not engine.image_present and not engine.has_proxy:
         urls.append(registry_url(places.image, engine.mirrors))
     installs_docker = not engine.answers
@@ -315,10 +315,10 @@ def _wanted_urls(needs: Needs, places: Places, engine: Engine, weights_missing: 
 
 
 def registry_url(image: str, mirrors: tuple[str, ...] = ()) -> str:
-    """Return the address at which the registry of an image answers, or the first mirror of Docker Hub."""
+    """Return the API address of an image's registry, or of the first mirror of Docker Hub."""
     first, slash, _rest = image.partition("/")
     named = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    # As Docker does: a registry on the host itself needs no TLS.
+    # As in Docker, a registry on the host itself needs no TLS.
     scheme = "http" if named and first.startswith(("localhost", "127.")) else "https"
     if not named and mirrors:
         return mirrors[0].rstrip("/") + _REGISTRY_PATH
@@ -326,13 +326,13 @@ def registry_url(image: str, mirrors: tuple[str, ...] = ()) -> str:
 
 
 def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the addresses that answered, and why the others did not."""
+    """Return the addresses that answered, and the errors of the others."""
     found: dict[str, str | None] = {}
 
     def ask(url: str) -> None:
         found[url] = _unreachable(url)
 
-    # Daemons, because nothing ends a look-up that a dead name server does not answer: the module does not wait for it.
+    # Daemon threads, because a look-up at a dead name server cannot be stopped, and the module must not wait for it.
     threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in urls]
     for thread in threads:
         thread.start()
@@ -348,13 +348,13 @@ def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
 
 
 def _unreachable(url: str) -> str | None:
-    """Return why nothing answers at C(url). A refusal such as 401 or 404 is an answer; a server's error is none.
+    """Return why nothing answers at C(url), or None. A refusal such as 401 or 404 is an answer, a 5xx is not.
 
-    Whether a registry is trusted, or needs no TLS, is said in the engine's settings.
+    A registry with an untrusted certificate counts as reachable, since the engine's settings decide on trust.
     """
     try:
         request = urllib.request.Request(url, method="HEAD")
-        # An opener of its own knows the proxies of the environment, as the download will.
+        # A new opener uses the proxies of the environment, as the download will.
         with urllib.request.build_opener().open(request, timeout=URL_TIMEOUT_S):
             return None
     except urllib.error.HTTPError as exc:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Judge whether a host can become what a recipe needs: what is needed, what was found, what to do.
+"""Judge whether a host meets the needs of a recipe: what is needed, what was found, what to do.
 
-Pure: C(host) looks at the host, this module compares. Each check is one function of CHECKS.
+Pure: C(host) inspects the host, this module compares. Each check is one function of CHECKS.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PLATFORMS = {"ubuntu": ("24.04",), "debian": ("12", "13")}
 ARCHITECTURES = ("x86_64",)
 CLOCK_SKEW_LIMIT_S = 30
 FABRIC_JOINS_S = 600  # after a boot
-# File systems on which the engine's storage is unusable, slow beyond use, or gone after a reboot.
+# File systems on which the engine's storage is unusable, far too slow, or lost at a reboot.
 BAD_DATA_ROOTS = ("nfs", "nfs4", "cifs", "fuse.sshfs", "tmpfs", "overlay")
 
 _ADOPT_FIX = "Set nvidia_driver_mode: install (and nvidia_driver_reboot_ok: true if the host may be rebooted for it)."
@@ -30,7 +30,7 @@ _ADOPT_FIX = "Set nvidia_driver_mode: install (and nvidia_driver_reboot_ok: true
 
 @dataclass(frozen=True)
 class Needs:
-    """What the host must offer. Zero, an empty text or None means that it does not matter."""
+    """The requirements for the host. Zero, an empty text or None means no requirement."""
 
     gpu_count: int = 0
     gpu_name: str = ""
@@ -60,13 +60,13 @@ class Volume:
 
     @property
     def disk(self) -> str:
-        """What two folders share if they compete for room: a device may be mounted in several places."""
+        """The identity of the disk that two folders share: a device may be mounted in several places."""
         return self.device if self.device.startswith("/") else self.mount
 
 
 @dataclass(frozen=True)
 class Host:
-    """What was found. None means that it could not be found out, or was not asked for."""
+    """The facts of the host. None means unknown or not asked for."""
 
     os_id: str
     os_version: str
@@ -93,7 +93,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check. C(fix) is empty where nothing is to be done."""
+    """The outcome of one check. C(fix) is empty if there is nothing to do."""
 
     ok: bool
     need: str
@@ -102,7 +102,7 @@ class Finding:
 
 
 def judge(needs: Needs, host: Host) -> dict[str, Finding | None]:
-    """Return the finding of every check by its name, None where the check does not apply to these needs."""
+    """Return the finding of every check by name, or None if the check does not apply."""
     return {name: check(needs, host) for name, check in CHECKS.items()}
 
 
@@ -137,7 +137,7 @@ def _kernel_headers(needs: Needs, host: Host) -> Finding | None:
 
 
 def _gpu_hardware(needs: Needs, host: Host) -> Finding | None:
-    """GPUs that are on the bus, whatever the driver says; what lacks here no driver brings back."""
+    """Check the GPUs on the PCI bus. No driver can bring back one that is missing there."""
     if not needs.gpu_count:
         return None
     count = len(host.nvidia["hardware"]["gpus"])
@@ -168,7 +168,7 @@ def _driver(needs: Needs, host: Host) -> Finding | None:
 
 
 def _driver_module(needs: Needs, host: Host) -> Finding | None:
-    """The loaded kernel module and the libraries must be of one version; unattended upgrades part them."""
+    """Check that the loaded kernel module matches the libraries. Unattended upgrades break that."""
     if not needs.gpu_count or needs.install_driver or host.nvidia["problem"]:
         return None
     version, loaded = host.nvidia["driver_version"], host.nvidia["loaded_module"]
@@ -176,7 +176,7 @@ def _driver_module(needs: Needs, host: Host) -> Finding | None:
         return None
     return Finding(
         loaded["version"] == version,
-        f"the kernel module {version}, as the driver's libraries",
+        f"the kernel module {version}, like the driver's libraries",
         f"{loaded['version']}{' (open)' if loaded['open'] else ' (proprietary)'} is loaded",
         "Reboot, so that the installed module is loaded, and hold the packages against unattended upgrades.",
     )
@@ -226,7 +226,7 @@ def _mig(needs: Needs, host: Host) -> Finding | None:
     return Finding(
         not on,
         "multi-instance mode (MIG) off",
-        f"on, or to be on after a reset, on GPU {', '.join(on)}" if on else "off",
+        f"on, or pending until a reset, on GPU {', '.join(on)}" if on else "off",
         "Switch it off: 'nvidia-smi -mig 0', then reset the GPUs or reboot.",
     )
 
@@ -237,9 +237,9 @@ def _gpu_health(needs: Needs, host: Host) -> Finding | None:
     troubles = [f"GPU {gpu['index']}: {trouble}" for gpu in host.nvidia["gpus"] for trouble in _troubles(gpu)]
     return Finding(
         not troubles,
-        "no uncorrectable memory errors, no row to remap, no recovery to do",
+        "no uncorrectable memory errors, no pending row remapping, no pending recovery",
         "; ".join(troubles) or "none",
-        "Reboot, which resets the GPUs and remaps rows. If it comes back, give the machine back.",
+        "Reboot, which resets the GPUs and remaps rows. If the problem returns, give the machine back.",
     )
 
 
@@ -247,9 +247,9 @@ def _troubles(gpu: dict[str, Any]) -> Iterable[str]:
     if gpu["ecc"]["volatile_uncorrected"]:
         yield f"{gpu['ecc']['volatile_uncorrected']} uncorrectable memory errors since the driver was loaded"
     if gpu["ecc"]["remapped_rows_pending"]:
-        yield "rows of memory wait to be remapped"
+        yield "memory rows are pending to be remapped"
     if gpu["ecc"]["remapped_rows_failed"]:
-        yield "rows of memory could not be remapped"
+        yield "memory rows could not be remapped"
     if gpu["recovery_action"]:
         yield f"the driver asks for '{gpu['recovery_action']}'"
 
@@ -284,26 +284,26 @@ def _persistence(needs: Needs, host: Host) -> Finding | None:
         not off,
         "persistence mode on",
         f"off on GPU {', '.join(off)}" if off else "on",
-        "Run 'nvidia-smi -pm 1', or set nvidia_driver_mode: install, which keeps it so over reboots: without it every"
-        " start initialises all GPUs anew.",
+        "Run 'nvidia-smi -pm 1', or set nvidia_driver_mode: install, which keeps it on across reboots. Without it every"
+        " start initialises all GPUs again.",
     )
 
 
 def _fabric(needs: Needs, host: Host) -> Finding | None:
-    """Without the fabric CUDA fails with error 802, whatever the services say."""
-    # A driver that will be installed brings the Fabric Manager in order, and its role waits for the fabric.
+    """Check the fabric. Without it CUDA fails with error 802, even if all services report success."""
+    # If the driver will be installed, its role fixes the Fabric Manager and waits for the fabric.
     if not _answers(needs, host) or needs.install_driver:
         return None
     if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in host.nvidia["gpus"]):
         return None
     verdict = judge_fabric(host.nvidia, required=needs.fabric)
-    # After a boot they take some minutes to join, and the role nvidia_driver waits for that.
+    # GPUs take some minutes to join after a boot; the role nvidia_driver waits for that.
     joining = verdict.state == "waiting" and host.uptime_s < FABRIC_JOINS_S
     joining = joining and all(gpu["fabric"]["state"] for gpu in host.nvidia["gpus"])
     return Finding(
         verdict.state == "complete" or joining,
         "every GPU joined to the NVLink fabric: Completed, Success",
-        f"{verdict.reason} The host has booted {host.uptime_s:.0f} s ago: they may still join."
+        f"{verdict.reason} The host booted {host.uptime_s:.0f} s ago: they may still join."
         if joining
         else verdict.reason,
         "" if joining else verdict.fix,
@@ -319,9 +319,9 @@ def _gpu_processes(needs: Needs, host: Host) -> Finding | None:
         for process in gpu["processes"]
         if process["pid"] not in host.own_pids
     ]
-    # Memory without a process to show for it belongs to another container or to a process that hangs.
+    # Memory without a visible process belongs to another container or to a hanging process.
     foreign += [
-        f"GPU {gpu['index']}: {gpu['memory_used_mib']} MiB in use by no process that can be seen"
+        f"GPU {gpu['index']}: {gpu['memory_used_mib']} MiB in use by no visible process"
         for gpu in host.nvidia["gpus"]
         if (gpu["memory_used_mib"] or 0) > 2048 and not gpu["processes"] and not host.own_pids
     ]
@@ -329,19 +329,19 @@ def _gpu_processes(needs: Needs, host: Host) -> Finding | None:
         not foreign,
         "no foreign process on the GPUs",
         "; ".join(foreign) or "none",
-        "Stop it ('docker ps' and 'ps -fp PID' tell what it is): it takes memory and falsifies the benchmark.",
+        "Stop it ('docker ps' and 'ps -fp PID' identify it): it takes memory and distorts the benchmark.",
     )
 
 
 def _secure_boot(needs: Needs, host: Host) -> Finding | None:
-    # A module that is loaded has been accepted already.
+    # A loaded module has already been accepted.
     if not needs.gpu_count or host.secure_boot is None or (host.nvidia["loaded_module"] and not needs.install_driver):
         return None
     return Finding(
         not host.secure_boot,
         "Secure Boot off, or a signed kernel module",
         "Secure Boot is on" if host.secure_boot else "off",
-        "A module that is built on this host is not signed: switch Secure Boot off, or enrol a key with mokutil.",
+        "A module built on this host is not signed: switch Secure Boot off, or enrol a key with mokutil.",
     )
 
 
@@ -361,14 +361,14 @@ def _shared_memory(needs: Needs, host: Host) -> Finding | None:
         return None
     return Finding(
         host.shm_bytes >= needs.shm_gib * GIB,
-        f"{needs.shm_gib:g} GiB free in /dev/shm, through which the workers talk",
+        f"{needs.shm_gib:g} GiB free in /dev/shm, which the workers use to communicate",
         f"{host.shm_bytes / GIB:.1f} GiB",
-        f"Run 'mount -o remount,size={max(1, round(needs.shm_gib * 2))}G /dev/shm', or remove what lies there.",
+        f"Run 'mount -o remount,size={max(1, round(needs.shm_gib * 2))}G /dev/shm', or remove files there.",
     )
 
 
 def _disk(needs: Needs, host: Host) -> Finding | None:
-    """Weights and image may share a file system, so the needs are added up for each."""
+    """Check the free space. Weights and image may share a file system, so their needs are added up."""
     wanted: dict[str, float] = {}
     told: dict[str, list[str]] = {}
     volumes: dict[str, Volume] = {}
@@ -396,7 +396,7 @@ def _disk(needs: Needs, host: Host) -> Finding | None:
             for disk in shown
         ),
         "; ".join(f"{volumes[disk].free_bytes / GB:.0f} GB free on {disk}" for disk in shown),
-        f"Make room, or set hf_cache_home or docker_data_root to a folder on another disk.{hint}",
+        f"Free space, or set hf_cache_home or docker_data_root to a folder on another disk.{hint}",
     )
 
 
@@ -442,7 +442,7 @@ def _reachability(needs: Needs, host: Host) -> Finding | None:
         by_reason.setdefault(reason, []).append(url)
     return Finding(
         not host.unreachable,
-        "an answer from what will be downloaded from",
+        "an answer from every download source",
         "; ".join(f"{reason}: {', '.join(urls)}" for reason, urls in by_reason.items())
         or f"all answer: {', '.join(host.reached)}",
         "Open the network for them, set a proxy, or name a mirror (hf_cache_endpoint, registry mirrors, apt sources).",
@@ -497,7 +497,7 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
 
 
 def _answers(needs: Needs, host: Host) -> bool:
-    """Whether there are GPUs needed and a driver that lists some."""
+    """Return whether GPUs are needed and the driver lists some."""
     return bool(needs.gpu_count and host.nvidia["gpus"])
 
 

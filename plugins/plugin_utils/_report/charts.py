@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The drawings of the report. Nothing is told by colour alone: lines differ in their dashes and bear their names."""
+"""The charts of the report. No information is in colour alone: lines differ in their dashes and are labelled."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from markupsafe import Markup
 from . import svg, words
 from .view import KeyFigure, Phase
 
-# Widths in pixels: of a desktop, of a phone, and of one of several drawings beside each other.
+# Widths in pixels: on a desktop, on a phone, and of one of several charts side by side.
 WIDE, NARROW, SMALL = 1040, 350, 330
 
 
 class Series(NamedTuple):
-    """Throughput over time: tokens per second and requests under way, by interval."""
+    """Throughput over time: tokens per second and running requests, by interval."""
 
     interval_s: float
     rates: list[float]
@@ -53,7 +53,7 @@ def requests_of(client: Mapping[str, Any]) -> list[Request]:
 
 
 def series_of(client: Mapping[str, Any]) -> Series | None:
-    """Return the throughput over time, as recorded or else estimated from when requests began and ended."""
+    """Return the throughput over time, as recorded, or else estimated from the start and end of requests."""
     recorded = client.get("series")
     if recorded and recorded.get("output_tokens") and recorded.get("interval_s"):
         interval = float(recorded["interval_s"])
@@ -92,7 +92,7 @@ def _spread(bins: list[float], interval: float, start: float, end: float, amount
 def throughput(
     series: Series, steady: float | None, interval: float | None, published: float | None, width: float = WIDE
 ) -> Markup:
-    """Draw output tokens per second over time, and below the requests under way."""
+    """Draw output tokens per second over time, and the running requests below."""
     narrow = width < 600
     height, strip, head = (320, 44, 60) if narrow else (340, 56, 34)
     bottom = height - 60 - (strip + 22 if series.running else 0)
@@ -175,9 +175,9 @@ class Mark(NamedTuple):
 
 
 def distribution(name: str, title: str, values: Sequence[float], marks: Sequence[Mark], unit: str) -> Markup:
-    """Draw the share of requests that stayed below a figure, and mark some figures by name.
+    """Draw the cumulative share of requests by value, with named marks.
 
-    A mark far beyond all values stands at the right edge with an arrow, so that it does not squeeze the curve.
+    A mark far beyond all values is drawn at the right edge with an arrow, so that it does not squeeze the curve.
     """
     ordered = sorted(values)
     width, left, right, top, bottom = SMALL, 40.0, SMALL - 14.0, 40.0, 190.0
@@ -192,7 +192,7 @@ def distribution(name: str, title: str, values: Sequence[float], marks: Sequence
     for index, value in enumerate(ordered):
         point = (x(value), y(100 * (index + 1) / len(ordered)))
         if len(points) > 1 and point[0] - points[-1][0] < 0.7:
-            points[-1] = (points[-1][0], point[1])  # too close to be seen apart: it counts with the one before
+            points[-1] = (points[-1][0], point[1])  # too close to be distinguished: merge with the previous point
         else:
             points.append(point)
     points.append((x.end, y(100)))
@@ -213,7 +213,7 @@ def distribution(name: str, title: str, values: Sequence[float], marks: Sequence
 
 
 def distributions(client: Mapping[str, Any], published: Mapping[str, float]) -> list[tuple[str, Markup]]:
-    """Return title and drawing of the distributions of TTFT, TPOT and end-to-end latency."""
+    """Return title and chart of the distributions of TTFT, TPOT and end-to-end latency."""
     requests = requests_of(client)
     found = [
         ("ttft", "Time to first token", "ms", [1000 * request.ttft for request in requests]),
@@ -282,7 +282,7 @@ def acceptance(rows: Sequence[tuple[str, float, list[float]]]) -> Markup | None:
 
 
 def startup(phases: Sequence[Phase], width: float = WIDE) -> Markup | None:
-    """Draw the phases of the start as one bar; long ones bear their number in the list beside the drawing."""
+    """Draw the phases of the start as one bar. Long ones are labelled with their number in the list beside it."""
     total = sum(phase.seconds or 0 for phase in phases)
     if not total:
         return None
@@ -301,7 +301,7 @@ def startup(phases: Sequence[Phase], width: float = WIDE) -> Markup | None:
 
 
 def bullet(found: KeyFigure) -> Markup | None:
-    """Draw a figure as a bar, with a tall tick where it was published and a dashed one where the limit is."""
+    """Draw a figure as a bar, with a tall tick at the published value and a dashed one at the limit."""
     if found.value is None or (found.target is None and found.limit is None):
         return None
     width = 200.0
@@ -319,7 +319,7 @@ def bullet(found: KeyFigure) -> Markup | None:
 
 
 def both(draw: Callable[[float], Markup | None]) -> Markup:
-    """Return a drawing for wide screens and one for phones; the style sheet shows one of them."""
+    """Return a chart for wide screens and one for phones; the style sheet shows one of them."""
     return Markup("").join(drawing for width in (WIDE, NARROW) if (drawing := draw(width)))
 
 
@@ -341,7 +341,7 @@ class Point(NamedTuple):
 
 
 def symbol(point_x: float, point_y: float, shape: int, class_: str, title: str = "") -> Markup:
-    """Draw one of four symbols, so that groups differ without colour."""
+    """Draw one of four symbols, which distinguish groups without colour."""
     size = 5.0
     if shape % 4 == 0:
         d = f"M{svg.coordinate(point_x - size)} {svg.coordinate(point_y)}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0"
@@ -361,10 +361,10 @@ def symbol(point_x: float, point_y: float, shape: int, class_: str, title: str =
 
 
 def front(points: Sequence[Point], x_title: str, name: str, screen: float = WIDE) -> Markup:
-    """Draw throughput against a latency, a point for each setting; the recipe's own one is ringed.
+    """Draw throughput against a latency, with a point for each setting; the recipe's own point is ringed.
 
-    A line connects the points of the same shape, which are those of one server. Where there is no room for their names
-    the points bear numbers, and the names stand below.
+    A line connects the points of the same shape, which are those of one server. If there is no room for names, the
+    points are numbered and the names are listed below.
     """
     width = min(screen, 500.0)
     left, right, top, bottom = 58.0, width - 20.0, 40.0, 300.0
@@ -389,7 +389,7 @@ def front(points: Sequence[Point], x_title: str, name: str, screen: float = WIDE
         if point.special:
             parts.append(svg.element("circle", cx=x(point.x), cy=y(point.y), r=10, class_="ring"))
         parts.append(symbol(x(point.x), y(point.y), point.shape, "point", title))
-        # Left of the line's end, right of all others.
+        # Left of the last point of the line, right of all others.
         leftward = x(point.x) > right - 8 * len(label)
         at = x(point.x) - 14 if leftward else x(point.x) + 14
         parts.append(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The document a report is rendered from: all that is known about one run on one host, without any secret."""
+"""The document a report is rendered from: all facts about one run on one host, without secrets."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ...module_utils._core.secrets import mask_argv, mask_value
 
 FORMAT = 1
 PARTS = ("result", "functional", "acceptance", "startup", "release", "node")
-# What an earlier result gets from judging it again.
+# The parts of an earlier result that a new judgement replaces.
 JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "published", "steady_interval", "spread")
 
 
 def build(host: str, parts: Mapping[str, Any], outcome: Mapping[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
-    """Return the document of a run. C(outcome) is what the benchmark said now, if C(parts["result"]) is an earlier one.
+    """Return the document of a run. C(outcome) is the new judgement if C(parts["result"]) is an earlier one.
 
-    Whatever is one of C(secrets), or looks like a secret, is replaced.
+    All C(secrets), and anything that looks like a secret, are masked.
     """
-    # Through JSON, so that nothing of Ansible's own types remains.
+    # Through JSON, to remove Ansible's own types.
     known = {name: json.loads(json.dumps(parts.get(name) or None, default=str)) for name in PARTS}
     if known["result"] and outcome.get("reused"):
         known["result"].update({key: outcome[key] for key in JUDGEMENT if key in outcome})
@@ -36,7 +36,7 @@ def build(host: str, parts: Mapping[str, Any], outcome: Mapping[str, Any], secre
 
 
 def scrubbed(value: Any, secrets: Sequence[str], name: str = "") -> Any:
-    """Return C(value), the content of C(name), without C(secrets) and without what looks like one."""
+    """Return C(value), the content of C(name), without C(secrets) and anything that looks like one."""
     if isinstance(value, Mapping):
         return {scrubbed(key, secrets): scrubbed(inner, secrets, str(key)) for key, inner in value.items()}
     if isinstance(value, list):

@@ -20,7 +20,7 @@ from typing import Any
 from . import history, render
 from .document import build, scrubbed
 
-# Stands for the name of a result where a run brought none.
+# The name used for a run without a result.
 UNMEASURED = "unmeasured"
 INDEX = "index.html"
 _REPORT = ("report.html", "report.md", "report.json")
@@ -31,7 +31,7 @@ class ReportError(Exception):
 
 
 class Folder:
-    """Reads results and writes reports; with C(dry) it only finds out what it would write."""
+    """Reads results and writes reports; with C(dry) it only determines what it would write."""
 
     def __init__(self, path: Path, dry: bool, secrets: Iterable[str] = ()) -> None:
         self._path = path
@@ -42,7 +42,7 @@ class Folder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody else write meanwhile: several hosts end at the same time, and each writes the page of all runs."""
+        """Hold the lock of the folder: several hosts finish at the same time, and each writes the page of all runs."""
         if self._dry and not self._path.is_dir():
             yield
             return
@@ -50,7 +50,7 @@ class Folder:
             self._path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self._path, os.O_RDONLY)
         except OSError as exc:
-            raise ReportError(f"{self._path} is no folder to write reports to: {exc.strerror}.") from exc
+            raise ReportError(f"{self._path} is not a writable folder: {exc.strerror}.") from exc
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -170,7 +170,7 @@ class Folder:
         return path
 
     def _forget(self, host: str, stem: str) -> None:
-        """Remove a report that no longer tells how the host is."""
+        """Remove a report that is out of date."""
         folder = self._path / host / stem
         if folder.is_dir():
             self.changed = True
@@ -187,20 +187,20 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as exc:
         raise ReportError(f"The result {path} cannot be read: {exc.strerror}.") from exc
     except ValueError as exc:
-        raise ReportError(f"{path} is no JSON: {exc}.") from exc
+        raise ReportError(f"{path} is not JSON: {exc}.") from exc
     if isinstance(record, dict):
         if history.is_sweep(record):
             return record
         kinds = {"verdict": str, "metrics": dict, "finished_at": str}
         if all(isinstance(record.get(name), kind) for name, kind in kinds.items()):
             return record
-    raise ReportError(f"{path} is no result of a benchmark: it lacks verdict, metrics or finished_at.")
+    raise ReportError(f"{path} is not a benchmark result: it lacks verdict, metrics or finished_at.")
 
 
 def _kept(earlier: Mapping[str, Any] | None, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return C(parts), and what an earlier report of the same result knew that is not known now.
+    """Return C(parts), completed with those of an earlier report of the same result.
 
-    Functional checks that ended as before stay as they were, so that nothing but their seconds would not change a page.
+    Functional checks with unchanged outcomes are kept, so that their durations alone do not change a page.
     """
     kept = {name: part or (earlier or {}).get(name) for name, part in parts.items()}
     before = (earlier or {}).get("functional")

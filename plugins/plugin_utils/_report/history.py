@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs beside each other: what is comparable, what was best, and what has become worse. Pure."""
+"""Comparison of runs: groups, best figures and regressions. Pure."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ TOLERANCES = {
     "mean_ttft_ms": 20.0,
     "acceptance_length": 5.0,
 }
-# What of a workload says how it is run or judged, not what the server has to do.
+# Keys of a workload that say how it is run or judged, not what the server must do.
 _NO_LOAD = {"sizes", "seed", "time_limit_s", "trust_remote_code", "goodput", "spread_max"}
 
 
 class Entry(NamedTuple):
-    """A run in the results folder; C(page) is its report's address from there, empty if there is none."""
+    """A run in the results folder; C(page) is the relative address of its report, or empty if there is none."""
 
     host: str
     stem: str
@@ -82,7 +82,7 @@ def group_key(document: Mapping[str, Any]) -> str:
 
 
 def groups(entries: Iterable[Entry]) -> list[Group]:
-    """Return the groups of runs, that with the newest run first; runs without a result are in none."""
+    """Return the groups of runs, the one with the newest run first. Runs without a result belong to none."""
     found: dict[str, list[Entry]] = {}
     measured = (entry for entry in entries if entry.document.get("result"))
     for entry in sorted(measured, key=lambda entry: (_time(entry), entry.host), reverse=True):
@@ -157,7 +157,7 @@ def _cell(entry: Entry, metric: str, best: Entry, valid: Sequence[Entry], latest
 
 
 def _noise(entry: Entry, metric: str) -> float:
-    """By how many percent the figure is uncertain, as far as the run knows."""
+    """Return the uncertainty of the figure in percent, as far as the run knows it."""
     interval, steady = entry.document["result"].get("steady_interval"), _metrics(entry).get("steady_output_throughput")
     if metric == "acceptance_length" or not interval or not steady:
         return 0.0
@@ -166,7 +166,7 @@ def _noise(entry: Entry, metric: str) -> float:
 
 def _best(entries: Sequence[Entry], metric: str) -> Entry:
     measured = [entry for entry in entries if metric in _metrics(entry)]
-    # Of equal ones the earliest: it was there first.
+    # Of equal runs the earliest.
     measured.reverse()
     choose = max if METRICS[metric].better == HIGHER else min
     return choose(measured, key=lambda entry: _metrics(entry)[metric])
@@ -222,7 +222,7 @@ def is_sweep(record: Mapping[str, Any]) -> bool:
 
 
 def sweep_rows(sweep: Mapping[str, Any]) -> tuple[list[str], list[SweepRow]]:
-    """Return the metrics that some point has, and a row for each point, also where nothing was measured."""
+    """Return the metrics that any point has, and a row for each point, including points without figures."""
     points = [{**point, "metrics": point.get("metrics") or {}} for point in sweep["points"]]
     metrics = [metric for metric in SWEEP_METRICS if any(metric in point["metrics"] for point in points)]
     rows = [
@@ -257,7 +257,7 @@ def _arguments(arguments: Any) -> str:
 
 
 def fronts(sweep: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """Return title and drawing of throughput against TPOT and against TTFT; an invalid point is not drawn."""
+    """Return title and chart of throughput against TPOT and against TTFT. Invalid points are not drawn."""
     drawn = []
     valid = [point for point in sweep["points"] if point.get("verdict") != INVALID]
     servers = list(dict.fromkeys(_arguments(point.get("engine_args")) for point in sweep["points"]))

@@ -31,7 +31,7 @@ def html(document: Mapping[str, Any], index: str = "") -> str:
 
 
 def markdown(document: Mapping[str, Any]) -> str:
-    """Return the same as C(html), without drawings, as Markdown."""
+    """Return the same as C(html), without charts, as Markdown."""
     text = _plain().get_template("report.md.j2").render(view=view(document))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
@@ -42,7 +42,7 @@ def page(template: str, **variables: Any) -> str:
 
 
 def drawings(document: Mapping[str, Any], shown: View) -> dict[str, Any]:
-    """Return every drawing that the document has figures for."""
+    """Return every chart that the document has figures for."""
     result = document.get("result") or {}
     client, metrics, published = result.get("client") or {}, result.get("metrics") or {}, result.get("published") or {}
     series = charts.series_of(client)
@@ -61,7 +61,7 @@ def drawings(document: Mapping[str, Any], shown: View) -> dict[str, Any]:
 
 @functools.cache
 def style() -> Markup:
-    """Return the style sheet, which is in every page."""
+    """Return the style sheet, which every page includes."""
     return Markup((TEMPLATES / "style.css").read_text(encoding="utf-8"))
 
 
@@ -101,7 +101,7 @@ def _environment(**how_to_escape: Any) -> jinja2.Environment:
 
 
 def evidence(value: Any) -> str:
-    """Return what a check found as text of bounded length."""
+    """Return the evidence of a check as text of bounded length."""
     text = value if isinstance(value, str) else "\n".join(f"{name}: {found}" for name, found in _pairs(value))
     return text if len(text) <= EVIDENCE_LENGTH else text[:EVIDENCE_LENGTH] + " …"
 
@@ -118,7 +118,7 @@ def breakable(value: str) -> Markup:
 
 
 def symbol_of(index: int) -> Markup:
-    """Return the symbol of a host in the drawings."""
+    """Return the symbol of a host in the charts."""
     return Markup('<svg viewBox="0 0 14 14" aria-hidden="true">{}</svg>').format(charts.symbol(7, 7, index, "point"))
 
 

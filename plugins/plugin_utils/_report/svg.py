@@ -107,7 +107,7 @@ def steps(points: Sequence[tuple[float, float]], class_: str) -> Markup:
 
 
 def rect(x: float, y: float, width: float, height: float, class_: str, title: str = "") -> Markup:
-    """Return a rectangle, with a title that pointers show and screen readers read."""
+    """Return a rectangle, with a title for tooltips and screen readers."""
     children = [element("title", title)] if title else []
     return element("rect", *children, x=x, y=y, width=max(width, 0.0), height=max(height, 0.0), class_=class_)
 
@@ -115,7 +115,7 @@ def rect(x: float, y: float, width: float, height: float, class_: str, title: st
 def chart(
     name: str, title: str, description: str, width: float, height: float, *content: str, class_: str = ""
 ) -> Markup:
-    """Return a whole drawing, with its title and its description in words. C(name) is unique in the page."""
+    """Return a complete chart, with its title and its description in words. C(name) is unique in the page."""
     return element(
         "svg",
         element("title", title, id=f"{name}-title"),
@@ -130,7 +130,7 @@ def chart(
 
 
 def axes(frame: Frame, x_title: str, y_title: str, x_ticks: Sequence[float], y_ticks: Sequence[float]) -> Markup:
-    """Return grid, labels and titles of both axes; the y title stands above its axis, to be read without turning."""
+    """Return grid, labels and titles of both axes; the y title is above its axis, so that it is horizontal."""
     left, right = frame.x.start, frame.x.end
     bottom, top = frame.y.start, frame.y.end
     parts = [line(left, frame.y(value), right, frame.y(value), "grid") for value in y_ticks]
@@ -143,7 +143,7 @@ def axes(frame: Frame, x_title: str, y_title: str, x_ticks: Sequence[float], y_t
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Return positions close to C(wanted) that are C(gap) apart at least, so that labels do not cover each other."""
+    """Return positions close to C(wanted) that are at least C(gap) apart, so that labels do not overlap."""
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
     placed = [0.0] * len(wanted)
     previous = low - gap

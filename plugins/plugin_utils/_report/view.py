@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a page shows of a document: every table and sentence as plain data. Pure; parts that are absent are None."""
+"""The content of a page: every table and sentence of a document as plain data. Pure; absent parts are None."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from . import words
 
 UNMEASURED = "unmeasured"
-# The worst outcome comes last. A failed function is certain, an invalid run is not known to be bad.
+# The worst outcome comes last: a failed function is certain, an invalid run may still be good.
 _RANK = (UNMEASURED, PASS, WARN, INVALID, FAIL)
 _KEY_METRICS = (
     "steady_output_throughput",
@@ -37,7 +37,7 @@ class Verdict(NamedTuple):
 
 
 class KeyFigure(NamedTuple):
-    """One of the figures that count. C(reference) is what it is held against, C(value) and the others are for a bar."""
+    """A key figure. C(reference) is the figure it is compared with, C(value) and the others are for a bar."""
 
     metric: str
     title: str
@@ -91,7 +91,7 @@ class Cost(NamedTuple):
 
 
 class Repetitions(NamedTuple):
-    """The runs of a repeated benchmark, a row of figures for each; C(note) says what became of them."""
+    """The runs of a repeated benchmark, a row of figures for each; C(note) says how they were used."""
 
     note: str
     titles: list[str]
@@ -99,7 +99,7 @@ class Repetitions(NamedTuple):
 
 
 class View(NamedTuple):
-    """All that the page and its plain form show, except the drawings."""
+    """Everything that the page and its Markdown form show, except the charts."""
 
     title: str
     host: str
@@ -128,7 +128,7 @@ class View(NamedTuple):
 
 
 def view(document: Mapping[str, Any]) -> View:
-    """Return what to show of C(document)."""
+    """Return the view of C(document)."""
     result = document.get("result") or {}
     metadata = result.get("metadata") or {}
     checks = result.get("checks") or []
@@ -170,7 +170,7 @@ def view(document: Mapping[str, Any]) -> View:
 
 
 def verdict(document: Mapping[str, Any]) -> Verdict:
-    """Return the worse one of the benchmark's and the functional checks' outcomes."""
+    """Return the worse of the outcomes of the benchmark and of the functional checks."""
     result, functional = document.get("result") or {}, document.get("functional") or {}
     found = [str(part["verdict"]) for part in (result, functional) if part.get("verdict")]
     if not result and not any(status in (FAIL, INVALID) for status in found):
@@ -212,7 +212,7 @@ def _reasons(document: Mapping[str, Any], result: Mapping[str, Any], functional:
 
 
 def key_figures(result: Mapping[str, Any], prices: Sequence[Cost]) -> list[KeyFigure]:
-    """Return the figures that count, each with what it is held against."""
+    """Return the key figures, each with its reference."""
     metrics, published = result.get("metrics") or {}, result.get("published") or {}
     found = []
     for name in _KEY_METRICS:
@@ -222,7 +222,7 @@ def key_figures(result: Mapping[str, Any], prices: Sequence[Cost]) -> list[KeyFi
         judgements = [check for check in result.get("checks") or [] if check["name"] == name and "op" in check]
         statuses = [check["status"] for check in judgements]
         first = judgements[0] if judgements else {}
-        # With a tolerance a threshold's value is what is wanted, without one it is the limit itself.
+        # With a tolerance a threshold's value is the target, without one it is the limit itself.
         target = published.get(name, first.get("value") if first.get("tolerance") else None)
         delta = delta_percent(value, target)
         if target is not None:
@@ -271,7 +271,7 @@ def check_row(check: Mapping[str, Any]) -> CheckRow:
 
 
 def further_rows(result: Mapping[str, Any], thresholds: Iterable[Mapping[str, Any]]) -> list[CheckRow]:
-    """Return all other figures, those first that are published."""
+    """Return all other figures, published ones first."""
     metrics, published = result.get("metrics") or {}, result.get("published") or {}
     judged = {check["name"] for check in thresholds}
     names = [name for name in metrics if name not in judged and name in METRICS]
@@ -299,7 +299,7 @@ def _measured(check: Mapping[str, Any]) -> str:
 
 
 def _decimals(check: Mapping[str, Any]) -> int | None:
-    """Return how many decimals it takes to see that the limit was missed, None if that is plain."""
+    """Return how many decimals show that the limit was missed, or None if the default does."""
     measured, limit = check.get("measured"), check["limit"]
     if check["status"] == PASS or measured is None or words.figure(measured) != words.figure(limit):
         return None
@@ -317,7 +317,7 @@ def _limit(check: Mapping[str, Any]) -> str:
 
 
 def functional_row(check: Mapping[str, Any]) -> FunctionalRow:
-    """Return a functional check with what it may lack."""
+    """Return a functional check with defaults filled in."""
     status = check.get("status")
     return FunctionalRow(
         status=str(status) if status in words.STATUS_WORDS else INVALID,
@@ -329,7 +329,7 @@ def functional_row(check: Mapping[str, Any]) -> FunctionalRow:
 
 
 def phase_row(phase: Mapping[str, Any]) -> Phase:
-    """Return a phase with what it may lack."""
+    """Return a phase with defaults filled in."""
     return Phase(
         str(phase.get("title") or phase.get("name") or ""), phase.get("seconds"), str(phase.get("detail") or "")
     )
@@ -363,11 +363,11 @@ def _shares(rates: Sequence[float] | None) -> list[float]:
     return [value / 100 for value in values] if any(value > 1 for value in values) else values
 
 
-# --- what ran, and how to run it again ---
+# --- what ran, and how to repeat it ---
 
 
 def environment(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return what the figures depend on, by name."""
+    """Return the environment of the run, by name."""
     result, release, node = (document.get(part) or {} for part in ("result", "release", "node"))
     ran, metadata, image = result.get("environment") or {}, result.get("metadata") or {}, release.get("image") or {}
     startup = document.get("startup") or {}
@@ -438,9 +438,9 @@ def repetitions(result: Mapping[str, Any]) -> Repetitions | None:
     runs = result.get("repetitions") or []
     if len(runs) < 2:
         return None
-    # The first run that is invalid is the last one, and the one that was judged.
+    # The first invalid run ends the series and is the one that was judged.
     invalid = result.get("verdict") == INVALID
-    note = "the last one is invalid, so the figures above are its own, and no medians"
+    note = "the last one is invalid, so the figures above are its own, not medians"
     names = [name for name in _KEY_METRICS if any(name in run for run in runs)]
     return Repetitions(
         f"Repetitions; {note if invalid else 'the figures above are their medians'}.",
@@ -474,7 +474,7 @@ def costs(document: Mapping[str, Any]) -> list[Cost]:
 
 
 def per_million(price_per_hour: float, tokens_per_second: float) -> float:
-    """Return what a million tokens cost on a node that does nothing else."""
+    """Return the price of a million tokens on a node that does nothing else."""
     return float(price_per_hour) / 3600 / tokens_per_second * 1e6
 
 
@@ -483,11 +483,11 @@ def _price(document: Mapping[str, Any]) -> str:
     return f"{words.usd(float(price))} an hour" if price else ""
 
 
-# --- what a reader must know ---
+# --- notes for the reader ---
 
 
 def missing(document: Mapping[str, Any]) -> list[str]:
-    """Return what was not measured or is not known, in words."""
+    """Return in words what was not measured or is unknown."""
     result = document.get("result") or {}
     parts = {
         "benchmark": result,
@@ -502,7 +502,7 @@ def missing(document: Mapping[str, Any]) -> list[str]:
 
 
 def notes(document: Mapping[str, Any]) -> Iterable[str]:
-    """Return what the figures are worth."""
+    """Yield notes on the significance of the figures."""
     result = document.get("result") or {}
     metrics, workload = result.get("metrics") or {}, result.get("workload") or {}
     count = int(metrics.get("completed") or 0)
@@ -533,7 +533,7 @@ def notes(document: Mapping[str, Any]) -> Iterable[str]:
         )
     yield "ITL is the time between chunks, which hold several tokens with speculative decoding; TPOT is per token."
     if len(result.get("repetitions") or []) < 2:
-        yield "One run. What differs from run to run shows only when it is repeated."
+        yield "One run. Only repetitions show the variation from run to run."
     node = document.get("node") or {}
     if node.get("problem"):
         yield f"The GPUs could not be read when this was written: {node['problem']}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Figures, durations, times and commands in words for the report."""
+"""Format figures, durations, times and commands for the report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
 _JOINED = "\N{NO-BREAK SPACE}"
-# Not strftime's, which depend on who looks.
+# Not strftime's names, which depend on the locale.
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -41,7 +41,7 @@ _STATISTICS = {"mean": "Mean", "median": "Median", "p90": "P90", "p95": "P95", "
 
 
 def metric_title(name: str) -> str:
-    """Return a metric's or a condition's name for people: C(mean_tpot_ms) is "Mean TPOT"."""
+    """Return the display name of a metric or a condition: C(mean_tpot_ms) is "Mean TPOT"."""
     statistic, _underscore, rest = name.partition("_")
     latency = _LATENCIES.get(rest.removesuffix("_ms"))
     if statistic in _STATISTICS and latency:
@@ -50,9 +50,9 @@ def metric_title(name: str) -> str:
 
 
 def figure(value: float | None, decimals: int | None = None) -> str:
-    """Return a figure with as many digits as count: 1,408, 373.2, 44.50 and 2.10; a whole number as it is.
+    """Return a figure with its significant digits: 1,408, 373.2, 44.50 and 2.10; a whole number as it is.
 
-    With C(decimals) it has exactly so many.
+    With C(decimals) it has exactly that many decimals.
     """
     if value is None:
         return NOTHING
@@ -83,7 +83,7 @@ def signed_percent(delta: float | None) -> str:
 
 
 def judged(metric: str, delta: float | None) -> str:
-    """Return whether a difference in percent is for the better, in a word, or nothing where there is no better."""
+    """Return whether a difference in percent is better or worse, or an empty text if neither applies."""
     better = METRICS[metric].better if metric in METRICS else None
     if delta is None or better is None or round(delta, 1) == 0:
         return ""
@@ -105,7 +105,7 @@ def duration(seconds: float | None) -> str:
 
 
 def moment(written: str | None, short: bool = False) -> str:
-    """Return a record's time for people, or as it is written if it is none: 25 November 2026, 16:31 UTC."""
+    """Return a record's time in readable form, or unchanged if it is not a time: 25 November 2026, 16:31 UTC."""
     try:
         time = datetime.strptime(str(written)[:19], "%Y-%m-%dT%H:%M:%S")
     except ValueError:
@@ -122,7 +122,7 @@ def usd(amount: float) -> str:
 
 
 def command(argv: Sequence[str]) -> str:
-    """Return a command to be copied into a shell, each long option on a line of its own."""
+    """Return a command to copy into a shell, each long option on its own line."""
     lines: list[str] = []
     for argument in argv:
         if lines and not argument.startswith("--"):
@@ -133,7 +133,7 @@ def command(argv: Sequence[str]) -> str:
 
 
 def load(workload: Mapping[str, object], size: str) -> str:
-    """Return what was asked of the server, in words."""
+    """Return the load in words."""
     sizes = workload.get("sizes")
     count = sizes.get(size) if isinstance(sizes, Mapping) else None
     return (

@@ -278,7 +278,7 @@ def test_faults_on_the_command_line(text: str, fault: Fault) -> None:
 
 
 def test_a_fault_that_is_none() -> None:
-    with pytest.raises(ValueError, match="explode is no fault; there are cut, stall"):
+    with pytest.raises(ValueError, match="explode is not a fault; known are cut, stall"):
         Fault.parse("explode")
 
 

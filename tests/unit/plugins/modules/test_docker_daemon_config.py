@@ -202,7 +202,7 @@ def test_the_old_file_comes_back_if_a_reload_fails(machine: Machine, capsys: Cap
     machine.file.write_text("{}")
     machine.engine(INFO, running=[], reloads=False)
     result = machine.run(capsys, {"debug": True})
-    assert "did not take the settings over. Its log says:\n  unable to configure the Docker daemon" in result["msg"]
+    assert "did not apply the settings. Its log says:\n  unable to configure the Docker daemon" in result["msg"]
     assert f"The old {machine.file} is back" in result["msg"]
     assert machine.file.read_text() == "{}"
 

@@ -321,7 +321,7 @@ def test_a_stalled_transfer_is_started_again(
     assert (result.folder / LARGE).read_bytes() == content
     assert ranges(hub) == [None, f"bytes={STEP}-"]
     way = "Xet" if xet else "plain HTTP"
-    assert result["notes"] == [f"{way}: no byte came for 6 s after 1.0 MB; went on by {way}"]
+    assert result["notes"] == [f"{way}: no byte came for 6 s after 1.0 MB; resumed by {way}"]
 
 
 def test_a_process_that_is_killed_is_started_again(arguments: dict[str, Any], hub: HubServer, repo: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_process_that_is_killed_is_started_again(arguments: dict[str, Any], hu
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(child), signal.SIGKILL)
     result = json.loads(process.communicate()[0])
-    assert "the process ended with code -9 (without a word)" in result["notes"][0]
+    assert "the process ended with code -9 (no output)" in result["notes"][0]
     assert result["bytes_fetched"] == 3 * STEP + 18
 
 
@@ -421,7 +421,7 @@ def test_xet_that_fails_is_done_without(run: RunModule, hub: HubServer, repo: Pa
     hub.xet[LARGE] = "0" * 64
     result = run()
     assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
-    assert "went on with plain HTTP, because Xet failed" in result["notes"][0]
+    assert "resumed by plain HTTP, because Xet failed" in result["notes"][0]
 
 
 @pytest.mark.slow
@@ -430,7 +430,7 @@ def test_xet_that_hangs_is_done_without(run: RunModule, hub: HubServer, repo: Pa
         hub.xet_store = f"http://127.0.0.1:{silent.getsockname()[1]}"
         result = run(stall_timeout=3)
     assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
-    assert [note.partition(";")[2] for note in result["notes"]] == [" went on by Xet", " went on by plain HTTP"]
+    assert [note.partition(";")[2] for note in result["notes"]] == [" resumed by Xet", " resumed by plain HTTP"]
 
 
 @pytest.mark.slow
@@ -502,7 +502,7 @@ def test_a_file_of_the_snapshot_that_was_replaced_is_linked_again(run: RunModule
     assert run(check=True)["changed"]
     result = run()
     assert (result["changed"], result["corrupt"]) == (True, [f"{REPO}/config.json"])
-    assert "another file stood in the place of config.json" in result["notes"][0]
+    assert "another file had replaced config.json" in result["notes"][0]
     assert path.is_symlink() and path.read_text() == "{}\n"
     assert hub.requests == []
     assert not run()["changed"]
@@ -564,7 +564,7 @@ def test_a_passing_fault_ends_complete(
 @pytest.mark.parametrize(
     ("fault", "part"),
     [
-        (Fault("damage", LARGE, after=5), "serves other bytes than are listed"),
+        (Fault("damage", LARGE, after=5), "serves content that does not match the listed hash"),
         (Fault("missing", LARGE), f"{LARGE}: "),
         (Fault("503", LARGE), f"{LARGE}: "),
         (Fault("403", LARGE), "may not read it (403)"),
@@ -723,7 +723,7 @@ def test_a_corrupt_file_of_a_peer_is_not_taken(
     flip(given.folder / LARGE)
     result = run(peer=url, commits={REPO: given.commit})
     assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
-    assert f"{url} did not give {LARGE}, the Hub did instead" in " ".join(result["notes"])
+    assert f"{url} did not serve {LARGE}, so the Hub was used" in " ".join(result["notes"])
 
 
 @pytest.mark.slow
@@ -788,8 +788,8 @@ def test_no_space(run: RunModule, hub: HubServer, cache_home: Path) -> None:
     for part in (
         REPO,
         str(cache_home),
-        "20.0 kB are to be fetched",
-        "1000000.00 TB are to stay free",
+        "The download needs 20.0 kB",
+        "1000000.00 TB must stay free",
         "lower the reserve",
     ):
         assert part in message
@@ -815,7 +815,7 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing(run: RunModule, repo: Path
         message = run(cache_home=str(home)).message
         kept = sum(path.stat().st_size for path in partials(home))
         assert kept > STEP
-        assert f"{human_bytes(3 * STEP - kept)} are to be fetched" in message and "too little" in message
+        assert f"The download needs {human_bytes(3 * STEP - kept)} and" in message and "are missing" in message
         (disk / "other").unlink()
         assert run(cache_home=str(home))["bytes_fetched"] == 3 * STEP - kept
     finally:
@@ -833,7 +833,7 @@ def test_how_much_space_is_missing_is_said_when_the_disk_is_full(
     monkeypatch.setattr(download, "free_bytes", lambda path: next(free, 0))
     message = run(max_workers=1).message
     assert f"{LARGE}: the disk is full" in message
-    assert "are to be fetched" in message and "too little" in message
+    assert "The download needs" in message and "are missing" in message
 
 
 def test_space_is_counted_for_all_repositories_together(
@@ -841,7 +841,7 @@ def test_space_is_counted_for_all_repositories_together(
 ) -> None:
     shutil.copytree(repo, repo.parent / "draft")
     monkeypatch.setattr(download, "free_bytes", lambda path: 30_000)
-    assert "40.0 kB are to be fetched" in run(models=[{"repo": REPO}, {"repo": "org/draft"}]).message
+    assert "The download needs 40.0 kB" in run(models=[{"repo": REPO}, {"repo": "org/draft"}]).message
     assert run()["changed"]
 
 

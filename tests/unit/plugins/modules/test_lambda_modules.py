@@ -99,7 +99,7 @@ def test_a_node_that_does_not_answer(server: LambdaServer, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "Say which instance is meant"),
+        ({}, "Give name, id or match_tags to identify the instance"),
         ({**NODE, "api_key": ""}, "There is no Lambda API key"),
         ({**NODE, "api_key": "wrong-key"}, "global/invalid-api-key (401)"),
         ({**NODE, "api_url": "http://cloud.lambda.ai"}, "over https only"),
@@ -135,7 +135,7 @@ def test_info(server: LambdaServer, run: Run) -> None:
         "regions": ["us-east-1", "us-west-1"],
     }
     server.faults = [Fault("status", status=403)]
-    assert "The key may not do this" in run(lambda_instance_info)["msg"]
+    assert "The key has no permission for this" in run(lambda_instance_info)["msg"]
 
 
 def test_firewall(server: LambdaServer, run: Run) -> None:
@@ -173,7 +173,7 @@ def test_the_owner_is_compared(server: LambdaServer, run: Run) -> None:
 def test_a_region_without_a_firewall_is_named_and_warned_of(server: LambdaServer, run: Run) -> None:
     server.api.capacity["gpu_8x_b200_sxm6"] = ["us-south-1"]
     refused = run(lambda_instance, **NODE, ssh_port=0)
-    assert "There is some in us-south-1 (no firewall, every port is open): name it" in refused["msg"]
+    assert "There is capacity in us-south-1 (no firewall, every port is open): name it" in refused["msg"]
     named = {**NODE, "ssh_port": 0, "regions": ["us-south-1"]}
     for check in (True, False):
         result = run(lambda_instance, check=check, **named)

@@ -79,15 +79,15 @@ FAULTS = [
     ("silence", "chat", "it is empty"),
     ("wrong", "chat", "lacks 'Paris'"),
     ("endless", "chat", "did not end within"),
-    ("formless", "chat", "has not the form"),
+    ("formless", "chat", "does not have the expected form"),
     ("error", "chat", "HTTP 500"),
     ("silent", "chat", "no complete answer within 2 s"),
     ("cut", "streaming", "It was cut off"),
     ("no_usage", "streaming", "lacks the usage"),
-    ("buffered", "streaming", "keeps the stream back"),
+    ("buffered", "streaming", "buffers the stream"),
     ("never_thinks", "thinking", "has no reasoning"),
     ("unparsed", "thinking", "was not parsed out"),
-    ("always_thinks", "instant", "asked not to think, and thinks"),
+    ("always_thinks", "instant", "asked not to think, but thinks"),
     ("calls_as_text", "tool_call", "No tool was called"),
     ("broken_arguments", "tool_call", "no valid JSON"),
     ("foreign_arguments", "tool_call", "do not fit the tool's schema in city, town"),
@@ -115,7 +115,7 @@ FAULTS = [
     ("no_messages", "count_tokens", "HTTP 404"),
     ("no_think_token", "tokenizer", "must be the token 163607"),
     ("mangles", "tokenizer", "comes back from the tokenizer as"),
-    ("shouts_under_load", "crowd", "8 answers at the same time one is broken"),
+    ("shouts_under_load", "crowd", "One of 8 concurrent answers is broken"),
 ]
 
 
@@ -134,7 +134,7 @@ def test_a_fault_is_found(capsys: pytest.CaptureFixture[str], fault: str, check:
     assert result["checks"][1]["message"] in result["msg"]
 
 
-@pytest.mark.parametrize(("fault", "words"), [("", "used its result"), ("forgets", "without a word of its result")])
+@pytest.mark.parametrize(("fault", "words"), [("", "used its result"), ("forgets", "without using its result")])
 def test_a_use_of_the_tools_result_is_told_where_it_is_seen(
     capsys: pytest.CaptureFixture[str], fault: str, words: str
 ) -> None:
@@ -181,10 +181,16 @@ def free_port() -> int:
 
 # How a client can miss the server: its faults, the client's options, the kind, what the message says.
 MISSED: list[tuple[str, tuple[str, ...], dict[str, Any], str, str]] = [
-    ("nobody listens", (), {"base_url": None}, "unreachable", "the SSH tunnel is not open, the port is another one"),
-    ("a foreign port", ("foreign",), {}, "unreachable", "Another program listens there: the port is another one."),
-    ("a port of no vLLM", ("plain",), {}, "unreachable", "no list of models: 'hello world'. Another program listens"),
-    ("a dead tunnel", ("drops",), {}, "unreachable", "nobody listens at the far end of the tunnel"),
+    ("nobody listens", (), {"base_url": None}, "unreachable", "the SSH tunnel is not open, the port is wrong"),
+    ("a foreign port", ("foreign",), {}, "unreachable", "Another program listens there: the port is wrong."),
+    (
+        "a port of no vLLM",
+        ("plain",),
+        {},
+        "unreachable",
+        "a list of models: 'hello world'. Another program listens",
+    ),
+    ("a dead tunnel", ("drops",), {}, "unreachable", "nothing listens at the far end of the tunnel"),
     (
         "a wrong key",
         (),

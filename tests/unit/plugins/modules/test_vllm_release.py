@@ -196,7 +196,7 @@ def test_a_trial_leaves_no_record(run: Run, engine: Path, tmp_path: Path) -> Non
     # The sweep is interrupted here.
     serves(engine, command=longer["command"], labels={LABEL: trial["id"], TRIAL_LABEL: "long"})
     refused = run(**state, state="promoted", container="vllm")["msg"]
-    assert f"variant 'long' of a sweep and not the release {current}" in refused
+    assert f"variant 'long' of a sweep, not the release {current}" in refused
     status = run(vllm_status, container="vllm", **state, spec=SPEC)
     assert status["trial"] == "long"
     assert recorded(run, tmp_path, release=current)["action"] == "replace"

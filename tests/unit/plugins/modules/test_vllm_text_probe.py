@@ -54,7 +54,7 @@ def test_a_failure_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(KEY) as server:
         assert "no key was sent" in run(capsys, base_url=server.base_url)["msg"]
     with serving(None, "formless") as server:
-        assert "has not the form" in run(capsys, base_url=server.base_url)["msg"]
+        assert "does not have the expected form" in run(capsys, base_url=server.base_url)["msg"]
 
 
 @pytest.mark.parametrize("error", FORM_ERRORS)
@@ -66,7 +66,7 @@ def test_whatever_is_answered_is_told(
 
     monkeypatch.setattr(vllm_text_probe.text_probe, "probe", fail)
     with serving() as server:
-        assert f"has not the form that it must have ({error.__name__}: " in run(capsys, base_url=server.base_url)["msg"]
+        assert f"does not have the expected form ({error.__name__}: " in run(capsys, base_url=server.base_url)["msg"]
 
 
 def test_a_key_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_render() -> None:
             [
                 "/d.json is not valid JSON: line 2, column 12: Expecting value",
                 '    "debug": tru\n             ^',
-                "mend the file",
+                "correct the file",
             ],
         ),
         ('{"debug": true', ["line 1, column 15"]),

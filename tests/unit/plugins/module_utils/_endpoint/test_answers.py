@@ -105,7 +105,7 @@ def test_the_older_name_of_the_reasoning() -> None:
         ('{"city": "Paris"', "no valid JSON"),
         ("", "no valid JSON"),
         ("[" * 100_000, "no valid JSON"),
-        ('["Paris"]', "no JSON object"),
+        ('["Paris"]', "not a JSON object"),
         ("{}", "do not fit the tool's schema in city"),
         ('{"city": 7}', "in city"),
         ('{"city": "Paris", "days": "two", "unit": "C"}', "in days, unit"),
@@ -129,7 +129,7 @@ def test_arguments_that_fit() -> None:
         ("Paris is" + "0" * 20, "it repeats '0' 20 times"),
         ("The the " + "the " * 8, "it repeats a word 9 times"),
         ("a b " * 5 + "a a c " * 20, "more than half"),
-        ("\ufffd\ufffdab\ufffd", "full of characters that are none"),
+        ("\ufffd\ufffdab\ufffd", "full of replacement characters"),
     ],
 )
 def test_degenerate_texts(text: str, words: str) -> None:

@@ -67,7 +67,7 @@ def check(api: Api, *names: str, tokens: int | None = None) -> dict[str, Result]
 def test_a_count_of_tokens_that_counts_nothing(count: Any) -> None:
     found = check(Canned(count=count), "long_context")["long_context"]
     assert (found.status, found.evidence) == ("fail", "form")
-    assert f"has not the form that it must have (ValueError: count is {count!r} and must be" in found.message
+    assert f"does not have the expected form (ValueError: count is {count!r} and must be" in found.message
 
 
 @pytest.mark.parametrize("length", NO_COUNTS)

@@ -131,7 +131,7 @@ def test_a_body_that_ends_too_early() -> None:
 @pytest.mark.parametrize(("way", "field"), [("post", b""), ("stream", b"data: ")])
 def test_json_that_is_too_deep(way: str, field: bytes) -> None:
     body = field + b"[" * 100_000 + b"\n\n"
-    with answering(OK + b"\r\n" + body) as url, pytest.raises(ApiError, match="no JSON object"):
+    with answering(OK + b"\r\n" + body) as url, pytest.raises(ApiError, match="a JSON object"):
         WAYS[way](Api(url, None, 5))
 
 

@@ -59,7 +59,7 @@ def test_sets_are_told_apart() -> None:
     ]
     assert found["output_tokens"] == 36
     assert found["undisturbed"]
-    assert text_probe.summary(found) == "2.5 tokens are accepted a step on real text (code 2.5, prose 2.5)"
+    assert text_probe.summary(found) == "2.5 tokens are accepted per step on real text (code 2.5, prose 2.5)"
     assert {body["max_tokens"] for _path, _headers, body in server.requests if body} == {32}
 
 
@@ -75,7 +75,7 @@ def test_the_tokens_of_others_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setattr(api, "post", busy)
         found = text_probe.probe(api, MODEL, SETS, output_len=32, concurrency=1)
     assert not found["undisturbed"]
-    assert "other requests were under way" in text_probe.summary(found)
+    assert "include tokens of other requests" in text_probe.summary(found)
 
 
 def test_a_server_without_a_draft() -> None:

@@ -230,9 +230,9 @@ def test_space_message_has_the_figures() -> None:
     for part in (
         "/cache",
         "500.0 GB free",
-        "595.2 GB are to be fetched",
-        "10.0 GB are to stay free",
-        "105.2 GB too little",
+        "The download needs 595.2 GB",
+        "10.0 GB must stay free",
+        "105.2 GB are missing",
     ):
         assert part in message
 

@@ -104,7 +104,7 @@ def test_a_read_is_repeated_until_it_succeeds(failures: list[Response | Transpor
     ("answer", "words"),
     [
         (error(429, "global/too-many-requests"), "(429). no Other programs use the same key."),
-        (error(500, "global/unknown"), "global/unknown (500). no The fault is the API's"),
+        (error(500, "global/unknown"), "global/unknown (500). no The API, or a proxy on the way"),
         (
             Response(502, {}, b"<html>Bad\nGateway</html>"),
             "http/502 (502). The answer begins '<html>Bad Gateway</html>'.",
@@ -140,7 +140,7 @@ def test_a_slow_api_does_not_take_longer_than_the_limit() -> None:
         (400, "global/quota-exceeded", "Release a node that is not needed"),
         (404, "global/object-does-not-exist", "Check the name or ID"),
         (400, "instance-operations/launch/insufficient-capacity", "capacity_timeout"),
-        (403, "", "The key may not do this"),
+        (403, "", "The key has no permission for this"),
         (418, "global/new-one", "global/new-one (418). no"),
     ],
 )

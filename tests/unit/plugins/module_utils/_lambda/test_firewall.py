@@ -52,15 +52,15 @@ def test_covers(old: Rule, new: Rule, covered: bool) -> None:
 @pytest.mark.parametrize(
     ("protocol", "network", "ports", "words"),
     [
-        ("tcp", "203.0.113.7/24", "8001", "is no IPv4 network such as"),
-        ("tcp", "office", "8001", "is no IPv4 network such as"),
+        ("tcp", "203.0.113.7/24", "8001", "is not an IPv4 network such as"),
+        ("tcp", "office", "8001", "is not an IPv4 network such as"),
         ("tcp", OFFICE, None, "give a port such as 8001"),
         ("tcp", OFFICE, "0", "give a port such as 8001"),
         ("tcp", OFFICE, "9-8", "give a port such as 8001"),
         ("tcp", OFFICE, "65536", "give a port such as 8001"),
         ("icmp", OFFICE, "8", "the protocol icmp has none"),
         ("all", OFFICE, None, "give a port such as 8001"),
-        ("tcp", "2001:db8::/64", "8001", "is no IPv4 network such as"),
+        ("tcp", "2001:db8::/64", "8001", "is not an IPv4 network such as"),
     ],
 )
 def test_rules_that_cannot_be(protocol: str, network: str, ports: str | None, words: str) -> None:
@@ -97,7 +97,7 @@ def test_life_of_a_rule_set(server: LambdaServer) -> None:
     assert made["rules"] == [
         {"protocol": "tcp", "source_network": OFFICE, "description": "", "port_range": [8001, 8001]}
     ]
-    with pytest.raises(LambdaError, match=r"does not let in tcp 8001 from 198\.51\.100\.0/24 yet.*allow_widening"):
+    with pytest.raises(LambdaError, match=r"does not admit tcp 8001 from 198\.51\.100\.0/24 yet.*allow_widening"):
         have(server, rule(), rule("198.51.100.0/24"))
     assert have(server, rule(), rule("198.51.100.0/24"), widen=True)
     assert have(server, rule("203.0.113.7/32"))

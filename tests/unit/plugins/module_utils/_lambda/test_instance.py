@@ -195,7 +195,7 @@ def test_a_launch_that_shows_up_late_gives_one(server: LambdaServer, make: Make)
 )
 def test_a_launch_without_an_answer_is_not_sent_again(server: LambdaServer, make: Make, fault: Fault) -> None:
     server.faults = [fault]
-    with pytest.raises(LambdaError, match=r"no instance has appeared since\. Run again; it looks first"):
+    with pytest.raises(LambdaError, match=r"no instance has appeared since\. Run again; it checks first"):
         make().present(KIMI, B200)
     assert server.count("POST", LAUNCH) == 1
     assert make().present(KIMI, B200)["changed"]
@@ -254,7 +254,7 @@ def test_a_full_region_is_passed_over(server: LambdaServer, make: Make) -> None:
 
 def test_no_capacity_is_told_at_once(server: LambdaServer, make: Make) -> None:
     server.api.capacity["gpu_8x_b200_sxm6"] = ["us-west-1"]
-    with pytest.raises(LambdaError, match=r"no free gpu_8x_b200_sxm6 in us-east-1.*There is some in us-west-1"):
+    with pytest.raises(LambdaError, match=r"no free gpu_8x_b200_sxm6 in us-east-1.*There is capacity in us-west-1"):
         make().present(KIMI, Wanted(type="gpu_8x_b200_sxm6", regions=["us-east-1"]))
     assert server.count("POST", LAUNCH) == 0
 
@@ -470,17 +470,17 @@ def hide(server: LambdaServer) -> None:
 
 def test_a_node_that_is_not_shown_is_not_called_terminated(server: LambdaServer, make: Make) -> None:
     hide(server)
-    with pytest.raises(LambdaError, match=r"could NOT be terminated, for the API does not know it yet; it may bill"):
+    with pytest.raises(LambdaError, match=r"NOT be terminated, because the API does not know it yet; it may bill"):
         make(terminate=True).present(KIMI, B200)
 
 
 def test_nothing_is_bought_in_place_of_a_node_that_is_not_shown(server: LambdaServer, make: Make) -> None:
     hide(server)
-    with pytest.raises(LambdaError, match=r"has launched \w+ but does not show it"):
+    with pytest.raises(LambdaError, match=r"has launched \w+ but does not list it"):
         make().present(KIMI, B200)
     later = make()
     later._clock.skipped = 600  # type: ignore[attr-defined]
-    words = r"1\d min ago, .* nothing is launched in its place"
+    words = r"1\d min ago, .* so no other is launched"
     with pytest.raises(LambdaError, match=words):
         later.present(KIMI, B200)
     with pytest.raises(LambdaError, match=words):
@@ -581,7 +581,7 @@ def test_what_others_launched_is_left_alone(server: LambdaServer, make: Make, st
 
 def test_release_needs_a_unique_name(server: LambdaServer, make: Make) -> None:
     ids = [server.api.add(name="kimi", tags=[{"key": "hgx-managed-by", "value": "hgx.inference"}])["id"] for _n in "ab"]
-    with pytest.raises(LambdaError, match="Say by id which one is meant"):
+    with pytest.raises(LambdaError, match="Give the id of the one you mean"):
         make().absent(KIMI, force=True)
     make().absent(Identity(id=ids[0]), force=False)
     assert [one["id"] for one in server.running()] == [ids[1]]
@@ -590,7 +590,7 @@ def test_release_needs_a_unique_name(server: LambdaServer, make: Make) -> None:
 def test_a_release_that_does_not_end(server: LambdaServer, make: Make) -> None:
     make().present(KIMI, B200)
     server.api.terminate_s = 60
-    with pytest.raises(LambdaError, match=r"is not gone after 30 s.*may still bill"):
+    with pytest.raises(LambdaError, match=r"still exists after 30 s.*may still be billed"):
         make(wait_s=30).absent(KIMI, force=False)
 
 

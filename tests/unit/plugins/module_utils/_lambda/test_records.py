@@ -102,15 +102,15 @@ def test_regions(wanted: list[str], bound: str | None, expected: list[str]) -> N
     ("regions", "wanted", "bound", "waited_s", "words"),
     [
         ([], [], None, 0, "no free gpu_8x_b200_sxm6 anywhere. Nothing was launched. Set"),
-        (["b"], ["a"], None, 600, "in a after 10 min. Nothing was launched. There is some in b: name it"),
+        (["b"], ["a"], None, 600, "in a after 10 min. Nothing was launched. There is capacity in b: name it"),
         (
             ["us-south-1"],
             [],
             None,
             0,
-            "outside us-south-1. Nothing was launched. There is some in us-south-1 (no firewall",
+            "outside us-south-1. Nothing was launched. There is capacity in us-south-1 (no firewall",
         ),
-        (["b"], [], "a", 0, "in a, where the file systems are. Nothing was launched. There is some in b"),
+        (["b"], [], "a", 0, "in a, where the file systems are. Nothing was launched. There is capacity in b"),
     ],
 )
 def test_no_capacity(regions: list[str], wanted: list[str], bound: str | None, waited_s: float, words: str) -> None:

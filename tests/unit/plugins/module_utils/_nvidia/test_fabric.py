@@ -103,9 +103,14 @@ OTHER = (
         ),
         (host(WAITING, service="failed"), "", "The Fabric Manager has failed.", "See 'journalctl"),
         (host(WAITING, service="failed"), NO_UMAD, "ib_umad is not loaded", "modprobe ib_umad"),
-        (host(WAITING, service="failed"), NO_NVLSM, "nvlsm is missing", "Install the package nvlsm"),
+        (
+            host(WAITING, service="failed"),
+            NO_NVLSM,
+            "NVLink 5 needs, is missing",
+            "Install the package nvlsm",
+        ),
         (host(WAITING, service="failed"), NO_SWITCH, "found no NVSwitch", "load mlx5_ib and ib_umad"),
-        (host(WAITING, service="failed"), f"{NO_SWITCH}\n{OTHER}", "another version than the loaded", "reboot if"),
+        (host(WAITING, service="failed"), f"{NO_SWITCH}\n{OTHER}", "have different versions", "reboot if"),
         (
             host(("Completed", "Insufficient Resources")),
             "",

@@ -47,8 +47,8 @@ def test_driver(packages: list[str], exact: str, with_fabric: bool, version: str
     ("packages", "branch", "exact", "minimum", "with_fabric", "words"),
     [
         (["nvidia-driver-600-open"], "600", "", "", False, "No repository of this host has nvidia-driver-600-open."),
-        ([DRIVER], "580", "580.1.1", "", False, "version 580.1.1 of nvidia-driver-580-open. There are: 580.126.20, "),
-        (["nvidia-open"], "570", "", "", False, "version 570.* of nvidia-open. There are: 590.48.01, 580.95.05."),
+        ([DRIVER], "580", "580.1.1", "", False, "version 580.1.1 of nvidia-driver-580-open. Available: 580.126.20, "),
+        (["nvidia-open"], "570", "", "", False, "version 570.* of nvidia-open. Available: 590.48.01, 580.95.05."),
         ([DRIVER], "580", "580.126.20", "", True, "Driver: 580.126.20. Fabric Manager: 580.105.08, 580.95.05."),
         ([DRIVER], "580", "", "590", False, "The newest fitting driver is 580.126.20, but at least 590 is needed."),
     ],

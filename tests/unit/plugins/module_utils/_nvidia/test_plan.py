@@ -81,7 +81,7 @@ def test_a_good_driver_is_adopted(info: dict[str, Any]) -> None:
         (
             host(None),
             f"No NVIDIA driver is installed. {ADOPT}",
-            "Install a driver, or set nvidia_driver_mode: install, and",
+            "Install a driver, or set nvidia_driver_mode: install to let",
         ),
         (
             host(OLD),
@@ -116,8 +116,8 @@ def test_a_good_driver_is_adopted(info: dict[str, Any]) -> None:
         ),
         (
             host(gpus=[{"bus_id": BUS_IDS[0]}]),
-            f"The driver lists 1 of 2 GPUs, and not {BUS_IDS[1]}.",
-            "A GPU that has fallen off the bus",
+            f"The driver lists 1 of 2 GPUs; it lacks {BUS_IDS[1]}.",
+            "If a GPU has fallen off the bus",
         ),
         (
             host(hardware={"gpus": [], "nvswitch": "none"}),
@@ -147,7 +147,7 @@ def test_anything_else_is_refused_in_the_mode_adopt(info: dict[str, Any], reason
             packages(HEADERS),
             [f"{DRIVER}={NEW}-0ubuntu1", f"{MANAGER}={NEW}-1", "nvlsm=2025.06.11-1"],
             "No NVIDIA driver is installed. The Fabric Manager is missing; this NVSwitch machine needs exactly "
-            "the driver's version. The subnet manager nvlsm is missing, which NVLink 5 needs.",
+            "the driver's version. The subnet manager nvlsm is missing; NVLink 5 needs it.",
         ),
         (host(None, nvswitch="pci"), packages(HEADERS), [f"{DRIVER}={NEW}-0ubuntu1", f"{MANAGER}={NEW}-1"], ""),
         (
@@ -176,7 +176,7 @@ def test_anything_else_is_refused_in_the_mode_adopt(info: dict[str, Any], reason
             host(GOOD, loaded=None, on_disk=None),
             packages(DRIVER),
             [f"{HEADERS}=6.8.0-60.63"],
-            "is missing. The headers to build it with are missing.",
+            "is missing. The kernel headers to build it are missing.",
         ),
         (
             host(None),
@@ -208,7 +208,7 @@ def test_a_plan_without_package_lists_names_all_that_is_missing() -> None:
 
 def test_no_fabric_manager_for_an_unknown_driver() -> None:
     plan = make_plan(host(GOOD, loaded=None, on_disk=None, nvswitch="pci"), wanted(), packages())
-    assert "not known" in plan.problem
+    assert "unknown" in plan.problem
     plan = make_plan(host(GOOD, loaded=None, on_disk=None, nvswitch="pci"), wanted(), packages(UTILS))
     assert (plan.packages, plan.problem) == ((f"{HEADERS}=6.8.0-60.63", f"{MANAGER}={GOOD}-1"), "")
 
@@ -221,7 +221,7 @@ def test_a_driver_of_the_run_file_is_not_installed_over() -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"version": "590.48.01"}, "nvidia_driver_version 590.48.01 is not of nvidia_driver_branch 580."),
+        ({"version": "590.48.01"}, "nvidia_driver_version 590.48.01 is not in nvidia_driver_branch 580."),
         ({"version": GOOD, "minimum": NEW}, f"nvidia_driver_version {GOOD} is lower than nvidia_driver_min {NEW}."),
     ],
 )

@@ -68,7 +68,7 @@ def test_a_free_port() -> None:
 def test_an_address_that_this_machine_does_not_have(listener: int) -> None:
     """Whoever listens at this port of another address has nothing to do with it."""
     trouble = _preflight_host.port_trouble("192.0.2.1", listener, None)
-    assert trouble == "not to be had on this host (Cannot assign requested address)"
+    assert trouble == "not available on this host (Cannot assign requested address)"
 
 
 def cached(home: Path, blob_bytes: int, record: bool) -> Needs:

@@ -98,7 +98,7 @@ def test_all_reports_are_made_again_from_what_is_there(tmp_path: Path, result: P
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "cannot be read"), ("{", "is no JSON"), ("{}", "is no result of a benchmark")]
+    ("content", "words"), [(None, "cannot be read"), ("{", "is not JSON"), ("{}", "is not a benchmark result")]
 )
 def test_a_result_that_is_none_is_named(tmp_path: Path, content: str | None, words: str) -> None:
     path = tmp_path / "result.json"
@@ -110,5 +110,5 @@ def test_a_result_that_is_none_is_named(tmp_path: Path, content: str | None, wor
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
-    with pytest.raises(ReportError, match="file is no folder to write reports to"):
+    with pytest.raises(ReportError, match="file is not a writable folder"):
         report(tmp_path / "file", None)

@@ -93,7 +93,7 @@ def test_all_reports_are_made_again_from_what_is_there(tmp_path: Path, result: P
     assert [page.parent.name for page in pages] == names
     assert (tmp_path / "node" / STEM / "report.html").read_text(encoding="utf-8") == before
     assert len(made.problems) == 2
-    assert "broken.json is no JSON" in made.problems[0]
+    assert "broken.json is not JSON" in made.problems[0]
     assert Path(other).exists()
 
 

@@ -166,7 +166,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
     _vllm_container.prepare(name, record, image, wants_key(params))
-    Service(name, params["state_dir"]).let_go()
+    Service(name, params["state_dir"]).pause()
     cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
     stopped_at = time.monotonic()
     write_key(params)

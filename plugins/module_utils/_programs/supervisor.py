@@ -69,7 +69,7 @@ class Supervisor:
             self._save()
             engine = self._engine_run()
             self._follow()
-            if self._settings().get("let_go"):
+            if self._settings().get("paused"):
                 say("a play replaces the server, and starts this service again when the new one is ready")
                 return 0
             ended = self._ended(engine)

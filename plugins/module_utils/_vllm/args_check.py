@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Have the vLLM of an image read a command line, in a container that is thrown away."""
+"""Check a command line with the vLLM of an image, in a temporary container."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Reading(NamedTuple):
 
 
 def read_args(image: str, args: list[str], gpus: str, timeout_s: float) -> Reading:
-    """Have the image's parser read a server's arguments. C(gpus) is how to ask for them, or empty for none.
+    """Parse a server's arguments with the image's parser. C(gpus) is how to request GPUs, or empty for none.
 
     Raises DockerError if the container does not start.
     """

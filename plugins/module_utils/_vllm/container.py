@@ -76,7 +76,7 @@ def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
 
 @contextmanager
 def only_one(state_dir: str, progress: ProgressFile) -> Iterator[bool]:
-    """Have no other run at work on the server meanwhile; tells whether there was one to wait for."""
+    """Keep other runs away from the server meanwhile; yields whether there was one to wait for."""
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
     with open(os.path.join(state_dir, "lock"), "w", encoding="utf-8") as stream:
         waited = False

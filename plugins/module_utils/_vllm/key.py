@@ -60,7 +60,7 @@ def key_is_new(params: Mapping[str, Any], container: Mapping[str, Any], keyed: b
 
 
 def write_key(params: Mapping[str, Any]) -> bool:
-    """Have the key that is wanted in its file, a new one if it is to be generated; return whether it was written."""
+    """Write the given key, or a generated one, to its file; return whether it was written."""
     path = key_file(params["state_dir"])
     kept = read_key(params["state_dir"])
     wanted = params["api_key"] or kept or (secrets.token_hex(24) if params["api_key_generate"] else "")

@@ -100,7 +100,7 @@ def _supervision(service: Mapping[str, Any]) -> str:
     if not service:
         return "none, for there is no systemd here: nothing starts the server again after it died or after a boot"
     if service.get("gave_up"):
-        return f"GAVE UP: {service['gave_up']}. The cause is in the server's log; run the play when it is mended"
+        return f"GAVE UP: {service['gave_up']}. The cause is in the server's log; correct it and run the play again"
     words = f"{service['unit']} is {service.get('ActiveState', 'unknown')}"
     words += "" if service.get("enabled") else ", not started at boot"
     count = len(service.get("restarts", []))

@@ -64,7 +64,7 @@ class Service:
         return os.path.isdir(SYSTEMD)
 
     def ensure(self, restart_limit: int, restart_interval_s: int, gpus: bool) -> bool:
-        """Have the service installed, enabled and running; return whether something was to be done."""
+        """Install, enable and start the service; return whether anything changed."""
         settings = {
             "container": self._name,
             "gpus": gpus,
@@ -90,11 +90,11 @@ class Service:
             self._systemctl("kill", "--signal=KILL", self.unit)
         return changed or new_program or not active
 
-    def let_go(self) -> None:
-        """Have the service leave the container to a play until it is ensured again. A boot starts it all the same."""
+    def pause(self) -> None:
+        """Make the service leave the container alone until C(ensure) runs again. A boot still starts it."""
         path = os.path.join(self.folder, "settings.json")
         with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
-            replace_text(path, json.dumps({**json.load(stream), "let_go": True}, indent=1) + "\n")
+            replace_text(path, json.dumps({**json.load(stream), "paused": True}, indent=1) + "\n")
 
     def remove(self) -> bool:
         """Stop and remove the service, which leaves the container alone if that was stopped before."""

@@ -656,7 +656,7 @@ _MEMORY = (
             r"No available GPU memory",
         ),
         "Another process holds memory of the GPU that the server wants.",
-        "See nvidia-smi for who holds it and end it, or wait until a server that was stopped has let go; or lower"
+        "See nvidia-smi for who holds it and end it, or wait until a stopped server has freed it; or lower"
         " gpu-memory-utilization.",
         detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
     ),
@@ -667,7 +667,7 @@ _MEMORY = (
             r"Error in memory profiling\. Initial free memory (?P<first>[\d.]+) GiB,"
             r" current free memory (?P<then>[\d.]+)",
         ),
-        "Another process let go of memory of the GPU while the server measured how much there is: mostly a server that"
+        "Another process freed GPU memory while the server measured how much there is: mostly a server that"
         " was still ending.",
         "Run the play again once nvidia-smi shows no other process.",
         detail="{first} GiB were free, then {then} GiB.",

@@ -105,7 +105,7 @@ def test_a_person_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_play_takes_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SETTINGS, "let_go", True)
+    monkeypatch.setitem(SETTINGS, "paused", True)
     rc, engine, state = supervise(tmp_path, monkeypatch, ["crashed"])
     assert (rc, engine.started) == (0, 1), "at a boot it is started all the same"
     assert state["gave_up"] == ""

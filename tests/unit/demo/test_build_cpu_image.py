@@ -130,4 +130,4 @@ def test_another_suite_comes_from_the_same_servers(logs: Path, tmp_path: Path, m
 def test_a_base_system_alone(logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(build_cpu_image, "image_inputs", lambda _image: "")
     build_cpu_image.build(None, "trixie", force=False, check=True)
-    assert capsys.readouterr().out == "image | hgx-inference/base:trixie to be built\n"
+    assert capsys.readouterr().out == "image | hgx-inference/base:trixie must be built\n"

@@ -59,7 +59,7 @@ def test_a_fresh_host(host: Host, name: str) -> None:
     assert info(host)["DockerRootDir"] == "/var/lib/docker/data"
     assert info(host)["LiveRestoreEnabled"] is True
     assert host.package("docker.io").is_installed
-    assert host.package("python3-requests").is_installed
+    assert host.run("python3 -c 'import requests'").rc != 0, "the modules need the standard library alone"
 
 
 def test_a_good_host_was_left_in_peace(host: Host, name: str) -> None:
@@ -68,12 +68,14 @@ def test_a_good_host_was_left_in_peace(host: Host, name: str) -> None:
     assert host.file(FILE).content_string == '{"live-restore" : true,"log-opts":{"max-file":"5", "max-size":"100m"}}'
 
 
-def test_foreign_settings_stay_and_so_does_the_style(host: Host, name: str) -> None:
+def test_foreign_settings_stay(host: Host, name: str) -> None:
     only(name, "foreign")
-    assert host.file(FILE).content_string == (
-        '{\n\t"registry-mirrors": ["https://mirror.example"],\n\t"log-opts": {\n\t\t"tag": "x",'
-        '\n\t\t"max-size": "100m",\n\t\t"max-file": "5"\n\t},\n\t"ip-forward": true,\n\t"live-restore": true\n}\n'
-    )
+    assert list(settings(host).items()) == [
+        ("registry-mirrors", ["https://mirror.example"]),
+        ("log-opts", {"tag": "x", "max-size": "100m", "max-file": "5"}),
+        ("ip-forward", True),
+        ("live-restore", True),
+    ]
     assert host.file(FILE).mode == 0o640
     (backup,) = [file for file in host.file("/etc/docker").listdir() if file != "daemon.json"]
     assert "max-size" not in host.file(f"/etc/docker/{backup}").content_string

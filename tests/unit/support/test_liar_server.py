@@ -77,7 +77,7 @@ def test_every_lie_is_tried() -> None:
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_is_never_a_pass(lie: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with LiarServer(0, lie) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         result = benchmark(tmp_path, f"http://127.0.0.1:{server.server_address[1]}", capsys)
         server.shutdown()
     verdict, check = VERDICTS[lie]

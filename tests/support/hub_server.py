@@ -14,7 +14,8 @@ It fails on demand: --fault KIND[:files=PATTERN][:after=BYTES][:times=N], where 
 
     429, 503, ...  the status of the answer
     cut            the connection ends after so many bytes
-    stall          nothing more is sent after so many bytes
+    stall          nothing more comes after so many bytes
+    pause          the rest comes when the test says so
     damage         the byte after so many is wrong
     missing        a file that is listed is not there (404)
     moved          main stands for a commit that is not served
@@ -46,7 +47,7 @@ BRANCH = "main"
 LFS_SUFFIXES = (".safetensors", ".bin", ".gguf", ".model", ".pt", ".onnx")
 TREE_PAGE = 1000  # entries, also the greatest limit a client may ask for
 CHUNK = 1 << 20
-FAULTS = ("cut", "stall", "damage", "missing", "moved")
+FAULTS = ("cut", "stall", "pause", "damage", "missing", "moved")
 STALL_S = 600.0
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -365,14 +366,16 @@ class HubHandler(BaseHTTPRequestHandler):
             self.send_bytes(file, first, last)
 
     def send_bytes(self, file: RepoFile, first: int, last: int) -> None:
-        stall, cut, damage = (self.server.fault(file.path, kind) for kind in ("stall", "cut", "damage"))
+        stall, cut, pause, damage = (self.server.fault(file.path, kind) for kind in ("stall", "cut", "pause", "damage"))
         broken = stall or cut
         end = min(last + 1, first + broken.after) if broken else last + 1
         position = first
         with file.source.open("rb") as stream:
             while position < end:
                 count = min(CHUNK, end - position)
-                self.server.note_sent(file, count)  # before a client that has everything can ask for the count
+                if pause and position - first >= pause.after:
+                    self.server.wake.wait(STALL_S)
+                self.server.note_sent(file, count)  # before a client that has it all can ask for the count
                 if damage and position <= damage.after < position + count:
                     stream.seek(position)
                     block = bytearray(stream.read(count))
@@ -383,6 +386,7 @@ class HubHandler(BaseHTTPRequestHandler):
                     return
                 position += count
         if stall:
+            self.server.stalls += 1
             self.server.wake.wait(STALL_S)
         if broken:
             self.close_connection = True
@@ -426,6 +430,7 @@ class HubServer(ThreadingHTTPServer):
         self.xet_store = ""
         self.requests: list[tuple[str, str, str | None]] = []
         self.sent: collections.Counter[str] = collections.Counter()
+        self.stalls = 0  # how many answers have stalled
         self.wake = threading.Event()
         self._lock = threading.Lock()
         self.verbose = verbose

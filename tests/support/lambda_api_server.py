@@ -444,6 +444,7 @@ class LambdaServer(ThreadingHTTPServer):
         self.faults: list[Fault] = []
         self.requests: list[tuple[float, str, str]] = []
         self.refused_for_pace = 0
+        self.clock = time.monotonic
         self.lock = threading.Lock()
         self._last: dict[str, float] = {}
         super().__init__((bind, port), LambdaHandler)
@@ -473,7 +474,7 @@ class LambdaServer(ThreadingHTTPServer):
         """Raise a 429 for clients that are too fast. Generous, because a busy machine delays requests."""
         launch = path == "/instance-operations/launch"
         for kind, interval_s in [("request", self.pace_s), *([("launch", 12 * self.pace_s)] if launch else [])]:
-            now = time.monotonic()
+            now = self.clock()
             if now - self._last.get(kind, -1e9) < interval_s * 0.5:
                 self.refused_for_pace += 1
                 raise Refusal(429, "global/too-many-requests", "Rate limit exceeded.", "Slow down.")

@@ -58,7 +58,7 @@ def sweep(
 @pytest.mark.slow
 def test_the_front(tmp_path: Path) -> None:
     with LiarServer(0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         # On a host that has nothing yet.
         (tmp_path / "docker").write_text("#!/bin/sh\necho no engine >&2; exit 1\n")
         (tmp_path / "docker").chmod(0o755)
@@ -106,7 +106,7 @@ def test_a_variant_that_an_interrupted_sweep_has_left_is_not_measured_as_the_rel
     (tmp_path / "docker").write_text(f"#!/bin/sh\necho '{json.dumps([container])}'\n")
     (tmp_path / "docker").chmod(0o755)
     with LiarServer(0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         refused = sweep(tmp_path, server, playbook="playbooks/verify.yml")
         server.shutdown()
     assert refused.returncode == 2, refused.stdout + refused.stderr
@@ -132,7 +132,7 @@ def test_a_release_that_passes_is_promoted_and_one_that_fails_is_not(tmp_path: P
         "smoke_benchmark_thresholds": [{"metric": "output_throughput", "op": "<=", "value": 1, "source": "a test"}],
     }
     with LiarServer(0) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         options = ("--tags", "smoke_benchmark", "-e")
         failed = sweep(tmp_path, server, *options, json.dumps(settings), playbook="playbooks/verify.yml")
         kept = store.pointed(LAST_GOOD)

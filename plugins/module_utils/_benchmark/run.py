@@ -246,6 +246,8 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
         time_limit_s=load.time_limit_s,
         key_file=load.key_file,
         endpoint=load.endpoint,
+        idle_wait_s=benchmark_worker.IDLE_WAIT_S,
+        first_look_s=benchmark_worker.FIRST_LOOK_S,
     )
     try:
         with contextlib.suppress(BrokenPipeError):

@@ -28,6 +28,18 @@ _LOOK_INTERVAL_S = 0.5
 _RUN = f"from {worker.__name__} import main; main()"
 
 
+def start_worker(errors: IO[bytes], lock: int) -> subprocess.Popen[bytes]:
+    """Start a process that transfers. It inherits the lock, and writes to C(errors) what it does not expect."""
+    return subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
+        [sys.executable, "-c", _RUN],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        pass_fds=[lock],
+    )
+
+
 class FetchError(Exception):
     """The transfer failed; the message says why. C(full) is set if the disk is full."""
 
@@ -47,8 +59,9 @@ class End(Enum):
 class Fetcher:
     """Runs the worker until everything is fetched. Each worker process resumes from what is on the disk.
 
-    C(look) saves unfinished files, reports progress, and returns the number of bytes on disk. C(stored) is called for
-    each fetched blob, C(note) for each message to the user. The processes inherit C(lock).
+    C(look) saves unfinished files, reports, and returns how many bytes are there; C(stored) is told of each blob that
+    has come, C(note) what the user should know. The processes inherit C(lock). C(start) starts one, and C(clock) tells
+    for how long no byte has come; it is looked at every C(interval_s).
     """
 
     def __init__(
@@ -59,6 +72,9 @@ class Fetcher:
         look: Callable[[], int],
         stored: Callable[[str, str], None],
         note: Callable[[str], None],
+        start: Callable[[IO[bytes], int], subprocess.Popen[bytes]] = start_worker,
+        clock: Callable[[], float] = time.monotonic,
+        interval_s: float = _LOOK_INTERVAL_S,
     ) -> None:
         self._job = job
         self._stall_s = stall_s
@@ -66,6 +82,9 @@ class Fetcher:
         self._look = look
         self._stored = stored
         self._note = note
+        self._start = start
+        self._clock = clock
+        self._interval_s = interval_s
 
     def run(self) -> None:
         """Fetch everything. Raises FetchError."""
@@ -86,7 +105,7 @@ class Fetcher:
 
     def _trouble_of(self, job: Job) -> str:
         """Run one process; return why it must be restarted, or an empty text if it finished."""
-        with tempfile.TemporaryFile() as errors, self._start(job, errors) as process:
+        with tempfile.TemporaryFile() as errors, self._start(errors, self._lock) as process:
             stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
             try:
                 with suppress(BrokenPipeError):
@@ -102,23 +121,13 @@ class Fetcher:
                 process.kill()
                 self._look()
 
-    def _start(self, job: Job, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command shows nothing before the end
-            [sys.executable, "-c", _RUN],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            pass_fds=[self._lock],
-        )
-
     def _follow(self, output: IO[bytes]) -> End:
         """Follow the events of a process until it is done, has stalled or is gone."""
-        watchdog = Watchdog(self._stall_s, time.monotonic())
+        watchdog = Watchdog(self._stall_s, self._clock())
         looked_at = 0.0
         pending = b""
         while True:
-            if select.select([output], [], [], _LOOK_INTERVAL_S)[0]:
+            if select.select([output], [], [], self._interval_s)[0]:
                 data = os.read(output.fileno(), 65536)
                 if not data:
                     return End.GONE
@@ -126,8 +135,8 @@ class Fetcher:
                 for line in lines:
                     if self._heed(json.loads(line), watchdog):
                         return End.DONE
-            now = time.monotonic()
-            if now - looked_at >= _LOOK_INTERVAL_S:
+            now = self._clock()
+            if now - looked_at >= self._interval_s:
                 looked_at = now
                 watchdog.saw(now, self._look())
                 if watchdog.stalled(now):
@@ -140,7 +149,7 @@ class Fetcher:
         if "stored" in event:
             self._stored(event["repo"], event["stored"])
         if "wait" in event:
-            watchdog.excuse(time.monotonic(), event["wait"])
+            watchdog.excuse(self._clock(), event["wait"])
         if "note" in event:
             self._note(event["note"])
         return "done" in event

@@ -69,7 +69,8 @@ def main(job: dict[str, Any]) -> None:
 
     Without a client it only prints what the server says of itself and, if there is a C(job["endpoint"]), whether a
     request is answered there. All that may take C(job["time_limit_s"]) seconds. If there is a file
-    C(job["key_file"]), it holds the server's API key.
+    C(job["key_file"]), it holds the server's API key. A server may be busy for C(job["idle_wait_s"]) seconds more, and
+    count an answer C(job["first_look_s"]) seconds late.
     """
     gone = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(gone,), daemon=True).start()
@@ -89,7 +90,7 @@ def main(job: dict[str, Any]) -> None:
         if server["models"] and job["served_model_name"] not in server["models"]:
             return emit("other_model", models=server["models"])
         try:
-            before = wait_until_idle(job["base_url"])
+            before = wait_until_idle(job["base_url"], job["idle_wait_s"])
         except OSError as exc:
             return emit("unreachable", error=str(exc))
         if _under_way(before):
@@ -142,7 +143,7 @@ def ask(job: dict[str, Any], key: str) -> str:
     try:
         before = read_counters(job["base_url"])
         _get(job["base_url"] + job["endpoint"], key, body, job["time_limit_s"])
-        deadline = time.monotonic() + FIRST_LOOK_S
+        deadline = time.monotonic() + job["first_look_s"]
         while read_counters(job["base_url"]).get("output_tokens", 0.0) <= before.get("output_tokens", 0.0):
             if time.monotonic() > deadline:
                 return "it is answered, but the engine has produced nothing"
@@ -177,7 +178,7 @@ def _require_counters(counters: dict[str, float], base_url: str) -> None:
         raise OSError(f"{base_url}/metrics shows no counters of a vLLM server")
 
 
-def wait_until_idle(base_url: str, limit_s: float = IDLE_WAIT_S) -> dict[str, float]:
+def wait_until_idle(base_url: str, limit_s: float) -> dict[str, float]:
     """Return the counters as soon as no request is under way, or after C(limit_s) seconds."""
     deadline = time.monotonic() + limit_s
     while True:

@@ -66,11 +66,12 @@ def ask(environment: dict[str, str], tmp_path: Path) -> Callable[..., Listing]:
     return ask
 
 
-def test_with_a_key(server: LambdaServer, ask: Callable[..., Listing]) -> None:
+def test_with_a_key(server: LambdaServer, ask: Callable[..., Listing], tmp_path: Path) -> None:
     server.api.add(name="ours", tags=MANAGED)
     server.api.add(name="theirs")
     server.api.add(name="booting", status="booting")
-    listing = ask(LAMBDA_API_KEY=KEY)
+    listing = ask(LAMBDA_API_KEY=KEY, LAMBDA_API_INTERVAL="0.01", XDG_STATE_HOME=str(tmp_path))
+    assert (tmp_path / "hgx-inference" / "lambda" / "pace-requests").exists(), "the modules' pace is its own, too"
     assert set(listing.hosts) == {"ours", "theirs"}
     assert listing["inference"]["hosts"] == ["ours"]
     variables = listing.hosts["ours"]
@@ -94,7 +95,6 @@ def test_with_both(server: LambdaServer, ask: Callable[..., Listing]) -> None:
     assert sorted(listing["inference"]["hosts"]) == ["kimi", "ours"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("by", ["ip", "private_ip", "name", "id"])
 def test_an_instance_that_is_named_is_no_second_host(
     server: LambdaServer, ask: Callable[..., Listing], by: str
@@ -128,7 +128,6 @@ def play(environment: dict[str, str], *args: str) -> tuple[int, str]:
     return done.returncode, " ".join((done.stdout + done.stderr).split())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "words"), [("", "Set LAMBDA_API_KEY to use"), (KEY, "Launch one with 'ansible-playbook playbooks/prov")]
 )
@@ -196,14 +195,12 @@ def test_hostile_values_stay_data(
     assert not Path("/tmp/hgx-evil").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
         (Fault("status", status=401, code="global/invalid-api-key", times=99), "Make a key in the Lambda console"),
         (Fault("status", status=429, times=99), "(429). Fault for Bearer ******** Other programs use the same key."),
         (Fault("malformed", times=99), "not what the API documents"),
-        (Fault("slow", seconds=4, times=99), "no answer (none within"),
         (Fault("cut_before", times=99), "Check the network, the proxy and api_url"),
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else "",
@@ -213,17 +210,10 @@ def test_an_api_that_fails_is_an_error_within_the_limit(
 ) -> None:
     server.faults = [fault]
     started = time.monotonic()
-    listing = ask("api_timeout: 3", LAMBDA_API_KEY=KEY)
+    listing = ask("api_timeout: 0.1", LAMBDA_API_KEY=KEY)
     assert time.monotonic() - started < 20  # with its start; without the limit it would go on for a minute
     assert listing.rc != 0
     assert words in " ".join(listing.stderr.split())
-
-
-@pytest.mark.slow
-def test_storms_that_end_are_ridden_out(server: LambdaServer, ask: Callable[..., Listing]) -> None:
-    server.api.add(name="ours")
-    server.faults = [Fault("status", status=429), Fault("malformed")]
-    assert list(ask("api_timeout: 30", LAMBDA_API_KEY=KEY).hosts) == ["ours"]
 
 
 def test_an_address_that_is_none(ask: Callable[..., Listing]) -> None:
@@ -232,7 +222,6 @@ def test_an_address_that_is_none(ask: Callable[..., Listing]) -> None:
     assert "is not an address" in " ".join(listing.stderr.split())
 
 
-@pytest.mark.slow
 def test_two_hundred_instances_and_the_cache(server: LambdaServer, ask: Callable[..., Listing], tmp_path: Path) -> None:
     for _number in range(200):
         server.api.add(tags=MANAGED)
@@ -246,7 +235,6 @@ def test_two_hundred_instances_and_the_cache(server: LambdaServer, ask: Callable
     assert "s3cret" not in text
 
 
-@pytest.mark.slow
 def test_another_key_has_a_cache_of_its_own_and_a_flush_asks_again(
     server: LambdaServer, ask: Callable[..., Listing]
 ) -> None:
@@ -267,7 +255,6 @@ def test_the_key_is_not_shown_with_full_verbosity(
     assert "********" in listing.stderr
 
 
-@pytest.mark.slow
 def test_the_documentation_can_be_read() -> None:
     assert shutil.which("ansible-doc")
     done = subprocess.run(

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._lambda import client
+from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import Clock
 from ansible_collections.hgx.inference.plugins.modules import (
     lambda_firewall_ruleset,
     lambda_instance,
@@ -37,6 +40,34 @@ SECRET_DATA = "#cloud-config s3cret-user-data"
 def server() -> Iterator[LambdaServer]:
     with LambdaServer(LambdaApi()) as server:
         yield server
+
+
+class FakeClock(Clock):
+    """Time passes only where it is waited for."""
+
+    now = 1_800_000_000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += max(0.0, seconds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
+    monkeypatch.setattr(client, "Clock", lambda: clock)
+    return clock
+
+
+@pytest.fixture(autouse=True)
+def no_certificates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loading the machine's certificates for each request takes longer than all the rest; http needs none."""
+    monkeypatch.setattr(ssl.SSLContext, "set_default_verify_paths", lambda self: None)
 
 
 @pytest.fixture
@@ -83,6 +114,28 @@ def test_life_of_an_instance(server: LambdaServer, run: Run, port: int, tmp_path
     assert run(lambda_instance, name="kimi", state="absent")["changed"]
     assert not run(lambda_instance, name="kimi", state="absent")["changed"]
     assert server.running() == []
+
+
+def test_lambdas_own_pace_is_kept(
+    server: LambdaServer, run: Run, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request in a second, a launch in twelve: whatever the modules do, one after another."""
+    monkeypatch.setenv("LAMBDA_API_INTERVAL", "1")
+    server.clock, server.pace_s = clock.monotonic, 1.0
+    assert run(lambda_instance, **NODE, ssh_port=0)["changed"]
+    assert run(lambda_instance_info)["instances"]
+    assert run(lambda_instance, name="kimi", state="absent")["changed"]
+    assert run(lambda_instance, **NODE, ssh_port=0)["changed"]
+    assert server.api.launches == 2
+    assert server.refused_for_pace == 0
+
+
+def test_a_storm_ends_in_a_clear_error(server: LambdaServer, run: Run, clock: FakeClock) -> None:
+    run(lambda_instance, **NODE, ssh_port=0)
+    server.faults = [Fault("status", status=429, times=10**6)]
+    started = clock.now
+    assert "Other programs use the same key" in run(lambda_instance, name="kimi", state="absent")["msg"]
+    assert 30 < clock.now - started < 130
 
 
 def test_a_node_without_ssh(run: Run) -> None:

@@ -170,7 +170,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as answers:
-        threading.Thread(target=answers.serve_forever, daemon=True).start()
+        threading.Thread(target=answers.serve_forever, args=[0.02], daemon=True).start()
         yield f"http://127.0.0.1:{answers.server_port}"
         answers.shutdown()
 
@@ -193,7 +193,7 @@ def test_reachability(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_registry_without_tls_answers() -> None:
     """The engine's settings say whether that is wanted; of the hub it is a fault."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         address = f"https://127.0.0.1:{server.server_address[1]}"
         reached, unreachable = _preflight_host._reach([f"{address}/v2/", f"{address}/200"])
         server.shutdown()

@@ -18,5 +18,5 @@ _sleep = time.sleep
 
 
 def main() -> None:
-    time.sleep = lambda seconds: _sleep(seconds / FASTER)
+    time.sleep = lambda seconds: _sleep(float(seconds) / FASTER)
     worker.main()

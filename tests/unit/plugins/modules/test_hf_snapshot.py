@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -136,7 +136,7 @@ def short_waits(
             f"{fast_worker.__name__}:main", stdin=pipe, stdout=pipe, stderr=errors, pass_fds=[lock], env=os.environ
         )
 
-    fetcher = functools.partial(fetch.Fetcher, start=start_worker, clock=clock, interval_s=0.02)
+    fetcher = functools.partial(fetch.Fetcher, start=cast(Any, start_worker), clock=clock, interval_s=0.02)
     monkeypatch.setattr(download, "Fetcher", fetcher)
     monkeypatch.setattr(download, "RETRY_WAITS_S", (0.1, 0.2))
     monkeypatch.setattr(download, "_LOCK_INTERVAL_S", 0.02)

@@ -115,14 +115,14 @@ sanity: dist ## Run ansible-test sanity on the built collection
 	@tests/sanity.sh dist/hgx-inference-*.tar.gz
 
 e2e: setup ## Run the site on this machine with the real vLLM, and with injected faults
-	@pytest tests/e2e
+	@pytest --durations=20 tests/e2e
 
 molecule: setup ## Run the site and the roles on container hosts with systemd, the real vLLM and stubs of NVIDIA's packages
 	@ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
 	tests/molecule.sh
 
 test: lint ## Run all tests, the quick ones first
-	@pytest $(SIDE_BY_SIDE)
+	@pytest $(SIDE_BY_SIDE) --durations=20
 	$(MAKE) docs importer sanity dist molecule e2e
 
 dist: setup ## Build the collection artifact into dist/

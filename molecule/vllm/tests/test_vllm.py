@@ -49,7 +49,7 @@ def start(playbook: str, *options: str, **settings: Any) -> subprocess.Popen[str
 def play(playbook: str, *options: str, **settings: Any) -> tuple[int, str]:
     """Run a play and return its exit code and its output."""
     process = start(playbook, *options, **settings)
-    output = process.communicate(timeout=300)[0]
+    output = process.communicate(timeout=600)[0]  # a busy machine takes its time
     return process.returncode, output
 
 

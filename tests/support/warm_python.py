@@ -50,9 +50,7 @@ class Process:
 
     def kill(self) -> None:
         if self.returncode is None:
-            # The supervisor reaps it only at its end, so this is no other process yet, or it is gone.
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, signal.SIGKILL)  # nobody else has this number before wait() has returned
 
     def __enter__(self) -> Process:
         return self
@@ -167,9 +165,12 @@ def _supervise(what: dict[str, Any], descriptors: list[int]) -> None:
     for each in streams:
         os.close(each)
     os.write(answers, b"%d\n" % child)
-    _child, status = os.waitpid(child, 0)
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert ended
     with suppress(OSError):  # whoever has started it is gone
-        os.write(answers, b"%d\n" % os.waitstatus_to_exitcode(status))
+        os.write(answers, b"%d\n" % (ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status))
+        os.read(answers, 1)
+    os.waitpid(child, 0)
     os._exit(0)
 
 

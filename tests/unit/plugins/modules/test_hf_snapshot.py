@@ -32,7 +32,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._hf import download,
 from ansible_collections.hgx.inference.plugins.modules import hf_snapshot
 from ansible_collections.hgx.inference.tests.support import fast_worker
 from ansible_collections.hgx.inference.tests.support.hub_server import Fault, HubServer, git_blob
-from ansible_collections.hgx.inference.tests.support.warm_python import Process, WarmPython
+from ansible_collections.hgx.inference.tests.support.warm_python import WarmPython
 
 REPO = "org/model"
 LARGE = "model.safetensors"
@@ -128,7 +128,7 @@ def short_waits(
 ) -> None:
     """Run what transfers without the start of a Python. The tests that kill it start the whole module on their own."""
 
-    def start_worker(errors: IO[bytes], lock: int) -> Process:
+    def start_worker(errors: IO[bytes], lock: int) -> Any:
         for tell in started:
             tell()
         pipe = subprocess.PIPE

@@ -410,6 +410,7 @@ class HubServer(ThreadingHTTPServer):
     """A hub that listens. Port 0 takes a free one; `endpoint` is what HF_ENDPOINT must be."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(
         self,

@@ -164,6 +164,7 @@ def test_the_role_needs_no_recipe(tmp_path: Path) -> None:
     assert "+ --max-model-len 4096" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_other_roles_need_no_recipe_either(tmp_path: Path) -> None:
     settings = {
         "hf_cache_models": [],

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
@@ -184,6 +185,7 @@ def test_asked_range_outside_the_file(header: str) -> None:
 
 def test_an_interrupted_download_is_resumed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 65536)  # the client keeps whole chunks only
+    monkeypatch.setattr("huggingface_hub.file_download.time", SimpleNamespace(sleep=lambda _seconds: None))
     asked: list[tuple[int, int]] = []
 
     class HangsUpOnce(HubHandler):

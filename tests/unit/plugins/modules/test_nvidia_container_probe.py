@@ -152,9 +152,15 @@ def test_an_image_that_cannot_be_had(host: Host, capsys: Capture) -> None:
     assert problem["evidence"] == "dial tcp: no such host"
 
 
-def test_a_container_that_hangs_is_removed(host: Host, capsys: Capture) -> None:
-    host.docker(runtime="sleep 5")
-    result = host.run(capsys, timeout=1)
+def test_a_container_that_hangs_is_removed(host: Host, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impatient(
+        image: str, requests: list[str], gpus: int, last_proof: dict[str, Any], _timeout_s: float, look_only: bool
+    ) -> gpu_probe.Outcome:
+        return gpu_probe.probe(image, requests, gpus, last_proof, 0.4, look_only)
+
+    monkeypatch.setattr(nvidia_container_probe, "probe", impatient)
+    host.docker(runtime="exec sleep 30")
+    result = host.run(capsys)
     assert "hangs" in result["problems"]["runtime"]["cause"]
     assert (host.root / "asked").read_text().splitlines()[-1].startswith("rm --force hgx-gpu-probe-")
 

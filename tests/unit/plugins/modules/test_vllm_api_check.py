@@ -15,6 +15,7 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.checks import CHECK_NAMES
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api
 from ansible_collections.hgx.inference.plugins.modules import vllm_api_check
 from ansible_collections.hgx.inference.tests.support.inference_server import CONTEXT, KEY, MODEL, serving
 
@@ -27,7 +28,7 @@ def run(
         "served_model_name": MODEL,
         "api_key": KEY,
         "token_ids": {"</think>": 163607},
-        "timeout": 2,
+        "timeout": 30,
         "_ansible_check_mode": check_mode,
         **options,
     }
@@ -81,7 +82,7 @@ FAULTS = [
     ("endless", "chat", "did not end within"),
     ("formless", "chat", "does not have the expected form"),
     ("error", "chat", "HTTP 500"),
-    ("silent", "chat", "no complete answer within 2 s"),
+    ("silent", "chat", "no complete answer within 0 s"),
     ("cut", "streaming", "It was cut off"),
     ("no_usage", "streaming", "lacks the usage"),
     ("buffered", "streaming", "buffers the stream"),
@@ -124,7 +125,11 @@ def test_every_check_can_fail() -> None:
 
 
 @pytest.mark.parametrize(("fault", "check", "words"), FAULTS)
-def test_a_fault_is_found(capsys: pytest.CaptureFixture[str], fault: str, check: str, words: str) -> None:
+def test_a_fault_is_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, fault: str, check: str, words: str
+) -> None:
+    if fault == "silent":
+        monkeypatch.setattr(vllm_api_check, "Api", lambda url, key, _timeout_s: Api(url, key, 0.5))
     with serving(KEY, fault) as server:
         result = run(capsys, server.base_url, checks=[check])
     assert result["failed"]

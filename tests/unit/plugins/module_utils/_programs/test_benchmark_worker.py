@@ -142,7 +142,8 @@ COUNTERS = b"vllm:num_requests_running 1\nvllm:num_requests_waiting 0\n"
 WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(COUNTERS), COUNTERS)
 
 
-def test_a_look_that_breaks_off_is_taken_again() -> None:
+def test_a_look_that_breaks_off_is_taken_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
     with answering(WHOLE[:-20], b"", WHOLE) as url:
         assert read_counters_patiently(url, limit_s=10) == {"running": 1.0, "waiting": 0.0}
 

@@ -79,7 +79,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(_vllm_server, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(_vllm_server, "DOOMED_GRACE_S", 0.3)
-    monkeypatch.setattr(watch, "SETTLE_S", 0.5)
+    monkeypatch.setattr(watch, "SETTLE_S", 0.2)
     monkeypatch.setattr(watch, "_kernel_log", lambda: ((STARTED_AT + 60, line) for line in KERNEL_LOG))
     return Engine(tmp_path)
 
@@ -136,8 +136,14 @@ def base_url(http: Http) -> str:
     return http.url
 
 
-def wait(base_url: str, name: str = "kimi-k2.6", key: str | None = KEY, timeout_s: float = 30) -> dict[str, Any]:
-    return wait_until_ready(Server("vllm", base_url, name, key), timeout_s, ProgressFile(None))
+def wait(
+    base_url: str,
+    name: str = "kimi-k2.6",
+    key: str | None = KEY,
+    timeout_s: float = 30,
+    progress: ProgressFile | None = None,
+) -> dict[str, Any]:
+    return wait_until_ready(Server("vllm", base_url, name, key), timeout_s, progress or ProgressFile(None))
 
 
 def failure(base_url: str = "http://127.0.0.1:1", **options: Any) -> str:
@@ -148,8 +154,21 @@ def failure(base_url: str = "http://127.0.0.1:1", **options: Any) -> str:
     return str(caught.value)
 
 
-def later(seconds: float, act: Callable[[], None]) -> None:
-    threading.Timer(seconds, act).start()
+class Acting(ProgressFile):
+    """Does something as soon as these words are reported."""
+
+    def __init__(self, words: str, act: Callable[[], None]) -> None:
+        super().__init__(None)
+        self._words = words
+        self._acts = [act]
+
+    def report(self, line: str, force: bool = False) -> None:
+        if self._words in line and self._acts:
+            self._acts.pop()()
+
+
+def while_waiting(act: Callable[[], None], words: str = "") -> ProgressFile:
+    return Acting(words, act)
 
 
 def test_ready_means_that_a_completion_was_answered(engine: Engine, base_url: str) -> None:
@@ -183,8 +202,8 @@ def test_a_first_request_that_kills_the_engine(engine: Engine, http: Http) -> No
     engine.says(RUNNING)
     http.status = 500
     log = DOOM.replace("failed to start", "encountered a fatal error")
-    later(1, lambda: engine.says({**EXITED, "ExitCode": 0}, log))
-    message = failure(http.url)
+    kill = while_waiting(lambda: engine.says({**EXITED, "ExitCode": 0}, log), "the first completion")
+    message = failure(http.url, progress=kill)
     assert "The GPUs cannot talk to each other through NCCL." in message
     assert "Exit code 0 is no success" in message
 
@@ -194,7 +213,7 @@ def test_an_engine_that_dies_while_a_request_hangs(engine: Engine, http: Http) -
     http.delay_s = 30
     started = time.monotonic()
     assert "though its container still runs: The GPUs cannot talk" in failure(http.url)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 def test_an_engine_that_failed_while_the_server_hangs(engine: Engine) -> None:
@@ -203,7 +222,7 @@ def test_an_engine_that_failed_while_the_server_hangs(engine: Engine) -> None:
     message = failure()
     assert "failed while starting the process, though its container still runs: The GPUs cannot talk" in message
     assert "  EngineCore: RuntimeError: NCCL error: unhandled system error" in message
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING"])
@@ -227,8 +246,8 @@ def test_an_engine_that_is_started_again_under_the_container(engine: Engine) -> 
         engine.cut_the_log()
         (engine.folder / "log").write_text(DOOM)
 
-    later(0.5, cut)
-    assert "though its container still runs: The GPUs cannot talk" in failure()
+    message = failure(progress=while_waiting(cut))
+    assert "though its container still runs: The GPUs cannot talk" in message
 
 
 def test_the_damaged_file_is_named(engine: Engine, tmp_path: Path) -> None:
@@ -268,9 +287,8 @@ def test_a_container_that_ends_is_seen_within_seconds(engine: Engine) -> None:
         engine.says(EXITED, "error: argument --x: expected one argument\n")
         ends.append(time.monotonic())
 
-    later(0.5, end)
-    assert "vLLM does not accept its command line" in failure()
-    assert time.monotonic() - ends[0] < 3
+    assert "vLLM does not accept its command line" in failure(progress=while_waiting(end))
+    assert time.monotonic() - ends[0] < 10
 
 
 @pytest.mark.parametrize("log", ["", "INFO 11-23 20:00:03 [loader.py:1] Loading weights\n"])
@@ -309,8 +327,9 @@ def test_a_container_that_never_started_says_why(engine: Engine) -> None:
 def test_a_container_that_is_restarted_over_and_over(engine: Engine) -> None:
     engine.says(RUNNING)
     again = {**EXITED, "Restarting": True, "Status": "restarting"}
-    later(0.5, lambda: engine.says(again, "api_server.py: error: unrecognized arguments: --x\n"))
-    assert "is restarting (exit code 2) while starting the process, and was started again: The command" in failure()
+    restart = while_waiting(lambda: engine.says(again, "api_server.py: error: unrecognized arguments: --x\n"))
+    message = failure(progress=restart)
+    assert "is restarting (exit code 2) while starting the process, and was started again: The command" in message
 
 
 def test_a_paused_container(engine: Engine) -> None:
@@ -326,7 +345,7 @@ def test_time_out_says_how_far_it_got(engine: Engine) -> None:
     stamp = "2026-11-23T10:00:04.5Z "
     bar = "Loading safetensors checkpoint shards:  50% Completed | 32/64 [06:10<06:09, 11.5s/it]"
     engine.says(RUNNING, f"{stamp}Starting to load model x\n{stamp}{bar}\n")
-    message = failure(timeout_s=0.5)
+    message = failure(timeout_s=0.2)
     assert "not ready after 0 s; it is loading weights 32/64 (50 %), 11.5s/it, 06:09 left. Its newest" in message
     assert f"  {bar}" in message
 
@@ -335,7 +354,7 @@ def test_a_server_that_was_ready_and_hangs(engine: Engine) -> None:
     stamp = "2026-11-23T10:00:04.5Z "
     served = '172.17.0.1:40482 - "POST /v1/chat/completions HTTP/1.1" 200 OK'
     engine.says(RUNNING, f"{stamp}INFO:     Application startup complete.\n{stamp}INFO:     {served}\n")
-    message = failure(timeout_s=0.5)
+    message = failure(timeout_s=0.2)
     assert "it is no longer answering /health, though it was ready. Its newest lines" in message
     assert (
         "Fix: see the end of the log (docker logs --tail 100 vllm), then start it again: docker restart vllm" in message

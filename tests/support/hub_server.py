@@ -14,8 +14,8 @@ It fails on demand: --fault KIND[:files=PATTERN][:after=BYTES][:times=N], where 
 
     429, 503, ...  the status of the answer
     cut            the connection ends after so many bytes
-    stall          nothing more comes after so many bytes
-    pause          the rest comes when the test says so
+    stall          nothing more is sent after so many bytes
+    pause          the rest is sent when the test wakes the hub
     damage         the byte after so many is wrong
     missing        a file that is listed is not there (404)
     moved          main stands for a commit that is not served

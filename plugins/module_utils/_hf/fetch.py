@@ -59,9 +59,9 @@ class End(Enum):
 class Fetcher:
     """Runs the worker until everything is fetched. Each worker process resumes from what is on the disk.
 
-    C(look) saves unfinished files, reports, and returns how many bytes are there; C(stored) is told of each blob that
-    has come, C(note) what the user should know. The processes inherit C(lock). C(start) starts one, and C(clock) tells
-    for how long no byte has come; it is looked at every C(interval_s).
+    C(look) saves unfinished files, reports progress, and returns the number of bytes on disk. C(stored) is called for
+    each fetched blob, C(note) for each message to the user. C(start) starts a process, which inherits C(lock). C(clock)
+    measures for how long no byte has come, and is read every C(interval_s) seconds.
     """
 
     def __init__(

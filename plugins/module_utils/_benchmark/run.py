@@ -246,6 +246,7 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
         time_limit_s=load.time_limit_s,
         key_file=load.key_file,
         endpoint=load.endpoint,
+        server_since=None if load.server_since is None else load.server_since - CLOCK_SLACK_S,
         idle_wait_s=benchmark_worker.IDLE_WAIT_S,
         first_look_s=benchmark_worker.FIRST_LOOK_S,
     )

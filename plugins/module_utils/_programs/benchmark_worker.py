@@ -69,8 +69,9 @@ def main(job: dict[str, Any]) -> None:
 
     Without a client it only prints what the server says of itself and, if there is a C(job["endpoint"]), whether a
     request is answered there. All that may take C(job["time_limit_s"]) seconds. If there is a file
-    C(job["key_file"]), it holds the server's API key. A server may be busy for C(job["idle_wait_s"]) seconds more, and
-    count an answer C(job["first_look_s"]) seconds late.
+    C(job["key_file"]), it holds the server's API key. A server that was started before C(job["server_since"]) gets no
+    load. A server may be busy for C(job["idle_wait_s"]) seconds more, and count an answer C(job["first_look_s"])
+    seconds late.
     """
     gone = threading.Event()
     threading.Thread(target=_wait_for_end_of_input, args=(gone,), daemon=True).start()
@@ -82,6 +83,8 @@ def main(job: dict[str, Any]) -> None:
     emit("server", server=server)
     if not job["argv"]:
         return emit("asked", problem=ask(job, key)) if job["endpoint"] else None
+    if _started_before(server, job["server_since"]):
+        return None  # a different server, as the host's side reports
     with contextlib.ExitStack() as stack:
         if not stack.enter_context(_only_one()):
             return emit("locked")
@@ -134,6 +137,13 @@ def identify(base_url: str, key: str) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         models = [str(model["id"]) for model in json.loads(_get(base_url + "/v1/models", key))["data"]]
     return {"version": version, "started": "".join(started), "models": models}
+
+
+def _started_before(server: dict[str, Any], since: float | None) -> bool:
+    """Return whether the server reports a start before C(since), in seconds since 1970."""
+    with contextlib.suppress(ValueError):  # the server does not report its start time
+        return since is not None and float(server["started"]) < since
+    return False
 
 
 def ask(job: dict[str, Any], key: str) -> str:

@@ -6,8 +6,8 @@ image=$1 target=$2 name=hgx-molecule-images
 id=$(docker image inspect --format '{{.Id}}' "$image")
 exec 9>"${TMPDIR:-/tmp}/$name.lock" # one scenario loads, the others wait
 flock 9
-docker rm --force "$name" >/dev/null 2>&1 || true
-loaded=$(docker run --rm --entrypoint sh --volume "$name-docker:/var/lib/docker" "$target" -c 'cat /var/lib/docker/loaded || true' 2>/dev/null)
+if docker container inspect "$name" >/dev/null 2>&1; then docker rm --force "$name" >/dev/null; fi # of an interrupted run
+loaded=$(docker run --rm --entrypoint sh --volume "$name-docker:/var/lib/docker" "$target" -c 'if test -e /var/lib/docker/loaded; then cat /var/lib/docker/loaded; fi')
 if [ "$loaded" = "$id" ]; then
   echo "$image: present"
   exit

@@ -23,7 +23,8 @@ PLAYBOOK = """\
       ansible.builtin.debug: {msg: hidden}
       when: false
     - name: Change nothing
-      ansible.builtin.assert: {that: true}
+      ansible.builtin.command: {argv: [pwd]}
+      changed_when: false
     - name: Tell a list
       ansible.builtin.debug: {msg: [one, "two {{ '{{' }} braces"]}
     - name: Tell each

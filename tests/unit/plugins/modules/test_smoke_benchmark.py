@@ -64,7 +64,7 @@ esac
 # Sends the requests that it is told to, and reports as the real client does: in a file, with exit code 0.
 CLIENT = """\
 #!{python}
-import json, os, sys, time, urllib.request
+import json, os, signal, sys, time, urllib.request
 arguments = sys.argv[3:]
 value = lambda name: arguments[arguments.index("--" + name) + 1]
 behaviour = open("{folder}/behaviour").read()
@@ -75,7 +75,7 @@ if behaviour == "usage":
     print("vllm: error: unrecognized arguments: --x")
     sys.exit(2)
 if behaviour == "hang":
-    time.sleep(600)
+    signal.pause()
 def ask():
     headers = {{"Authorization": "Bearer " + os.environ.get("OPENAI_API_KEY", "none")}}
     request = urllib.request.Request(value("base-url") + value("endpoint"), b"16", headers)

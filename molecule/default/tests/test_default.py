@@ -157,6 +157,6 @@ def test_a_shell_with_these_files_alone_calls_a_tool_through_the_tunnel(client: 
 
 def test_result_is_a_pass(host: Host) -> None:
     result = json.loads(host.file(f"{STATE}/results/latest.json").content_string)
-    assert result["verdict"] in ("pass", "warn"), "a busy machine is uneven, which is a warning"
+    assert result["verdict"] == "pass"
     assert result["metrics"]["completed"] == 8
     assert result["metrics"]["acceptance_length"] > 3.9

@@ -12,6 +12,7 @@ from typing import Any
 from ._benchmark.metrics import METRICS
 from ._benchmark.plan import threshold_problems
 from ._benchmark.spec import THRESHOLD, WORKLOAD
+from ._core.mappings import merge
 from ._core.schema import (
     COUNT,
     COUNT_OR_NONE,
@@ -230,13 +231,6 @@ def resolve(data: Any, profile: str) -> dict[str, Any]:
     recipe = _check(merge(data, profiles[profile]), problems)
     del recipe["profiles"]
     return {**recipe, "profile": profile}
-
-
-def merge(base: Any, changes: Any) -> Any:
-    """Return C(base) with C(changes) merged in: mappings are merged, other values are replaced."""
-    if isinstance(base, Mapping) and isinstance(changes, Mapping):
-        return {**base, **{key: merge(base.get(key), value) for key, value in changes.items()}}
-    return changes
 
 
 def _check(data: Any, problems: list[str]) -> dict[str, Any]:

@@ -11,9 +11,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.hgx.inference.plugins.module_utils._recipe import SCHEMA
 from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +94,24 @@ def test_a_profile_and_an_override() -> None:
     for line in ("SOME_API_KEY=********", "DB_PASS=********", "VLLM_MAX_TOKENS=3"):
         assert line in text
     assert "hidden" not in text
+
+
+def required(data: Any, schema: Any) -> Any:
+    """Return data without what a recipe may leave out."""
+    if isinstance(data, list):
+        return [required(item, schema.get("items", {})) for item in data]
+    if not isinstance(data, dict) or "properties" not in schema:
+        return data
+    return {key: required(data[key], schema["properties"][key]) for key in schema["required"]}
+
+
+def test_a_recipe_may_leave_out_what_has_a_default(tmp_path: Path) -> None:
+    recipe = tmp_path / "least.yml"
+    published = yaml.safe_load((ROOT / "recipes" / "kimi_k2_6_hgx_b200.yml").read_text(encoding="utf-8"))
+    recipe.write_text(json.dumps({**required(published, SCHEMA), "thresholds": []}), encoding="utf-8")
+    text = plan("-e", f"recipe_file={recipe}")
+    assert command(text) == shlex.split(PUBLISHED)
+    assert "GPUs: all" not in text
 
 
 def test_an_address_that_others_reach_is_guarded() -> None:

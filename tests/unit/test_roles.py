@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+from ansible_collections.hgx.inference.plugins.module_utils._recipe import resolve
 
 ROLES = sorted(path for path in (Path(__file__).parents[2] / "roles").iterdir() if path.is_dir())
 EVERY_ROLE = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
@@ -100,3 +103,22 @@ def test_switches_are_read_as_booleans(role: Path) -> None:
     )
     found = [f"{path.name}: {match[1]}" for path in files for match in bare.finditer(path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yml"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+@EVERY_ROLE
+def test_a_role_takes_what_a_recipe_holds(role: Path, recipe: Path) -> None:
+    """A default such as C({{ recipe.hardware }}) passes a value whole, so the specification must know its keys."""
+    resolved = resolve(load(recipe), "published")
+    options = options_of(role)
+    for name, default in load(role / "defaults" / "main.yml").items():
+        found = re.fullmatch(r"{{ recipe\.([\w.]+) }}", str(default))
+        if found:
+            value: Any = resolved
+            for key in found[1].split("."):
+                value = value[key]
+            checked = ArgumentSpecValidator({name: options[name]}).validate({name: value})
+            assert checked.error_messages == []

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from .._core import mappings
 from .._core.secrets import MASK
 
 # The settings that an engine reloads without a restart: Daemon.Reload in moby, the same in 20.10 and 29. It reloads
@@ -78,17 +79,7 @@ def merge(current: Mapping[str, Any], wanted: Mapping[str, Any], log_driver: str
         current = {key: value for key, value in current.items() if key != "log-opts"}
     elif "log-driver" not in wanted and driver not in _ROTATING:
         wanted = {key: value for key, value in wanted.items() if key != "log-opts"}
-    return _merge(current, wanted)
-
-
-def _merge(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(current)
-    for key, value in wanted.items():
-        below = merged.get(key)
-        if isinstance(value, Mapping):
-            merged[key] = _merge(below if isinstance(below, Mapping) else {}, value)
-        else:
-            merged[key] = value
+    merged: dict[str, Any] = mappings.merge(current, wanted)
     return merged
 
 

@@ -18,6 +18,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
+from .._core.mappings import merge
 from .._hf.cache import COMMIT
 from .._programs import key_guard
 from .args import option_name, option_values, render_args
@@ -139,7 +140,7 @@ def engine_args(settings: Settings, commits: Mapping[str, str], trial: Mapping[s
         **settings["vllm_engine_args"],
         **settings["vllm_engine_args_extra"],
     }
-    args = _merge(args, trial)
+    args = merge(args, trial)
     if needs_guard(settings["vllm_bind_address"]):
         args["middleware"] = _GUARD
     return _pin(args, model, commits)
@@ -220,14 +221,6 @@ def _pin(args: dict[str, Any], model: str, commits: Mapping[str, str]) -> dict[s
         "code-revision": commits.get(model),
     }
     return {**args, **{name: commit for name, commit in pins.items() if commit and name not in args}}
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        known = merged.get(key)
-        merged[key] = _merge(known, value) if isinstance(known, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _given(args: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.hgx.inference.plugins.module_utils._recipe import RecipeError, merge, resolve
+from ansible_collections.hgx.inference.plugins.module_utils._recipe import RecipeError, resolve
 
 RECIPES = sorted((Path(__file__).parents[4] / "recipes").glob("*.yml"))
 
@@ -186,12 +186,6 @@ def test_all_problems_are_told_at_once(data: dict[str, Any]) -> None:
 @pytest.mark.parametrize("data", [None, [], "recipe"])
 def test_a_file_that_is_no_mapping_is_refused(data: Any) -> None:
     assert problems(data) == [f"The recipe: {data!r} is not a mapping."]
-
-
-def test_merge() -> None:
-    base = {"a": {"b": 1, "c": [1, 2]}, "d": 2}
-    assert merge(base, {"a": {"c": [3], "e": None}}) == {"a": {"b": 1, "c": [3], "e": None}, "d": 2}
-    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 2}
 
 
 def test_what_the_checks_expect_has_defaults(data: dict[str, Any]) -> None:

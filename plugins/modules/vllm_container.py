@@ -77,6 +77,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+at_fault:
+  description: V(false) if the failure is the host's, such as a full disk, so that the release is not to be rolled back.
+  returned: failure that is not Docker's
+  type: bool
+  sample: false
 cut_off:
   description: Requests that were still running when the server was stopped.
   returned: success, and not in check mode
@@ -101,7 +106,7 @@ from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._vllm import container as _vllm_container
 from ..module_utils._vllm.container import image_source
-from ..module_utils._vllm.key import key_file, wants_key, write_key
+from ..module_utils._vllm.key import key_file, stage_key, use_staged_key, wants_key
 from ..module_utils._vllm.supervisor import Service
 
 
@@ -126,8 +131,10 @@ def main() -> None:
         if module.params["state"] == "absent":
             module.exit_json(**_absent(module.params, module.check_mode))
         module.exit_json(**_started(module.params, module.check_mode))
-    except (DockerError, SecretError, OSError) as exc:
+    except DockerError as exc:
         module.fail_json(msg=str(exc))
+    except (SecretError, OSError) as exc:
+        module.fail_json(msg=str(exc), at_fault=False)
 
 
 def _absent(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -166,10 +173,13 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
     _vllm_container.prepare(name, record, image, wants_key(params))
+    # A full disk shows here, and not once the server is stopped.
+    new_key = stage_key(params)
     Service(name, params["state_dir"]).pause()
     cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
     stopped_at = time.monotonic()
-    write_key(params)
+    if new_key:
+        use_staged_key(params["state_dir"])
     _vllm_container.switch(name)
     result: dict[str, Any] = {"changed": True, "cut_off": cut_off}
     if running:

@@ -111,7 +111,7 @@ def test_a_recipe_may_leave_out_what_has_a_default(tmp_path: Path) -> None:
     recipe.write_text(json.dumps({**required(published, SCHEMA), "thresholds": []}), encoding="utf-8")
     text = plan("-e", f"recipe_file={recipe}")
     assert command(text) == shlex.split(PUBLISHED)
-    assert "GPUs: all" not in text
+    assert "vllm, no GPU" in text
 
 
 def test_an_address_that_others_reach_is_guarded() -> None:

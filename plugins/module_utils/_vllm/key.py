@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.files import replace_text
-from .._core.secrets import read_secret
+from .._core.secrets import SecretError, read_secret
 from .._core.timestamp import epoch
 
 _NAME = "vllm_api_key"
+_STAGED = ".next"
 CONTAINER_FOLDER = "/run/secrets"
 CONTAINER_FILE = f"{CONTAINER_FOLDER}/{_NAME}"
 
@@ -59,13 +60,28 @@ def key_is_new(params: Mapping[str, Any], container: Mapping[str, Any], keyed: b
     return written_at > (epoch(container["State"]["StartedAt"]) or 0)
 
 
-def write_key(params: Mapping[str, Any]) -> bool:
-    """Write the given key, or a generated one, to its file; return whether it was written."""
+def stage_key(params: Mapping[str, Any]) -> bool:
+    """Write the given key, or a generated one, beside its file if it is new; return whether it is.
+
+    The running server keeps its key until C(use_staged_key). Raises SecretError.
+    """
     path = key_file(params["state_dir"])
     kept = read_key(params["state_dir"])
     wanted = params["api_key"] or kept or (secrets.token_hex(24) if params["api_key_generate"] else "")
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    if wanted == kept:
-        return False
-    replace_text(path, wanted, mode=0o600)
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        if wanted == kept:
+            return False
+        replace_text(path + _STAGED, wanted, mode=0o600, durable=True)
+    except OSError as exc:
+        raise SecretError(
+            f"The API key cannot be written to {path}: {exc.strerror or exc}. Nothing was stopped, and the old key is"
+            " kept. Correct that, and run the play again."
+        ) from exc
     return True
+
+
+def use_staged_key(state_dir: str) -> None:
+    """Make the staged key the one that the next start reads. It needs no space on the disk."""
+    path = key_file(state_dir)
+    os.replace(path + _STAGED, path)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import SecretError
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import key
 
 STARTED = {"State": {"StartedAt": "2026-11-25T18:00:00.123456789Z"}}
@@ -22,16 +23,24 @@ def wish(folder: Path, value: str = "", generate: bool = False) -> dict[str, Any
     return {"state_dir": str(folder), "api_key": value, "api_key_generate": generate}
 
 
+def write_key(params: dict[str, Any]) -> bool:
+    """Do what a replacement does; return whether the key is new."""
+    staged = key.stage_key(params)
+    if staged:
+        key.use_staged_key(params["state_dir"])
+    return staged
+
+
 def kept(folder: Path, value: str, at: int = BEFORE) -> None:
-    key.write_key(wish(folder, value))
+    write_key(wish(folder, value))
     os.utime(key.key_file(str(folder)), (at, at))
 
 
 def test_a_key_is_made_once_and_kept(tmp_path: Path) -> None:
-    assert key.write_key(wish(tmp_path, generate=True))
+    assert write_key(wish(tmp_path, generate=True))
     made = key.read_key(str(tmp_path))
     assert len(made) == 48
-    assert not key.write_key(wish(tmp_path, generate=True))
+    assert not write_key(wish(tmp_path, generate=True))
     assert key.read_key(str(tmp_path)) == made
     path = Path(key.key_file(str(tmp_path)))
     assert path.stat().st_mode & 0o777 == 0o600
@@ -39,10 +48,10 @@ def test_a_key_is_made_once_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_given_key_wins_and_none_keeps_it(tmp_path: Path) -> None:
-    key.write_key(wish(tmp_path, generate=True))
-    assert key.write_key(wish(tmp_path, "{{ given }}", generate=True))
+    write_key(wish(tmp_path, generate=True))
+    assert write_key(wish(tmp_path, "{{ given }}", generate=True))
     assert key.read_key(str(tmp_path)) == "{{ given }}"
-    assert not key.write_key(wish(tmp_path))
+    assert not write_key(wish(tmp_path))
     assert key.read_key(str(tmp_path)) == "{{ given }}"
 
 
@@ -71,3 +80,24 @@ def test_a_key_that_was_removed(tmp_path: Path, generate: bool) -> None:
     """Then the server gets another one, or none."""
     assert key.wants_key(wish(tmp_path, generate=generate)) is generate
     assert key.key_is_new(wish(tmp_path, generate=generate), STARTED, keyed=True)
+
+
+def test_the_old_key_stays_until_the_server_has_stopped(tmp_path: Path) -> None:
+    kept(tmp_path, "old")
+    assert key.stage_key(wish(tmp_path, "new"))
+    assert key.read_key(str(tmp_path)) == "old"
+    key.use_staged_key(str(tmp_path))
+    assert key.read_key(str(tmp_path)) == "new"
+    assert os.listdir(tmp_path / "secrets") == ["vllm_api_key"]
+
+
+def test_a_full_disk_keeps_the_old_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    kept(tmp_path, "old")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(SecretError, match=r"cannot be written to .*: No space left on device. Nothing was stopped"):
+        key.stage_key(wish(tmp_path, "new"))
+    assert key.read_key(str(tmp_path)) == "old"
+    assert os.listdir(tmp_path / "secrets") == ["vllm_api_key"]

@@ -15,7 +15,8 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Shows what a person wants to see of a long play, which is the plays, progress, changes, warnings, messages and
     failures; and how long each play took at the end.
-  - Hides tasks that were skipped or changed nothing. With C(-v) it is the callback C(ansible.builtin.default).
+  - Hides tasks that were skipped, and tasks that changed nothing unless they take long.
+  - With C(-v) it is the callback C(ansible.builtin.default).
   - Unlike that callback with O(display_ok_hosts=false), it shows messages and warnings of tasks that changed nothing.
 extends_documentation_fragment:
   - default_callback
@@ -24,6 +25,7 @@ requirements:
   - set as stdout in configuration
 """
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,10 @@ if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
     from ansible.playbook.play import Play
+    from ansible.playbook.task import Task
 
+# A task that takes longer is shown while it runs, so that no play is silent for long.
+LONG_TASK_S = 15.0
 HIDDEN = ("display_ok_hosts", "display_skipped_hosts", "display_included_hosts")
 
 
@@ -51,6 +56,7 @@ class CallbackModule(DefaultCallback):
     def __init__(self) -> None:
         super().__init__()
         self._started: list[tuple[str, float]] = []
+        self._timer = threading.Timer(0, lambda: None)
 
     @property
     def _is_brief(self) -> bool:
@@ -60,7 +66,16 @@ class CallbackModule(DefaultCallback):
         """Return the value of the option C(k); without C(-v) those of HIDDEN are off, whatever is configured."""
         return False if k in HIDDEN and self._is_brief else super().get_option(k, hostvars)
 
+    def _task_start(self, task: Task, prefix: str | None = None) -> None:
+        super()._task_start(task, prefix)
+        self._timer.cancel()
+        if self._is_brief:
+            self._timer = threading.Timer(LONG_TASK_S, self._print_task_banner, [task])
+            self._timer.daemon = True
+            self._timer.start()
+
     def v2_playbook_on_play_start(self, play: Play) -> None:
+        self._timer.cancel()
         self._started.append((play.get_name().strip(), time.monotonic()))
         super().v2_playbook_on_play_start(play)
 
@@ -78,7 +93,8 @@ class CallbackModule(DefaultCallback):
         if not (self._is_brief and message) or "rc" in result.result or "results" in result.result or ignore_errors:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        self._print_task_banner(result.task)
+        if self._last_task_banner != result.task._uuid:
+            self._print_task_banner(result.task)
         self._handle_warnings_and_exception(result)
         self._display.display(f"fatal: [{self.host_label(result)}]: FAILED!\n{_indented(message)}", color=COLOR_ERROR)
 
@@ -88,6 +104,7 @@ class CallbackModule(DefaultCallback):
             super()._handle_exception(result, use_stderr=use_stderr)
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        self._timer.cancel()
         if self._is_brief and len(self._started) > 1:
             self._show_times()
         super().v2_playbook_on_stats(stats)

@@ -7,10 +7,13 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.callback import phases
 from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[4]
@@ -110,3 +113,39 @@ def test_each_phase_has_its_time(outputs: dict[str, str]) -> None:
 def test_verbose_output_hides_nothing(outputs: dict[str, str]) -> None:
     for text in ("skipping: [localhost]", "TASK [Change nothing]", "included: ", "(item=right)"):
         assert text in outputs["-v"]
+
+
+@pytest.mark.parametrize(("ends", "shown"), [(False, ["Install"]), (True, [])])
+def test_a_task_that_takes_long_is_shown_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch, ends: bool, shown: list[str]
+) -> None:
+    timers: list[Timer] = []
+
+    class Timer:
+        """What threading.Timer is; the test says when its time is over."""
+
+        daemon = False
+        is_canceled = False
+
+        def __init__(self, _seconds: float, function: Callable[..., None], args: Sequence[Any] = ()) -> None:
+            self.function, self.args = function, args
+            timers.append(self)
+
+        def start(self) -> None:
+            pass
+
+        def cancel(self) -> None:
+            self.is_canceled = True
+
+    monkeypatch.setattr(phases.threading, "Timer", Timer)
+    monkeypatch.setattr(phases.DefaultCallback, "_task_start", lambda _self, _task, _prefix: None)
+    callback = phases.CallbackModule()
+    banners: list[str] = []
+    monkeypatch.setattr(callback, "_print_task_banner", banners.append)
+    callback._task_start("Install")
+    if ends:
+        callback._task_start("Next")
+    installing = timers[1]
+    if not installing.is_canceled:
+        installing.function(*installing.args)
+    assert banners == shown

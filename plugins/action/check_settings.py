@@ -1,0 +1,63 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action C(check_settings): checks the variables of all roles on the controller, and asks the host for a key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.template import trust_as_template
+
+from ..module_utils._vllm.precheck import open_endpoint
+from ..plugin_utils._settings import contradictions, read_roles, unknown_names, wrong_values
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+class ActionModule(ActionBase):
+    """Contacts the host only if the answer decides something."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        given = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            argument_spec={"contact_host": {"type": "bool", "default": True}}
+        )
+        roles = read_roles(ROLES, lambda path: self._loader.load_from_file(path, trusted_as_template=True))
+        wrong = wrong_values(roles, given, self._renderer(given))
+        problems = [problem for found in wrong.values() for problem in found]
+        if "recipe" in given:
+            # A wrong value is told once. For the rest the role's default takes its place.
+            defaults = {name: value for role in roles for name, value in role.defaults.items()}
+            right = {name: value for name, value in given.items() if name not in wrong}
+            variables = {name: value for role in roles for name, value in role.variables.items()}
+            template = self._renderer({**defaults, **right, **variables})
+
+            def evaluate(expression: str) -> Any:
+                return template(trust_as_template("{{ " + expression + " }}"))
+
+            problems += contradictions(evaluate)
+            address = evaluate("vllm_bind_address")
+            if open_endpoint(address, bool(evaluate("vllm_api_key or vllm_api_key_generate | bool"))):
+                has_key = not args["contact_host"] or self._exists(evaluate("__vllm_key_file"), given)
+                problems += open_endpoint(address, has_key)
+        result["warnings"] = unknown_names(roles, given)
+        if problems:
+            lines = "\n".join(f"  {problem}" for problem in problems)
+            result.update(failed=True, msg=f"The settings of this host cannot be used:\n{lines}\nNothing was changed.")
+        return {**result, "changed": False, "problems": problems}
+
+    def _renderer(self, variables: dict[str, Any]) -> Callable[[Any], Any]:
+        return self._templar.copy_with_new_env(available_variables=variables).template
+
+    def _exists(self, path: str, task_vars: dict[str, Any]) -> bool:
+        args = {"path": path, "get_checksum": False}
+        found = self._execute_module("ansible.builtin.stat", module_args=args, task_vars=task_vars)
+        return bool(found.get("stat", {}).get("exists"))

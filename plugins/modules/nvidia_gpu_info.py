@@ -106,6 +106,11 @@ fabric_manager:
     state:
       description: V(absent) if it is not installed, else the state of its systemd service, such as V(active).
       type: str
+notes:
+  description: Lines that nvidia-smi printed beside its report, such as a warning of a corrupted infoROM.
+  returned: always
+  type: list
+  elements: str
 gpus:
   description: The GPUs that the driver lists. A property that a GPU or the driver does not have is V(null).
   returned: always
@@ -164,11 +169,23 @@ gpus:
     temperature_c:
       description: Its temperature, in degrees Celsius.
       type: int
+    compute_mode:
+      description: Who may use it, such as V(Default).
+      type: str
+    pcie_width:
+      description: The RV(ignore:current) and RV(ignore:max) lanes of its PCIe link.
+      type: dict
     fabric:
       description:
         - Whether it has joined the NVLink fabric, RV(ignore:state) and RV(ignore:status).
         - V(Completed) and V(Success) if so, both V(null) where there is no fabric.
+        - RV(ignore:health) has the summary and the parts of its health, as nvidia-smi prints them or V(null).
       type: dict
+    faults:
+      description: Properties that it does not answer, each with what nvidia-smi prints instead.
+      type: list
+      elements: str
+      sample: ["gpu_temp: ERR!"]
     nvlink:
       description: How many of its NVLinks are RV(ignore:active) and RV(ignore:inactive), or V(null) where it has none.
       type: dict

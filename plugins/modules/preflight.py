@@ -228,12 +228,12 @@ def main() -> None:
 def _report(module: AnsibleModule, findings: dict[str, Finding | None], only_warn: list[str]) -> None:
     """Warn, and exit with the outcome."""
     unmet = {name: finding for name, finding in findings.items() if finding and not finding.ok}
-    warned = {name: finding for name, finding in unmet.items() if name in only_warn}
-    failed = {name: finding for name, finding in unmet.items() if name not in only_warn}
+    warned = {name: finding for name, finding in unmet.items() if name in only_warn or not finding.certain}
+    failed = {name: finding for name, finding in unmet.items() if name not in warned}
     checks = [
         {
             "name": name,
-            "status": _status(finding, name in only_warn),
+            "status": _status(finding, name in warned),
             "need": finding.need if finding else "",
             "found": finding.found if finding else "",
             "fix": finding.fix if finding and not finding.ok else "",

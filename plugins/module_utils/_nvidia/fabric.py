@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .smi import FABRIC_HEALTH
+
 _HEALTHY = ("Completed", "Success")
 
 # What the Fabric Manager or its start script logs: (words, cause, fix).
@@ -25,7 +27,8 @@ _LOGGED = (
     (
         r'"?ib_umad"? has not been loaded',
         "The kernel module ib_umad is not loaded, which is needed to reach the NVLink 5 switches.",
-        "Load it (modprobe ib_umad) and add it to /etc/modules-load.d for the next boot",
+        "Install linux-modules-extra-$(uname -r), which has it, load it (modprobe ib_umad) and add it to"
+        " /etc/modules-load.d for the next boot",
     ),
     (
         r"NVIDIA NVLink Subnet Manager|nvlsm\b.*(not exist|not found|No such file)",
@@ -35,7 +38,8 @@ _LOGGED = (
     (
         r"NV_WARN_NOTHING_TO_DO",
         "The Fabric Manager found no NVSwitch.",
-        "On NVLink 5 machines load mlx5_ib and ib_umad and install nvlsm; else see 'dmesg | grep -e nvswitch -e NVRM'",
+        "On NVLink 5 machines install linux-modules-extra-$(uname -r) and nvlsm, and load mlx5_ib and ib_umad; else see"
+        " 'dmesg | grep -e nvswitch -e NVRM'",
     ),
 )
 
@@ -61,6 +65,15 @@ def judge_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt", re
     fabrics = [(gpu["fabric"]["state"] or "N/A", gpu["fabric"]["status"] or "N/A") for gpu in info["gpus"]]
     accepted = [_HEALTHY] if needed or required else [_HEALTHY, ("N/A", "N/A")]
     incomplete = [fabric for fabric in fabrics if fabric not in accepted]
+    unhealthy = {gpu["index"]: trouble for gpu in info["gpus"] for trouble in [_unhealthy(gpu)] if trouble}
+    if not incomplete and unhealthy:
+        return Verdict(
+            "stuck",
+            "The NVLink fabric is complete but not healthy: "
+            + "; ".join(f"GPU {index}: {trouble}" for index, trouble in unhealthy.items())
+            + ".",
+            "Reset the GPUs or reboot the host. If it stays, report it to the provider and use another node.",
+        )
     if not incomplete:
         return Verdict("complete", f"Fabric: {', '.join(sorted(set(map(_shown, fabrics))))} on {len(fabrics)} GPUs.")
     what = (
@@ -78,6 +91,19 @@ def judge_fabric(info: Mapping[str, Any], log: str = "", mode: str = "adopt", re
 def _shown(fabric: tuple[str, str]) -> str:
     state, status = fabric
     return state if status == "N/A" else f"{state}/{status}"
+
+
+def _unhealthy(gpu: Mapping[str, Any]) -> str:
+    """Return what of the fabric's health is bad. A part that the driver does not tell says nothing."""
+    health = gpu["fabric"]["health"]
+    bad = [
+        f"{name.replace('_', ' ')} {health[name]}"
+        for name, healthy in FABRIC_HEALTH.items()
+        if health[name] is not None and health[name].lower() != healthy
+    ]
+    if health["summary"] is not None and health["summary"].lower() != "healthy":
+        bad.insert(0, health["summary"])
+    return ", ".join(bad)
 
 
 def _cause(info: Mapping[str, Any], needed: bool, log: str) -> tuple[str, str]:

@@ -77,6 +77,7 @@ def _smi(
         "driver_version": None,
         "cuda_version": None,
         "gpus": [],
+        "notes": [],
         "problem": None,
     }
     if report.missing:

@@ -13,8 +13,18 @@ import re
 import xml.etree.ElementTree as ET
 from typing import Any, NamedTuple
 
-# What nvidia-smi prints for a property that a GPU lacks. Other versions put brackets around it.
-_ABSENT = {"", "n/a", "[n/a]", "not supported", "[not supported]", "unknown error", "[unknown error]", "none"}
+# What nvidia-smi prints for a property that a GPU lacks. Other versions put brackets around each of these.
+_ABSENT = {"", "n/a", "not supported", "none"}
+# What it prints for a property that a GPU in a bad state does not answer.
+_FAULTS = {"err!", "error", "gpu is lost", "gpu requires reset", "reset required", "unknown error"}
+# The parts of a fabric's health, and the value of a healthy one.
+FABRIC_HEALTH = {
+    "bandwidth": "full",
+    "route_recovery_in_progress": "false",
+    "route_unhealthy": "false",
+    "access_timeout_recovery": "false",
+    "incorrect_configuration": "",
+}
 
 # Reasons outside the workload for which a GPU runs slower than it could.
 SLOWDOWNS = {
@@ -37,13 +47,18 @@ class SmiError(Exception):
     """nvidia-smi did not print the requested XML."""
 
 
-def parse_report(xml: str) -> dict[str, Any]:
-    """Return C({driver_version, cuda_version, gpus}) of C(nvidia-smi -q -x).
+def parse_report(text: str) -> dict[str, Any]:
+    """Return C({driver_version, cuda_version, gpus, notes}) of C(nvidia-smi -q -x).
 
     Each GPU is a dict as the module nvidia_gpu_info documents it: memory in MiB, clocks in MHz, power in watts.
+    C(notes) are the lines around the XML, such as a warning of a corrupted infoROM.
 
     Raises SmiError if the text is not such a report.
     """
+    before, start, rest = text.partition("<nvidia_smi_log>")
+    body, end, after = rest.rpartition("</nvidia_smi_log>")
+    xml = start + body + end if end else text
+    around = [line.strip() for line in (before + after).splitlines() if end]
     try:
         root = ET.fromstring(xml)
     except ET.ParseError as exc:
@@ -54,6 +69,7 @@ def parse_report(xml: str) -> dict[str, Any]:
         "driver_version": _text(root, "driver_version"),
         "cuda_version": _text(root, "cuda_version"),
         "gpus": [_gpu(index, gpu) for index, gpu in enumerate(root.findall("gpu"))],
+        "notes": [line for line in around if line and not line.startswith("<")],
     }
 
 
@@ -67,6 +83,7 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
         "memory_total_mib": _integer(gpu, "fb_memory_usage/total"),
         "memory_used_mib": _integer(gpu, "fb_memory_usage/used"),
         "persistence": _text(gpu, "persistence_mode") == "Enabled",
+        "faults": _faults(gpu),
         "mig": {"current": _text(gpu, "mig_mode/current_mig"), "pending": _text(gpu, "mig_mode/pending_mig")},
         "ecc": {
             "enabled": _text(gpu, "ecc_mode/current_ecc") == "Enabled",
@@ -75,6 +92,12 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
             "aggregate_uncorrected": _errors(gpu, "aggregate", "uncorrectable"),
             "remapped_rows_pending": _text(gpu, "remapped_rows/remapped_row_pending") == "Yes",
             "remapped_rows_failed": _text(gpu, "remapped_rows/remapped_row_failure") == "Yes",
+            "sram_threshold_exceeded": _text(gpu, "ecc_errors/aggregate/sram_threshold_exceeded") == "Yes",
+        },
+        "compute_mode": _text(gpu, "compute_mode"),
+        "pcie_width": {
+            "current": _lanes(gpu, "current_link_width"),
+            "max": _lanes(gpu, "max_link_width"),
         },
         "recovery_action": _text(gpu, "gpu_recovery_action"),
         "clocks": {
@@ -89,7 +112,11 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
             "default_limit_w": _number(gpu, "gpu_power_readings/default_power_limit"),
         },
         "temperature_c": _integer(gpu, "temperature/gpu_temp"),
-        "fabric": {"state": _text(gpu, "fabric/state"), "status": _text(gpu, "fabric/status")},
+        "fabric": {
+            "state": _text(gpu, "fabric/state"),
+            "status": _text(gpu, "fabric/status"),
+            "health": _fabric_health(gpu),
+        },
         "nvlink": None,
         "processes": [
             {
@@ -113,7 +140,7 @@ def add_query(gpus: list[dict[str, Any]], csv: str) -> None:
         gpu = by_uuid.get(uuid)
         if gpu is None or len(values) != 3:
             continue
-        compute_cap, state, status = (None if value.lower() in _ABSENT else value for value in values)
+        compute_cap, state, status = map(_known, values)
         gpu["compute_cap"] = compute_cap
         fabric = gpu["fabric"]
         fabric["state"], fabric["status"] = fabric["state"] or state, fabric["status"] or status
@@ -129,9 +156,11 @@ def add_nvlink(gpus: list[dict[str, Any]], text: str) -> None:
             gpu = by_uuid.get(header.group(1))
             continue
         link = re.match(r"\s+Link \d+: (.+)", line)
-        if link and gpu is not None:
-            if gpu["nvlink"] is None:
-                gpu["nvlink"] = {"active": 0, "inactive": 0}
+        if gpu is None or not (link or "all links are inactive" in line.lower()):
+            continue
+        if gpu["nvlink"] is None:
+            gpu["nvlink"] = {"active": 0, "inactive": 0}
+        if link:
             gpu["nvlink"]["active" if link.group(1)[0].isdigit() else "inactive"] += 1
 
 
@@ -183,6 +212,13 @@ def explain_failure(rc: int, output: str, loaded: str | None, installed: str | N
             "Load it ('modprobe nvidia') and see 'dmesg | grep -i -e nvrm -e nouveau' if that fails. "
             "Secure Boot refuses an unsigned module.",
         )
+    lost = re.search(r"unable to determine the device handle for (\S+ \S+):", output, re.IGNORECASE)
+    if lost or "gpu is lost" in output.lower():
+        return Problem(
+            f"the driver has lost {lost.group(1) if lost else 'a GPU'}",
+            evidence,
+            "See 'dmesg | grep Xid'. Reboot once. If a GPU stays lost, give the node back.",
+        )
     if "no devices were found" in output.lower():
         return Problem(
             "the driver is loaded, but found no GPU that it can use",
@@ -204,8 +240,26 @@ def _first_line(text: str) -> str:
 
 
 def _text(element: ET.Element, path: str) -> str | None:
-    value = (element.findtext(path) or "").strip()
-    return None if value.lower() in _ABSENT else value
+    return _known((element.findtext(path) or "").strip())
+
+
+def _known(value: str) -> str | None:
+    return None if _bare(value) in _ABSENT | _FAULTS else value
+
+
+def _bare(value: str) -> str:
+    return value.strip().strip("[]").lower()
+
+
+def _faults(gpu: ET.Element) -> list[str]:
+    """Return the properties that the GPU does not answer, each with what is printed instead, as in C(temp: ERR!)."""
+    leaves = (leaf for leaf in gpu.iter() if not len(leaf))
+    return [f"{leaf.tag}: {(leaf.text or '').strip()}" for leaf in leaves if _bare(leaf.text or "") in _FAULTS]
+
+
+def _fabric_health(gpu: ET.Element) -> dict[str, str | None]:
+    """Return C(summary) and the parts of FABRIC_HEALTH as printed; None for what the driver does not tell."""
+    return {name: _text(gpu, f"fabric/health/{name}") for name in ("summary", *FABRIC_HEALTH)}
 
 
 def _number(element: ET.Element, path: str) -> float | None:
@@ -219,6 +273,12 @@ def _number(element: ET.Element, path: str) -> float | None:
 def _integer(element: ET.Element, path: str) -> int | None:
     number = _number(element, path)
     return None if number is None else int(number)
+
+
+def _lanes(gpu: ET.Element, name: str) -> int | None:
+    """Return the lanes of the PCIe link, printed as C(16x)."""
+    width = _text(gpu, f"pci/pci_gpu_link_info/link_widths/{name}") or ""
+    return int(width[:-1]) if re.fullmatch(r"\d+x", width) else None
 
 
 def _errors(gpu: ET.Element, scope: str, kind: str) -> int | None:

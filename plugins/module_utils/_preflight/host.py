@@ -81,6 +81,7 @@ def look(needs: Needs, places: Places) -> Host:
         engine_job = pool.submit(_engine, places)
         dpkg_job = pool.submit(_dpkg_problems)
         headers_job = pool.submit(_headers)
+        kernel_job = pool.submit(_kernel_log)
         missing_job = pool.submit(_weights_missing, needs, places)
         engine, missing = engine_job.result(), missing_job.result()
         reach_job = pool.submit(_reach, _wanted_urls(needs, places, engine, missing))
@@ -108,6 +109,7 @@ def look(needs: Needs, places: Places) -> Host:
         port_trouble=port_trouble(needs.bind_address, needs.port, engine.own_container),
         skew_s=skew_s,
         uptime_s=float(read_text("/proc/uptime").partition(" ")[0] or 0),
+        kernel_log=kernel_job.result(),
         reached=reached,
         unreachable=unreachable,
         source_conflicts=_source_conflicts(),
@@ -220,6 +222,15 @@ def _secure_boot() -> bool | None:
             return stream.read()[-1:] == b"\x01"
     except OSError:
         return None
+
+
+def _kernel_log() -> str | None:
+    """Return the kernel's messages since the boot, or None if this user may not read them."""
+    for command in (["dmesg"], ["journalctl", "--dmesg", "--boot", "--no-pager", "--quiet"]):
+        answer = run(command, PROGRAM_TIMEOUT_S)
+        if answer.rc == 0 and answer.output:
+            return answer.output
+    return None
 
 
 def _headers() -> bool | None:

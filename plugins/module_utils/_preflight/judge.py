@@ -17,11 +17,15 @@ from .._core.units import GB, GIB
 from .._nvidia.fabric import judge_fabric
 from .._nvidia.packages import version_key
 from .._nvidia.smi import SLOWDOWNS
+from .._nvidia.xid import find_xids
 
 PLATFORMS = {"ubuntu": ("24.04",), "debian": ("12", "13")}
 ARCHITECTURES = ("x86_64",)
 CLOCK_SKEW_LIMIT_S = 30
 FABRIC_JOINS_S = 600  # after a boot
+# With these open kernel modules nvidia-smi hangs for good after about 66 days (open-gpu-kernel-modules#971).
+_TIRING_MODULES = ("570.133.20", "580.105.08")
+_TIRED_AFTER_S = 60 * 86400
 # File systems on which the engine's storage is unusable, far too slow, or lost at a reboot.
 BAD_DATA_ROOTS = ("nfs", "nfs4", "cifs", "fuse.sshfs", "tmpfs", "overlay")
 
@@ -85,6 +89,7 @@ class Host:
     port_trouble: str | None
     skew_s: float | None
     uptime_s: float
+    kernel_log: str | None = None
     unreachable: dict[str, str] = field(default_factory=dict)
     reached: tuple[str, ...] = ()
     source_conflicts: tuple[str, ...] = ()
@@ -93,12 +98,16 @@ class Host:
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one check. C(fix) is empty if there is nothing to do."""
+    """The outcome of one check. C(fix) is empty if there is nothing to do.
+
+    C(certain) is false where the requirement may be met: that is a warning.
+    """
 
     ok: bool
     need: str
     found: str
     fix: str = ""
+    certain: bool = True
 
 
 def judge(needs: Needs, host: Host) -> dict[str, Finding | None]:
@@ -235,23 +244,113 @@ def _gpu_health(needs: Needs, host: Host) -> Finding | None:
     if not _answers(needs, host):
         return None
     troubles = [f"GPU {gpu['index']}: {trouble}" for gpu in host.nvidia["gpus"] for trouble in _troubles(gpu)]
+    troubles += [f"nvidia-smi says: {note}" for note in host.nvidia["notes"]]
     return Finding(
         not troubles,
-        "no uncorrectable memory errors, no pending row remapping, no pending recovery",
+        "GPUs that answer, no uncorrectable memory errors, no pending row remapping, no pending recovery",
         "; ".join(troubles) or "none",
         "Reboot, which resets the GPUs and remaps rows. If the problem returns, give the machine back.",
     )
 
 
 def _troubles(gpu: dict[str, Any]) -> Iterable[str]:
+    if gpu["faults"]:
+        more = f" and {len(gpu['faults']) - 3} more" if len(gpu["faults"]) > 3 else ""
+        yield f"it does not answer ({', '.join(gpu['faults'][:3])}{more})"
     if gpu["ecc"]["volatile_uncorrected"]:
         yield f"{gpu['ecc']['volatile_uncorrected']} uncorrectable memory errors since the driver was loaded"
     if gpu["ecc"]["remapped_rows_pending"]:
         yield "memory rows are pending to be remapped"
     if gpu["ecc"]["remapped_rows_failed"]:
         yield "memory rows could not be remapped"
+    if gpu["ecc"]["sram_threshold_exceeded"]:
+        yield "too many uncorrectable errors in its SRAM, for which NVIDIA replaces it"
+    if gpu["compute_mode"] == "Prohibited":
+        yield "its compute mode is Prohibited, so no program may use it ('nvidia-smi -c 0' resets that)"
     if gpu["recovery_action"]:
         yield f"the driver asks for '{gpu['recovery_action']}'"
+
+
+def _nvlink(needs: Needs, host: Host) -> Finding | None:
+    """Check the links of GPUs that talk through switches. Bridges may join only some GPUs of a host."""
+    if not _answers(needs, host):
+        return None
+    gpus = host.nvidia["gpus"]
+    switched = (
+        needs.fabric or host.nvidia["hardware"]["nvswitch"] != "none" or any(gpu["fabric"]["state"] for gpu in gpus)
+    )
+    if not switched:
+        return None
+    need = "all NVLinks of each GPU active"
+    links = {gpu["index"]: gpu["nvlink"] for gpu in gpus}
+    if all(link is None for link in links.values()):
+        return Finding(
+            False, need, "unknown: nvidia-smi nvlink --status tells nothing", "See what it prints.", certain=False
+        )
+    most = max(link["active"] for link in links.values() if link)
+    down = [
+        f"GPU {index}: {link['active'] if link else 'no'} active" + (f", {link['inactive']} inactive" if link else "")
+        for index, link in links.items()
+        if link is None or link["active"] < most or link["inactive"]
+    ]
+    return Finding(
+        not down,
+        need,
+        f"{'; '.join(down)}; up to {most} on the others" if down else f"{most} on each GPU",
+        "Reset the GPUs or reboot the host. If a link stays inactive, report it to the provider and use another node.",
+    )
+
+
+def _gpu_errors(needs: Needs, host: Host) -> Finding | None:
+    """Check the driver's error reports since the boot. They stay after what they report is over."""
+    if not needs.gpu_count or not host.nvidia["hardware"]["gpus"]:
+        return None
+    need = "no error report of the driver (Xid) since the boot"
+    if host.kernel_log is None:
+        return Finding(False, need, "unknown: the kernel log cannot be read", "See 'dmesg | grep Xid'.", certain=False)
+    xids = find_xids(host.kernel_log)
+    faults = [xid for xid in xids if xid.fix]
+    told = [
+        f"Xid {xid.number} of {xid.bus_id}{f', {xid.times} times' if xid.times > 1 else ''}"
+        f"{f' ({xid.meaning})' if xid.meaning else ''}: {xid.line}"
+        for xid in faults or xids
+    ]
+    fixes = dict.fromkeys(xid.fix for xid in faults) or ["Look the number up in NVIDIA's Xid catalog."]
+    return Finding(not xids, need, "; ".join(told) or "none", " ".join(fixes), certain=bool(faults))
+
+
+def _pcie(needs: Needs, host: Host) -> Finding | None:
+    """Check the width of the PCIe links. Their speed does not count: it falls while a GPU is idle."""
+    if not _answers(needs, host):
+        return None
+    widths = {gpu["index"]: gpu["pcie_width"] for gpu in host.nvidia["gpus"]}
+    narrow = [
+        f"GPU {index}: {width['current']} of {width['max']} lanes"
+        for index, width in widths.items()
+        if width["current"] and width["max"] and width["current"] < width["max"]
+    ]
+    return Finding(
+        not narrow,
+        "all PCIe lanes of each GPU in use",
+        "; ".join(narrow) or "all",
+        "Loading and transfers between host and GPU are slower. Reboot once; if it stays, report the machine.",
+        certain=False,
+    )
+
+
+def _uptime(needs: Needs, host: Host) -> Finding | None:
+    loaded = needs.gpu_count and host.nvidia["loaded_module"]
+    if not loaded or loaded["version"] not in _TIRING_MODULES or not loaded["open"]:
+        return None
+    days = host.uptime_s / 86400
+    return Finding(
+        host.uptime_s < _TIRED_AFTER_S,
+        f"a boot less than {_TIRED_AFTER_S / 86400:.0f} days ago with the open kernel module {loaded['version']}:"
+        " nvidia-smi was seen to hang for good with it after about 66 days",
+        f"{days:.0f} days",
+        "Reboot before that, or install a newer driver.",
+        certain=False,
+    )
 
 
 def _gpu_clocks(needs: Needs, host: Host) -> Finding | None:
@@ -481,6 +580,10 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "fabric": _fabric,
     "mig": _mig,
     "gpu_health": _gpu_health,
+    "nvlink": _nvlink,
+    "gpu_errors": _gpu_errors,
+    "pcie": _pcie,
+    "uptime": _uptime,
     "gpu_processes": _gpu_processes,
     "gpu_clocks": _gpu_clocks,
     "persistence": _persistence,

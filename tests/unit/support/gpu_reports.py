@@ -42,3 +42,14 @@ def constructed_b200(elements: dict[str, str], count: int = 8) -> str:
         root.append(gpu)
     root.find("attached_gpus").text = str(count)  # type: ignore[union-attr]
     return ET.tostring(root, encoding="unicode")
+
+
+def all_links_inactive(*uuids: str) -> str:
+    """Return the links as C(nvidia-smi nvlink --status) printed them on a B200 node whose last GPU had lost all."""
+    *healthy, last = uuids
+    text = ""
+    for index, uuid in enumerate(healthy):
+        text += f"GPU {index}: NVIDIA B200 (UUID: {uuid})\n"
+        text += "".join(f"\t Link {link}: 53.125 GB/s\n" for link in range(18))
+    text += f"GPU {len(healthy)}: NVIDIA B200 (UUID: {last})\n"
+    return text + "NVML: Unable to retrieve NVLink information as all links are inActive\n"

@@ -82,7 +82,7 @@ def test_the_collection_reads_what_the_stub_prints() -> None:
     assert len({gpu["uuid"] for gpu in gpus}) == 8
     assert gpus[7]["processes"] == [{"pid": 99, "name": "old", "memory_mib": 5}]
     assert gpus[7]["memory_used_mib"] == 5
-    assert gpus[0]["fabric"] == {"state": "Completed", "status": "Success"}
+    assert (gpus[0]["fabric"]["state"], gpus[0]["fabric"]["status"]) == ("Completed", "Success")
     assert gpus[0]["compute_cap"] == "10.0"
     assert gpus[0]["nvlink"] == {"active": 18, "inactive": 0}
     assert gpus[0]["persistence"]

@@ -9,13 +9,23 @@ The states of B200 are constructed from NVIDIA's documents, the lines of the log
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia.fabric import judge_fabric
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia.smi import FABRIC_HEALTH
 
 DRIVER = "580.95.05"
+UNKNOWN = dict.fromkeys(["summary", *FABRIC_HEALTH])
+# As the field reports show it.
+HEALTHY = {
+    **UNKNOWN,
+    "summary": "Healthy",
+    "bandwidth": "Full",
+    **dict.fromkeys(("route_recovery_in_progress", "route_unhealthy", "access_timeout_recovery"), "False"),
+}
 COMPLETE, WAITING, ABSENT = ("Completed", "Success"), ("In Progress", None), (None, None)
 
 
@@ -24,6 +34,7 @@ def host(
     nvswitch: str = "nvlink5",
     manager: str | None = DRIVER,
     service: str = "active",
+    health: Mapping[str, str | None] = UNKNOWN,
     **changes: Any,
 ) -> dict[str, Any]:
     return {
@@ -31,7 +42,10 @@ def host(
         "problem": None,
         "hardware": {"gpus": [], "nvswitch": nvswitch},
         "fabric_manager": {"version": manager, "state": service},
-        "gpus": [{"fabric": {"state": state, "status": status}} for state, status in fabrics],
+        "gpus": [
+            {"index": index, "fabric": {"state": state, "status": status, "health": health}}
+            for index, (state, status) in enumerate(fabrics)
+        ],
         **changes,
     }
 
@@ -44,11 +58,29 @@ def host(
         (host(COMPLETE, nvswitch="none", manager=None, service="absent"), "Fabric: Completed/Success on 1 GPUs."),
         (host(COMPLETE, manager="570.124.06", service="failed"), "Fabric: Completed/Success on 1 GPUs."),
         (host(ABSENT, nvswitch="none"), "Fabric: N/A on 1 GPUs."),
+        (host(COMPLETE, health=HEALTHY), "Fabric: Completed/Success on 1 GPUs."),
     ],
 )
 def test_complete(info: dict[str, Any], reason: str) -> None:
     verdict = judge_fabric(info)
     assert (verdict.state, verdict.reason, verdict.fix) == ("complete", reason, "")
+
+
+@pytest.mark.parametrize(
+    ("health", "words"),
+    [
+        ({"summary": "Unhealthy", "route_unhealthy": "True"}, "Unhealthy, route unhealthy True"),
+        ({"summary": "Limited Capacity", "bandwidth": "Degraded"}, "Limited Capacity, bandwidth Degraded"),
+        ({"summary": None, "bandwidth": "Degraded"}, "bandwidth Degraded"),
+        ({"summary": None, "route_recovery_in_progress": "True"}, "route recovery in progress True"),
+        ({"incorrect_configuration": "Incompatible GPU Firmware"}, "incorrect configuration Incompatible GPU Firmware"),
+    ],
+)
+def test_complete_but_unhealthy(health: dict[str, str | None], words: str) -> None:
+    verdict = judge_fabric(host(COMPLETE, health={**HEALTHY, **health}))
+    assert verdict.state == "stuck"
+    assert verdict.reason == f"The NVLink fabric is complete but not healthy: GPU 0: {words}."
+    assert "Reset the GPUs or reboot the host." in verdict.fix
 
 
 @pytest.mark.parametrize(
@@ -102,7 +134,7 @@ OTHER = (
             f"Install the Fabric Manager {DRIVER}",
         ),
         (host(WAITING, service="failed"), "", "The Fabric Manager has failed.", "See 'journalctl"),
-        (host(WAITING, service="failed"), NO_UMAD, "ib_umad is not loaded", "modprobe ib_umad"),
+        (host(WAITING, service="failed"), NO_UMAD, "ib_umad is not loaded", "Install linux-modules-extra"),
         (
             host(WAITING, service="failed"),
             NO_NVLSM,

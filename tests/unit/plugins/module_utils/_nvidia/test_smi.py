@@ -9,7 +9,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi
-from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import constructed_b200, recorded
+from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import (
+    all_links_inactive,
+    constructed_b200,
+    recorded,
+)
+
+UNKNOWN = dict.fromkeys(["summary", *smi.FABRIC_HEALTH])
+LOST = "Unable to determine the device handle for GPU7: 0000:DB:00.0: Unknown Error\nNo devices were found\n"
 
 
 def test_one_idle_h100() -> None:
@@ -25,6 +32,7 @@ def test_one_idle_h100() -> None:
         "memory_total_mib": 81559,
         "memory_used_mib": 0,
         "persistence": True,
+        "faults": [],
         "mig": {"current": "Disabled", "pending": "Disabled"},
         "ecc": {
             "enabled": True,
@@ -33,12 +41,15 @@ def test_one_idle_h100() -> None:
             "aggregate_uncorrected": 0,
             "remapped_rows_pending": False,
             "remapped_rows_failed": False,
+            "sram_threshold_exceeded": False,
         },
+        "compute_mode": "Default",
+        "pcie_width": {"current": 16, "max": 16},
         "recovery_action": None,
         "clocks": {"sm_mhz": 345, "sm_max_mhz": 1980, "memory_mhz": 2619, "event_reasons": ["gpu_idle"]},
         "power": {"draw_w": 76.2, "limit_w": 700.0, "default_limit_w": 700.0},
         "temperature_c": 42,
-        "fabric": {"state": None, "status": None},
+        "fabric": {"state": None, "status": None, "health": UNKNOWN},
         "nvlink": None,
         "processes": [],
     }
@@ -54,7 +65,7 @@ def test_two_h100_on_a_fabric() -> None:
     gpus = smi.parse_report(recorded("h100-x2-idle.xml"))["gpus"]
     smi.add_query(gpus, recorded("h100-x2-query.csv"))
     smi.add_nvlink(gpus, recorded("h100-x2-nvlink.txt"))
-    assert [gpu["fabric"] for gpu in gpus] == [{"state": "Completed", "status": "Success"}] * 2
+    assert [gpu["fabric"] for gpu in gpus] == [{"state": "Completed", "status": "Success", "health": UNKNOWN}] * 2
     assert [gpu["nvlink"] for gpu in gpus] == [{"active": 18, "inactive": 0}] * 2
     assert [gpu["compute_cap"] for gpu in gpus] == ["9.0", "9.0"]
 
@@ -62,10 +73,25 @@ def test_two_h100_on_a_fabric() -> None:
 @pytest.mark.parametrize(
     ("elements", "found"),
     [
-        ({}, {"fabric": {"state": "Completed", "status": "Success"}}),
+        ({}, {"fabric": {"state": "Completed", "status": "Success", "health": UNKNOWN}}),
         (
             {"fabric__state": "In Progress", "fabric__status": "N/A"},
-            {"fabric": {"state": "In Progress", "status": None}},
+            {"fabric": {"state": "In Progress", "status": None, "health": UNKNOWN}},
+        ),
+        (
+            {"fabric__health__summary": "Unhealthy", "fabric__health__route_unhealthy": "True"},
+            {
+                "fabric": {
+                    "state": "Completed",
+                    "status": "Success",
+                    "health": {**UNKNOWN, "summary": "Unhealthy", "route_unhealthy": "True"},
+                }
+            },
+        ),
+        ({"pci__pci_gpu_link_info__link_widths__current_link_width": "8x"}, {"pcie_width": {"current": 8, "max": 16}}),
+        (
+            {"temperature__gpu_temp": "ERR!", "persistence_mode": "[Unknown Error]"},
+            {"temperature_c": None, "faults": ["persistence_mode: [Unknown Error]", "gpu_temp: ERR!"]},
         ),
         ({"mig_mode__current_mig": "Enabled"}, {"mig": {"current": "Enabled", "pending": "Disabled"}}),
         ({"gpu_recovery_action": "Reboot"}, {"recovery_action": "Reboot"}),
@@ -101,7 +127,7 @@ def test_errors_and_slowdowns() -> None:
 def test_the_fabric_of_an_old_report_comes_from_the_query() -> None:
     gpus = smi.parse_report(recorded("h100-idle.xml"))["gpus"]
     smi.add_query(gpus, f"{gpus[0]['uuid']}, 9.0, In Progress, [N/A]\nnonsense\n")
-    assert gpus[0]["fabric"] == {"state": "In Progress", "status": None}
+    assert gpus[0]["fabric"] == {"state": "In Progress", "status": None, "health": UNKNOWN}
 
 
 def test_inactive_links_and_unknown_gpus() -> None:
@@ -109,6 +135,19 @@ def test_inactive_links_and_unknown_gpus() -> None:
     text = recorded("h100-x2-nvlink.txt").replace("Link 17: 26.562 GB/s", "Link 17: <inactive>", 1)
     smi.add_nvlink(gpus, text + "GPU 9: X (UUID: GPU-unknown)\n\t Link 0: 1 GB/s\n")
     assert gpus[0]["nvlink"] == {"active": 17, "inactive": 1}
+
+
+def test_a_gpu_whose_links_are_all_inactive() -> None:
+    gpus = smi.parse_report(constructed_b200({}, 2))["gpus"]
+    smi.add_nvlink(gpus, all_links_inactive(gpus[0]["uuid"], gpus[1]["uuid"]))
+    assert [gpu["nvlink"] for gpu in gpus] == [{"active": 18, "inactive": 0}, {"active": 0, "inactive": 0}]
+
+
+def test_warnings_around_the_report() -> None:
+    warning = "WARNING: infoROM is corrupted at gpu 0000:00:06.0"
+    report = smi.parse_report(f"{recorded('h100-idle.xml')}\n{warning}\n")
+    assert report["notes"] == [warning]
+    assert len(report["gpus"]) == 1
 
 
 @pytest.mark.parametrize(("text", "words"), [("garbage", "did not print XML"), ("<a/>", "printed <a>")])
@@ -159,6 +198,7 @@ NO_DRIVER = (
         (9, NO_DRIVER, None, None, "neither loaded nor built for the running kernel", "nvidia_driver_mode: install"),
         (9, NO_DRIVER, None, "580.95.05", "580.95.05 is installed but not loaded", "modprobe nvidia"),
         (6, "No devices were found\n", "580.95.05", "580.95.05", "found no GPU that it can use", "open kernel modules"),
+        (255, LOST, "580.95.05", "580.95.05", "the driver has lost GPU7: 0000:DB:00.0", "give the node back"),
         (255, "", "580.95.05", "580.95.05", "nvidia-smi failed", "Xid"),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +23,11 @@ from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge imp
     Volume,
     judge,
 )
-from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import constructed_b200, recorded
+from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import (
+    all_links_inactive,
+    constructed_b200,
+    recorded,
+)
 
 NEEDS = Needs(
     gpu_count=8,
@@ -43,8 +48,11 @@ INSTALL = replace(NEEDS, install_driver=True)
 
 def nvidia(elements: dict[str, str] | None = None, count: int = 8, **changes: Any) -> dict[str, Any]:
     """Return the facts of a node of B200 GPUs whose last GPU has C(elements)."""
+    report = smi.parse_report(constructed_b200(elements or {}, count))
+    for gpu in report["gpus"]:
+        gpu["nvlink"] = {"active": 18, "inactive": 0}
     return {
-        **smi.parse_report(constructed_b200(elements or {}, count)),
+        **report,
         "installed": True,
         "driver_version": "580.159.04",
         "problem": None,
@@ -80,6 +88,7 @@ HEALTHY = Host(
     port_trouble=None,
     skew_s=0.4,
     uptime_s=90_000.0,
+    kernel_log="[    0.000000] Linux version 6.8.0-60-generic\n",
     reached=("https://huggingface.co", "https://registry-1.docker.io/v2/"),
 )
 GUEST = {"gpus": ["a"] * 8, "nvswitch": "none"}  # whose switches belong to the host of the virtual machine
@@ -89,6 +98,13 @@ PROBLEM = {
     "evidence": "NVIDIA-SMI has failed",
     "fix": "Do this.",
 }
+
+
+LINKS_UNKNOWN = nvidia(gpus=[{**gpu, "nvlink": None} for gpu in nvidia()["gpus"]])
+LINKS_DOWN = copy.deepcopy(LINKS_UNKNOWN)
+smi.add_nvlink(LINKS_DOWN["gpus"], all_links_inactive(*(gpu["uuid"] for gpu in LINKS_DOWN["gpus"])))
+OLD_MODULE = nvidia(driver_version="580.105.08", loaded_module={"version": "580.105.08", "open": True})
+XID = "[ 9012.3] NVRM: Xid (PCI:0000:17:00): {}\n"
 
 
 def busy(pid: int) -> dict[str, Any]:
@@ -101,8 +117,9 @@ def busy(pid: int) -> dict[str, Any]:
 def test_a_healthy_node_meets_all_needs() -> None:
     findings = judge(NEEDS, HEALTHY)
     assert {name for name, finding in findings.items() if finding and not finding.ok} == set()
-    # Only what the installation of a driver needs does not apply.
-    assert {name for name, finding in findings.items() if finding is None} == {"secure_boot", "kernel_headers"}
+    # Only what other drivers need does not apply.
+    unused = {name for name, finding in findings.items() if finding is None}
+    assert unused == {"secure_boot", "kernel_headers", "uptime"}
 
 
 DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
@@ -161,6 +178,57 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "pending to be remapped",
         "Reboot",
     ),
+    ("gpu_health", NEEDS, {"nvidia": nvidia({"temperature__gpu_temp": "ERR!"})}, "GPU 7: it does not answer", "Reboot"),
+    (
+        "gpu_health",
+        NEEDS,
+        {"nvidia": nvidia({"fb_memory_usage__used": "[GPU requires reset]"})},
+        "(used: [GPU requires reset])",
+        "Reboot",
+    ),
+    ("gpu_health", NEEDS, {"nvidia": nvidia({"compute_mode": "Prohibited"})}, "compute mode is Prohibited", ""),
+    (
+        "gpu_health",
+        NEEDS,
+        {"nvidia": nvidia({"ecc_errors__aggregate__sram_threshold_exceeded": "Yes"})},
+        "NVIDIA replaces it",
+        "give the machine back",
+    ),
+    ("gpu_health", NEEDS, {"nvidia": nvidia(notes=["WARNING: infoROM is corrupted"])}, "infoROM is corrupted", ""),
+    (
+        "fabric",
+        NEEDS,
+        {"nvidia": nvidia({"fabric__health__summary": "Unhealthy", "fabric__health__route_unhealthy": "True"})},
+        "GPU 7: Unhealthy, route unhealthy True",
+        "use another node",
+    ),
+    (
+        "nvlink",
+        NEEDS,
+        {"nvidia": LINKS_DOWN},
+        "GPU 7: 0 active, 0 inactive; up to 18 on the others",
+        "use another node",
+    ),
+    ("nvlink", NEEDS, {"nvidia": LINKS_UNKNOWN}, "unknown", "prints"),
+    (
+        "gpu_errors",
+        NEEDS,
+        {"kernel_log": XID.format("149, NETIR_LINK_EVT Fatal") * 2},
+        "2 times (NVLink error)",
+        "give",
+    ),
+    ("gpu_errors", NEEDS, {"kernel_log": XID.format("79, pid=1, GPU has fallen off the bus.")}, "off the bus", "give"),
+    ("gpu_errors", NEEDS, {"kernel_log": XID.format("145, RLW_REMAP Nonfatal XC0")}, "Nonfatal", "Xid catalog"),
+    ("gpu_errors", NEEDS, {"kernel_log": XID.format("399, something new")}, "Xid 399", "Xid catalog"),
+    ("gpu_errors", NEEDS, {"kernel_log": None}, "cannot be read", "dmesg"),
+    (
+        "pcie",
+        NEEDS,
+        {"nvidia": nvidia({"pci__pci_gpu_link_info__link_widths__current_link_width": "8x"})},
+        "GPU 7: 8 of 16 lanes",
+        "Reboot once",
+    ),
+    ("uptime", NEEDS, {"nvidia": OLD_MODULE, "uptime_s": 61 * 86400.0}, "61 days", "newer driver"),
     (
         "gpu_clocks",
         NEEDS,
@@ -300,6 +368,9 @@ def test_every_check_can_fail() -> None:
         ),
         # A module that has been accepted under Secure Boot.
         (NEEDS, {"secure_boot": True}),
+        # Errors of programs, and what the driver has dealt with.
+        (NEEDS, {"kernel_log": XID.format("13, pid=7, Graphics Exception") + XID.format("63, Row Remapper")}),
+        (NEEDS, {"nvidia": OLD_MODULE}),
         # No GPU wanted: none is missed.
         (Needs(memory_gib=3), {"nvidia": nvidia(installed=False, gpus=[], hardware={"gpus": [], "nvswitch": "none"})}),
     ],

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ..module_utils._core.secrets import mask_argv, mask_value
 from ..module_utils._vllm.args import ArgsError
@@ -35,6 +36,7 @@ def vllm_spec(
     missing = sorted(set(Settings.__annotations__) - set(given))
     if missing:
         raise AnsibleFilterError(f"vllm_spec: the settings lack {', '.join(missing)}.")
+    given["vllm_cuda_compatibility"] = boolean(given["vllm_cuda_compatibility"])
     recorded = {
         ref["item"]["key"]: base64.b64decode(ref["content"]).decode().strip() for ref in refs if "content" in ref
     }

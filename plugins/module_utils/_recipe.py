@@ -48,19 +48,14 @@ class RecipeError(Exception):
 _ANYTHING: dict[str, Any] = {}
 _REPO = {**TEXT, "pattern": r"^[\w.-]+/[\w.-]+$", "title": "a repository such as 'org/name'"}
 
+_VERSION = {**TEXT, "pattern": r"^\d+(\.\d+)*$", "title": "a version in quotes, such as '580'"}
+
 _HARDWARE = record(
     required=("gpu_count", "memory_gib", "disk_gb"),
     properties={
         "gpu_name": optional({**TEXT, "description": "A part of the name that nvidia-smi shows, such as B200."}),
         "gpu_count": {**COUNT_OR_NONE, "description": "GPUs that the server uses; 0 for a server on CPUs."},
-        "driver_min": optional(
-            {
-                **TEXT,
-                "pattern": r"^\d+(\.\d+)*$",
-                "title": "a version in quotes, such as '580'",
-                "description": "The oldest driver that the image works with.",
-            }
-        ),
+        "driver_min": optional({**_VERSION, "description": "The oldest driver that the image works with."}),
         "gpu_memory_gib": optional({**NUMBER, "description": "Memory of a GPU, in GiB."}),
         "fabric": optional(
             {**FLAG, "default": False, "description": "Whether the GPUs need NVLink switches and Fabric Manager."}
@@ -137,6 +132,26 @@ SCHEMA = record(
                         "pattern": r"^sha256:[0-9a-f]{64}$",
                         "title": "a digest 'sha256:...'",
                         "description": "Its digest, which is used instead of the tag.",
+                    }
+                ),
+                "alternatives": optional(
+                    {
+                        "type": "array",
+                        "items": record(
+                            required=("tag",),
+                            properties={
+                                "tag": {**TEXT, "description": "Tag of the image, in the same repository."},
+                                "driver_min": optional(
+                                    {**_VERSION, "description": "The oldest driver that this image works with."}
+                                ),
+                                "note": optional({**TEXT, "description": "What differs, for messages."}),
+                            },
+                        ),
+                        "default": [],
+                        "description": (
+                            "Other images for the same deployment, in order of preference. Messages name them where the"
+                            " image is gone or the driver is too old for it; none is taken without being asked for."
+                        ),
                     }
                 ),
                 "pip": {

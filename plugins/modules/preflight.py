@@ -74,9 +74,32 @@ options:
   hub:
     description: Address of the hub that has the models. Contacted only if something is missing in the cache.
     type: str
+  hub_token:
+    description: Token for the hub.
+    type: str
   image:
     description: The image. Its registry is contacted only if the image is not on the host.
     type: str
+  image_alternatives:
+    description: Other images for the same deployment. They are named where the image or the driver does not fit.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      tag:
+        description: The tag.
+        type: str
+        required: true
+      driver_min:
+        description: The minimum version of the driver, in place of O(driver_min) if O(image) has this tag.
+        type: str
+      note:
+        description: What differs, in words.
+        type: str
+  cuda_compatibility:
+    description: Whether the server uses the CUDA libraries of its image with an older driver.
+    type: bool
+    default: false
   container:
     description: Name of our own server's container. Its port and its processes on the GPUs do not count as occupied.
     type: str
@@ -165,7 +188,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._preflight.host import Places, look
-from ..module_utils._preflight.judge import CHECKS, Finding, Needs, judge, render
+from ..module_utils._preflight.judge import CHECKS, Alternative, Finding, Needs, judge, render
 
 
 def main() -> None:
@@ -194,7 +217,19 @@ def main() -> None:
             },
             "hf_home": {"type": "path"},
             "hub": {"type": "str"},
+            "hub_token": {"type": "str", "no_log": True},
             "image": {"type": "str"},
+            "image_alternatives": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "tag": {"type": "str", "required": True},
+                    "driver_min": {"type": "str"},
+                    "note": {"type": "str"},
+                },
+            },
+            "cuda_compatibility": {"type": "bool", "default": False},
             "container": {"type": "str", "default": "vllm"},
             "docker_data_root": {"type": "path"},
             "driver_repository": {"type": "str"},
@@ -212,7 +247,12 @@ def main() -> None:
             near = difflib.get_close_matches(name, CHECKS, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(CHECKS)}."
             module.fail_json(msg=f"There is no check named {name!r}; {hint}")
-    needs = Needs(**{field.name: params[field.name] for field in fields(Needs) if field.name in params})
+    alternatives = tuple(
+        Alternative(**{key: value or "" for key, value in other.items()}) for other in params["image_alternatives"]
+    )
+    needs = Needs(
+        alternatives=alternatives, **{field.name: params[field.name] for field in fields(Needs) if field.name in params}
+    )
     places = Places(
         models=tuple((model["repo"], model["revision"]) for model in params["models"]),
         **{

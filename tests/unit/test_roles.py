@@ -97,9 +97,10 @@ def test_switches_are_read_as_booleans(role: Path) -> None:
     """A switch that comes as text, as with -e NAME=true, is refused in a condition as it is; modules convert it."""
     switches = [name for name, option in options_of(role).items() if option["type"] == "bool"]
     files = [*role.rglob("tasks/*.yml"), *role.rglob("vars/*.yml"), *(role.parents[1] / "playbooks").glob("*.yml")]
-    # Not as the whole value of an option, nor in a message.
+    # Not as the whole value of an option, nor in a message or a list of names.
     bare = re.compile(
-        rf"(?:when:|that:|^ +-|\bif|\bor|\band|\bnot) ({'|'.join(switches) or '(?!)'})\b(?! \| bool)(?!:)", re.MULTILINE
+        rf"(?:when:|that:|^ {{4,}}-|\bif|\bor|\band|\bnot) ({'|'.join(switches) or '(?!)'})\b(?! \| bool)(?!:)",
+        re.MULTILINE,
     )
     found = [f"{path.name}: {match[1]}" for path in files for match in bare.finditer(path.read_text(encoding="utf-8"))]
     assert found == []

@@ -13,15 +13,11 @@ import os
 import platform
 import re
 import socket
-import ssl
-import threading
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from .._apt import sources
@@ -29,18 +25,16 @@ from .._core.files import read_text
 from .._core.process import run
 from .._core.units import GB
 from .._docker.cli import DockerError, run_docker
+from .._docker.registry import Answer, find_image, has_login, registry_url
 from .._hf.cache import CacheError, RepoCache
 from .._nvidia.host import gpu_info
+from .downloads import ALL_TIMEOUT_S, URL_TIMEOUT_S, ask_all, find_model, unreachable
 from .judge import Host, Needs, Volume
 
 PROGRAM_TIMEOUT_S = 10.0
 # Without the persistence daemon nvidia-smi first initialises all GPUs, which must not count as a hang.
 GPU_TIMEOUT_S = 30.0
-URL_TIMEOUT_S = 5.0
-# For all addresses together, because a request's time limit does not cover name resolution.
-REACH_TIMEOUT_S = 8.0
 _CONTAINERD_ROOT = "/var/lib/containerd"
-_REGISTRY_PATH = "/v2/"
 _APT_LISTS = "/var/lib/apt/lists"
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # File systems suitable for weights and images. A network file system may hang when asked for its free space.
@@ -55,6 +49,7 @@ class Places:
     image: str = ""
     container: str = ""
     hub: str = ""
+    hub_token: str = field(default="", repr=False)
     docker_data_root: str = ""
     driver_repository: str = ""
     toolkit_repository: str = ""
@@ -84,8 +79,9 @@ def look(needs: Needs, places: Places) -> Host:
         kernel_job = pool.submit(_kernel_log)
         missing_job = pool.submit(_weights_missing, needs, places)
         engine, missing = engine_job.result(), missing_job.result()
-        reach_job = pool.submit(_reach, _wanted_urls(needs, places, engine, missing))
-        nvidia, (reached, unreachable) = nvidia_job.result(), reach_job.result()
+        urls, questions = _wanted_urls(needs, places, engine, missing), _questions(places, engine, missing)
+        sources_job = pool.submit(_ask_sources, urls, questions)
+        nvidia, (reached, silent, answers) = nvidia_job.result(), sources_job.result()
     os_release = _os_release()
     volumes = _volumes()
     return Host(
@@ -111,7 +107,8 @@ def look(needs: Needs, places: Places) -> Host:
         uptime_s=float(read_text("/proc/uptime").partition(" ")[0] or 0),
         kernel_log=kernel_job.result(),
         reached=reached,
-        unreachable=unreachable,
+        unreachable=silent,
+        downloads=answers,
         source_conflicts=_source_conflicts(),
         dpkg_problems=dpkg_job.result(),
     )
@@ -325,54 +322,31 @@ def _wanted_urls(needs: Needs, places: Places, engine: Engine, weights_missing: 
     return [url for url in dict.fromkeys(urls) if url.startswith(("http://", "https://"))]
 
 
-def registry_url(image: str, mirrors: tuple[str, ...] = ()) -> str:
-    """Return the API address of an image's registry, or of the first mirror of Docker Hub."""
-    first, slash, _rest = image.partition("/")
-    named = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    # As in Docker, a registry on the host itself needs no TLS.
-    scheme = "http" if named and first.startswith(("localhost", "127.")) else "https"
-    if not named and mirrors:
-        return mirrors[0].rstrip("/") + _REGISTRY_PATH
-    return f"{scheme}://{first if named else 'registry-1.docker.io'}{_REGISTRY_PATH}"
-
-
-def _reach(urls: list[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the addresses that answered, and the errors of the others."""
-    found: dict[str, str | None] = {}
-
-    def ask(url: str) -> None:
-        found[url] = _unreachable(url)
-
-    # Daemon threads, because a look-up at a dead name server cannot be stopped, and the module must not wait for it.
-    threads = [threading.Thread(target=ask, args=(url,), daemon=True) for url in urls]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + REACH_TIMEOUT_S
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
-    silence = f"no answer within {REACH_TIMEOUT_S:.0f} s; does the name server answer ('getent hosts NAME')?"
-    reasons = {url: found.get(url, silence) for url in urls}
+def _ask_sources(
+    urls: list[str], questions: dict[str, Callable[[], Answer]]
+) -> tuple[tuple[str, ...], dict[str, str], dict[str, Answer]]:
+    """Return the addresses that answered, the errors of the others, and the answers to the questions."""
+    jobs: dict[str, Callable[[], Answer | str | None]] = {
+        **questions,
+        **{url: partial(unreachable, url) for url in urls},
+    }
+    silence = f"no answer within {ALL_TIMEOUT_S:.0f} s; does the name server answer ('getent hosts NAME')?"
+    found: dict[str, Answer | str | None] = ask_all(jobs, silence)
+    reasons = {url: found[url] for url in urls}
     return (
         tuple(url for url, reason in reasons.items() if reason is None),
-        {url: reason for url, reason in reasons.items() if reason is not None},
+        {url: str(reason) for url, reason in reasons.items() if reason is not None},
+        {name: answer for name, answer in found.items() if isinstance(answer, Answer)},
     )
 
 
-def _unreachable(url: str) -> str | None:
-    """Return why nothing answers at C(url), or None. A refusal such as 401 or 404 is an answer, a 5xx is not.
-
-    A registry with an untrusted certificate counts as reachable, since the engine's settings decide on trust.
-    """
-    try:
-        request = urllib.request.Request(url, method="HEAD")
-        # A new opener uses the proxies of the environment, as the download will.
-        with urllib.request.build_opener().open(request, timeout=URL_TIMEOUT_S):
-            return None
-    except urllib.error.HTTPError as exc:
-        return f"status {exc.code}" if exc.code >= 500 else None
-    except urllib.error.URLError as exc:
-        if isinstance(exc.reason, ssl.SSLError) and url.endswith(_REGISTRY_PATH):
-            return None
-        return str(exc.reason)
-    except (OSError, ValueError) as exc:
-        return str(exc)
+def _questions(places: Places, engine: Engine, weights_missing: int | None) -> dict[str, Callable[[], Answer]]:
+    """Return what is asked of hub and registry, by name of the model or image."""
+    questions: dict[str, Callable[[], Answer]] = {}
+    if places.image and not engine.image_present and not engine.has_proxy and not has_login(places.image):
+        url = registry_url(places.image, engine.mirrors)
+        questions[places.image] = partial(find_image, places.image, url, URL_TIMEOUT_S)
+    if places.hub and weights_missing != 0:
+        for repo, revision in places.models:
+            questions[f"{repo} at {revision}"] = partial(find_model, places.hub, repo, revision, places.hub_token)
+    return questions

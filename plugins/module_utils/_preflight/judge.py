@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._core.units import GB, GIB
+from .._docker.registry import Answer, parse_reference
 from .._nvidia.fabric import judge_fabric
 from .._nvidia.packages import version_key
 from .._nvidia.smi import SLOWDOWNS
@@ -30,6 +31,17 @@ _TIRED_AFTER_S = 60 * 86400
 BAD_DATA_ROOTS = ("nfs", "nfs4", "cifs", "fuse.sshfs", "tmpfs", "overlay")
 
 _ADOPT_FIX = "Set nvidia_driver_mode: install (and nvidia_driver_reboot_ok: true if the host may be rebooted for it)."
+# Their data-centre GPUs run programs for newer releases of CUDA with the libraries that the image brings.
+_COMPATIBLE_BRANCHES = ("535", "570")
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another image for the same deployment, and what it needs."""
+
+    tag: str
+    driver_min: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,9 @@ class Needs:
     gpu_name: str = ""
     gpu_memory_gib: float = 0
     driver_min: str = ""
+    image: str = ""
+    alternatives: tuple[Alternative, ...] = ()
+    cuda_compatibility: bool = False
     install_driver: bool = False
     fabric: bool = False
     memory_gib: float = 0
@@ -92,6 +107,7 @@ class Host:
     kernel_log: str | None = None
     unreachable: dict[str, str] = field(default_factory=dict)
     reached: tuple[str, ...] = ()
+    downloads: dict[str, Answer] = field(default_factory=dict)  # by name of the image or model
     source_conflicts: tuple[str, ...] = ()
     dpkg_problems: tuple[str, ...] = ()
 
@@ -162,8 +178,11 @@ def _gpu_hardware(needs: Needs, host: Host) -> Finding | None:
 def _driver(needs: Needs, host: Host) -> Finding | None:
     if not needs.gpu_count:
         return None
-    need = f"a driver of version {needs.driver_min} or newer that works"
     version, problem = host.nvidia["driver_version"], host.nvidia["problem"]
+    branch, tag = str(version).partition(".")[0], parse_reference(needs.image).version
+    chosen = [other.driver_min for other in needs.alternatives if other.tag == tag and other.driver_min]
+    driver_min = (chosen or [needs.driver_min])[0]
+    need = f"a driver of version {driver_min} or newer that works"
     if needs.install_driver:
         return Finding(True, need, f"{version or 'none'} (nvidia_driver_mode is install)")
     if not host.nvidia["installed"]:
@@ -171,9 +190,38 @@ def _driver(needs: Needs, host: Host) -> Finding | None:
     if problem:
         found = f"{version or 'unknown'}: {problem['cause']} ({problem['evidence']})"
         return Finding(False, need, found, problem["fix"])
-    if version_key(version or "") < version_key(needs.driver_min):
-        return Finding(False, need, str(version), _ADOPT_FIX)
-    return Finding(True, need, str(version))
+    if version_key(version or "") >= version_key(driver_min):
+        # The image's libraries would hide the newer ones of the host: CUDA error 803.
+        extra = (
+            "Take vllm_cuda_compatibility out: this driver is new enough, and the image's own libraries can break CUDA."
+        )
+        return Finding(not needs.cuda_compatibility, need, str(version), extra, certain=False)
+    if needs.cuda_compatibility and branch in _COMPATIBLE_BRANCHES:
+        return Finding(True, need, f"{version}, with the image's own CUDA libraries (vllm_cuda_compatibility)")
+    return Finding(False, need, str(version), _old_driver_fix(needs, str(version)))
+
+
+def _old_driver_fix(needs: Needs, version: str) -> str:
+    """Return the ways to serve with a driver that is too old for the image, with what each costs."""
+    ways = [
+        "nvidia_driver_mode: install with nvidia_driver_reboot_ok: true installs a newer driver and reboots (about 10"
+        " minutes)"
+    ]
+    if version.partition(".")[0] in _COMPATIBLE_BRANCHES:
+        ways.append(
+            "vllm_cuda_compatibility: true lets vLLM use the CUDA libraries of its image with this driver (no time; the"
+            " image must bring them and support it, which vLLM 0.19 and later do)"
+        )
+    ways += [
+        f"vllm_image_tag: {other.tag} needs driver {other.driver_min} only (the time of the pull){_noted(other)}"
+        for other in needs.alternatives
+        if other.driver_min and version_key(other.driver_min) <= version_key(version)
+    ]
+    return f"Choose one: {'; '.join(ways)}."
+
+
+def _noted(other: Alternative) -> str:
+    return f": {other.note}" if other.note else ""
 
 
 def _driver_module(needs: Needs, host: Host) -> Finding | None:
@@ -548,6 +596,49 @@ def _reachability(needs: Needs, host: Host) -> Finding | None:
     )
 
 
+def _downloads(needs: Needs, host: Host) -> Finding | None:
+    """Check that registry and hub have what will be downloaded. What does not answer is another check's."""
+    told = {name: answer for name, answer in host.downloads.items() if answer.state != "unknown"}
+    if not told:
+        return None
+    lacking = {name: answer for name, answer in told.items() if answer.state != "present"}
+    fixes = dict.fromkeys(_download_fix(needs, name == needs.image, answer) for name, answer in lacking.items())
+    found = [
+        f"{name}: {_DOWNLOAD_STATES[answer.state]} ({answer.detail})" for name, answer in (lacking or told).items()
+    ]
+    return Finding(
+        not lacking, "the image and the models where they will be downloaded", "; ".join(found), " ".join(fixes)
+    )
+
+
+_DOWNLOAD_STATES = {
+    "present": "there",
+    "absent": "not there",
+    "denied": "refused",
+    "limited": "refused for now, too many requests",
+}
+
+
+def _download_fix(needs: Needs, is_image: bool, answer: Answer) -> str:
+    if answer.state == "limited":
+        return (
+            "Wait, log in on the host ('sudo docker login'), which raises the limit, or use a mirror."
+            if is_image
+            else "Wait, or set HF_TOKEN, which raises the limit."
+        )
+    if not is_image:
+        return (
+            "Set HF_TOKEN to a token of an account that may read it, and accept the model's terms on its page."
+            if answer.state == "denied"
+            else "Correct the repository or revision (hf_cache_models, recipe_file)."
+        )
+    others = [f"vllm_image_tag: {other.tag}{_noted(other)}" for other in needs.alternatives]
+    named = f" The recipe names others: {'; '.join(others)}." if others else ""
+    if answer.state == "denied":
+        return f"It is private or does not exist: 'sudo docker login' on the host, or correct vllm_image_name.{named}"
+    return f"The tag was deleted or is misspelt: set vllm_image_tag or vllm_image_digest.{named}"
+
+
 def _apt_sources(needs: Needs, host: Host) -> Finding | None:
     return Finding(
         not host.source_conflicts,
@@ -596,6 +687,7 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "apt_sources": _apt_sources,
     "packages": _packages,
     "reachability": _reachability,
+    "downloads": _downloads,
 }
 
 

@@ -50,6 +50,7 @@ class Settings(TypedDict):
     vllm_engine_args_extra: Mapping[str, Any]
     vllm_env: Mapping[str, Any]
     vllm_env_extra: Mapping[str, Any]
+    vllm_cuda_compatibility: bool
     vllm_container_port: int
     vllm_ready_timeout: int
     vllm_bind_address: str
@@ -158,6 +159,7 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
     environment = {
         **_ENVIRONMENT,
         **({"PYTHONPATH": _GUARD_FOLDER} if guarded else {}),
+        **({"VLLM_ENABLE_CUDA_COMPATIBILITY": "1"} if settings["vllm_cuda_compatibility"] else {}),
         **settings["vllm_env"],
         **settings["vllm_env_extra"],
     }

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[4]
 SETTINGS: dict[str, Any] = {
     **dict.fromkeys(Settings.__annotations__, ""),
     **{name: {} for name in ("vllm_engine_args", "vllm_engine_args_extra", "vllm_env", "vllm_env_extra")},
+    "vllm_cuda_compatibility": "no",
     "vllm_image_name": "some/image",
     "vllm_image_tag": "1",
     "vllm_image_pip": [],
@@ -66,6 +67,12 @@ def test_what_the_filter_returns() -> None:
     assert (details["recipe"], details["profile"], details["title"]) == ("r", "p", "R")
     assert re.fullmatch(rf"\S+@{re.escape(os.uname().nodename)}", details["created_by"])
     assert details["collection_version"] == yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", "1"), (True, "1"), ("false", None), (False, None)])
+def test_older_drivers(value: Any, expected: str | None) -> None:
+    env = vllm_spec({**SETTINGS, "vllm_cuda_compatibility": value})["container"]["env"]
+    assert env.get("VLLM_ENABLE_CUDA_COMPATIBILITY") == expected
 
 
 def test_what_is_shown_has_no_secrets() -> None:

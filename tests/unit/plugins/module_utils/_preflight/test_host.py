@@ -20,7 +20,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._core.process import Answer
+from ansible_collections.hgx.inference.plugins.module_utils._docker import registry
 from ansible_collections.hgx.inference.plugins.module_utils._docker.cli import Completed
+from ansible_collections.hgx.inference.plugins.module_utils._preflight import downloads
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import host as _preflight_host
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.host import Engine, Places
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import Needs
@@ -108,19 +110,6 @@ def test_nothing_is_known_of_a_cache_that_is_not_named() -> None:
     assert _preflight_host._weights_missing(Needs(), PLACES) is None
 
 
-@pytest.mark.parametrize(
-    ("image", "url"),
-    [
-        ("vllm/vllm-openai:cu130-nightly", "https://registry-1.docker.io/v2/"),
-        ("ubuntu", "https://registry-1.docker.io/v2/"),
-        ("ghcr.example/a/b@sha256:0", "https://ghcr.example/v2/"),
-        ("localhost:5000/a", "http://localhost:5000/v2/"),
-    ],
-)
-def test_registry(image: str, url: str) -> None:
-    assert _preflight_host.registry_url(image) == url
-
-
 def test_docker_hubs_mirror() -> None:
     mirrors = ("https://mirror.example/", "https://other.example/")
     assert _preflight_host.registry_url("ubuntu", mirrors) == "https://mirror.example/v2/"
@@ -182,12 +171,14 @@ def test_reachability(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
         closed.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
     urls = [f"{server}/200", f"{server}/401", f"{server}/404", f"{server}/503", nobody, "nonsense://x"]
-    reached, unreachable = _preflight_host._reach(urls)
+    there = registry.Answer("present", "")
+    reached, silent, answers = _preflight_host._ask_sources(urls, {"a model": lambda: there})
     assert reached == tuple(urls[:3])
-    assert unreachable[urls[3]] == "status 503"
-    assert "refused" in unreachable[nobody].lower()
-    assert "unknown url type" in unreachable["nonsense://x"]
-    assert _preflight_host._reach([]) == ((), {})
+    assert silent[urls[3]] == "status 503"
+    assert "refused" in silent[nobody].lower()
+    assert "unknown url type" in silent["nonsense://x"]
+    assert answers == {"a model": there}
+    assert _preflight_host._ask_sources([], {}) == ((), {}, {})
 
 
 def test_a_registry_without_tls_answers() -> None:
@@ -195,24 +186,50 @@ def test_a_registry_without_tls_answers() -> None:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         address = f"https://127.0.0.1:{server.server_address[1]}"
-        reached, unreachable = _preflight_host._reach([f"{address}/v2/", f"{address}/200"])
+        reached, silent, _answers = _preflight_host._ask_sources([f"{address}/v2/", f"{address}/200"], {})
         server.shutdown()
     assert reached == (f"{address}/v2/",)
-    assert "SSL" in unreachable[f"{address}/200"]
+    assert "SSL" in silent[f"{address}/200"]
 
 
 def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """As seen with one: a look-up goes on for 20 s, whatever the time limit of the request."""
     answered = threading.Event()
-    monkeypatch.setattr(_preflight_host, "REACH_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(_preflight_host, "_unreachable", lambda url: None if "quick" in url else str(answered.wait(60)))
+    monkeypatch.setattr(downloads, "ALL_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(_preflight_host, "unreachable", lambda url: None if "quick" in url else str(answered.wait(60)))
     started = time.monotonic()
-    reached, unreachable = _preflight_host._reach(["http://quick", "http://slow", "http://slower"])
+    urls = ["http://quick", "http://slow", "http://slower"]
+    reached, silent, answers = _preflight_host._ask_sources(
+        urls, {"a model": lambda: registry.Answer("", str(answered.wait(60)))}
+    )
     answered.set()
     assert time.monotonic() - started < 10
     assert reached == ("http://quick",)
-    assert set(unreachable) == {"http://slow", "http://slower"}
-    assert "does the name server answer" in unreachable["http://slow"]
+    assert set(silent) == {"http://slow", "http://slower"}
+    assert "does the name server answer" in silent["http://slow"]
+    assert answers == {}
+
+
+@pytest.mark.parametrize(
+    ("engine", "missing", "asked"),
+    [
+        (Engine(True, "/", None, False), 5, ["img:1", "org/model at main"]),
+        (Engine(True, "/", None, True), 0, []),
+        # Behind the engine's own proxy it cannot be tried from here.
+        (Engine(True, "/", None, False, has_proxy=True), None, ["org/model at main"]),
+    ],
+)
+def test_what_is_asked_of_registry_and_hub(
+    engine: Engine, missing: int | None, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    assert list(_preflight_host._questions(PLACES, engine, missing)) == asked
+
+
+def test_a_registry_with_a_login_is_not_asked_as_a_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text('{"auths": {"https://index.docker.io/v1/": {}}}')
+    assert list(_preflight_host._questions(PLACES, Engine(True, "/", None, False), 0)) == []
 
 
 def wanted(needs: Needs, places: Places, monkeypatch: pytest.MonkeyPatch, **engine: bool) -> list[str]:

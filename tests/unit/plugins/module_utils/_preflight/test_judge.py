@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import judge as _preflight
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import (
     CHECKS,
     GB,
     GIB,
+    Alternative,
     Host,
     Needs,
     Volume,
@@ -29,7 +31,10 @@ from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import (
     recorded,
 )
 
+IMAGE = "vllm/vllm-openai:cu130-nightly"
 NEEDS = Needs(
+    image=IMAGE,
+    alternatives=(Alternative("v0.19.1-cu130", "580"), Alternative("v0.23.0-cu129", "570", "a newer vLLM")),
     gpu_count=8,
     gpu_name="B200",
     gpu_memory_gib=170,
@@ -44,6 +49,7 @@ NEEDS = Needs(
     port=8001,
 )
 INSTALL = replace(NEEDS, install_driver=True)
+COMPATIBLE = replace(NEEDS, cuda_compatibility=True)
 
 
 def nvidia(elements: dict[str, str] | None = None, count: int = 8, **changes: Any) -> dict[str, Any]:
@@ -88,6 +94,7 @@ HEALTHY = Host(
     port_trouble=None,
     skew_s=0.4,
     uptime_s=90_000.0,
+    downloads={IMAGE: Answer("present", "sha256:0")},
     kernel_log="[    0.000000] Linux version 6.8.0-60-generic\n",
     reached=("https://huggingface.co", "https://registry-1.docker.io/v2/"),
 )
@@ -103,6 +110,8 @@ PROBLEM = {
 LINKS_UNKNOWN = nvidia(gpus=[{**gpu, "nvlink": None} for gpu in nvidia()["gpus"]])
 LINKS_DOWN = copy.deepcopy(LINKS_UNKNOWN)
 smi.add_nvlink(LINKS_DOWN["gpus"], all_links_inactive(*(gpu["uuid"] for gpu in LINKS_DOWN["gpus"])))
+R570 = nvidia(driver_version="570.133.20", loaded_module={"version": "570.133.20", "open": True})
+R550 = nvidia(driver_version="550.54.15", loaded_module={"version": "550.54.15", "open": True})
 OLD_MODULE = nvidia(driver_version="580.105.08", loaded_module={"version": "580.105.08", "open": True})
 XID = "[ 9012.3] NVRM: Xid (PCI:0000:17:00): {}\n"
 
@@ -144,6 +153,10 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "570.124.06",
         "nvidia_driver_reboot_ok: true",
     ),
+    ("driver", NEEDS, {"nvidia": R570}, "570.133.20", "vllm_image_tag: v0.23.0-cu129 needs driver 570 only"),
+    ("driver", NEEDS, {"nvidia": R570}, "570.133.20", "vllm_cuda_compatibility: true"),
+    ("driver", COMPATIBLE, {"nvidia": R550}, "550.54.15", "installs a newer driver and reboots (about 10 minutes)."),
+    ("driver", COMPATIBLE, {}, "580.159.04", "Take vllm_cuda_compatibility out"),
     ("driver", NEEDS, {"nvidia": nvidia(problem=PROBLEM, gpus=[])}, "NVIDIA-SMI has failed", "Do this."),
     (
         "driver_module",
@@ -311,6 +324,24 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "dpkg --configure",
     ),
     (
+        "downloads",
+        NEEDS,
+        {"downloads": {IMAGE: Answer("absent", "status 404"), "a/b at main": Answer("present", "commit 1234")}},
+        f"{IMAGE}: not there (status 404)",
+        "vllm_image_tag: v0.19.1-cu130; vllm_image_tag: v0.23.0-cu129: a newer vLLM.",
+    ),
+    ("downloads", NEEDS, {"downloads": {IMAGE: Answer("denied", "status 401")}}, "refused", "docker login"),
+    ("downloads", NEEDS, {"downloads": {IMAGE: Answer("limited", "status 429")}}, "too many requests", "Wait, log in"),
+    (
+        "downloads",
+        NEEDS,
+        {"downloads": {"a/b at x": Answer("absent", "it has no revision x")}},
+        "no revision x",
+        "hf_ca",
+    ),
+    ("downloads", NEEDS, {"downloads": {"a/b at x": Answer("denied", "status 401")}}, "refused", "Set HF_TOKEN"),
+    ("downloads", NEEDS, {"downloads": {"a/b at x": Answer("limited", "status 429")}}, "too many", "set HF_TOKEN"),
+    (
         "reachability",
         NEEDS,
         {"unreachable": {"https://hub.example": "Connection refused"}},
@@ -368,6 +399,11 @@ def test_every_check_can_fail() -> None:
         ),
         # A module that has been accepted under Secure Boot.
         (NEEDS, {"secure_boot": True}),
+        # A driver that is old for the image, but not for what was chosen.
+        (COMPATIBLE, {"nvidia": R570}),
+        (replace(NEEDS, image="vllm/vllm-openai:v0.23.0-cu129"), {"nvidia": R570}),
+        # Reachability is another check's.
+        (NEEDS, {"downloads": {IMAGE: Answer("unknown", "timed out")}}),
         # Errors of programs, and what the driver has dealt with.
         (NEEDS, {"kernel_log": XID.format("13, pid=7, Graphics Exception") + XID.format("63, Row Remapper")}),
         (NEEDS, {"nvidia": OLD_MODULE}),

@@ -42,6 +42,7 @@ SETTINGS: dict[str, Any] = {
     "vllm_engine_args_extra": {},
     "vllm_env": {"VLLM_USE_V1": "1", "VLLM_ENGINE_READY_TIMEOUT_S": "3600"},
     "vllm_env_extra": {},
+    "vllm_cuda_compatibility": False,
     "vllm_container_port": 8001,
     "vllm_ready_timeout": 3600,
     "vllm_bind_address": "127.0.0.1",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import pwd
 from collections.abc import Callable, Iterable, Mapping
@@ -27,6 +28,7 @@ def vllm_spec(
     settings: Mapping[str, Any],
     *,
     refs: Iterable[Mapping[str, Any]] = (),
+    pins: Iterable[Mapping[str, Any]] = (),
     snapshots: Mapping[str, Mapping[str, Any]] | None = None,
     trial: Mapping[str, Any] | None = None,
     recipe: Mapping[str, Any] | None = None,
@@ -37,9 +39,11 @@ def vllm_spec(
     if missing:
         raise AnsibleFilterError(f"vllm_spec: the settings lack {', '.join(missing)}.")
     given["vllm_cuda_compatibility"] = boolean(given["vllm_cuda_compatibility"])
-    recorded = {
-        ref["item"]["key"]: base64.b64decode(ref["content"]).decode().strip() for ref in refs if "content" in ref
-    }
+    recorded = {ref["item"]["key"]: _text(ref).strip() for ref in refs if "content" in ref}
+    for pin in pins:
+        commits = json.loads(_text(pin)) if "content" in pin else {}
+        wanted = given["vllm_revisions"].get(pin["item"])
+        recorded.update({pin["item"]: commits[wanted]} if wanted in commits else {})
     fetched = {repo: snapshot["commit"] for repo, snapshot in (snapshots or {}).items()}
     commits = known_commits(given["vllm_revisions"], recorded, fetched)
     try:
@@ -82,6 +86,10 @@ def _collection_version() -> str:
     manifest = root / "MANIFEST.json"  # only in an installed collection
     content = yaml.safe_load((manifest if manifest.exists() else root / "galaxy.yml").read_text(encoding="utf-8"))
     return str(content.get("collection_info", content)["version"])
+
+
+def _text(slurped: Mapping[str, Any]) -> str:
+    return base64.b64decode(slurped["content"]).decode()
 
 
 def _plain(value: Any) -> Any:

@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Fills the standard Hugging Face cache with all files of some repositories, each at one revision.
-  - A branch or tag is resolved to a commit once. The commit is recorded in the cache (C(refs/REVISION)) and used from
-    then on, until O(update) resolves it again.
+  - A branch or tag is resolved to a commit once. The commit is recorded and used from then on, until O(update) resolves
+    it again. Other programs find it in C(refs/REVISION), and may move that without an effect on this module.
   - The hash of every file is verified, including files that another program has fetched. Verified files are
     remembered. For a complete and verified cache the module returns in milliseconds, without the network.
   - An interrupted download resumes where it stopped, even within a large file.

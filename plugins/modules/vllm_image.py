@@ -20,12 +20,20 @@ options:
     type: str
     required: true
   base:
-    description: The image that it is built from, if O(dockerfile) is given.
+    description: The image that it is built from, if O(dockerfile) is given. It is pulled first, and used by its digest.
     type: str
+    default: ""
   dockerfile:
     description: Content of the Dockerfile. Without one O(name) is pulled.
     type: str
     default: ""
+  stall_timeout:
+    description:
+      - How long a pull may bring no byte before it is started again, in seconds. It fails after the third time.
+        The engine keeps the layers that it has.
+      - It does not apply if the user has logged in to a registry, because then the C(docker) command pulls.
+    type: float
+    default: 120
 extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
@@ -55,7 +63,10 @@ from collections.abc import Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.progress import ProgressFile
+from ..module_utils._docker import pull as _pull
+from ..module_utils._docker.build import pinned_dockerfile
 from ..module_utils._docker.cli import DockerError, follow_docker, inspect_image
+from ..module_utils._docker.registry import has_login
 
 _LONGEST_LINE = 100
 _LAST_LINES = 8
@@ -68,8 +79,9 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "base": {"type": "str"},
+            "base": {"type": "str", "default": ""},
             "dockerfile": {"type": "str", "default": ""},
+            "stall_timeout": {"type": "float", "default": 120},
             "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
@@ -82,18 +94,22 @@ def main() -> None:
         if changed and not module.check_mode:
             if dockerfile:
                 if base and inspect_image(base) is None:
-                    pull(base, progress)
-                build(name, dockerfile, progress)
+                    pull(base, module.params["stall_timeout"], progress)
+                build(name, dockerfile, base, progress)
             else:
-                pull(name, progress)
+                pull(name, module.params["stall_timeout"], progress)
             image = inspect_image(name)
     except DockerError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=changed, **({"id": image["Id"]} if image else {}))
 
 
-def pull(name: str, progress: ProgressFile) -> None:
-    """Pull an image and report how many of its layers are there. Raises DockerError."""
+def pull(name: str, stall_s: float, progress: ProgressFile) -> None:
+    """Pull an image and report its progress. Raises DockerError."""
+    engine = _pull.local_engine()
+    if engine and not has_login(name):
+        _pull.pull(engine, name, stall_s, progress.report)
+        return
     layers: dict[str, bool] = {}
 
     def tell(line: str) -> None:
@@ -105,13 +121,14 @@ def pull(name: str, progress: ProgressFile) -> None:
     _run(["pull", name], f"{name} cannot be pulled", tell)
 
 
-def build(name: str, dockerfile: str, progress: ProgressFile) -> None:
+def build(name: str, dockerfile: str, base: str, progress: ProgressFile) -> None:
     """Build an image and report the current step. Raises DockerError."""
+    content, labels = pinned_dockerfile(dockerfile, base, inspect_image(base) if base else None)
     _run(
-        ["build", "--tag", name, "-"],
+        ["build", "--tag", name, *(word for item in labels.items() for word in ("--label", "=".join(item))), "-"],
         f"{name} cannot be built",
         lambda line: progress.report(f"building {name}: {line[:_LONGEST_LINE]}"),
-        dockerfile,
+        content,
     )
 
 

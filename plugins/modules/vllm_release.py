@@ -182,6 +182,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.secrets import SecretError
+from ..module_utils._docker.build import base_of, image_identity
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
 from ..module_utils._vllm import release as _vllm_release
 from ..module_utils._vllm.container import image_source
@@ -330,7 +331,7 @@ class Releases:
         spec = _vllm_release.normalize(self._params["spec"])
         image = self._look(inspect_image, spec["image"])
         commits = {str(repo): str(commit) for repo, commit in sorted(self._params["commits"].items())}
-        identity = _vllm_release.image_identity(image)
+        identity = image_identity(image)
         release = _vllm_release.release_id(spec, identity, commits)
         if self._store.has(release):
             return {**self._store.read(release), "container": spec}, image["Id"] if image else None
@@ -342,7 +343,8 @@ class Releases:
             **{key: str(value) for key, value in self._params["details"].items()},
             "image": {
                 "name": spec["image"],
-                "digest": identity if image and identity != image["Id"] else "",
+                "digest": identity if identity.startswith("sha256:") and image and identity != image["Id"] else "",
+                "base": base_of(image),
                 "id": image["Id"] if image else "",
             },
             "commits": commits,

@@ -137,7 +137,7 @@ def tokenizer_args(container: Mapping[str, Any], workload: Mapping[str, Any]) ->
             except CacheError:  # a folder, not a repository
                 return []
             snapshot = cache.snapshot(options["revision"])
-            if os.path.isdir(snapshot) and cache.pinned_commit("main") != options["revision"]:
+            if os.path.isdir(snapshot) and cache.referenced_commit("main") != options["revision"]:
                 return ["--tokenizer", mount["Destination"] + snapshot[len(mount["Source"]) :]]
     return []
 

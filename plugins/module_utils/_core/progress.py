@@ -2,17 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module's side of progress: one line in a file that the action plugin reads and shows."""
+"""The module's side of progress: one line, in a file that the action plugin reads and shows."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections import deque
 
 from .files import replace_text
+from .units import human_bytes, human_duration
 
 # Longer than the controller continues without a connection (LOST_CONNECTION_LIMIT_S of the action plugins).
 UNWATCHED_LIMIT_S = 360.0
+# The rate is an average over this time, so that the ETA follows the network and does not jump.
+_RATE_WINDOW_S = 30.0
 
 
 class ControllerGone(Exception):
@@ -54,3 +58,25 @@ class ProgressFile:
             return
         if unseen_s > UNWATCHED_LIMIT_S:
             raise ControllerGone(f"Nobody has watched this task for {unseen_s:.0f} s; it was stopped.")
+
+
+class Meter:
+    """Turns byte counts over time into a line with percentage, rate and time to go."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int]] = deque()
+
+    def line(self, now: float, done: int, total: int) -> str:
+        """Return the progress line. C(done) and C(total) are bytes, C(now) is any steady clock in seconds."""
+        self._samples.append((now, done))
+        while len(self._samples) > 2 and now - self._samples[1][0] >= _RATE_WINDOW_S:
+            self._samples.popleft()
+        since, before = self._samples[0]
+        pace = ""
+        if done < total and now > since:
+            # The count goes down when a useless partial download is deleted.
+            rate = max(0.0, (done - before) / (now - since))
+            pace = f", {human_bytes(rate)}/s"
+            if rate:
+                pace += f", {human_duration((total - done) / rate)} to go"
+        return f"{human_bytes(done)} of {human_bytes(total)} ({100 * done // (total or 1)} %){pace}"

@@ -6,13 +6,14 @@
 
 Needs neither huggingface_hub nor the network. The layout is the one huggingface_hub 2.4 writes:
 
-    hub/models--ORG--NAME/refs/REVISION         the commit that a branch or tag was resolved to: the pin
+    hub/models--ORG--NAME/refs/REVISION         the commit of a branch or tag; any program may move it
     hub/models--ORG--NAME/trees/COMMIT.json     every file of the commit, with its size and hashes
     hub/models--ORG--NAME/blobs/HASH            content (sha256 of a large file, git's hash of a small one)
     hub/models--ORG--NAME/blobs/HASH.*.incomplete
     hub/models--ORG--NAME/snapshots/COMMIT/...  links into blobs
 
-Our own folder beside hub holds the lock and the list of verified files, which no other program needs.
+Our own folder beside hub holds what no other program needs: the lock, the list of verified files, and for each
+repository the pins, a mapping of revision to commit.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ import hashlib
 import json
 import os
 import re
-from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from .._core.files import read_text, replace_link, replace_text
-from .._core.units import human_bytes, human_duration
+from .._core.units import human_bytes
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
@@ -35,8 +35,6 @@ _HASH = re.compile(r"[0-9a-f]{40,64}")
 _TREE_FORMAT = 1
 _PARTIAL_SUFFIX = ".incomplete"
 _ASIDE_SUFFIX = ".corrupt"
-# The rate is an average over this time, so that the ETA follows the network and does not jump.
-_RATE_WINDOW_S = 30.0
 
 
 class CacheError(ValueError):
@@ -94,6 +92,7 @@ class RepoCache:
         self.root = os.path.join(self.hub, folder)
         self.memory = os.path.join(own_folder(cache_home), "verified", f"{folder}.json")
         self.blobs = os.path.join(self.root, "blobs")
+        self._pins = os.path.join(own_folder(cache_home), "pins", f"{folder}.json")
         self._locks = os.path.join(self.hub, ".locks", folder)
 
     def snapshot(self, commit: str) -> str:
@@ -140,17 +139,43 @@ class RepoCache:
         return self.aside(file.blob)
 
     def pinned_commit(self, revision: str) -> str | None:
-        """Return the commit recorded for a branch or tag; a commit is its own pin."""
+        """Return the commit that was recorded for a branch or tag; a commit is its own pin.
+
+        A cache that only other programs have filled has no pins: there, what they recorded is adopted.
+        """
         if COMMIT.fullmatch(revision):
             return revision
+        return self._own_pins().get(revision) or self.referenced_commit(revision)
+
+    def has_pin(self, revision: str) -> bool:
+        """Return whether the commit of a revision can no longer be moved by other programs."""
+        return bool(COMMIT.fullmatch(revision)) or revision in self._own_pins()
+
+    def referenced_commit(self, revision: str) -> str | None:
+        """Return the commit that Hugging Face programs take for a branch or tag without asking the Hub."""
         commit = read_text(self._ref(revision)).strip()
         return commit if COMMIT.fullmatch(commit) else None
 
     def pin(self, revision: str, commit: str) -> None:
-        """Record the commit that a branch or tag was resolved to."""
-        if self.pinned_commit(revision) == commit:
+        """Record the commit that a branch or tag was resolved to, also for other programs.
+
+        A reference that another program has moved stays.
+        """
+        if COMMIT.fullmatch(revision):
             return
-        replace_text(self._ref(revision), commit)
+        pins, ref = self._own_pins(), self._ref(revision)
+        if pins.get(revision) == commit:
+            return
+        replace_text(self._pins, json.dumps({**pins, revision: commit}, indent=1))
+        if self.referenced_commit(revision) != commit:
+            replace_text(ref, commit)
+
+    def _own_pins(self) -> dict[str, str]:
+        try:
+            pins = json.loads(read_text(self._pins))
+        except ValueError:
+            return {}
+        return {str(name): str(commit) for name, commit in pins.items() if COMMIT.fullmatch(str(commit))}
 
     def tree(self, commit: str) -> str:
         return os.path.join(self.root, "trees", f"{commit}.json")
@@ -302,28 +327,6 @@ def space_problem(path: str, missing: int, reserve: int, free: int) -> str | Non
         f"{human_bytes(reserve)} must stay free, so {human_bytes(lack)} are missing. "
         "Free space there, move the cache to a larger file system, or lower the reserve."
     )
-
-
-class Meter:
-    """Turns byte counts over time into a line with percentage, rate and time to go."""
-
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
-
-    def line(self, now: float, done: int, total: int) -> str:
-        """Return the progress line. C(done) and C(total) are bytes, C(now) is any steady clock in seconds."""
-        self._samples.append((now, done))
-        while len(self._samples) > 2 and now - self._samples[1][0] >= _RATE_WINDOW_S:
-            self._samples.popleft()
-        since, before = self._samples[0]
-        pace = ""
-        if done < total and now > since:
-            # The count goes down when a useless partial download is deleted.
-            rate = max(0.0, (done - before) / (now - since))
-            pace = f", {human_bytes(rate)}/s"
-            if rate:
-                pace += f", {human_duration((total - done) / rate)} to go"
-        return f"{human_bytes(done)} of {human_bytes(total)} ({100 * done // (total or 1)} %){pace}"
 
 
 def own_folder(cache_home: str) -> str:

@@ -19,10 +19,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._core.files import free_bytes
-from .._core.progress import ProgressFile
+from .._core.progress import Meter, ProgressFile
 from .cache import (
     COMMIT,
-    Meter,
     RepoCache,
     RepoFile,
     SnapshotState,
@@ -172,7 +171,8 @@ class _Run:
             raise HubError(self._after_notes(str(exc))) from exc
 
     def has_work(self, plan: Plan) -> bool:
-        complete = plan.before.complete and plan.pin == plan.commit
+        pinned = plan.pin == plan.commit and plan.cache.has_pin(plan.model.revision)
+        complete = plan.before.complete and pinned
         return not complete or bool(self._doubtful(plan) or self._waste(plan).paths)
 
     def require_space(self, plans: Sequence[Plan]) -> None:
@@ -360,7 +360,7 @@ class _Run:
             sentences.append(f"{'would free' if check_mode else 'freed'} {human_bytes(freed)} of other revisions")
         return {
             "changed": any(plan.pin != plan.commit or not plan.before.complete for plan in plans) or pruned,
-            "msg": "; ".join(sentences),
+            "msg": "; ".join(sentences + _moved(plans)),
             "snapshots": snapshots,
             "bytes_total": sum(snapshot["bytes_total"] for snapshot in snapshots),
             "bytes_fetched": sum(snapshot["bytes_fetched"] for snapshot in snapshots),
@@ -406,6 +406,19 @@ def _sentence(plan: Plan, after: SnapshotState) -> str:
         verb = "fetched" if after.complete else "would fetch"
         summary = f"{verb} {human_bytes(before.bytes_missing)} in {len(before.missing)} of {before.files} files"
     return f"{plan.cache.repo} at {plan.commit[:12]}: {summary}"
+
+
+def _moved(plans: Sequence[Plan]) -> list[str]:
+    """Return a sentence for each revision that another program has moved in this cache."""
+    sentences = []
+    for plan in plans:
+        other = None if COMMIT.fullmatch(plan.model.revision) else plan.cache.referenced_commit(plan.model.revision)
+        if other not in (None, plan.commit):
+            sentences.append(
+                f"another program has moved {plan.model.revision} of {plan.cache.repo} to {other[:12]} in this cache;"
+                f" {plan.commit[:12]} stays in use until hf_cache_update is set"
+            )
+    return sentences
 
 
 def _names(plans: Sequence[Plan]) -> str:

@@ -79,7 +79,7 @@ def weights(cache_home: str, models: Mapping[str, str]) -> list[str]:
     problems = []
     for repo, commit in models.items():
         cache = RepoCache(cache_home, repo)
-        pinned = commit or cache.pinned_commit("main")
+        pinned = commit or cache.referenced_commit("main")
         if pinned is None or not os.path.isdir(cache.snapshot(pinned)):
             what = f"the commit {commit} of {repo}" if commit else repo
             problems.append(f"{what} is not in the cache {cache_home}, and the server downloads nothing. {_FETCH}")

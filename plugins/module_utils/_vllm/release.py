@@ -267,14 +267,6 @@ def observed(
     }
 
 
-def image_identity(details: Mapping[str, Any] | None) -> str:
-    """Return what an image is known by: the registry's digest, the same on all hosts, or else its ID."""
-    if details is None:
-        return ""
-    digests = sorted(digest.partition("@")[2] for digest in details.get("RepoDigests") or [])
-    return digests[0] if digests else str(details["Id"])
-
-
 def _capabilities(host: Mapping[str, Any]) -> list[str]:
     added = sorted(name.removeprefix("CAP_") for name in host.get("CapAdd") or [])
     dropped = [name.removeprefix("CAP_") for name in host.get("CapDrop") or []]

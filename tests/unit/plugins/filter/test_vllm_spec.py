@@ -52,6 +52,12 @@ def test_the_role_passes_every_setting() -> None:
     assert variables["__vllm_settings"] == list(Settings.__annotations__)
 
 
+def test_our_pins_count_and_not_what_other_programs_have_moved() -> None:
+    content = base64.b64encode(b'{"main": "' + b"b" * 40 + b'", "v1": "' + b"c" * 40 + b'"}').decode()
+    pins = [{"item": "org/name", "content": content}, {"item": "org/draft", "msg": "file not found"}]
+    assert vllm_spec(SETTINGS, refs=REFS, pins=pins)["commits"]["org/name"] == "b" * 40
+
+
 def test_what_the_filter_returns() -> None:
     trial = {"name": "x", "engine_args": {"seed": 1}}
     found = vllm_spec(SETTINGS, refs=REFS, trial=trial, recipe={"name": "r", "profile": "p", "title": "R"})

@@ -687,6 +687,20 @@ def test_main_has_moved(run: RunModule, hub: HubServer, repo: Path, cache_home: 
     assert not run(update=True)["changed"]
 
 
+@pytest.mark.parametrize("adopted", [False, True])
+def test_another_program_moves_the_branch(run: RunModule, cache_home: Path, adopted: bool) -> None:
+    """As C(hf download) does on the node, between two runs."""
+    commit = run().commit
+    if adopted:  # filled by another program, or by an earlier version of this module
+        (cache_home / "hgx-inference" / "pins" / "models--org--model.json").unlink()
+        assert not run()["changed"]
+    (cache_home / "hub" / "models--org--model" / "refs" / "main").write_text("e" * 40)
+    result = run()
+    assert (result["changed"], result.commit) == (False, commit)
+    assert f"another program has moved main of org/model to {'e' * 12} in this cache" in result["msg"]
+    assert not run(check=True)["changed"]
+
+
 def test_failed_update_leaves_the_record_alone(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
     old = run().commit
     (repo / LARGE).write_bytes(os.urandom(30_000))

@@ -67,6 +67,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "docker").chmod(0o755)
     (folder / "image.json").write_text(json.dumps([IMAGE]), encoding="utf-8")
     monkeypatch.setenv("PATH", str(folder), prepend=":")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")  # no socket of a real engine
     return folder
 
 
@@ -150,7 +151,12 @@ def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Pa
 
     first = recorded(run, tmp_path, details={"title": "{{ braces }}"}, commits={"org/name": "a" * 40})
     assert first["action"] == "start"
-    assert first["record"]["image"] == {"name": "some/image:tag", "digest": "sha256:dd", "id": "sha256:aa"}
+    assert first["record"]["image"] == {
+        "name": "some/image:tag",
+        "digest": "sha256:dd",
+        "base": "",
+        "id": "sha256:aa",
+    }
     assert first["record"]["title"] == "{{ braces }}"
 
     serves(engine)

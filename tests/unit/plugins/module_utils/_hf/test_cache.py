@@ -13,7 +13,6 @@ import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._hf.cache import (
     CacheError,
-    Meter,
     RepoCache,
     RepoFile,
     list_hash,
@@ -138,6 +137,26 @@ def test_pin(cache: RepoCache) -> None:
     assert Path(cache.root, "refs", "main").read_text() == COMMIT
 
 
+def test_other_programs_do_not_move_a_pin(cache: RepoCache) -> None:
+    cache.pin("main", COMMIT)
+    ref = Path(cache.root, "refs", "main")
+    ref.write_text("e" * 40)
+    cache.pin("main", COMMIT)
+    assert (cache.pinned_commit("main"), cache.referenced_commit("main")) == (COMMIT, "e" * 40)
+    cache.pin("main", "f" * 40)
+    assert (cache.pinned_commit("main"), cache.referenced_commit("main")) == ("f" * 40, "f" * 40)
+
+
+def test_a_cache_of_other_programs_is_adopted(cache: RepoCache) -> None:
+    ref = Path(cache.root, "refs", "main")
+    ref.parent.mkdir(parents=True)
+    ref.write_text(COMMIT)
+    assert cache.pinned_commit("main") == COMMIT
+    assert not cache.has_pin("main")
+    cache.pin("main", COMMIT)
+    assert cache.has_pin("main")
+
+
 def test_commit_is_its_own_pin(cache: RepoCache) -> None:
     cache.pin(COMMIT, COMMIT)
     assert cache.pinned_commit(COMMIT) == COMMIT
@@ -235,36 +254,6 @@ def test_space_message_has_the_figures() -> None:
         "105.2 GB are missing",
     ):
         assert part in message
-
-
-def test_meter_rate_and_time_to_go() -> None:
-    meter = Meter()
-    assert meter.line(0, 0, 1_000_000_000) == "0 B of 1.0 GB (0 %)"
-    assert meter.line(10, 200_000_000, 1_000_000_000) == "200.0 MB of 1.0 GB (20 %), 20.0 MB/s, 40 s to go"
-
-
-def test_meter_does_not_count_what_was_there_before() -> None:
-    meter = Meter()
-    meter.line(0, 900_000_000, 1_000_000_000)
-    meter.line(10, 910_000_000, 1_000_000_000)
-    assert "(92 %), 1.0 MB/s, 80 s to go" in meter.line(20, 920_000_000, 1_000_000_000)
-
-
-def test_meter_follows_the_last_half_minute() -> None:
-    meter = Meter()
-    for second in range(60):
-        meter.line(second, second * 10_000_000, 1_000_000_000)
-    for second in range(60, 100):
-        line = meter.line(second, 600_000_000 + (second - 60) * 1_000_000, 1_000_000_000)
-    assert "1.0 MB/s" in line
-
-
-def test_meter_at_the_end_and_backwards() -> None:
-    meter = Meter()
-    meter.line(0, 500, 1000)
-    assert "0 B/s" in meter.line(1, 400, 1000)
-    assert meter.line(2, 1000, 1000) == "1.0 kB of 1.0 kB (100 %)"
-    assert Meter().line(0, 0, 0) == "0 B of 0 B (0 %)"
 
 
 def names(cache: RepoCache) -> list[str]:

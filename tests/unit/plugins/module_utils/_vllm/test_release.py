@@ -261,12 +261,6 @@ def test_what_another_servers_words_say(found: dict[str, Any]) -> None:
     }
 
 
-def test_what_an_image_is_known_by() -> None:
-    assert release.image_identity({"Id": "sha256:a", "RepoDigests": ["x@sha256:d"]}) == "sha256:d"
-    assert release.image_identity({"Id": "sha256:a", "RepoDigests": None}) == "sha256:a"
-    assert release.image_identity(None) == ""
-
-
 def test_a_changed_password_is_a_reason_that_does_not_show_it() -> None:
     before = changed(env={**SPEC["env"], "UPSTREAM": "http://user:one@host"})
     after = changed(env={**SPEC["env"], "UPSTREAM": "http://user:two@host"})

@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ..module_utils._vllm.precheck import open_endpoint
-from ..plugin_utils._settings import contradictions, read_roles, unknown_names, wrong_values
+from ..plugin_utils._settings import contradictions, plain_http, read_roles, unknown_names, wrong_values
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -33,6 +33,7 @@ class ActionModule(ActionBase):
         roles = read_roles(ROLES, lambda path: self._loader.load_from_file(path, trusted_as_template=True))
         wrong = wrong_values(roles, given, self._renderer(given))
         problems = [problem for found in wrong.values() for problem in found]
+        warnings = unknown_names(roles, given)
         if "recipe" in given:
             # A wrong value is told once. For the rest the role's default takes its place.
             defaults = {name: value for role in roles for name, value in role.defaults.items()}
@@ -48,7 +49,8 @@ class ActionModule(ActionBase):
             if open_endpoint(address, bool(evaluate("vllm_api_key or vllm_api_key_generate | bool"))):
                 has_key = not args["contact_host"] or self._exists(evaluate("__vllm_key_file"), given)
                 problems += open_endpoint(address, has_key)
-        result["warnings"] = unknown_names(roles, given)
+            warnings += plain_http(address)
+        result["warnings"] = warnings
         if problems:
             lines = "\n".join(f"  {problem}" for problem in problems)
             result.update(failed=True, msg=f"The settings of this host cannot be used:\n{lines}\nNothing was changed.")

@@ -189,7 +189,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         }
         for name, address in hosts.items():
             if address and not ADDRESS.fullmatch(address):
-                raise AnsibleParserError(f"static_hosts: {address!r} of {name} is not an address.")
+                raise AnsibleParserError(
+                    f"static_hosts (HGX_NODE): {address!r} of {name} is not an address. Give the address or name alone."
+                    " ansible_user has the user (ubuntu) and ansible_port the port."
+                )
         return {name: address for name, address in hosts.items() if address}
 
     def _instances(self, path: str, cache: bool, key: str) -> list[Instance]:

@@ -78,8 +78,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 at_fault:
-  description: V(false) if the failure is the host's, such as a full disk, so that the release is not to be rolled back.
-  returned: failure that is not Docker's
+  description: Whether the old server was stopped and the new one does not start. The release is to be rolled back then.
+  returned: failure
   type: bool
   sample: false
 cut_off:
@@ -107,7 +107,12 @@ from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._vllm import container as _vllm_container
 from ..module_utils._vllm.container import image_source
 from ..module_utils._vllm.key import key_file, stage_key, use_staged_key, wants_key
+from ..module_utils._vllm.store import CURRENT, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
+
+
+class StartError(DockerError):
+    """The new server does not start, and the old one is stopped."""
 
 
 def main() -> None:
@@ -131,10 +136,9 @@ def main() -> None:
         if module.params["state"] == "absent":
             module.exit_json(**_absent(module.params, module.check_mode))
         module.exit_json(**_started(module.params, module.check_mode))
-    except DockerError as exc:
-        module.fail_json(msg=str(exc))
-    except (SecretError, OSError) as exc:
-        module.fail_json(msg=str(exc), at_fault=False)
+    except (DockerError, SecretError, OSError, StoreError) as exc:
+        # Only a start that fails is the release's fault.
+        module.fail_json(msg=str(exc), at_fault=isinstance(exc, StartError))
 
 
 def _absent(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -155,6 +159,9 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     progress = ProgressFile(params["progress_file"])
     # The module of an interrupted play continues; the next play finds the work done.
     with _vllm_container.only_one(params["state_dir"], progress) as waited:
+        current = Store(params["state_dir"]).pointed(CURRENT)
+        if current not in (None, record["id"]) and not record.get("trial"):
+            raise StoreError(f"Release {current} was deployed meanwhile, so {record['id']} is not started.")
         changed = _vllm_container.provide_guard(params["state_dir"], record["container"]["mounts"])
         container = inspect_container(name)
         if container is None or not container["State"]["Running"]:
@@ -178,9 +185,15 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     Service(name, params["state_dir"]).pause()
     cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
     stopped_at = time.monotonic()
+    old = inspect_container(name)
+    if old:
+        _vllm_container.remove_shared_memory(old)
     if new_key:
         use_staged_key(params["state_dir"])
-    _vllm_container.switch(name)
+    try:
+        _vllm_container.switch(name)
+    except DockerError as exc:
+        raise StartError(str(exc)) from exc
     result: dict[str, Any] = {"changed": True, "cut_off": cut_off}
     if running:
         result["downtime"] = round(time.monotonic() - stopped_at, 1)

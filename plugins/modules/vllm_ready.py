@@ -23,6 +23,13 @@ options:
     description: Name of the server's container.
     type: str
     required: true
+  state_dir:
+    description: Folder on the target where the deployment is announced. Empty means that none is.
+    type: path
+  run:
+    description: The deployment of M(hgx.inference.vllm_release) that is kept announced while this module waits.
+    type: str
+    default: ""
   timeout:
     description: How long the server may take to become ready, in seconds.
     type: int
@@ -60,7 +67,7 @@ completion:
   type: str
   sample: The user greets me
 at_fault:
-  description: Whether the server failed, as opposed to the module not being able to watch it.
+  description: Whether the server failed, as opposed to being replaced, or to the module not being able to watch it.
   returned: failure
   type: bool
 startup:
@@ -115,6 +122,7 @@ from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._docker.cli import DockerError
 from ..module_utils._endpoint.options import ENDPOINT
+from ..module_utils._vllm.deployment import finish, give_sign_of_life
 from ..module_utils._vllm.ready import NotReady, Server, newest_start, wait_until_ready
 
 
@@ -124,6 +132,8 @@ def main() -> None:
         argument_spec={
             **ENDPOINT,
             "container": {"type": "str", "required": True},
+            "state_dir": {"type": "path"},
+            "run": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 3600},
             "progress_file": {"type": "path"},
         },
@@ -139,10 +149,18 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     server = Server(params["container"], params["base_url"], params["served_model_name"], key)
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
+
+    def report(line: str, force: bool = False) -> None:
+        if params["state_dir"]:
+            give_sign_of_life(params["state_dir"], params["run"])
+        progress.report(line, force=force)
+
     try:
-        ready = wait_until_ready(server, params["timeout"], progress)
+        ready = wait_until_ready(server, params["timeout"], report)
     except (NotReady, DockerError, ControllerGone) as exc:
-        module.fail_json(msg=str(exc), at_fault=isinstance(exc, NotReady))
+        if isinstance(exc, ControllerGone) and params["state_dir"]:
+            finish(params["state_dir"], params["run"])
+        module.fail_json(msg=str(exc), at_fault=isinstance(exc, NotReady) and exc.at_fault)
     module.exit_json(changed=False, **ready)
 
 

@@ -29,8 +29,9 @@ options:
     description:
       - V(recorded) ensures that the release is recorded and is the current one.
       - V(promoted) ensures that the current release is the last good one, and stores O(result) with it.
+      - V(settled) ends the deployment that O(run) has announced.
     type: str
-    choices: [recorded, promoted]
+    choices: [recorded, promoted, settled]
     default: recorded
   container:
     description:
@@ -72,6 +73,17 @@ options:
     description: Whether the host generates a key if O(api_key) is empty and the host has none.
     type: bool
     default: false
+  run:
+    description:
+      - Text that tells this play apart from others, who runs it and a random word.
+      - With O(state=recorded) the deployment is announced on the host under it until it is V(settled). The module fails
+        while another play deploys another release.
+    type: str
+    default: ""
+  expected:
+    description: ID of the release that must still be the current one. If it is another one, the module fails.
+    type: str
+    default: ""
   keep:
     description: Number of records to keep. The current and the last good release are always kept.
     type: int
@@ -186,6 +198,7 @@ from ..module_utils._docker.build import base_of, image_identity
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
 from ..module_utils._vllm import release as _vllm_release
 from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.deployment import Deployment, DeploymentError, announce, finish
 from ..module_utils._vllm.key import key_is_new, wants_key
 from ..module_utils._vllm.spec import endpoint
 from ..module_utils._vllm.store import CURRENT, FORMAT, LAST_GOOD, Store, StoreError
@@ -196,7 +209,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "state_dir": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["recorded", "promoted"], "default": "recorded"},
+            "state": {"type": "str", "choices": ["recorded", "promoted", "settled"], "default": "recorded"},
             "container": {"type": "str"},
             "spec": {"type": "dict"},
             "trial": {"type": "str", "default": ""},
@@ -205,6 +218,8 @@ def main() -> None:
             "details": {"type": "dict", "default": {}},
             "api_key": {"type": "str", "default": "", "no_log": True},
             "api_key_generate": {"type": "bool", "default": False, "no_log": False},
+            "run": {"type": "str", "default": ""},
+            "expected": {"type": "str", "default": ""},
             "keep": {"type": "int", "default": 5},
             "result": {"type": "path"},
         },
@@ -215,7 +230,7 @@ def main() -> None:
     releases = Releases(module.params, module.check_mode)
     try:
         module.exit_json(**getattr(releases, module.params["state"])())
-    except (StoreError, DockerError, SecretError) as exc:
+    except (StoreError, DockerError, SecretError, DeploymentError) as exc:
         module.fail_json(msg=str(exc))
 
 
@@ -263,15 +278,46 @@ class Releases:
         }
         if changed:
             result["diff"] = _diff(plan, self._pointers[CURRENT], record["id"])
-        if changed and not trial and not self._check_mode:
+        if changed and not self._check_mode:
+            self._announce(record)
+            if not trial:
+                result["removed"] = self._record(record)
+        return result
+
+    def _record(self, record: dict[str, Any]) -> list[str]:
+        """Make a release the current one, and return those whose records were removed."""
+        try:
             if not self._store.has(record["id"]):
                 self._store.write(record)
             self._store.point(CURRENT, record["id"])
-            result["removed"] = self._store.prune(self._params["keep"])
-        return result
+        except StoreError:
+            finish(self._params["state_dir"], self._params["run"])
+            raise
+        return self._store.prune(self._params["keep"])
+
+    def settled(self) -> dict[str, Any]:
+        """End the deployment of this play."""
+        if not self._check_mode:
+            finish(self._params["state_dir"], self._params["run"])
+        return {"changed": False, **self._pointers}
+
+    def _announce(self, record: dict[str, Any]) -> None:
+        self._require_expected()
+        if self._params["run"]:
+            announce(self._params["state_dir"], Deployment(self._params["run"], record["id"], time.time()))
+
+    def _require_expected(self) -> None:
+        expected, current = self._params["expected"], self._pointers[CURRENT]
+        if expected and current != expected:
+            record = self._store.read(current) if current else {}
+            who = f", deployed by {record['created_by']}" if record.get("created_by") else ""
+            raise StoreError(
+                f"Release {expected} was replaced by {current or 'none'}{who} meanwhile. Nothing was changed."
+            )
 
     def promoted(self) -> dict[str, Any]:
         """Make the current release the last good one."""
+        self._require_expected()
         current = self._pointers[CURRENT]
         if not current:
             raise StoreError(f"There is no current release below {self._params['state_dir']} to promote.")

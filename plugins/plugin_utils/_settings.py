@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,6 +76,7 @@ _FACTS = (
     "smoke_benchmark_acceptance",
     "smoke_benchmark_functional",
     "smoke_benchmark_outcome",
+    "vllm_checked_release",
     "vllm_release",
     "vllm_startup",
 )
@@ -154,6 +156,20 @@ def contradictions(evaluate: Callable[[str], Any]) -> Iterator[str]:
         yield from _benchmark_problems(evaluate)
     except Exception as exc:  # whatever an expression raises
         yield _reason(exc)
+
+
+def plain_http(address: str) -> list[str]:
+    """Return a warning if a server at this address is reached through public networks."""
+    try:
+        public = ipaddress.ip_address(address.strip("[]"))
+    except ValueError:
+        return []
+    if not (public.is_global or public.is_unspecified):
+        return []
+    return [
+        f"vllm_bind_address is {address}: the server speaks plain HTTP there, so key and texts can be read on the way."
+        " Put TLS in front of it, let only a private network reach it, or keep it on 127.0.0.1 behind an SSH tunnel."
+    ]
 
 
 def _benchmark_problems(evaluate: Callable[[str], Any]) -> Iterator[str]:

@@ -54,7 +54,7 @@ def play(playbook: str, *options: str, **settings: Any) -> tuple[int, str]:
 
 
 def changed(output: str) -> int:
-    return int(re.findall(r"ok=\d+\s+changed=(\d+)", output)[-1])
+    return sum(int(count) for count in re.findall(r"ok=\d+\s+changed=(\d+)", output))
 
 
 def inspect(host: Host, name: str = "vllm") -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import Any
 MASK = "********"
 # Names of secrets, with any prefix: HF_TOKEN, --api-key, client_secret.
 _NAMES = r"(?:api|access|secret|private)[_-]?keys?|token|secrets?|passw(?:or)?ds?|authorization"
-# Names too short to match inside others: DB_PASS and SSH_KEY, but not bypass or monkey.
-_SHORT_NAMES = r"(?:^|[_\W])(?:key|pass(?:phrase)?|pat|credential)s?"
+# Names too short to match inside others: DB_PASS and SSH_KEY, but not bypass or monkey. Headers for others hold keys.
+_SHORT_NAMES = r"(?:^|[_\W])(?:key|key_id|pass(?:phrase)?|pat|credential)s?|(?:_|-)(?<!allowed.)headers"
 _SECRET_NAME = re.compile(rf"(?:{_NAMES}|{_SHORT_NAMES})$", re.IGNORECASE)
 
 _NAME = rf"[\w-]*(?:{_NAMES})"

@@ -42,9 +42,11 @@ class KeyGuard:
 
     def _may_pass(self, scope: Scope) -> bool:
         method, path = scope.get("method"), scope["path"].removeprefix(scope.get("root_path", ""))
-        # What a browser asks before a request has no key, and runs nothing.
-        if method == "OPTIONS" or (method in ("GET", "HEAD") and path in OPEN_PATHS):
+        headers = dict(scope["headers"])
+        # What a browser asks before a request has no key, and is answered before any route.
+        is_preflight = method == "OPTIONS" and b"origin" in headers and b"access-control-request-method" in headers
+        if is_preflight or (method in ("GET", "HEAD") and path in OPEN_PATHS):
             return True
-        given = dict(scope["headers"]).get(b"authorization", b"")
+        given = headers.get(b"authorization", b"")
         kind, _blank, key = given.partition(b" ")
         return bool(self._key) and kind.lower() == b"bearer" and secrets.compare_digest(key, self._key)

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,6 +19,7 @@ from .._core.files import read_text, replace_text
 from .._core.http import request
 from .._core.process import run
 from .._core.progress import ProgressFile
+from .._core.timestamp import epoch
 from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
 from .._nvidia.smi import SmiError, parse_report
 from .._programs.prometheus import samples
@@ -32,6 +35,8 @@ GPU_TIMEOUT_S = 120.0
 _GPU_SLACK_MIB = 512
 _REQUESTS = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 _NEXT = "{}-next"
+# Python's shared memory and semaphores, and NCCL's buffers.
+_SHARED = re.compile(r"psm_|sem\.mp-|nccl-|torch_\d")
 
 
 def drain(base_url: str, limit_s: float, progress: ProgressFile) -> int:
@@ -72,6 +77,45 @@ def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
     _docker(["stop", "-t", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
     _wait_for_gpus(held, progress)
     return cut_off
+
+
+def remove_shared_memory(container: Mapping[str, Any], folder: str = "/dev/shm", proc: str = "/proc") -> list[str]:
+    """Remove what a server that was killed has left in the host's shared memory, and return the names.
+
+    That is what was made during the life of the container, with a name that its programs give, and is open nowhere.
+    """
+    state = container["State"]
+    born, died = epoch(str(state.get("StartedAt", ""))), epoch(str(state.get("FinishedAt", "")))
+    if container["HostConfig"].get("IpcMode") != "host" or not born or not died or state.get("Running"):
+        return []
+    left = []
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(OSError):
+                is_ours = bool(_SHARED.match(entry.name)) and entry.is_file(follow_symlinks=False)
+                if is_ours and born <= _made_at(entry) <= died + 1:
+                    left.append(entry.path)
+    unused = set(left) - _mapped(left, proc) if left else set()
+    for path in unused:
+        with suppress(OSError):
+            os.unlink(path)
+    return sorted(map(os.path.basename, unused))
+
+
+def _made_at(entry: os.DirEntry[str]) -> float:
+    return entry.stat(follow_symlinks=False).st_ctime
+
+
+def _mapped(paths: Collection[str], proc: str) -> set[str]:
+    """Return which of the files some process uses."""
+    used = set()
+    for maps in glob.iglob(f"{proc}/[0-9]*/maps"):
+        text = read_text(maps)
+        used |= {path for path in paths if path in text}
+    for descriptor in glob.iglob(f"{proc}/[0-9]*/fd/*"):
+        with suppress(OSError):
+            used.add(os.readlink(descriptor))
+    return used
 
 
 @contextmanager

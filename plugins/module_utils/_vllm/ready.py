@@ -11,18 +11,19 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .._core.http import HttpAnswer, request
-from .._core.progress import ProgressFile
 from .._core.secrets import scrub
 from .._docker.cli import DockerError, inspect_container
 from .log.parse import parse
 from .log.phases import HUNG_FIX
 from .log.watch import LogFollower, failed, newest_lines, read_start, settled, stopped
+from .release import LABEL
 
 POLL_INTERVAL_S = 0.5
+REPLACEMENT_S = 2.0
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
 COMPLETION_TIMEOUT_S = 600.0
 # A process that has said this will not come back, and takes the others down within moments. If it does not, they hang.
@@ -41,7 +42,15 @@ def is_doomed(lines: Iterable[str]) -> bool:
 
 
 class NotReady(Exception):
-    """The server will not become ready, or did not in time."""
+    """The server will not become ready, or did not in time. C(at_fault) is whether that is due to the server."""
+
+    at_fault = True
+
+
+class Replaced(NotReady):
+    """Somebody else has replaced or removed the server."""
+
+    at_fault = False
 
 
 class Server(NamedTuple):
@@ -53,7 +62,7 @@ class Server(NamedTuple):
     api_key: str | None
 
 
-def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -> dict[str, Any]:
+def wait_until_ready(server: Server, timeout_s: float, report: Callable[..., None]) -> dict[str, Any]:
     """Return C({"seconds": float, "completion": str, "startup": dict}) once the server has answered a chat completion.
 
     C(/health) alone is no proof: some servers become healthy and fail the first request.
@@ -68,7 +77,7 @@ def wait_until_ready(server: Server, timeout_s: float, progress: ProgressFile) -
     if not details["State"]["Running"]:
         lines = newest_lines(server.container, details["State"])
         raise NotReady(stopped(server.container, details, lines, "", [server.api_key]))
-    watch = _Watch(server, since, timeout_s, progress)
+    watch = _Watch(server, details, timeout_s, report)
     try:
         waited = watch.wait_for_health()
         completion = watch.wait_for_completion()
@@ -92,12 +101,15 @@ def newest_start(container: str) -> dict[str, Any]:
 class _Watch:
     """Looks at container and log while something is waited for, and raises NotReady as soon as it cannot come."""
 
-    def __init__(self, server: Server, since: str, timeout_s: float, progress: ProgressFile) -> None:
+    def __init__(
+        self, server: Server, container: Mapping[str, Any], timeout_s: float, report: Callable[..., None]
+    ) -> None:
         self._server = server
-        self._follower = LogFollower(server.container, since)
-        self._since = since
+        self._container = container
+        self._since = str(container["State"].get("StartedAt", ""))
+        self._follower = LogFollower(server.container, self._since)
         self._timeout_s = timeout_s
-        self._progress = progress
+        self._report = report
         self._started = time.monotonic()
         self._shown = ""
 
@@ -146,14 +158,19 @@ class _Watch:
         self._require_running()
         self._require_hope()
         words = words or self._follower.start.words()
-        self._progress.report(f"{self.elapsed():.0f} s, {words}", force=words != self._shown)
+        self._report(f"{self.elapsed():.0f} s, {words}", force=words != self._shown)
         self._shown = words
 
     def _require_running(self) -> dict[str, Any]:
         name = self._server.container
         details = settled(name) if self._follower.ended.is_set() else inspect_container(name)
         if details is None:
-            raise NotReady(f"The container {name} was removed while its server was waited for.")
+            time.sleep(REPLACEMENT_S)  # between the removal of one and the start of the next
+            details = inspect_container(name)
+        if details is None:
+            raise Replaced(f"The container {name} was removed while its server was waited for.")
+        if details["Id"] != self._container["Id"]:
+            raise Replaced(_replaced(name, self._container, details))
         state = details["State"]
         if state.get("Paused"):
             raise NotReady(f"The container {name} is paused. Let it go on with 'docker unpause {name}'.")
@@ -214,6 +231,15 @@ class _Watch:
             f" {server.served_model_name!r}: {words}\nThe whole log: docker logs {server.container}",
             [server.api_key],
         )
+
+
+def _replaced(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    ours, other = ((each["Config"].get("Labels") or {}).get(LABEL) for each in (old, new))
+    return (
+        f"The container {name} was replaced while its server was waited for, by"
+        f" {f'release {other}' if other else 'one that this collection did not make'}. Nothing is known to be wrong"
+        f" with {f'release {ours}' if ours else 'this server'}: playbooks/status.yml shows who deployed the other one."
+    )
 
 
 def _http_words(answer: HttpAnswer, server: Server) -> str:

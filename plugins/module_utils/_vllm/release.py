@@ -52,6 +52,8 @@ SPEC_DEFAULTS: dict[str, Any] = {
     "health_start_s": 0,
     "server": {},
 }
+# Docker's client gives each container the proxies of its configuration, and there loopback leads elsewhere.
+_HEALTH_PREFIX = "no_proxy=127.0.0.1 "
 _DOCKER_SHM_BYTES = 64 * 1024**2
 _NS = 1_000_000_000
 _SECRET_OPTIONS = ("--api-key", "--hf-token")
@@ -207,7 +209,14 @@ def create_args(name: str, record: Mapping[str, Any], image: str, keyed: bool) -
     if spec["shm_gib"] and spec["ipc"] != "host":
         options += ["--shm-size", str(int(spec["shm_gib"] * GIB))]
     if spec["health"]:
-        options += ["--health-cmd", spec["health"], "--health-interval", "30s", "--health-timeout", "10s"]
+        options += [
+            "--health-cmd",
+            _HEALTH_PREFIX + spec["health"],
+            "--health-interval",
+            "30s",
+            "--health-timeout",
+            "10s",
+        ]
         options += ["--health-retries", "3", "--health-start-period", f"{spec['health_start_s']}s"]
     wrapper = KEYED_WRAPPER if keyed else OPEN_WRAPPER
     return ["create", *options, "--entrypoint", SHELL, image, *wrapper, *spec["command"]]
@@ -261,7 +270,9 @@ def observed(
         "shm_gib": 0.0 if shm == _DOCKER_SHM_BYTES else shm / GIB,
         "capabilities": _capabilities(host),
         "pids_limit": max(0, host.get("PidsLimit") or 0),
-        "health": health[1] if len(health) == 2 and health[0] == "CMD-SHELL" else " ".join(health),
+        "health": (health[1] if len(health) == 2 and health[0] == "CMD-SHELL" else " ".join(health)).removeprefix(
+            _HEALTH_PREFIX
+        ),
         "health_start_s": ((config.get("Healthcheck") or {}).get("StartPeriod") or 0) // _NS,
         "server": read_server(command, ports),
     }

@@ -171,7 +171,10 @@ def _damaged_weights(details: dict[str, Any], lines: Iterable[str]) -> list[str]
     for folder in sorted({match[1] for line in lines for match in _MODEL_FOLDER.finditer(line)}):
         for mount in details.get("Mounts", ()):
             if folder.startswith(mount["Destination"] + "/"):
-                on_host = mount["Source"] + folder[len(mount["Destination"]) :]
+                source = os.path.realpath(mount["Source"])
+                on_host = os.path.realpath(source + folder[len(mount["Destination"]) :])
+                if not on_host.startswith(f"{source}/"):
+                    continue  # anybody can write a path into a log
                 for path in sorted(glob.glob(f"{glob.escape(on_host)}/*.safetensors")):
                     with contextlib.suppress(OSError):
                         words = damage(path)

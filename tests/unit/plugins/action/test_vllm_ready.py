@@ -28,7 +28,7 @@ LOADING = "2026-11-23T10:00:04.5Z Loading safetensors checkpoint shards:  50% Co
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Path:
-    (tmp_path / "state").write_text(json.dumps([{"State": STATE}]))
+    (tmp_path / "state").write_text(json.dumps([{"Id": "1", "State": STATE}]))
     # The log of a container that runs does not end.
     script = (
         f"#!/bin/sh\ncase $1 in logs) echo '{LOADING}' >&2;; *) cat '{tmp_path}/state';; esac\n"

@@ -58,7 +58,10 @@ def test_looks_at_the_server_are_open(ask: Any, path: str) -> None:
 
 
 def test_other_kinds(ask: Any) -> None:
-    assert ask("OPTIONS", "/v1/models") == PASSED
+    assert ask("OPTIONS", "/v1/models")[0]["status"] == 401
+    asked = [(b"origin", b"https://a.example"), (b"access-control-request-method", b"POST")]
+    assert ask("OPTIONS", "/v1/models", headers=asked) == PASSED
+    assert ask("OPTIONS", "/v1/models", headers=asked[:1])[0]["status"] == 401
     assert ask("", "", type="lifespan") == PASSED
     assert ask("", "/v1/realtime", type="websocket") == [{"type": "websocket.close", "code": 1008}]
     assert ask("", "/v1/realtime", "Bearer s3cret", type="websocket") == PASSED

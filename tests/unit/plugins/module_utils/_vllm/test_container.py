@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,3 +80,44 @@ def test_the_memory_of_the_old_server_must_be_free_and_others_may_stay() -> None
 
     gpus = [gpu("a", 90_000, (1, 80_000), (7, 9_000)), gpu("b", 9_000, (7, 9_000)), gpu("c", None, (2, None))]
     assert container.memory_limits(gpus, {1, 2}) == {"a": 10_512}
+
+
+DIED = {"Running": False, "StartedAt": "2026-11-23T10:00:00Z", "FinishedAt": "2026-11-23T11:00:00Z"}
+DURING, BEFORE = 1795428000.0 + 1800, 1795428000.0 - 60  # seconds since 1970
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of shared memory with what the server has left, what it had no part in, and what is in use."""
+    made = {
+        "psm_1a": DURING,
+        "nccl-x": DURING,
+        "psm_old": BEFORE,
+        "notes.txt": DURING,
+        "psm_mapped": DURING,
+        "psm_open": DURING,
+    }
+    for name in made:
+        (tmp_path / name).touch()
+    process = tmp_path / "proc" / "17"
+    (process / "fd").mkdir(parents=True)
+    (process / "maps").write_text(f"7f00-7f01 rw-s 0 00:1b 42  {tmp_path}/psm_mapped\n")
+    (process / "fd" / "3").symlink_to(tmp_path / "psm_open")
+    monkeypatch.setattr(container, "_made_at", lambda entry: made.get(entry.name, BEFORE))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("ipc", "state", "removed"),
+    [
+        ("host", DIED, ["nccl-x", "psm_1a"]),
+        ("private", DIED, []),
+        ("host", {**DIED, "Running": True}, []),
+        ("host", {**DIED, "FinishedAt": "0001-01-01T00:00:00Z"}, []),
+    ],
+)
+def test_shared_memory_of_a_killed_server(ipc: str, state: dict[str, Any], removed: list[str], shared: Path) -> None:
+    before = {path.name for path in shared.iterdir()}
+    details = {"State": state, "HostConfig": {"IpcMode": ipc}}
+    assert container.remove_shared_memory(details, str(shared), str(shared / "proc")) == removed
+    assert before - {path.name for path in shared.iterdir()} == set(removed)

@@ -19,7 +19,13 @@ import pytest
 from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ProgressFile
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import ready as _vllm_server
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log import watch
-from ansible_collections.hgx.inference.plugins.module_utils._vllm.ready import NotReady, Server, wait_until_ready
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.ready import (
+    NotReady,
+    Replaced,
+    Server,
+    wait_until_ready,
+)
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL
 
 RUNNING = {
     "Running": True,
@@ -70,7 +76,9 @@ class Engine:
 
     def says(self, state: dict[str, Any], log: str = "", **details: Any) -> None:
         (self.folder / "log").write_text(log)
-        (self.folder / "new").write_text(json.dumps([{"State": state, **details}]))
+        (self.folder / "new").write_text(
+            json.dumps([{"Id": "9c1e", "Config": {"Labels": {LABEL: "a" * 12}}, "State": state, **details}])
+        )
         (self.folder / "new").rename(self.folder / "state")
 
 
@@ -143,7 +151,7 @@ def wait(
     timeout_s: float = 30,
     progress: ProgressFile | None = None,
 ) -> dict[str, Any]:
-    return wait_until_ready(Server("vllm", base_url, name, key), timeout_s, progress or ProgressFile(None))
+    return wait_until_ready(Server("vllm", base_url, name, key), timeout_s, (progress or ProgressFile(None)).report)
 
 
 def failure(base_url: str = "http://127.0.0.1:1", **options: Any) -> str:
@@ -267,6 +275,19 @@ def test_the_damaged_file_is_named(engine: Engine, tmp_path: Path) -> None:
     assert "model-00001" not in message
 
 
+def test_a_path_from_a_log_stays_in_its_mount(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "model.safetensors").write_bytes(b"")
+    log = (
+        "(APIServer pid=1) INFO 11-23 20:00:00 [arg_utils.py:916] replace model_id [acme/large] to"
+        " model_path [/root/.cache/huggingface/../secret]\n"
+        "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata\n"
+    )
+    (tmp_path / "cache").mkdir()
+    engine.says(EXITED, log, Mounts=[{"Source": str(tmp_path / "cache"), "Destination": "/root/.cache/huggingface"}])
+    assert str(tmp_path) not in failure()
+
+
 def test_an_ended_container_fails_at_once_with_cause_evidence_and_fix(engine: Engine) -> None:
     engine.says(
         EXITED, f"usage: --such-flag\nkey {KEY}\napi_server.py: error: unrecognized arguments: --no-such-flag\n"
@@ -370,8 +391,27 @@ def test_the_words_of_a_start_that_goes_on(engine: Engine) -> None:
     assert watch.start_words("vllm", str(RUNNING["StartedAt"])) == "waiting for the first completion"
 
 
+def test_a_server_that_is_replaced_has_no_fault(engine: Engine) -> None:
+    engine.says(RUNNING)
+    other: dict[str, Any] = {"Id": "8d2f" * 16, "Config": {"Labels": {LABEL: "b" * 12}}}
+    again = {**RUNNING, "StartedAt": "2026-11-23T10:05:00Z"}
+    threading.Timer(0.3, lambda: engine.says(again, **other)).start()
+    with pytest.raises(Replaced) as caught:
+        wait("http://127.0.0.1:1")
+    assert f"was replaced while its server was waited for, by release {'b' * 12}." in str(caught.value)
+    assert not caught.value.at_fault
+
+
+def test_a_server_that_is_removed_has_no_fault(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_vllm_server, "REPLACEMENT_S", 0.1)
+    engine.says(RUNNING)
+    threading.Timer(0.3, (engine.folder / "state").unlink).start()
+    with pytest.raises(Replaced, match="was removed while its server was waited for"):
+        wait("http://127.0.0.1:1")
+
+
 def test_progress(engine: Engine, base_url: str, tmp_path: Path) -> None:
     engine.says(RUNNING)
     progress = tmp_path / "progress"
-    wait_until_ready(Server("vllm", base_url, "kimi-k2.6", KEY), 30, ProgressFile(str(progress)))
+    wait_until_ready(Server("vllm", base_url, "kimi-k2.6", KEY), 30, ProgressFile(str(progress)).report)
     assert progress.read_text().endswith(" s, waiting for the first completion\n")

@@ -30,6 +30,10 @@ options:
     description: The deployment of M(hgx.inference.vllm_release) that is kept announced while this module waits.
     type: str
     default: ""
+  args:
+    description: Options of the server by name. A warning tells which of them are not in force by its log.
+    type: dict
+    default: {}
   timeout:
     description: How long the server may take to become ready, in seconds.
     type: int
@@ -110,6 +114,12 @@ startup:
       description: How many tokens the KV cache holds. V(null) if the log does not say.
       type: int
       sample: 1234567
+    flags:
+      description:
+        - Options of O(args) that the log may tell of, each with RV(ignore:flag), RV(ignore:asked), RV(ignore:found),
+          and RV(ignore:holds), which is V(null) if it does not.
+      type: list
+      elements: dict
     weights:
       description: What the log says about the weights, C(shards), C(seconds) and C(gib).
       type: dict
@@ -123,6 +133,7 @@ from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._docker.cli import DockerError
 from ..module_utils._endpoint.options import ENDPOINT
 from ..module_utils._vllm.deployment import finish, give_sign_of_life
+from ..module_utils._vllm.log.in_force import Flag, shown
 from ..module_utils._vllm.ready import NotReady, Server, newest_start, wait_until_ready
 
 
@@ -134,6 +145,7 @@ def main() -> None:
             "container": {"type": "str", "required": True},
             "state_dir": {"type": "path"},
             "run": {"type": "str", "default": ""},
+            "args": {"type": "dict", "default": {}},
             "timeout": {"type": "int", "default": 3600},
             "progress_file": {"type": "path"},
         },
@@ -156,11 +168,14 @@ def main() -> None:
         progress.report(line, force=force)
 
     try:
-        ready = wait_until_ready(server, params["timeout"], report)
+        ready = wait_until_ready(server, params["timeout"], report, params["args"])
     except (NotReady, DockerError, ControllerGone) as exc:
         if isinstance(exc, ControllerGone) and params["state_dir"]:
             finish(params["state_dir"], params["run"])
         module.fail_json(msg=str(exc), at_fault=isinstance(exc, NotReady) and exc.at_fault)
+    for flag in ready["startup"]["flags"]:
+        if flag["holds"] is False:
+            module.warn(shown(Flag(**flag)))
     module.exit_json(changed=False, **ready)
 
 

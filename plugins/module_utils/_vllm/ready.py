@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from .._core.http import HttpAnswer, request
 from .._core.secrets import scrub
 from .._docker.cli import DockerError, inspect_container
+from .log.in_force import flags_in_force
 from .log.parse import parse
 from .log.phases import HUNG_FIX
 from .log.watch import LogFollower, failed, newest_lines, read_start, settled, stopped
@@ -62,9 +63,12 @@ class Server(NamedTuple):
     api_key: str | None
 
 
-def wait_until_ready(server: Server, timeout_s: float, report: Callable[..., None]) -> dict[str, Any]:
+def wait_until_ready(
+    server: Server, timeout_s: float, report: Callable[..., None], args: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return C({"seconds": float, "completion": str, "startup": dict}) once the server has answered a chat completion.
 
+    C(args) are the server's options by name, which are compared with what its log says.
     C(/health) alone is no proof: some servers become healthy and fail the first request.
 
     Raises NotReady with the cause once the container has ended, its engine has failed or it has refused the completion;
@@ -86,7 +90,8 @@ def wait_until_ready(server: Server, timeout_s: float, report: Callable[..., Non
     start = read_start(server.container, since)
     if waited:  # else the log alone knows when that was
         start.answered(time.time())
-    return {"seconds": watch.elapsed(), "completion": completion, "startup": start.result()}
+    startup = {**start.result(), "flags": [flag._asdict() for flag in flags_in_force(args, start.said)]}
+    return {"seconds": watch.elapsed(), "completion": completion, "startup": startup}
 
 
 def newest_start(container: str) -> dict[str, Any]:

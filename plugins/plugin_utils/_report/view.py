@@ -385,10 +385,25 @@ def environment(document: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Deployed", words.moment(release["created_at"]) if release.get("created_at") else None),
         ("Server started", words.moment(ran["container_started_at"]) if ran.get("container_started_at") else None),
         ("KV cache", f"{tokens:,} tokens" if isinstance(tokens, int) else None),
+        *flags(startup.get("flags") or []),
         ("hgx.inference", release.get("collection_version")),
         *((str(name), str(value)) for name, value in (release.get("env") or {}).items()),
     ]  # fmt: skip
     return [(name, str(value)) for name, value in rows if value]
+
+
+def flags(found: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return which options of the server are in force, by its log."""
+    told = {True: "Options in force", False: "Options NOT in force", None: "Options that the log does not tell"}
+    rows = []
+    for holds, title in told.items():
+        texts = [
+            f"{flag['flag']} {flag['asked']}" + ("" if holds else f" ({flag['found']})" if flag["found"] else "")
+            for flag in found
+            if flag["holds"] is holds
+        ]
+        rows.append((title, ", ".join(texts)))
+    return rows
 
 
 def gpus(node: Mapping[str, Any]) -> str:

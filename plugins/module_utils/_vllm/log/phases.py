@@ -10,6 +10,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..._core.timestamp import epoch
+from . import in_force
 from .parse import parse
 
 
@@ -76,6 +77,7 @@ class Start:
         self._progress = ""
         self.kv_cache_tokens: int | None = None
         self.weights: dict[str, Any] = {}
+        self.said: dict[str, str] = {}
 
     @property
     def is_complete(self) -> bool:
@@ -141,6 +143,7 @@ class Start:
         self._note(text)
 
     def _note(self, text: str) -> None:
+        in_force.note(self.said, text)
         for name, pattern, words in _DETAILS:
             match = pattern.search(text)
             if match and name not in self._details:

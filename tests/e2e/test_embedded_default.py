@@ -169,6 +169,24 @@ def test_a_misspelt_flag_at_the_first_start_starts_nothing(first_demo: str) -> N
     assert "last good" in status.stdout
 
 
+def test_of_two_plays_at_once_one_is_refused(first_demo: str) -> None:
+    serve = ["ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e"]
+    ours, theirs = (json.dumps({"vllm_env_extra": {"WHO": name}}) for name in ("ours", "theirs"))
+    with subprocess.Popen(
+        [*serve, ours], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as first:
+        announced = ROOT / ".cache/hgx/state/vllm/deployment.json"
+        while not announced.exists() and first.poll() is None:
+            time.sleep(0.1)
+        refused = run(*serve, theirs)
+        output = first.communicate()[0]
+    assert first.returncode == 0, output[-5000:]
+    assert refused.returncode != 0
+    assert "is deploying release" in refused.stdout
+    assert "WHO=ours" in run("docker", "inspect", "-f", "{{.Config.Env}}", SERVER).stdout
+    assert not announced.exists()
+
+
 @pytest.fixture(scope="module")
 def guarded(first_demo: str) -> tuple[str, str]:
     """Deploy a server with a key on an address that others reach, with full verbosity; return address and output."""

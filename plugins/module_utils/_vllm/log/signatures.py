@@ -10,7 +10,42 @@ A key may come more than once, with other texts for another sight of the same ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Facts(NamedTuple):
+    """What is known beside the log; what is not known is empty or None.
+
+    C(module) and C(libraries) are the versions of the driver in the kernel and of its libraries on the host. C(shm_mib)
+    is the size of the container's own /dev/shm, C(memory_mib) its limit of memory. C(cdi) is whether it got the GPUs by
+    CDI, C(env) the names of its environment. C(exit_code) is the server's.
+    """
+
+    module: str = ""
+    libraries: tuple[str, ...] = ()
+    shm_mib: int | None = None
+    memory_mib: int | None = None
+    cdi: bool | None = None
+    env: frozenset[str] = frozenset()
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One of several causes of a failure.
+
+    It is taken for certain if a line of the log matches C(decides) or C(facts) says so (True), and ruled out if a line
+    matches C(excludes) or C(facts) denies it (False). C(test) is how a person finds out.
+    """
+
+    cause: str
+    test: str
+    fix: str
+    decides: str = ""
+    excludes: str = ""
+    facts: Callable[[Facts], bool | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -21,6 +56,7 @@ class Signature:
     has found all groups that they name; C(nearest) is a list of the valid names closest to the group C(name), out of
     the group C(choices) or of what C(names) finds in the log. C(within) must be found in the same traceback.
     A hint only follows from another failure, or has many causes: it is taken if there is nothing else.
+    C(alternatives) are the causes behind C(cause), which then says no more than what was seen, the likeliest first.
     """
 
     key: str
@@ -34,6 +70,7 @@ class Signature:
     within: str = ""
     names: str = ""
     exit_codes: tuple[int, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def is_hint(self) -> bool:

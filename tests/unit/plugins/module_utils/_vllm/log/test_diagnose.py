@@ -308,7 +308,10 @@ def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
     log = read(LOGS / "constructed/none--unknown-exception.log")
     assert any("Address already in use" in line for line in log)
     cause, rest = failure_text(diagnose(log), log)
-    assert cause == "The cause is not one of the known ones."
+    assert cause == (
+        "The cause is not one of the known ones. The area: compile and kernels (RuntimeError in"
+        " vllm/model_executor/models/deepseek_v2.py, forward)."
+    )
     assert "RuntimeError: shape '[2048, 2048]' is invalid" in rest[-1]
 
 

@@ -12,9 +12,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ..._core.causes import Facts, Signature
 from .areas import place, place_words, switch_words
 from .parse import Failure, Log, LogLine, excerpt, read
-from .signatures import SIGNATURES, Alternative, Facts, Signature
+from .signatures import SIGNATURES
 
 _EVIDENCE_LINES = 5
 _NEAREST = 3
@@ -47,7 +48,7 @@ def diagnose(lines: Iterable[str], exit_code: int | None = None, facts: Facts | 
     (what only follows from another failure) counts where nothing else is found, the exit code where the log is mute.
     C(facts) tell the causes of one symptom apart.
     """
-    known = (facts or Facts())._replace(exit_code=exit_code)
+    known = facts or Facts()
     log = read(lines)
     if exit_code is not None and exit_code > _SIGNALS and log.failure and not log.failure.ending:
         log = log._replace(failure=None)  # a signal leaves no traceback: that was of a request, say
@@ -57,7 +58,7 @@ def diagnose(lines: Iterable[str], exit_code: int | None = None, facts: Facts | 
     if log.failure is None and exit_code is not None:
         for signature in SIGNATURES:
             if exit_code in signature.exit_codes:
-                cause, fix = _decided(signature, log, known)
+                cause, fix = signature.decided(signature.cause, _all_of(log), known)
                 return Diagnosis(signature, cause, [], fix)
     return None
 
@@ -84,7 +85,8 @@ def _search(log: Log) -> _Hit | None:
     if log.failure is not None and not traced:
         return None  # another line's cause would be a wrong one
     # What is said after the failure follows from it.
-    spoken = list(_in_lines(log.spoken_before if log.failure else log.spoken))
+    outside = log.failure is None and not any(line.process or line.level for line in log.lines)
+    spoken = list(_in_lines(log.spoken_before if log.failure else log.spoken, outside))
     return next((hit for hit in spoken if not hit.signature.is_hint), None) or next(iter([*traced, *spoken]), None)
 
 
@@ -92,7 +94,7 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
     whole = "\n".join(line.text for line in failure.lines)
     for message in reversed(failure.messages):
         for signature in SIGNATURES:
-            if signature.within and not re.search(signature.within, whole):
+            if signature.outside or (signature.within and not re.search(signature.within, whole)):
                 continue
             for line in message:
                 match = _matches(signature, line)
@@ -103,12 +105,17 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
                     break
 
 
-def _in_lines(lines: Sequence[LogLine]) -> Iterable[_Hit]:
-    """What a process says at a stretch belongs together; who speaks first knows best."""
+def _in_lines(lines: Sequence[LogLine], outside: bool) -> Iterable[_Hit]:
+    """What a process says at a stretch belongs together; who speaks first knows best.
+
+    C(outside) is whether no line is of a server.
+    """
     for _process, stretch in itertools.groupby(lines, key=lambda line: line.process):
         said = list(stretch)
         for signature in SIGNATURES:
-            matches = ((line, _matches(signature, line)) for line in said if not signature.within)
+            if signature.within or (signature.outside and not outside):
+                continue
+            matches = ((line, _matches(signature, line)) for line in said)
             yield from (_Hit(signature, match, [line]) for line, match in matches if match)
 
 
@@ -122,18 +129,20 @@ def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:
 
 def _told(hit: _Hit, log: Log, facts: Facts) -> Diagnosis:
     signature = hit.signature
-    values = {name: value for name, value in hit.match.groupdict().items() if value is not None}
+    values = {name: value.rstrip(" .:") for name, value in hit.match.groupdict().items() if value is not None}
     nearest = _nearest(signature, values, log)
     if nearest:
         values["nearest"] = ", ".join(nearest)
     *before, telling = hit.evidence
-    cause, fix = _decided(signature, log, facts)
-    cause, fix = _filled(cause, signature.detail, values), _filled(fix, signature.advice, values)
-    if signature.is_hint and log.failure is not None:
+    seen = _filled(signature.cause, signature.detail, values)
+    cause, fix = signature.decided(seen, _all_of(log), facts._replace(values=values))
+    fix = _filled(fix, signature.advice, values)
+    if (signature.is_hint or signature.locate) and log.failure is not None:
         found = place(log)
         if found is not None and telling in log.failure.lines:
             cause += f" The area: {found.area.title} ({found.where})."
-            fix += f" {switch_words(found.switches)}" if found.switches else ""
+            switches = [switch for switch in found.switches if switch.take_out not in fix]
+            fix += f" {switch_words(switches)}" if switches else ""
     return Diagnosis(
         signature,
         cause,
@@ -142,32 +151,8 @@ def _told(hit: _Hit, log: Log, facts: Facts) -> Diagnosis:
     )
 
 
-def _decided(signature: Signature, log: Log, facts: Facts) -> tuple[str, str]:
-    """Return cause and fix, of several causes the one for which log or facts decide, or all with their tests."""
-    if not signature.alternatives:
-        return signature.cause, signature.fix
-    said = "\n".join(line.text for line in log.lines)
-    judged = [(each, _holds(each, said, facts)) for each in signature.alternatives]
-    for alternative, holds in judged:
-        if holds:
-            return f"{signature.cause} {alternative.cause}", alternative.fix
-    left = [alternative for alternative, holds in judged if holds is None] or list(signature.alternatives)
-    causes = " ".join(f"({number}) {each.cause}" for number, each in enumerate(left, 1))
-    tests = "\n".join(f"  ({number}) Test: {each.test} If so: {each.fix}" for number, each in enumerate(left, 1))
-    return (
-        f"{signature.cause} It can have several causes, the likeliest first: {causes}",
-        f"find out which it is, in this order.\n{tests}{f'{chr(10)}  {signature.fix}' if signature.fix else ''}",
-    )
-
-
-def _holds(alternative: Alternative, said: str, facts: Facts) -> bool | None:
-    """Return whether this is the cause, None if neither log nor facts tell."""
-    if alternative.excludes and re.search(alternative.excludes, said, re.MULTILINE):
-        return False
-    known = alternative.facts(facts) if alternative.facts else None
-    if known is not None:
-        return known
-    return True if alternative.decides and re.search(alternative.decides, said, re.MULTILINE) else None
+def _all_of(log: Log) -> str:
+    return "\n".join(line.text for line in log.lines)
 
 
 def _filled(text: str, addition: str, values: dict[str, str]) -> str:

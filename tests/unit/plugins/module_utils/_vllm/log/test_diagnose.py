@@ -312,7 +312,8 @@ def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
         "The cause is not one of the known ones. The area: compile and kernels (RuntimeError in"
         " vllm/model_executor/models/deepseek_v2.py, forward)."
     )
-    assert "RuntimeError: shape '[2048, 2048]' is invalid" in rest[-1]
+    assert "RuntimeError: shape '[2048, 2048]' is invalid" in rest[-2]
+    assert rest[-1].startswith("Fix: Check ")
 
 
 @pytest.mark.parametrize(
@@ -344,7 +345,12 @@ def test_signatures_are_complete(signature: object) -> None:
         assert {name for _text, name, _spec, _conversion in string.Formatter().parse(template) if name} <= groups
     assert signature.severity in ("fatal", "hint")
     assert signature.cause.endswith(".")
-    assert signature.fix.endswith((".", ":"))
+    assert signature.fix.endswith((".", ":")) or (signature.alternatives and not signature.fix)
+    assert len(signature.alternatives) != 1
+    for alternative in signature.alternatives:
+        assert all(text.endswith(".") for text in (alternative.cause, alternative.test, alternative.fix))
+        assert re.compile(alternative.decides)
+        assert re.compile(alternative.excludes)
     assert "{" not in signature.title + signature.cause
 
 

@@ -351,6 +351,21 @@ _MODULES: tuple[tuple[str, str, str], ...] = (
     ("vllm/ray/", "", "processes"),
     ("vllm/", "", ""),
 )
+# Where no frame tells, the innermost of these does.
+_FALLBACK: tuple[tuple[str, str], ...] = (
+    ("vllm/v1/worker/utils.py", "kv-cache"),
+    ("vllm/v1/worker/gpu/buffer_utils.py", "kv-cache"),
+    ("vllm/v1/worker/lora_model_runner_mixin.py", "weights"),
+    ("vllm/v1/worker/gpu/pool/", "api-server"),
+    ("vllm/v1/worker/worker_base.py", "processes"),
+    ("vllm/v1/worker/gpu_worker.py", "gpu-access"),
+    ("vllm/v1/worker/", "compile"),
+    ("vllm/v1/pool/", "api-server"),
+    ("vllm/v1/request.py", "api-server"),
+    ("vllm/v1/", "processes"),
+    ("vllm/utils/", "processes"),
+    ("vllm/", "api-server"),
+)
 # What vLLM stands on. These are searched in any path, in this order.
 _LIBRARIES: tuple[tuple[str, str, str], ...] = (
     (r"flashinfer/comm/", "", "collectives"),
@@ -482,11 +497,21 @@ def _of_exception(raised: Raised) -> tuple[str, str]:
         found = area_of_frame(*raised.path_and_function(frame))
         if found:
             break
+    found = found or _fallback(raised)
     if found and any(_DRAFT_FRAME.search(frame.text) for frame in raised.frames):
         found = "draft"
     if not found:
         found = next((key for pattern, key in _CLASSES_WITHOUT_FRAME if re.search(pattern, raised.name)), "")
     return found, raised.where()
+
+
+def _fallback(raised: Raised) -> str:
+    for frame in reversed(raised.frames):
+        module = _PACKAGE.match(raised.path_and_function(frame)[0])
+        # The executor stands around everything that a worker does.
+        if module and not module[1].startswith(("vllm/v1/executor/", "vllm/v1/engine/core.py")):
+            return next(key for prefix, key in _FALLBACK if module[1].startswith(prefix))
+    return ""
 
 
 def area_of_frame(path: str, function: str) -> str:
@@ -511,6 +536,8 @@ def modules() -> Iterable[tuple[str, list[str]]]:
     """Yield the prefixes of vLLM's modules that the map names, and their functions."""
     for prefix, functions, _key in _MODULES:
         yield prefix, functions.split("|") if functions else []
+    for prefix, _key in _FALLBACK:
+        yield prefix, []
 
 
 def _placed(key: str, where: str, evidence: list[LogLine], text: str, log: Log) -> Place:

@@ -742,7 +742,7 @@ _MODEL_FILES = (
         (
             r"Attempted to load weight \((?P<file>.+)\) into parameter \((?P<model>.+)\)",
             r"no module or parameter named",
-            r"[Ss]ize mismatch for",
+            r"[Ss]ize mismatch for \S+(?:: copying|\.(?:weight|bias))",
             r"Tried to load weights of size",
         ),
         "The weights have other shapes or names than this version of vLLM expects of the model.",
@@ -875,6 +875,9 @@ _PACKAGES = (
             r"requires the [`'\"]?(?P<name>[\w-]+)[`'\"]? (?:package|library)",
             r"PackageNotFoundError: (?:No package metadata was found for )?(?P<name>[\w-]+)",
             r"^ImportError: (?P<name>[\w-]+) is not installed\. Please install",
+            r"^ImportError: .*pip install [`'\"]?(?P<name>[\w-]+)",
+            r"^ImportError: .*[Pp]lease install (?:package )?[`'\"]?(?P<name>[\w-]+)",
+            r"^ImportError: .*requires (?:installation of |the )?(?P<name>[\w-]+)(?: module)?(?: to be installed|\.?$)",
         ),
         "The image lacks a Python package.",
         "Add the package to the recipe's image.pip, at a version that fits vLLM.",
@@ -926,14 +929,38 @@ _PACKAGES = (
             r"requires (?P<what>[\w.-]+) ?[<>=!~].*but you have",
             r"Tokenizer class (?P<what>\S+) does not exist or is not currently imported",
             r"^TypeError: (?P<what>\w*Token\w*)\.",
-            r"partially initialized module",
-            r"^ImportError: (?!libcuda\.so|libnvidia)",
         ),
         "Python packages in the image do not fit each other: one expects another version of the other.",
         "Correct the recipe's image.pip (mostly transformers): take a package out that was put on top of the image,"
         " or"
         f" pin the version that this vLLM admits. {_RECORDED}",
         detail="It shows in {what}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (r"partially initialized module '?(?P<what>[\w.]+)", r"^ImportError: (?!libcuda\.so|libnvidia)(?P<what>\S*)"),
+        "A Python package of the image cannot be imported.",
+        "",
+        alternatives=(
+            Alternative(
+                "A file or folder of that name comes before the package, or it imports itself in a circle.",
+                "'python3 -c \"import NAME; print(NAME.__file__)\"' in the container names another place than"
+                " site-packages.",
+                "rename or unmount that file.",
+                decides=r"partially initialized module",
+            ),
+            Alternative(
+                "Packages do not fit each other: one was put on top of the image.",
+                "'pip check' in the container names them, or it starts without image.pip of the recipe.",
+                f"correct the recipe's image.pip. {_RECORDED}",
+            ),
+            Alternative(
+                "The package is not there, or not for this Python or CUDA.",
+                "'pip show NAME' in the container does not find it.",
+                "add it to image.pip, at a version that fits vLLM.",
+            ),
+        ),
     ),
     Signature(
         "package-conflict",
@@ -1206,7 +1233,7 @@ _MEMORY = (
         (
             r"DefaultCPUAllocator: (?:can't|not enough)|unable to mmap \d+ bytes",
             r"[Cc]annot allocate memory|std::bad_alloc",
-            r"^MemoryError",
+            r"^MemoryError(?!: Not enough space in the data buffer)",
         ),
         "The host, or the limit of the container, has too little memory.",
         "End what else uses the memory, take away the container's limit, or use a host with more. 'dmesg | grep -i"

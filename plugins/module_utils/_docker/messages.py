@@ -101,7 +101,7 @@ ENGINE: tuple[Signature, ...] = (
         (
             r"(?:unexpected status|HEAD request|GET request|registry|/v2/).*(?P<what>40[13] (?:Forbidden"
             r"|Unauthorized))",
-            r"(?P<what>unauthorized: (?!access to)[^\"]+)|(?P<who>denied: [^\"]+)",
+            r"(?P<what>unauthorized: (?!access to)[^\"]+)|(?<!ermission )(?P<who>denied: [^\"]+)",
         ),
         "A registry refuses the request for an image.",
         "",

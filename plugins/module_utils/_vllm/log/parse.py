@@ -18,7 +18,7 @@ _TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z ?")
 _PREFIX = re.compile(
     r"^(?:\((?P<process>[A-Za-z][\w .=-]*?) pid=\d+[^)]*\) ?)*"
     r"(?:\[rank\d+\]: ?)?"
-    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL) [\d-]+ [\d:.,]+ \[?(?P<place>[\w./-]+):\d+\] ?)?"
+    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL) (?:[\d-]+ [\d:.,]+ )?\[?(?P<place>[\w./-]+):\d+\] ?)?"
 )
 # Some versions do not name the process, but the place does.
 _PROCESS_OF_PLACE = {"multiproc_executor.py": "Worker", "multiproc_worker_utils.py": "Worker", "core.py": "EngineCore"}

@@ -342,6 +342,31 @@ _KERNELS = (
     ),
 )
 
+_CDN = (
+    "A download server behind the hub (its CDN) has refused a signed address with 403. The hub itself had"
+    " admitted"
+    " the request, so the token is right."
+)
+_CDN_CAUSES = (
+    Alternative(
+        "The signed address has expired: they hold for an hour or less, and a large file takes longer.",
+        "the download had run for long, or was resumed.",
+        "run the role hgx.inference.hf_cache again: it asks for a new address and resumes.",
+        decides=r"Request has expired|ExpiredToken",
+    ),
+    Alternative(
+        "The clock of the host is wrong.",
+        "'date -u' differs from the true time by minutes.",
+        "set the clock (timedatectl).",
+        decides=r"RequestTimeTooSkewed|not yet valid",
+    ),
+    Alternative(
+        "A proxy or a firewall refuses the download server.",
+        "'curl -I' of that server's name, from the same host, is refused as well.",
+        "admit *.hf.co, *.xethub.hf.co and *.huggingface.co; HF_HUB_DISABLE_XET=1 takes another server.",
+    ),
+)
+
 _MODEL_FILES = (
     Signature(
         "proxy",
@@ -394,33 +419,22 @@ _MODEL_FILES = (
         "download-refused",
         "The hub's download server refuses",
         (
-            r"403.*(?P<who>cdn-lfs|xethub|cas-bridge|cas-server|cloudfront|X-Amz-|Expires=|Signature=)",
-            r"(?P<who>cdn-lfs|xethub|cas-bridge|cas-server|cloudfront)\S*.*(?:\b403\b|Forbidden)",
-            r"(?P<who>RequestTimeTooSkewed|AccessDenied|Request has expired|ExpiredToken|SignatureDoesNotMatch)",
+            r"403.*(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront|X-Amz-|Expires=|Signature=)",
+            r"(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront)\S*.*(?:\b403\b|Forbidden)",
+            r"RequestTimeTooSkewed|Request has expired|ExpiredToken|SignatureDoesNotMatch",
         ),
-        "A download server behind the hub (its CDN) has refused a signed address with 403. The hub itself had"
-        " admitted"
-        " the request, so the token is right.",
+        _CDN,
         "",
-        alternatives=(
-            Alternative(
-                "The signed address has expired: they hold for an hour or less, and a large file takes longer.",
-                "the download had run for long, or was resumed.",
-                "run the role hgx.inference.hf_cache again: it asks for a new address and resumes.",
-                decides=r"Request has expired|ExpiredToken",
-            ),
-            Alternative(
-                "The clock of the host is wrong.",
-                "'date -u' differs from the true time by minutes.",
-                "set the clock (timedatectl).",
-                decides=r"RequestTimeTooSkewed|not yet valid",
-            ),
-            Alternative(
-                "A proxy or a firewall refuses the download server.",
-                "'curl -I' of that server's name, from the same host, is refused as well.",
-                "admit *.hf.co, *.xethub.hf.co and *.huggingface.co; HF_HUB_DISABLE_XET=1 takes another server.",
-            ),
-        ),
+        alternatives=_CDN_CAUSES,
+    ),
+    Signature(
+        "download-refused",
+        "The hub's download server refuses",
+        (r"https?://\S*(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront|X-Amz-Signature)",),
+        _CDN,
+        "",
+        alternatives=_CDN_CAUSES,
+        within=r"\b403\b|Forbidden",
     ),
     Signature(
         "gated-repo",
@@ -1155,6 +1169,33 @@ _MEMORY = (
         locate=True,
     ),
     Signature(
+        "shared-memory-apart",
+        "Processes without a common shared memory",
+        (r"[Ee]rror while attaching to shared memory segment (?P<name>\S+).*No such file",),
+        "NCCL believes that two ranks share /dev/shm, and one does not find the other's segment there.",
+        "",
+        detail="It is {name}.",
+        alternatives=(
+            Alternative(
+                "The ranks run in containers or machines of the same name that do not share memory.",
+                "several containers serve together, or two machines have one host name or boot ID.",
+                "start them with one IPC namespace (vllm_ipc_mode: host), or set another NCCL_HOSTID in"
+                " vllm_env_extra of"
+                " each; NCCL_SHM_DISABLE=1 goes without.",
+            ),
+            Alternative(
+                "Another rank ended before, and took its segment away.",
+                "one worker of the log says an error earlier.",
+                "see to that worker.",
+            ),
+            Alternative(
+                "A program cleans /dev/shm, such as systemd at the end of a session (RemoveIPC).",
+                "'grep RemoveIPC /etc/systemd/logind.conf' is yes, and the server runs as a plain user.",
+                "set RemoveIPC=no, or run it as a system user.",
+            ),
+        ),
+    ),
+    Signature(
         "shared-memory",
         "Too little shared memory",
         (
@@ -1176,7 +1217,7 @@ _MEMORY = (
             r"[Bb]us error|SIGBUS",
             r"exit code: -7\b|Failed core proc\(s\): \{[^}]*'[^']+': -7\b",
             r"unable to open shared memory object <[^>]*>(?! in [\w-]+ mode: (?:Too many|Permission))",
-            r"[Ee]rror while (?:creating|attaching to) shared memory segment",
+            r"[Ee]rror while creating shared memory segment",
         ),
         "A process could not use a part of its shared memory or of a file that is mapped into it (bus error).",
         "",
@@ -1186,7 +1227,7 @@ _MEMORY = (
                 "The container has too little shared memory (/dev/shm).",
                 "'df -h /dev/shm' in the container shows 64M, or a full one.",
                 _MORE_SHM,
-                decides=r"shm_size|/dev/shm|insufficient shared memory",
+                decides=r"insufficient shared memory|might be caused by insufficient|increase (?:the )?shm",
                 facts=_little_shm,
             ),
             Alternative(
@@ -1439,6 +1480,47 @@ _SYSTEM = (
 
 _GPU_FIRST = (
     Signature(
+        "cuda-start",
+        "CUDA does not start",
+        (
+            r"(?:cudaGetDeviceCount\(\)|cuInit|CUDA initialization|CUDA call).*[Ee]rror (?P<code>304|34|36|46|101|2|3"
+            r"|999)\b"
+            r"(?P<what>[^\"\n]*)",
+            r"(?P<what>CUDA driver is a stub library|cudaErrorStubLibrary|cudaErrorOperatingSystem|OS call failed or"
+            r" operation not supported on this OS)",
+        ),
+        "CUDA does not start in a process of the server, though it has found a driver.",
+        "",
+        detail="It says: {what}.",
+        alternatives=(
+            Alternative(
+                "The process loads the linker's stub in place of the driver's libcuda.",
+                "LD_LIBRARY_PATH in the container names a folder stubs.",
+                "take that folder out of LD_LIBRARY_PATH in vllm_env_extra or of the image.",
+                decides=r"stub library|[Ee]rror 34\b|StubLibrary",
+            ),
+            Alternative(
+                "CUDA_VISIBLE_DEVICES names GPUs that the container does not have.",
+                "it is set in vllm_env_extra or the image; 'nvidia-smi -L' in the container lists fewer.",
+                "take it out.",
+                decides=r"[Ee]rror 101\b",
+            ),
+            Alternative(
+                "Device nodes are missing in the container, or the host's kernel modules are not all loaded.",
+                "'ls /dev/nvidia-uvm /dev/nvidiactl' in the container fails; 'lsmod | grep nvidia_uvm' on the host is"
+                " empty; nvidia-smi works all the same.",
+                "run 'nvidia-modprobe -u -c=0' on the host and start the container anew.",
+                decides=r"[Ee]rror (?:3|304|999)\b(?!.*forward)",
+            ),
+            Alternative(
+                "A GPU is in the compute mode exclusive or prohibited, or another process holds all of its memory.",
+                "'nvidia-smi -q -d COMPUTE,MEMORY' shows it.",
+                "set the mode Default ('nvidia-smi -c 0'), end the process.",
+                decides=r"[Ee]rror (?:46|2)\b",
+            ),
+        ),
+    ),
+    Signature(
         "cuda-802",
         "Fabric not ready (CUDA error 802)",
         (
@@ -1640,7 +1722,7 @@ _GPU_FIRST = (
             r"uncorrectable (?:ECC|NVLink) error|CUDA_ERROR_ECC_UNCORRECTABLE|cudaErrorECCUncorrectable"
             r"|cudaErrorNvlinkUncorrectable",
             r"fallen off the bus|GPU is lost|NVMLError_GpuIsLost|GPU requires reset|NVMLError_ResetRequired",
-            r"(?:Xid \(PCI|NVRM: Xid)[^)]*\): (?P<xid>\d+)",
+            r"(?:Xid \(PCI|NVRM: Xid)[^)]*\): (?P<xid>(?!(?:13|31|32|43|45|69|109)\b)\d+)",
             r"CUDA error: hardware stack error|CUDA_ERROR_HARDWARE_STACK_ERROR|cudaErrorContained",
         ),
         "A GPU reports a fault of its own.",
@@ -2016,10 +2098,10 @@ _ENGINE = (
         "KV cache type not supported",
         (
             r"kv_cache_dtype not supported",
-            r"does not support (?:fp8|quantized|\w+) kv-?cache",
+            r"(?i)does not support (?:fp8|quantized|\w+) kv[- _]?cache",
             r"[Uu]nsupported (?:kv[_ ]?cache|data type of kv cache|kv_cache_dtype)",
             r"kv[_-]cache[_-]dtype.*(?:not supported|unsupported|not implemented|invalid)",
-            r"fp8 kv[- ]cache.*not (?:yet )?supported",
+            r"(?i)fp8 kv[- _]?cache.*not (?:yet )?(?:supported|implemented)",
             r"FlashAttention does not support \w*fp8",
         ),
         "The KV cache cannot have that type on this hardware, or with this model's attention.",

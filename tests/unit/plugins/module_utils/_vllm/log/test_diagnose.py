@@ -14,6 +14,8 @@ import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import SIGNATURES, diagnose, failure_text
 
+from .test_reports import CASES
+
 LOGS = Path(__file__).parents[4] / "fixtures" / "vllm-logs"
 CONSTRUCTED = sorted((LOGS / "constructed").glob("*.log"))
 FROM_GPUS = sorted((LOGS / "gpu").glob("*.log"))
@@ -363,5 +365,6 @@ def test_a_key_has_one_title() -> None:
 def test_every_cause_is_seen_in_a_log() -> None:
     seen = {key_of(read(path)) for path in [*CONSTRUCTED, *FROM_GPUS, *LOGS.glob("*.log")]}
     seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}
+    seen |= {key_of(case.log) for case in CASES.values()}
     missing = {signature.key for signature in SIGNATURES} - seen
     assert not missing

@@ -845,16 +845,16 @@ CASES = {
     ),
     "CDI twice": Case(
         [
-            'docker: Error response from daemon: CDI device injection failed: conflicting device"
-            " "nvidia.com/gpu=all" in'
+            "docker: Error response from daemon: CDI device injection failed: conflicting device"
+            ' "nvidia.com/gpu=all" in'
             " specs /etc/cdi/nvidia.yaml and /var/run/cdi/nvidia.yaml"
         ],
         "cdi-conflict",
     ),
     "CDI newer than the engine": Case(
         [
-            'docker: Error response from daemon: failed to load CDI Spec: failed to parse CDI Spec"
-            " "/etc/cdi/nvidia.yaml":'
+            "docker: Error response from daemon: failed to load CDI Spec: failed to parse CDI Spec"
+            ' "/etc/cdi/nvidia.yaml":'
             ' json: unknown field "additionalGids"'
         ],
         "cdi-version",
@@ -972,8 +972,8 @@ CASES = {
     ),
     "registry behind a proxy": Case(
         [
-            'Error response from daemon: Get "https://registry-1.docker.io/v2/": tls: failed to verify"
-            " certificate: x509:'
+            'Error response from daemon: Get "https://registry-1.docker.io/v2/": tls: failed to verify'
+            " certificate: x509:"
             " certificate signed by unknown authority"
         ],
         "certificate",

@@ -43,6 +43,8 @@ _START = re.compile(
 _NOT_AT_START = re.compile(
     r"/(?:rocm|tpu|xpu|zen_cpu|neuron|hpu)|_rocm|_xpu|aiter|/benchmarks/|/lora/|/pooling/|beam_search|/processors/"
 )
+# Of the models themselves, one is recorded for all.
+_MODEL = re.compile(r"/models/(?!registry\.py|config\.py|deepseek_v2\.py|deepseek_v32/nvidia/model\.py)")
 _FILLER = "7"
 
 
@@ -144,7 +146,7 @@ def record(folders: list[Path]) -> int:
         }
         found = sorted(path.relative_to(folder).as_posix() for path in (folder / "vllm").rglob("*.py"))
         known = {
-            "modules": [name for name in found if "/models/" not in name and not name.endswith("__init__.py")],
+            "modules": [name for name in found if not _MODEL.search(name) and not name.endswith("__init__.py")],
             "functions": {name: _functions(folder / name) for name in sorted(asked & set(found))},
         }
         (RECORDED / f"{version}.json").write_text(json.dumps(known, indent=0) + "\n", encoding="utf-8")

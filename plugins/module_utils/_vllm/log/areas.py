@@ -249,7 +249,7 @@ _MODULES: tuple[tuple[str, str, str], ...] = (
     ("vllm/v1/worker/gpu_worker.py", "init_device", "gpu-access"),
     (
         "vllm/v1/worker/gpu_worker.py",
-        "determine_available_memory|initialize_from_config|initialize_cache|sleep|wake_up",
+        "determine_available_memory|initialize_from_config|sleep|wake_up",
         "kv-cache",
     ),
     ("vllm/v1/worker/gpu_worker.py", "compile_or_warm_up_model", "compile"),

@@ -57,8 +57,17 @@ def _evidence_table(claims: Iterable[Mapping[str, Any]], columns: Mapping[str, s
 def troubleshooting_table(signatures: Iterable[Signature]) -> str:
     """Return the known causes of failed servers, sorted by title."""
     known = sorted(signatures, key=lambda signature: signature.title.lower())
-    rows = ([f"**{_plain(one.title)}** `{one.key}`", _plain(one.cause), _plain(one.fix)] for one in known)
+    rows = ([f"**{_plain(one.title)}** `{one.key}`", *map(_plain, _cause_and_fix(one))] for one in known)
     return table(["what", "cause", "fix"], rows)
+
+
+def _cause_and_fix(one: Signature) -> tuple[str, str]:
+    """Return both, with each of several causes and how to find out which it is."""
+    if not one.alternatives:
+        return one.cause, one.fix
+    causes = [f"({number}) {each.cause}" for number, each in enumerate(one.alternatives, 1)]
+    fixes = [f"({number}) Test: {each.test} If so: {each.fix}" for number, each in enumerate(one.alternatives, 1)]
+    return " ".join([one.cause, *causes]), " ".join([*fixes, one.fix]).rstrip()
 
 
 def with_evidence(readme: str, evidence: Mapping[str, Any]) -> str:

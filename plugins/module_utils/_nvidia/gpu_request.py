@@ -199,7 +199,7 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
         _fixed("The loaded kernel module and the driver's libraries have different versions", f"Reboot. {_DRIVER}"),
     ),
     (
-        r"driver not loaded|couldn't communicate with the NVIDIA driver|libnvidia-ml\.so\.1: cannot open",
+        r"driver not loaded|couldn't communicate with the NVIDIA driver",
         _fixed("The NVIDIA driver is not loaded, or not installed", _DRIVER),
     ),
     (

@@ -35,6 +35,7 @@ TOOLKIT: tuple[Signature, ...] = (
                 "'nvidia-ctk --version' says less than 1.18.",
                 f"update the toolkit to 1.18 or newer, or {_USE_CDI}, which leaves the filter to runc.",
                 decides=r"Container Toolkit CLI version (?:0|1\.(?:\d|1[0-7]))\.",
+                excludes=r"Container Toolkit CLI version (?:1\.(?:1[89]|[2-9]\d)|[2-9])\b",
             ),
             Alternative(
                 "The engine is rootless or runs in a container that may not touch cgroups at all.",

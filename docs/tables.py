@@ -10,7 +10,7 @@ python -m docs.tables    updates README.md
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,14 @@ BEGIN = "<!-- evidence: made of docs/evidence.yml by `make evidence` -->\n"
 END = "<!-- end of evidence -->\n"
 
 
+class Alternative(Protocol):
+    """One of several causes."""
+
+    cause: str
+    test: str
+    fix: str
+
+
 class Signature(Protocol):
     """What the troubleshooting table shows of a cause."""
 
@@ -30,6 +38,7 @@ class Signature(Protocol):
     title: str
     cause: str
     fix: str
+    alternatives: Sequence[Alternative]
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -185,11 +185,18 @@ SWITCHES = (
         "moe_backend",
     ),
     Switch(
+        "DeepGEMM",
+        (),
+        "VLLM_USE_DEEP_GEMM=0 in vllm_env_extra",
+        "slower matrix multiplications of fp8 models; none for Kimi's INT4",
+        r"deep_gemm|DeepGEMM|jit_kernels|jit/kernel_runtime",
+    ),
+    Switch(
         "CUDA graphs",
         (),
         "{enforce-eager: true}",
         "a large part of the output at low load; use it to find the cause",
-        r"cuda_?graph|CUDAGraph|capture_model|stream is capturing",
+        r"cuda_?graph|CUDAGraph|capture_model|stream is capturing|during capture|StreamCapture",
     ),
     Switch(
         "enable-prefix-caching",

@@ -1990,12 +1990,31 @@ _GPU = (
     Signature(
         "custom-all-reduce",
         "Custom all-reduce fails",
-        (r"Failed: (?:Cuda error )?\S*custom_all_reduce\S* '(?P<what>[^']+)'",),
+        (r"(?:Failed: )?[Cc]uda error \S*custom_all_reduce\S* '(?P<what>[^']+)'",),
         "vLLM's own all-reduce cannot share the memory of the GPUs between its processes.",
-        "Set disable-custom-all-reduce: true in vllm_engine_args_extra; NCCL then does the work, a little slower. The"
-        " reason is mostly peer access or the fabric: see 'nvidia-smi topo -p2p r' and 'nvidia-smi -q -i 0 | grep -A4"
-        " Fabric'.",
+        "With disable-custom-all-reduce: true in vllm_engine_args_extra it serves meanwhile: NCCL then does the work, a"
+        " little slower.",
         detail="CUDA says: {what}.",
+        alternatives=(
+            Alternative(
+                "torch's memory is in segments that can grow, which cannot be shared.",
+                "PYTORCH_CUDA_ALLOC_CONF or PYTORCH_ALLOC_CONF has expandable_segments:True.",
+                "take it out of vllm_env_extra or of the image; or set disable-custom-all-reduce: true.",
+                decides=r"expandable_segments:True",
+            ),
+            Alternative(
+                "The GPUs have no peer access to each other, or the fabric is not set up.",
+                "'nvidia-smi topo -p2p r' does not say OK for all, or 'nvidia-smi -q -i 0 | grep -A4 Fabric' does not"
+                " say"
+                " Completed and Success.",
+                "set disable-custom-all-reduce: true in vllm_engine_args_extra, and have that repaired.",
+            ),
+            Alternative(
+                "The ranks are on different machines, or in containers that do not share their process IDs.",
+                "several nodes or containers serve together.",
+                "set disable-custom-all-reduce: true.",
+            ),
+        ),
     ),
     Signature(
         "symmetric-memory",

@@ -293,7 +293,7 @@ ENGINE: tuple[Signature, ...] = (
                 "The cgroups of the host are not mounted, or of a version that this runc does not know.",
                 "'stat -fc %T /sys/fs/cgroup' does not say cgroup2fs.",
                 "boot without systemd.unified_cgroup_hierarchy=0, or update the engine.",
-                decides=r"mountpoint does not exist|isn't mounted|subsystem \S+ not found",
+                decides=r"mountpoint does not exist|isn't mounted|subsystem \S+ not found|namespace .*does not exist",
             ),
             Alternative(
                 "The host is a container itself and may not write there.",

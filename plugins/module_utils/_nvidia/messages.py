@@ -271,12 +271,6 @@ TOOLKIT: tuple[Signature, ...] = (
         detail="It is {what}.",
         alternatives=(
             Alternative(
-                "The toolkit could not make the specification at the start of the container.",
-                "'nvidia-ctk cdi generate >/dev/null' fails, and says why.",
-                "go by what it says: mostly the driver does not work (nvidia-smi).",
-                decides=r"runtime\.nvidia\.com/gpu",
-            ),
-            Alternative(
                 "There is none, or it was written when there were other GPUs.",
                 "'nvidia-ctk cdi list' does not list it.",
                 f"write it: {_NEW_SPEC}.",
@@ -286,6 +280,12 @@ TOOLKIT: tuple[Signature, ...] = (
                 "'docker info --format {{.CDISpecDirs}}' does not have the folder of 'nvidia-ctk cdi list'.",
                 'set "cdi-spec-dirs" in daemon.json, and restart the engine. A rootless engine looks below the user\'s'
                 " folders.",
+            ),
+            Alternative(
+                "The toolkit could not make the specification at the start of the container.",
+                "'nvidia-ctk cdi generate >/dev/null' fails, and says why.",
+                "go by what it says: mostly the driver does not work (nvidia-smi).",
+                decides=r"runtime\.nvidia\.com/gpu",
             ),
         ),
     ),

@@ -423,7 +423,8 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     (r"Dist(?:Backend|Store|Network)?Error$|NCCLError$|ncclError$", "collectives"),
     (r"SafetensorError$", "weights"),
     (
-        r"(?:HfHubHTTP|RepositoryNotFound|RevisionNotFound|GatedRepo|EntryNotFound|LocalEntryNotFound|HFValidation)Error$",
+        r"(?:HfHubHTTP|RepositoryNotFound|RevisionNotFound|GatedRepo|EntryNotFound|LocalEntryNotFound"
+        r"|HFValidation)Error$",
         "hub",
     ),
     (
@@ -462,8 +463,12 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"uvicorn|bind|listen", "api-server"),
 )
 _DRAFT_FRAME = re.compile(
-    r"spec_decode/|speculat|models/\S*(?:eagle|medusa|_mtp|mlp_speculator)|drafter|draft_model|/configs/eagle"
+    r"spec_decode/|[Ss]peculat|models/\S*(?:eagle|medusa|_mtp|mlp_speculator)|[Dd]rafter|[Dd]raft[_ ]model"
+    r"|/configs/eagle"
+    r"|aux_hidden_state|[Ee]agle3?\b|EAGLE"
 )
+# Where a draft fails in code that is not its own.
+_DRAFT_SHOWS = ("weights", "attention", "kv-cache", "compile", "collectives", "arguments", "draft", "hub")
 _PACKAGE = re.compile(r"(?:.*/)?(vllm/(?:(?!.*/vllm/).*))$")
 _NON_DEFAULT = re.compile(r"non-default args: (?P<args>\{.*)")
 _TROUBLE = re.compile(
@@ -505,7 +510,8 @@ def _of_exception(raised: Raised) -> tuple[str, str]:
         if found:
             break
     found = found or _fallback(raised)
-    if found and any(_DRAFT_FRAME.search(frame.text) for frame in raised.frames):
+    drafted = [*raised.frames, *raised.message]
+    if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in drafted):
         found = "draft"
     if not found:
         found = next((key for pattern, key in _CLASSES_WITHOUT_FRAME if re.search(pattern, raised.name)), "")

@@ -19,6 +19,7 @@ from .signatures import SIGNATURES
 
 _EVIDENCE_LINES = 5
 _NEAREST = 3
+_END = re.compile(r"(?:\\+n?|[\s.:])+$")  # of a message that was quoted, maybe several times
 _SIGNALS = 128  # an exit code above it is 128 and the number of the signal that ended the process
 
 
@@ -129,7 +130,7 @@ def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:
 
 def _told(hit: _Hit, log: Log, facts: Facts) -> Diagnosis:
     signature = hit.signature
-    values = {name: value.rstrip(" .:") for name, value in hit.match.groupdict().items() if value is not None}
+    values = {name: _END.sub("", value) for name, value in hit.match.groupdict().items() if value is not None}
     nearest = _nearest(signature, values, log)
     if nearest:
         values["nearest"] = ", ".join(nearest)

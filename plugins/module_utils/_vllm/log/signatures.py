@@ -193,7 +193,6 @@ _DRAFT = (
             r"[Tt]arget and draft model should have the same",
             r"[Ee]agle3? is only supported for .* models",
             r"Model architectures \['\w*(?:[Ee]agle|EAGLE|MTP|Medusa)\w*'\] are not supported",
-            r"Unsupported speculative method",
             r"[Dd]raft model .*(?:does not match|mismatch|incompatible|not supported)",
             r"does not support EAGLE3 interface",
         ),
@@ -1800,6 +1799,26 @@ _GPU = (
         "See 'nvidia-container-cli -k -d /dev/tty info' on the host, which does the same and says more. Requesting"
         " the"
         " GPUs by CDI (vllm_gpu_request: cdi) needs no hook.",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "no-kernel-for-gpu",
+        "GPU that the image has no kernels for",
+        (r"type (?P<what>fp8\w+|bf16) not supported in this architecture",),
+        "The GPU does not have the number format that a kernel is to use.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose a model in another format;"
+        " fp8 needs a GPU of the generation Ada, Hopper or newer.",
+        detail="It is {what}.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (r"nvcc fatal\s*: (?P<what>Unknown option '[^']+'|Don't know what to do with '[^']+')",),
+        "A kernel for the GPU could not be compiled while the server started: the CUDA compiler is older than the code"
+        " of FlashInfer or torch expects.",
+        "See which one is used ('which -a nvcc', CUDA_HOME in vllm_env_extra): the distribution's own /usr/bin/nvcc is"
+        " mostly too old. Choose an image with the CUDA toolkit that its torch is built for, or with ready-made kernels"
+        " (flashinfer-jit-cache).",
         detail="It says: {what}.",
     ),
     Signature(

@@ -13,8 +13,8 @@ from __future__ import annotations
 from .._core.causes import Alternative, Signature
 
 _LIMITED_HOST = (
-    "'systemd-detect-virt --container' names lxc, docker or another container, 'docker info' says rootless, or"
-    " 'uname -r' is a kernel of the provider's own."
+    "'systemd-detect-virt --container' names lxc, docker or another container, 'docker info' says rootless, or 'uname"
+    " -r' is a kernel of the provider's own."
 )
 
 ENGINE: tuple[Signature, ...] = (
@@ -28,9 +28,8 @@ ENGINE: tuple[Signature, ...] = (
         ),
         "Docker's engine does not run, or not where its command looks for it.",
         "See 'systemctl status docker' and 'journalctl -u docker -n 50' for why it has ended: mostly a daemon.json"
-        " that"
-        " it does not accept ('dockerd --validate'), a full disk, or a containerd that does not run. DOCKER_HOST and"
-        " 'docker context ls' show where the command looks.",
+        " that it does not accept ('dockerd --validate'), a full disk, or a containerd that does not run. DOCKER_HOST"
+        " and 'docker context ls' show where the command looks.",
         detail="It says: {what}.",
     ),
     Signature(
@@ -131,8 +130,7 @@ ENGINE: tuple[Signature, ...] = (
         ),
         "The engine does not reach the registry, or the connection broke off.",
         "See 'curl -I https://REGISTRY/v2/' on the host, its name servers, and the engine's proxy ('systemctl show"
-        " docker"
-        " -p Environment'); then run the play again: layers that are there stay.",
+        " docker -p Environment'); then run the play again: layers that are there stay.",
         detail="It says: {what}.",
     ),
     Signature(
@@ -163,8 +161,7 @@ ENGINE: tuple[Signature, ...] = (
             Alternative(
                 "The file system below cannot do what the storage driver wants.",
                 "'docker info' names another storage driver than overlay2 or overlayfs, or data-root is on a network"
-                " or"
-                " FUSE file system.",
+                " or FUSE file system.",
                 "move data-root in daemon.json to a local ext4 or xfs.",
                 decides=r"operation not supported|lsetxattr|invalid cross-device link|ftype=0",
             ),
@@ -251,8 +248,7 @@ ENGINE: tuple[Signature, ...] = (
                 "The host is a container itself, or rootless, and may load no BPF program.",
                 _LIMITED_HOST,
                 "run it on the machine itself, or allow it in the outer container (LXC: lxc.cgroup2.devices.allow ="
-                " a,"
-                " lxc.apparmor.profile = unconfined; nesting).",
+                " a, lxc.apparmor.profile = unconfined; nesting).",
                 decides=r"operation not permitted|permission denied",
             ),
             Alternative(
@@ -309,6 +305,23 @@ ENGINE: tuple[Signature, ...] = (
         ),
     ),
     Signature(
+        "nested-container",
+        "Container inside a container",
+        (r"(?P<what>error mounting \\?\"(?:proc|sysfs|devpts|cgroup|mqueue)\\?\" to rootfs.*)",),
+        "runc may not mount the kernel's own file systems, as in a container that itself runs in a container.",
+        "Run it on the machine itself, or give the outer container the rights (privileged; LXC: nesting, and a profile"
+        " that allows these mounts). " + _LIMITED_HOST,
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "device-missing",
+        "Device that the host does not have",
+        (r"adding custom device \\?\"(?P<name>/[^\"\\]+)\\?\": no such file",),
+        "The container is to have a device that the host does not have.",
+        "Load the module that makes the device, or take it out of the container's settings.",
+        detail="It is {name}.",
+    ),
+    Signature(
         "container-security",
         "Start forbidden by the kernel's security",
         (
@@ -325,8 +338,7 @@ ENGINE: tuple[Signature, ...] = (
         alternatives=(
             Alternative(
                 "The host is a container (LXC) whose AppArmor profile is older than this runc, as since runc 1.2.8"
-                " and"
-                " 1.3.3.",
+                " and 1.3.3.",
                 _LIMITED_HOST + " 'dmesg | grep apparmor' shows DENIED.",
                 "update LXC and its profile on the outer host, or hold runc at the version before.",
                 decides=r"open sysctl|reopen fd",
@@ -359,8 +371,7 @@ ENGINE: tuple[Signature, ...] = (
         ),
         "The image's program may not be executed.",
         "Set its mode to executable in the image, correct the entry point (recipe: engine.entrypoint); see that no"
-        " mount"
-        " with noexec covers it.",
+        " mount with noexec covers it.",
         detail="It is {name}.",
     ),
     Signature(

@@ -18,6 +18,14 @@ _USE_CDI = "request the GPUs by CDI (vllm_gpu_request: cdi, nvidia_container_too
 
 TOOLKIT: tuple[Signature, ...] = (
     Signature(
+        "toolkit-mode",
+        "Toolkit that does not take this kind of request",
+        (r"invoking the NVIDIA Container Runtime Hook directly",),
+        "The toolkit is set to CDI, which does not take requests by --gpus.",
+        'Request the GPUs by CDI (vllm_gpu_request: cdi, nvidia_container_toolkit_mode: cdi), or set mode = "auto"'
+        " below [nvidia-container-runtime] in /etc/nvidia-container-runtime/config.toml.",
+    ),
+    Signature(
         "toolkit-cgroup",
         "Toolkit that may not set the cgroup's devices",
         (
@@ -40,8 +48,7 @@ TOOLKIT: tuple[Signature, ...] = (
             Alternative(
                 "The engine is rootless or runs in a container that may not touch cgroups at all.",
                 "'docker info' says rootless, or 'systemd-detect-virt --container' names one.",
-                "set no-cgroups = true below [nvidia-container-cli] in /etc/nvidia-container-runtime/config.toml"
-                " (only"
+                "set no-cgroups = true below [nvidia-container-cli] in /etc/nvidia-container-runtime/config.toml (only"
                 f" there: else containers lose the GPUs), or {_USE_CDI}.",
                 decides=r"rootless",
             ),
@@ -68,15 +75,13 @@ TOOLKIT: tuple[Signature, ...] = (
             Alternative(
                 "The path in its settings is not that of this distribution.",
                 "'grep ldconfig /etc/nvidia-container-runtime/config.toml' names /sbin/ldconfig.real where there is"
-                " none,"
-                " or the reverse.",
+                " none, or the reverse.",
                 'set ldconfig = "@/sbin/ldconfig" (Ubuntu: "@/sbin/ldconfig.real").',
                 decides=r"open failed: \S*ldconfig|ldconfig\S* failed with error code: 127|No such file",
             ),
             Alternative(
                 "ldconfig was ended by a signal: by the limit of open files, of memory, or by a glibc of the host"
-                " that"
-                " the container's kernel or sandbox refuses.",
+                " that the container's kernel or sandbox refuses.",
                 "the message says 'terminated with signal'; 'dmesg | tail' has a line for it.",
                 f"update toolkit and glibc, lower the engine's LimitNOFILE to 1048576, or {_USE_CDI}.",
                 decides=r"terminated with signal",
@@ -107,8 +112,7 @@ TOOLKIT: tuple[Signature, ...] = (
         alternatives=(
             Alternative(
                 "The driver is loaded anew for each program, which takes long with many GPUs: its persistence daemon"
-                " does"
-                " not run.",
+                " does not run.",
                 "nvidia-smi on the host takes more than a few seconds.",
                 "run 'systemctl enable --now nvidia-persistenced'.",
                 decides=r"timed out",
@@ -121,8 +125,7 @@ TOOLKIT: tuple[Signature, ...] = (
             Alternative(
                 "The hook may not become the user that it runs the driver as.",
                 "'grep -e user -e no-cgroups /etc/nvidia-container-runtime/config.toml' names a user without access"
-                " to"
-                " /dev/nvidia*.",
+                " to /dev/nvidia*.",
                 'set user = "root:root" there.',
             ),
         ),
@@ -306,8 +309,7 @@ TOOLKIT: tuple[Signature, ...] = (
                 "The specification is of another version of the toolkit: its program was moved, or does not know the"
                 " command.",
                 "'grep -A3 hookName' of the specification names a path or a command that 'nvidia-cdi-hook --help'"
-                " does not"
-                " have.",
+                " does not have.",
                 f"write it anew: {_NEW_SPEC}.",
                 decides=r"no such file|not found|unknown command|not defined|unrecognized",
             ),

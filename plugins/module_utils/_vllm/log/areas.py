@@ -133,7 +133,7 @@ SWITCHES = (
         ("collectives", "compile"),
         "{compilation_config.pass_config.fuse_allreduce_rms: false}",
         _NO_FIGURE,
-        r"allreduce_(?:rms_)?fusion|AllReduceFusion|fuse_allreduce_rms|allreduce_norm|collective_fusion",
+        r"all_?reduce_(?:rms_)?fusion|AllReduceFusion|fuse_allreduce_rms|allreduce_norm|collective_fusion",
         "fuse_allreduce_rms",
     ),
     Switch(

@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # 2026-11-25T16:31:23.402960059Z, put there by `docker logs --timestamps`
-_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z ?")
+_TIMESTAMP = re.compile(r"^\[?\d{4}-\d\d-\d\dT[\d:.]+Z\]? ?")
 # vllm-1  | text, by `docker compose logs`; Aug 19 18:34:27 host vllm[8727]: text, by the journal
 _OTHER_SOURCE = re.compile(r"^[a-z][\w.-]* +\| ?|^[A-Z][a-z]{2} [ \d]\d [\d:]{8} \S+ [\w./-]+\[\d+\]: ?")
 # (EngineCore pid=22) ERROR 11-23 20:29:10 [core.py:1510] text, by some versions with one prefix in another

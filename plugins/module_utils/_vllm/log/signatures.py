@@ -160,7 +160,7 @@ _COMMAND_LINE = (
             r"attention heads \((?P<what>\d+)\) must be divisible by tensor parallel size \((?P<tp>\d+)\)",
             r"^(?:AssertionError|ValueError): (?P<what>\d+) is not divisible by (?P<tp>\d+)$",
             r"[Nn]umber of (?:\w+ )*heads.{0,60}(?:divisible|divided) by.{0,40}(?:TP|tensor)",
-            r"is not divisible by (?:min_thread|the tensor|tp)",
+            r"is not divisible by (?:min_thread|the tensor|tp)|size_[kn] must (?:be )?divisible by",
             r"is not divisible by weight quantization block_[nk]",
             r"input size is not aligned with the quantized weight shape",
         ),
@@ -198,8 +198,7 @@ _DRAFT = (
         ),
         "The draft model does not fit: not for this model, or not for this version of vLLM.",
         "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it"
-        " is"
-        " made for.",
+        " is made for.",
     ),
     Signature(
         "draft-settings",
@@ -214,8 +213,7 @@ _DRAFT = (
         "The settings of speculation contradict each other, the draft, or what this version of vLLM admits.",
         "Correct speculative-config as the evidence says: method, num_speculative_tokens and"
         " draft_tensor_parallel_size as in the recipe. Without it (speculative-config: null in"
-        " vllm_engine_args_extra)"
-        " the server starts, at a cost of 60 to 90 % of the output on real text.",
+        " vllm_engine_args_extra) the server starts, at a cost of 60 to 90 % of the output on real text.",
         within=r"validation error for SpeculativeConfig|create_speculative_config|config/speculative\.py",
     ),
     Signature(
@@ -261,10 +259,8 @@ _DRAFT = (
         "Speculative decoding fails on the shape of a tensor: the draft model and the model, or the draft and this"
         " version of vLLM, expect different sizes.",
         "Find out which: with the draft taken out (speculative-config: null in vllm_engine_args_extra) the server"
-        " must"
-        " start; that costs 60 to 90 % of the output on real text. Then take draft, method, num_speculative_tokens"
-        " and"
-        " image from the recipe together, or a newer image.",
+        " must start; that costs 60 to 90 % of the output on real text. Then take draft, method,"
+        " num_speculative_tokens and image from the recipe together, or a newer image.",
         within=r"spec_decode/|models/\S*eagle|models/\S*_mtp",
         locate=True,
     ),
@@ -308,8 +304,7 @@ _SPECULATION = (
         "Batch larger than what was compiled",
         (r"Shape: (?P<tokens>\d+) out of considered ranges: \[\(\d+, (?P<limit>\d+)",),
         "The tokens of the draft came on top of a full batch, for which nothing was compiled: an error of this"
-        " version"
-        " of vLLM.",
+        " version of vLLM.",
         "Set another max-num-batched-tokens, which makes such a batch rarer, or choose an image with a newer vLLM.",
         detail="The batch had {tokens} tokens, {limit} were compiled.",
     ),
@@ -342,8 +337,7 @@ _KERNELS = (
 )
 
 _CDN = (
-    "A download server behind the hub (its CDN) has refused a signed address with 403. The hub itself had"
-    " admitted"
+    "A download server behind the hub (its CDN) has refused a signed address with 403. The hub itself had admitted"
     " the request, so the token is right."
 )
 _CDN_CAUSES = (
@@ -377,8 +371,7 @@ _MODEL_FILES = (
         ),
         "The proxy that the environment names refuses the connection, or does not answer. It is not the hub's answer.",
         "Correct HTTPS_PROXY, or add the address to NO_PROXY, where the download runs; have the proxy admit the hub"
-        " and"
-        " its download servers. A server that has its models in the cache needs no network (HF_HUB_OFFLINE=1).",
+        " and its download servers. A server that has its models in the cache needs no network (HF_HUB_OFFLINE=1).",
         detail="It says: {what}.",
     ),
     Signature(
@@ -781,8 +774,7 @@ _MODEL_FILES = (
         alternatives=(
             Alternative(
                 "The layer belongs to another pipeline stage: pipeline parallelism does not work for this model in"
-                " this"
-                " version of vLLM.",
+                " this version of vLLM.",
                 "pipeline-parallel-size is above 1.",
                 "set pipeline-parallel-size: 1 in vllm_engine_args_extra and tensor-parallel-size to the number of"
                 " GPUs, which costs nothing on one node; or take a newer vLLM.",
@@ -825,6 +817,7 @@ _PACKAGES = (
             # Those of the driver tell of no GPU.
             r"^(?:OSError|ImportError|.*error while loading shared libraries): (?!\S*lib(?:cuda\.so|nvidia-))"
             r"(?P<name>\S*lib[^\s:]+): cannot open shared object",
+            r"failed to open (?P<name>lib[^\s:]+\.so[\w.]*?)\.?$",
         ),
         "The image lacks a shared library: mostly a Python package was built for another version of CUDA or of torch.",
         "Take the package out of the recipe's image.pip, or pin the version that is built for the image's CUDA and"
@@ -869,8 +862,7 @@ _PACKAGES = (
         (r"The file of the API key is gone",),  # what our own start of the server says
         "The server is to have an API key, whose file in vllm_state_dir is missing or empty. It does not start so.",
         "Run playbooks/serve.yml with the key in VLLM_API_KEY, or with vllm_api_key_generate: true for a new one."
-        " With"
-        " neither, it is served without a key on loopback, and refused on other addresses.",
+        " With neither, it is served without a key on loopback, and refused on other addresses.",
     ),
     Signature(
         "guard-gone",
@@ -907,11 +899,9 @@ _PACKAGES = (
             r"version `(?P<what>[^']+)' not found \(required by",
         ),
         "A compiled package is built for another version of torch, CUDA, NumPy or the system's libraries than the"
-        " image"
-        " has.",
+        " image has.",
         "Take the package that the evidence names out of the recipe's image.pip, or pin the build for the image's"
-        " torch"
-        " and CUDA; see that no LD_LIBRARY_PATH in vllm_env_extra hides the image's own libraries.",
+        " torch and CUDA; see that no LD_LIBRARY_PATH in vllm_env_extra hides the image's own libraries.",
         detail="It shows in {what}.",
     ),
     Signature(
@@ -944,8 +934,7 @@ _PACKAGES = (
             r"^TypeError: (?P<what>\w*Token\w*)\.",
         ),
         "Python packages in the image do not fit each other: one expects another version of the other.",
-        "Correct the recipe's image.pip (mostly transformers): take a package out that was put on top of the image,"
-        " or"
+        "Correct the recipe's image.pip (mostly transformers): take a package out that was put on top of the image, or"
         f" pin the version that this vLLM admits. {_RECORDED}",
         detail="It shows in {what}.",
     ),
@@ -999,14 +988,12 @@ _FABRIC = (
         ),
         "The all-reduce that is fused with the next normalization (fuse_allreduce_rms, which the recipe sets) needs"
         " multicast over NVLink, and this machine does not offer it: as in many virtual machines, or with a fabric"
-        " that"
-        " is not set up.",
+        " that is not set up.",
         "Take the fusion out: vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}. Its"
         " gain is not published by itself; the published figures were measured with it. Or choose an image with a"
-        " vLLM"
-        " that falls back by itself (pull request 35085). Whether the fabric is at fault: 'nvidia-smi -q | grep -A6"
-        " Fabric' must say Completed and Success.",
-        within=r"allreduce_(?:rms_)?fusion|AllReduceFusion|flashinfer_all_reduce|flashinfer/comm|collective_fusion",
+        " vLLM that falls back by itself (pull request 35085). Whether the fabric is at fault: 'nvidia-smi -q | grep"
+        " -A6 Fabric' must say Completed and Success.",
+        within=r"all_?reduce_(?:rms_)?fusion|AllReduceFusion|flashinfer_all_reduce|flashinfer/comm|collective_fusion",
     ),
     Signature(
         "nccl-nvls",
@@ -1080,8 +1067,8 @@ _MEMORY = (
             r"Error in memory profiling\. Initial free memory (?P<first>[\d.]+) GiB,"
             r" current free memory (?P<then>[\d.]+)",
         ),
-        "Another process freed GPU memory while the server measured how much there is: mostly a server that"
-        " was still ending.",
+        "Another process freed GPU memory while the server measured how much there is: mostly a server that was still"
+        " ending.",
         "Run the play again once nvidia-smi shows no other process.",
         detail="{first} GiB were free, then {then} GiB.",
     ),
@@ -1095,8 +1082,8 @@ _MEMORY = (
             r"Available memory on node .* on startup is less than",
         ),
         "The machine has less free memory than the server wants.",
-        "Set kv-cache-memory-bytes or lower gpu-memory-utilization, which the CPU build reads too; or end what"
-        " holds the memory.",
+        "Set kv-cache-memory-bytes or lower gpu-memory-utilization, which the CPU build reads too; or end what holds"
+        " the memory.",
         detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
     ),
     Signature(
@@ -1131,8 +1118,7 @@ _MEMORY = (
         ),
         "A GPU ran out of memory while the model was loaded, profiled or run.",
         "See nvidia-smi for other processes on the GPU. Else lower gpu-memory-utilization, max-num-seqs or"
-        " max-num-batched-tokens,"
-        " or spread the model over more GPUs.",
+        " max-num-batched-tokens, or spread the model over more GPUs.",
         detail="GPU {gpu}: {wanted} were asked for, {free} of {total} were free.",
     ),
     Signature(
@@ -1179,8 +1165,7 @@ _MEMORY = (
                 "The ranks run in containers or machines of the same name that do not share memory.",
                 "several containers serve together, or two machines have one host name or boot ID.",
                 "start them with one IPC namespace (vllm_ipc_mode: host), or set another NCCL_HOSTID in"
-                " vllm_env_extra of"
-                " each; NCCL_SHM_DISABLE=1 goes without.",
+                " vllm_env_extra of each; NCCL_SHM_DISABLE=1 goes without.",
             ),
             Alternative(
                 "Another rank ended before, and took its segment away.",
@@ -1255,8 +1240,7 @@ _MEMORY = (
         (r"Memory cgroup out of memory", r"oom-kill:", r"Out of memory: Killed process"),
         "The kernel killed the server because the container's limit, or the host, had no memory left.",
         "Take away or raise the container's memory limit, end what else uses memory, or lower what the server takes"
-        " (kv-cache-memory-bytes,"
-        " the number of processes).",
+        " (kv-cache-memory-bytes, the number of processes).",
     ),
     Signature(
         "locked-memory",
@@ -1277,8 +1261,7 @@ _MEMORY = (
         ),
         "The host, or the limit of the container, has too little memory.",
         "End what else uses the memory, take away the container's limit, or use a host with more. 'dmesg | grep -i"
-        " oom' names"
-        " the processes that were killed.",
+        " oom' names the processes that were killed.",
     ),
 )
 
@@ -1287,7 +1270,7 @@ _SYSTEM = (
         "disk-full",
         "Disk full",
         (r"[Nn]o space left on device", r"[Dd]isk quota exceeded", r"os error (?:28|122)\b"),
-        "A disk is full: the weights, the compile cache or /tmp of the container.",
+        "A disk is full: that of the weights, of the compile cache, of the container's /tmp, or of Docker itself.",
         "See 'df -h' for vllm_hf_home, vllm_state_dir and Docker's data folder, and make room.",
     ),
     Signature(
@@ -1340,8 +1323,8 @@ _SYSTEM = (
         ),
         "The server may not read or write a file.",
         "Give the file to the user that the container runs as, or run the role hgx.inference.hf_cache, which sets"
-        " owner and mode. Where owner and mode are right, SELinux or AppArmor forbids it ('ausearch -m avc',"
-        " 'dmesg | grep -i apparmor').",
+        " owner and mode. Where owner and mode are right, SELinux or AppArmor forbids it ('ausearch -m avc', 'dmesg |"
+        " grep -i apparmor').",
         detail="It is {name}.",
     ),
     Signature(
@@ -1371,8 +1354,7 @@ _SYSTEM = (
         (r"(?i)cannot assign requested address",),
         "The host has no such address to listen on.",
         "Set vllm_bind_address to an address of the host ('ip -brief address'), or leave it at 127.0.0.1;"
-        " VLLM_HOST_IP"
-        " and MASTER_ADDR in vllm_env_extra must be addresses of the host, too.",
+        " VLLM_HOST_IP and MASTER_ADDR in vllm_env_extra must be addresses of the host, too.",
         within=r"create_server_socket|\.bind\(|in bind\b|TCPStore|zmq",
     ),
     Signature(
@@ -1533,17 +1515,15 @@ _GPU_FIRST = (
         alternatives=(
             Alternative(
                 "Fabric Manager does not run, or has another version than the driver.",
-                "'systemctl status nvidia-fabricmanager' is not active, or its version ('nv-fabricmanager"
-                " --version') is"
-                " not that of nvidia-smi.",
+                "'systemctl status nvidia-fabricmanager' is not active, or its version ('nv-fabricmanager --version')"
+                " is not that of nvidia-smi.",
                 "install it in the driver's version and start it.",
             ),
             Alternative(
                 "Fabric Manager runs and cannot set the fabric up: the modules ib_umad and mlx5_ib, or nvlsm, are"
                 " missing.",
-                "'nvidia-smi -q -i 0 | grep -A4 Fabric' does not say Completed and Success; 'lsmod | grep -e"
-                " ib_umad -e"
-                " mlx5_ib' lacks one.",
+                "'nvidia-smi -q -i 0 | grep -A4 Fabric' does not say Completed and Success; 'lsmod | grep -e ib_umad"
+                " -e mlx5_ib' lacks one.",
                 "install linux-modules-extra-$(uname -r) and nvlsm, load both modules, and restart Fabric Manager.",
             ),
             Alternative(
@@ -1578,13 +1558,12 @@ _GPU_FIRST = (
         "",
         alternatives=(
             Alternative(
-                "The image's own libcuda (its folder /usr/local/cuda/compat) comes before the newer one of the"
-                " host, as"
-                " in images of vLLM from 0.15 on where the GPUs come by CDI or by the runtime nvidia.",
+                "The image's own libcuda (its folder /usr/local/cuda/compat) comes before the newer one of the host,"
+                " as in images of vLLM from 0.15 on where the GPUs come by CDI or by the runtime nvidia.",
                 "'cat /proc/driver/nvidia/version' and nvidia-smi on the host show one version.",
                 "set VLLM_ENABLE_CUDA_COMPATIBILITY=0 in vllm_env_extra, or choose an image in which that is"
-                " repaired, or"
-                " put the folder of the host's libcuda first in LD_LIBRARY_PATH. A reboot changes nothing.",
+                " repaired, or put the folder of the host's libcuda first in LD_LIBRARY_PATH. A reboot changes"
+                " nothing.",
                 decides=r"/cuda(?:-[\d.]+)?/compat",
                 facts=_same_driver,
             ),
@@ -1604,8 +1583,7 @@ _GPU_FIRST = (
             r"forward compatibility was attempted on non supported HW",
         ),
         "The server loads the compatibility libraries of the image, which this driver or GPU does not take (CUDA"
-        " error"
-        " 804).",
+        " error 804).",
         "",
         alternatives=(
             Alternative(
@@ -1638,8 +1616,7 @@ _GPU_FIRST = (
                 "The NVIDIA driver is too old for the CUDA of the image.",
                 "the CUDA version in the head of nvidia-smi is lower than the image's.",
                 "install a newer driver (role hgx.inference.nvidia_driver; CUDA 13 needs 580), or choose an image"
-                " with an"
-                " older CUDA.",
+                " with an older CUDA.",
             ),
             Alternative(
                 "The container has no driver at all: it got no GPUs.",
@@ -1683,15 +1660,13 @@ _GPU_FIRST = (
                 " container's cgroup.",
                 "a new container lists them ('docker run --rm --gpus all --entrypoint nvidia-smi IMAGE -L').",
                 "start the container again; with CDI (vllm_gpu_request: cdi) or the cgroupfs driver it does not"
-                " happen"
-                " again.",
+                " happen again.",
                 facts=lambda facts: False if facts.cdi else None,
             ),
             Alternative(
                 "The toolkit may not, or is told not to, set the cgroup's devices.",
                 "a new container does not list them either; 'grep no-cgroups"
-                " /etc/nvidia-container-runtime/config.toml'"
-                " says true.",
+                " /etc/nvidia-container-runtime/config.toml' says true.",
                 "set no-cgroups = false (true is for rootless engines only), or request the GPUs by CDI.",
             ),
             Alternative(
@@ -1706,11 +1681,9 @@ _GPU_FIRST = (
         "GPU work ended by the driver",
         (r"Xid \([^)]*\): (?P<xid>13|31|32|43|45|69|109)\b",),
         "The driver has ended the work of a process on a GPU: mostly an error of the process's kernels, and the GPU"
-        " is"
-        " sound.",
-        "Look for the process's own error in the log. If the same GPU reports it with every program, run 'dcgmi"
-        " diag -r"
-        " 3' or have the node checked.",
+        " is sound.",
+        "Look for the process's own error in the log. If the same GPU reports it with every program, run 'dcgmi diag"
+        " -r 3' or have the node checked.",
         detail="It is Xid {xid}.",
         severity="hint",
     ),
@@ -1749,8 +1722,7 @@ _GPU_FIRST = (
             r"error mounting \"(?P<name>[^\"]*lib(?:nvidia|cuda)[^\"]*\.so\.\d[^\"]*)\"",
         ),
         "The CDI specification, by which Docker gives the GPUs to containers, names a file that is gone: mostly it"
-        " was"
-        " made for the driver before an upgrade.",
+        " was made for the driver before an upgrade.",
         "Make it anew with 'systemctl restart nvidia-cdi-refresh' or 'nvidia-ctk cdi generate"
         " --output=/var/run/cdi/nvidia.yaml', then run the play again.",
         detail="It is {name}.",
@@ -1782,14 +1754,11 @@ _GPU = (
             r"nvidia-container-runtime.*no such file",
         ),
         "Docker could not give the GPUs to the container: it does not know NVIDIA's toolkit, or not in the way that"
-        " they"
-        " are requested.",
+        " they are requested.",
         "Check in this order: 'nvidia-ctk --version' (else the package nvidia-container-toolkit is missing); 'docker"
-        " info"
-        " --format {{.Runtimes}}' names nvidia (else 'nvidia-ctk runtime configure --runtime=docker'); the engine was"
-        " restarted since ('systemctl restart docker'); for CDI, 'nvidia-ctk cdi list' names nvidia.com/gpu=all. The"
-        " role"
-        " hgx.inference.nvidia_container_toolkit does these four.",
+        " info --format {{.Runtimes}}' names nvidia (else 'nvidia-ctk runtime configure --runtime=docker'); the"
+        " engine was restarted since ('systemctl restart docker'); for CDI, 'nvidia-ctk cdi list' names"
+        " nvidia.com/gpu=all. The role hgx.inference.nvidia_container_toolkit does these four.",
     ),
     Signature(
         "no-gpu-runtime",
@@ -1797,8 +1766,7 @@ _GPU = (
         (r"nvidia-container-cli\S*: (?!requirement error)(?P<what>[^\"]+)",),
         "NVIDIA's hook, with which Docker gives the GPUs to a container, has failed.",
         "See 'nvidia-container-cli -k -d /dev/tty info' on the host, which does the same and says more. Requesting"
-        " the"
-        " GPUs by CDI (vllm_gpu_request: cdi) needs no hook.",
+        " the GPUs by CDI (vllm_gpu_request: cdi) needs no hook.",
         detail="It says: {what}.",
     ),
     Signature(
@@ -1806,19 +1774,19 @@ _GPU = (
         "GPU that the image has no kernels for",
         (r"type (?P<what>fp8\w+|bf16) not supported in this architecture",),
         "The GPU does not have the number format that a kernel is to use.",
-        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose a model in another format;"
-        " fp8 needs a GPU of the generation Ada, Hopper or newer.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose a model in another"
+        " format; fp8 needs a GPU of the generation Ada, Hopper or newer.",
         detail="It is {what}.",
     ),
     Signature(
         "kernel-compile",
         "Kernels could not be compiled",
         (r"nvcc fatal\s*: (?P<what>Unknown option '[^']+'|Don't know what to do with '[^']+')",),
-        "A kernel for the GPU could not be compiled while the server started: the CUDA compiler is older than the code"
-        " of FlashInfer or torch expects.",
-        "See which one is used ('which -a nvcc', CUDA_HOME in vllm_env_extra): the distribution's own /usr/bin/nvcc is"
-        " mostly too old. Choose an image with the CUDA toolkit that its torch is built for, or with ready-made kernels"
-        " (flashinfer-jit-cache).",
+        "A kernel for the GPU could not be compiled while the server started: the CUDA compiler is older than the"
+        " code of FlashInfer or torch expects.",
+        "See which one is used ('which -a nvcc', CUDA_HOME in vllm_env_extra): the distribution's own /usr/bin/nvcc"
+        " is mostly too old. Choose an image with the CUDA toolkit that its torch is built for, or with ready-made"
+        " kernels (flashinfer-jit-cache).",
         detail="It says: {what}.",
     ),
     Signature(
@@ -1833,9 +1801,8 @@ _GPU = (
         "A kernel for this GPU is to be compiled in the container, and the image's CUDA toolkit (nvcc, ptxas) is too"
         " old to know the GPU.",
         "Choose an image with a newer CUDA toolkit (for B200 12.8 or newer, for B300 12.9 or newer), or one that"
-        " brings"
-        " FlashInfer's kernels ready-made (flashinfer-jit-cache). To get round the kernels: another moe-backend in"
-        " vllm_engine_args_extra and VLLM_USE_FLASHINFER_SAMPLER=0 in vllm_env_extra; it costs speed.",
+        " brings FlashInfer's kernels ready-made (flashinfer-jit-cache). To get round the kernels: another"
+        " moe-backend in vllm_engine_args_extra and VLLM_USE_FLASHINFER_SAMPLER=0 in vllm_env_extra; it costs speed.",
         detail="It does not know {what}.",
     ),
     Signature(
@@ -1904,8 +1871,7 @@ _GPU = (
         (r"Duplicate GPU detected.*?rank (?P<one>\d+).*?rank (?P<other>\d+)", r"Duplicate GPU detected"),
         "Two processes of the server use the same GPU.",
         "Give the container as many GPUs as tensor-parallel-size names (vllm_gpus: all), and take"
-        " CUDA_VISIBLE_DEVICES"
-        " and NVIDIA_VISIBLE_DEVICES out of vllm_env_extra.",
+        " CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES out of vllm_env_extra.",
         detail="They are the ranks {one} and {other}.",
     ),
     Signature(
@@ -1924,6 +1890,24 @@ _GPU = (
         " another process that ended before.",
         advice="'{usage}' mostly means that NCCL_SOCKET_IFNAME names no interface of the container.",
         severity="hint",
+    ),
+    Signature(
+        "binary-mismatch",
+        "Compiled package of another build",
+        (r"(?P<what>CUDNN_STATUS_(?:SUBLIBRARY_\w+|\w*VERSION_MISMATCH\w*|ARCH_MISMATCH))",),
+        "Parts of cuDNN of two versions are loaded, or one of them cannot be loaded.",
+        "Take LD_LIBRARY_PATH out of vllm_env_extra, and torch and nvidia-cudnn out of the recipe's image.pip.",
+        detail="It says {what}.",
+    ),
+    Signature(
+        "peer-access",
+        "GPUs without access to each other",
+        (r"NCCL WARN.*(?P<what>peer access is not supported[^']*|Cuda failure 217)",),
+        "NCCL cannot let the GPUs access each other's memory (peer access).",
+        "NCCL_P2P_DISABLE=1 in vllm_env_extra serves meanwhile, at a high cost of speed. 'nvidia-smi topo -p2p r'"
+        " shows which pair has none: an IOMMU or ACS of the host, a virtual machine that was given GPUs without their"
+        " NVLink, or a fabric that is not set up ('nvidia-smi -q | grep -A6 Fabric').",
+        detail="It says: {what}.",
     ),
     Signature(
         "cuda-library-start",
@@ -1959,8 +1943,7 @@ _GPU = (
         "A kernel on the GPU was given a value out of its bounds: mostly an index, such as a token that the embedding"
         " does not have.",
         "CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel. See that model, draft and tokenizer belong"
-        " together"
-        " and that no weights are dummy; the log has 'Assertion ... failed' above.",
+        " together and that no weights are dummy; the log has 'Assertion ... failed' above.",
         locate=True,
     ),
     Signature(
@@ -1970,24 +1953,23 @@ _GPU = (
             r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address"
             r"|an illegal instruction)",
             r"CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED)",
-            r"(?P<what>CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR)|CUDNN_STATUS_\w+)",
+            r"(?P<what>CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR)|CUDNN_STATUS_(?:EXECUTION_FAILED"
+            r"|INTERNAL_ERROR))",
         ),
         "A kernel failed on the GPU. The line is where it was noticed, not where it failed.",
         "CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
         alternatives=(
             Alternative(
                 "The kernel has an error, in this version or with these settings.",
-                "it comes again at the same place, and is gone with one of these in vllm_engine_args_extra, tried"
-                " one by"
-                " one: enforce-eager: true; kv-cache-dtype: null; speculative-config: null; another"
+                "it comes again at the same place, and is gone with one of these in vllm_engine_args_extra, tried one"
+                " by one: enforce-eager: true; kv-cache-dtype: null; speculative-config: null; another"
                 " attention-backend.",
                 "keep that, and try another version of the image; search vLLM's issues for the kernel's name.",
             ),
             Alternative(
                 "The GPU has a fault.",
                 "'dmesg | grep -i xid' shows 48, 63, 64, 79, 94 or 95, or it is always the same GPU and never the"
-                " same"
-                " place.",
+                " same place.",
                 "reset the GPU or have the node exchanged.",
                 decides=r"Xid \(PCI[^)]*\): (?:48|63|64|74|79|92|94|95|119|120)\b|uncorrectable ECC",
             ),
@@ -1998,12 +1980,10 @@ _GPU = (
         "cublas-refused",
         "Matrix multiplication refused by cuBLAS",
         (r"(?P<what>CUBLAS_STATUS_(?:INVALID_VALUE|NOT_SUPPORTED|ARCH_MISMATCH))",),
-        "cuBLAS refuses a matrix multiplication: mostly another cuBLAS is loaded than the one that the image's"
-        " torch is"
-        " built for, or it cannot do this shape and type on this GPU.",
+        "cuBLAS refuses a matrix multiplication: mostly another cuBLAS is loaded than the one that the image's torch"
+        " is built for, or it cannot do this shape and type on this GPU.",
         "Take LD_LIBRARY_PATH out of vllm_env_extra, and torch and nvidia-cublas out of the recipe's image.pip. If"
-        " they"
-        " are not there, try another version of the image, another dtype or another quantization.",
+        " they are not there, try another version of the image, another dtype or another quantization.",
         detail="It says {what}.",
     ),
     Signature(
@@ -2011,8 +1991,8 @@ _GPU = (
         "Custom all-reduce fails",
         (r"(?:Failed: )?[Cc]uda error \S*custom_all_reduce\S* '(?P<what>[^']+)'",),
         "vLLM's own all-reduce cannot share the memory of the GPUs between its processes.",
-        "With disable-custom-all-reduce: true in vllm_engine_args_extra it serves meanwhile: NCCL then does the work, a"
-        " little slower.",
+        "With disable-custom-all-reduce: true in vllm_engine_args_extra it serves meanwhile: NCCL then does the work,"
+        " a little slower.",
         detail="CUDA says: {what}.",
         alternatives=(
             Alternative(
@@ -2024,8 +2004,7 @@ _GPU = (
             Alternative(
                 "The GPUs have no peer access to each other, or the fabric is not set up.",
                 "'nvidia-smi topo -p2p r' does not say OK for all, or 'nvidia-smi -q -i 0 | grep -A4 Fabric' does not"
-                " say"
-                " Completed and Success.",
+                " say Completed and Success.",
                 "set disable-custom-all-reduce: true in vllm_engine_args_extra, and have that repaired.",
             ),
             Alternative(
@@ -2041,20 +2020,20 @@ _GPU = (
         (r"CUDA driver error: (?!system not yet initialized|out of memory)(?P<what>.*[^\s.])",),
         "torch cannot map the memory of the GPUs into each other over NVLink (symmetric memory).",
         "Set VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra; NCCL then does the work. The reason is mostly the"
-        " fabric:"
-        " see 'nvidia-smi -q -i 0 | grep -A4 Fabric'.",
+        " fabric: see 'nvidia-smi -q -i 0 | grep -A4 Fabric'.",
         detail="CUDA says: {what}.",
         within=r"_symmetric_memory|symm_mem\.py",
     ),
     Signature(
         "pidfd-denied",
         "Memory of another process refused",
-        (r"pidfd_getfd.*(?:not permitted|[Pp]ermission denied)",),
-        "The server's processes may not share GPU memory by way of each other's file descriptors, as FlashInfer's"
-        " all-to-all over NVLink (MNNVL) does: it needs the capability SYS_PTRACE, and the role drops all"
-        " capabilities"
-        " that a server does not need.",
-        "Set vllm_capabilities_extra: [SYS_PTRACE], or choose another all2all-backend among the engine's arguments.",
+        (r"pidfd_getfd.*(?:not permitted|[Pp]ermission denied)|(?:not permitted|[Pp]ermission denied).*pidfd_getfd",),
+        "The server's processes may not share GPU memory by way of each other's file descriptors, as FlashInfer does"
+        " over NVLink (MNNVL): it needs the capability SYS_PTRACE, and the role drops all capabilities that a server"
+        " does not need.",
+        "Set vllm_capabilities_extra: [SYS_PTRACE], or do without: another all2all-backend among the engine's"
+        " arguments, or vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false} where the"
+        " fused all-reduce asks for it.",
     ),
     Signature(
         "cuda-fork",
@@ -2157,8 +2136,7 @@ _ENGINE = (
         "The attention of this image cannot read a KV cache in fp8 (kv-cache-dtype, which the recipe sets), with this"
         " model on this GPU.",
         "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}); it costs 7 % of the output and"
-        " half"
-        " of the tokens that the cache holds. Or set another attention-backend.",
+        " half of the tokens that the cache holds. Or set another attention-backend.",
         within=r"attention/|flash_attn|flash_mla|flashmla|flashinfer/(?:mla|decode|prefill|attention)"
         r"|reshape_and_cache"
         r"|concat_and_cache",
@@ -2254,9 +2232,8 @@ _ENGINE = (
         "A kernel for the GPU could not be compiled while the server started: the compiler refuses the code of"
         " DeepGEMM, mostly because it is too old for this GPU.",
         "Choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer); what"
-        " the"
-        " compiler said stands in the log above the evidence. VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves without"
-        " DeepGEMM.",
+        " the compiler said stands in the log above the evidence. VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves"
+        " without DeepGEMM.",
     ),
     Signature(
         "compile-killed",
@@ -2270,13 +2247,11 @@ _ENGINE = (
             r"CalledProcessError: .*(?:nvcc|ninja|cicc|g\+\+).*(?:SIGKILL|non-zero exit status (?:137|-9))",
             r"(?:SubprocException|subprocess).*(?:SIGKILL|signal 9)",
         ),
-        "A compiler that builds kernels for the GPU was killed (code 137): one of them takes up to 8 GiB, and as"
-        " many run"
-        " at once as there are processors, which is more memory than the host or the container's limit has.",
+        "A compiler that builds kernels for the GPU was killed (code 137): one of them takes up to 8 GiB, and as many"
+        " run at once as there are processors, which is more memory than the host or the container's limit has.",
         "Set MAX_JOBS=4 and FLASHINFER_NVCC_THREADS=1 in vllm_env_extra, or take away the container's limit of"
-        " memory."
-        " 'dmesg | grep -i -e oom-kill -e killed' shows it. An image with ready-made kernels (flashinfer-jit-cache)"
-        " compiles nothing.",
+        " memory. 'dmesg | grep -i -e oom-kill -e killed' shows it. An image with ready-made kernels"
+        " (flashinfer-jit-cache) compiles nothing.",
     ),
     Signature(
         "kernel-compile",
@@ -2287,10 +2262,9 @@ _ENGINE = (
             r"(?P<name>CUDA_HOME) environment variable is not set",
         ),
         "A kernel for the GPU could not be compiled while the server started: the image has no CUDA compiler.",
-        "Choose an image with the CUDA toolkit, or with ready-made kernels (flashinfer-jit-cache,"
-        " flashinfer-cubin); see"
-        " that CUDA_HOME in vllm_env_extra is right. VLLM_USE_FLASHINFER_SAMPLER=0 and another attention-backend or"
-        " moe-backend get round FlashInfer's kernels, at the cost of speed.",
+        "Choose an image with the CUDA toolkit, or with ready-made kernels (flashinfer-jit-cache, flashinfer-cubin);"
+        " see that CUDA_HOME in vllm_env_extra is right. VLLM_USE_FLASHINFER_SAMPLER=0 and another attention-backend"
+        " or moe-backend get round FlashInfer's kernels, at the cost of speed.",
         detail="It misses {name}.",
     ),
     Signature(
@@ -2308,13 +2282,12 @@ _ENGINE = (
         "Kernels could not be compiled",
         (
             r"Failed to find C compiler|[Nn]o (?:working )?C\+\+ compiler|InvalidCxxCompiler",
-            r"(?:gcc|g\+\+|cc1plus)['`]?: .*(?:No such file|not found)|cannot execute '?cc1plus",
+            r"(?:gcc|g\+\+|cc1plus)['`]?: .*(?:No such file|not found)|cannot execute .?cc1",
         ),
         "A kernel for the GPU could not be compiled while the server started: the image has no working C or C++"
         " compiler.",
         "Choose an image that brings the compiler (gcc and g++). Without, it serves with enforce-eager: true only"
-        " where no"
-        " kernel is to be compiled.",
+        " where no kernel is to be compiled.",
     ),
     Signature(
         "kernel-compile",
@@ -2324,9 +2297,8 @@ _ENGINE = (
             r"fatal error: (?P<name>[\w/.+]+): No such file",
         ),
         "A kernel for the GPU could not be compiled while the server started: the image lacks a header.",
-        "Choose an image with the whole CUDA toolkit; Python.h is in python3-dev. A package in image.pip that was"
-        " put on"
-        " top may have replaced the folder with the headers.",
+        "Choose an image with the whole CUDA toolkit; Python.h is in python3-dev. A package in image.pip that was put"
+        " on top may have replaced the folder with the headers.",
         detail="It is {name}.",
     ),
     Signature(
@@ -2335,8 +2307,7 @@ _ENGINE = (
         (r"cannot find -l(?P<name>\w+)",),
         "A kernel for the GPU could not be linked while the server started: the linker does not find a library.",
         "Where it is cuda: add /usr/local/cuda/lib64/stubs to LIBRARY_PATH in vllm_env_extra, or see that the"
-        " container"
-        " has the driver's libcuda.so. Else choose an image that has the library.",
+        " container has the driver's libcuda.so. Else choose an image that has the library.",
         detail="It is lib{name}.",
     ),
     Signature(
@@ -2462,10 +2433,12 @@ _START = (
         "Folder that cannot be mounted",
         (
             r"bind source path does not exist: (?P<name>\S+)",
-            r"error mounting \"(?P<name>[^\"]+)\".*(?P<why>not a directory|permission denied"
+            r"error mounting \"(?P<name>(?!proc\"|sysfs\"|devpts\"|cgroup\""
+            r"|mqueue\")[^\"]+)\".*(?P<why>not a directory|permission denied"
             r"|no such file or directory"
             r"|read-only file system|input/output error|operation not permitted)",
-            r"invalid mount config|error mounting \"(?P<name>[^\"]+)\"|mounts denied",
+            r"invalid mount config|error mounting \"(?P<name>(?!proc\"|sysfs\"|devpts\"|cgroup\"|mqueue\")[^\"]+)\""
+            r"|mounts denied",
             r"error while creating mount source path '(?P<name>[^']+)'",
         ),
         "Docker could not mount a folder into the container.",
@@ -2477,9 +2450,8 @@ _START = (
         "docker-network",
         "Docker's rules of the firewall are gone",
         (r"iptables failed: .*(?:No chain/target/match by that name|Chain 'DOCKER\S*' does not exist)",),
-        "Docker cannot publish the server's port: something has removed its rules from the firewall, mostly a"
-        " reload of"
-        " the firewall.",
+        "Docker cannot publish the server's port: something has removed its rules from the firewall, mostly a reload"
+        " of the firewall.",
         "Run 'systemctl restart docker', which writes them again, then the play.",
     ),
     Signature(
@@ -2487,8 +2459,7 @@ _START = (
         "Limit that Docker may not set",
         (r"error setting rlimit type (?P<name>\d+)",),
         "Docker may not give the container a limit that its settings ask for: it runs without the rights, or the"
-        " host's"
-        " own limit is lower.",
+        " host's own limit is lower.",
         "Lower default-ulimits in Docker's daemon.json, or let the engine run as root with a higher limit.",
         detail="It is limit {name}, by the kernel's number.",
     ),
@@ -2519,8 +2490,7 @@ _START = (
         (r"Failed core proc\(s\): \{[^}]*'[^']+': -6\b", r"exit code: -6\b"),
         "A process of the server ended itself in native code (SIGABRT).",
         "The lines above have what it said last: 'terminate called', 'what():', 'Assertion', 'watchdog'. Search"
-        " vLLM's"
-        " issues for that, or try another version of the image.",
+        " vLLM's issues for that, or try another version of the image.",
         severity="hint",
         exit_codes=(134,),
         alternatives=(
@@ -2584,6 +2554,7 @@ _START = (
             r"Worker proc (?P<name>\S+) died unexpectedly",
             r"Engine core proc (?P<name>\S+) died unexpectedly",
             r"engine core exited unexpectedly",
+            r"Got fatal signal from worker processes",
             r"Engine core initialization failed",
         ),
         "A process of the server died without a word.",
@@ -2672,6 +2643,7 @@ _COMPILER = (
         _NOT_COMPILED,
         _LET_COMPILE,
         locate=True,
+        severity="hint",
     ),
     Signature(
         "kernel-compile",
@@ -2684,6 +2656,7 @@ _COMPILER = (
         "The evidence has the compiler's own reason. Remove vllm_state_dir/cache; enforce-eager: true serves without"
         " compiled graphs, at the cost of a large part of the speed.",
         locate=True,
+        severity="hint",
     ),
 )
 

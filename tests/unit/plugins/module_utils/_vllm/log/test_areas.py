@@ -113,9 +113,15 @@ def test_switches_that_are_not_set_are_not_offered() -> None:
 
 
 def test_a_switch_that_the_failure_mentions_comes_first() -> None:
+    found = place(read(traceback("flashinfer/comm/mnnvl.py f", message="ValueError: fp8 in the kv layout")))
+    assert found
+    assert [switch.name for switch in found.switches] == ["kv-cache-dtype fp8", "fuse_allreduce_rms"]
+
+
+def test_a_draft_that_fails_in_other_code() -> None:
     found = place(read(traceback("vllm/v1/core/kv_cache_utils.py f", message="ValueError: the eagle layers differ")))
     assert found
-    assert [switch.name for switch in found.switches] == ["speculative-config", "kv-cache-dtype fp8"]
+    assert found.area.key == "draft"
 
 
 def test_a_line_that_tells_of_no_trouble_names_no_area() -> None:

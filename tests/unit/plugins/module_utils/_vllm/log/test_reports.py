@@ -787,7 +787,79 @@ CASES = {
         "area collectives",
         "ValueError: no handle",
     ),
+    "header missing, said before": Case(
+        worker(
+            "torch._dynamo.exc.BackendCompilerFailed: backend='<vllm.compilation.backends.VllmBackend>' raised:\n"
+            "CalledProcessError: Command '['/usr/bin/gcc', '/tmp/main.c']' returned non-zero exit status 1.",
+            *PROFILE,
+            "torch/_dynamo/output_graph.py call_user_compiler",
+            before=("gcc: fatal error: cannot execute 'cc1': execvp: No such file or directory",),
+        ),
+        "kernel-compile",
+        "no working C",
+    ),
+    "two versions of cuDNN": Case(
+        worker("RuntimeError: cuDNN error: CUDNN_STATUS_SUBLIBRARY_VERSION_MISMATCH", *PROFILE),
+        "binary-mismatch",
+        "cuDNN of two versions",
+        "Xid",
+    ),
+    "no peer access": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=(
+                "h:1:1 [0] transport/p2p.cc:273 NCCL WARN Cuda failure 'peer access is not supported between these two"
+                " devices'",
+            ),
+        ),
+        "peer-access",
+        "ACS",
+    ),
+    "expandable segments": Case(
+        [
+            *HEAD,
+            "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True",
+            "Failed: Cuda error custom_all_reduce.cuh:455 'invalid argument'",
+        ],
+        "custom-all-reduce",
+        "Take it out of vllm_env_extra",
+        "peer access",
+    ),
+    "nvcc of the distribution": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\nFAILED: [code=1] a.cuda.o\nnvcc fatal   : Unknown option"
+            " '-static-global-template-stub=false'\nninja: build stopped: subcommand failed.",
+            *NINJA,
+        ),
+        "kernel-compile",
+        "/usr/bin/nvcc",
+    ),
     # Layers below
+    "hook told to use CDI": Case(
+        (
+            HOOK + "invoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not"
+            " supported."
+        ).split("\n"),
+        "toolkit-mode",
+        "vllm_gpu_request: cdi",
+    ),
+    "proc of a nested container": Case(
+        [
+            f'{SHIM}error during container init: error mounting "proc" to rootfs at "/proc": mount src=proc, dst=/proc:'
+            " operation not permitted: unknown"
+        ],
+        "nested-container",
+        "nesting",
+    ),
+    "no InfiniBand": Case(
+        [
+            "docker: Error response from daemon: error gathering device information while adding custom device"
+            ' "/dev/infiniband": no such file or directory'
+        ],
+        "device-missing",
+        "It is /dev/infiniband.",
+    ),
     "cgroup filter of the hook": Case(
         (
             HOOK + "nvidia-container-cli: mount error: failed to add device rules: unable to find any existing device"

@@ -10,7 +10,7 @@ python -m docs.tables    updates README.md
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,14 @@ BEGIN = "<!-- evidence: made of docs/evidence.yml by `make evidence` -->\n"
 END = "<!-- end of evidence -->\n"
 
 
+class Alternative(Protocol):
+    """One of several causes."""
+
+    cause: str
+    test: str
+    fix: str
+
+
 class Signature(Protocol):
     """What the troubleshooting table shows of a cause."""
 
@@ -30,6 +38,7 @@ class Signature(Protocol):
     title: str
     cause: str
     fix: str
+    alternatives: Sequence[Alternative]
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -57,8 +66,17 @@ def _evidence_table(claims: Iterable[Mapping[str, Any]], columns: Mapping[str, s
 def troubleshooting_table(signatures: Iterable[Signature]) -> str:
     """Return the known causes of failed servers, sorted by title."""
     known = sorted(signatures, key=lambda signature: signature.title.lower())
-    rows = ([f"**{_plain(one.title)}** `{one.key}`", _plain(one.cause), _plain(one.fix)] for one in known)
+    rows = ([f"**{_plain(one.title)}** `{one.key}`", *map(_plain, _cause_and_fix(one))] for one in known)
     return table(["what", "cause", "fix"], rows)
+
+
+def _cause_and_fix(one: Signature) -> tuple[str, str]:
+    """Return both, with each of several causes and how to find out which it is."""
+    if not one.alternatives:
+        return one.cause, one.fix
+    causes = [f"({number}) {each.cause}" for number, each in enumerate(one.alternatives, 1)]
+    fixes = [f"({number}) Test: {each.test} If so: {each.fix}" for number, each in enumerate(one.alternatives, 1)]
+    return " ".join([one.cause, *causes]), " ".join([*fixes, one.fix]).rstrip()
 
 
 def with_evidence(readme: str, evidence: Mapping[str, Any]) -> str:

@@ -10,6 +10,10 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from .._core.causes import Facts
+from .._docker.messages import ENGINE
+from .messages import TOOLKIT
+
 # The arguments between "docker run" and the image.
 REQUESTS = {"runtime": ["--gpus", "all"], "cdi": ["--device", "nvidia.com/gpu=all"]}
 
@@ -30,6 +34,7 @@ class Trial(NamedTuple):
     hook: bool = True  # NVIDIA's hook, which --gpus needs, is installed
     engine_major: int = 26
     no_cgroups: bool = False  # set in the toolkit's config.toml
+    versions: str = ""  # of engine, containerd, runc and toolkit, in words
 
 
 class Problem(NamedTuple):
@@ -58,10 +63,18 @@ def diagnose(trial: Trial) -> Problem | None:
         match = re.search(pattern, trial.output, re.IGNORECASE)
         if match:
             return explain(trial, _line(trial.output, match.start()))
+    versions = f" ({trial.versions})" if trial.versions else ""
+    for signature in (*TOOLKIT, *ENGINE):
+        for pattern in signature.patterns:
+            match = re.search(pattern, trial.output)
+            if match:
+                cause, fix = signature.decided(signature.cause, f"{trial.output}\n{trial.versions}", Facts())
+                return Problem(cause.rstrip("."), _line(trial.output, match.start()) + versions, fix)
     return Problem(
         f"The container failed with code {trial.rc} for a reason that is not known here",
-        last_line(trial.output),
-        "Try it by hand: docker run --rm " + " ".join(REQUESTS[trial.request]) + " --entrypoint nvidia-smi IMAGE -L.",
+        last_line(trial.output) + versions,
+        "Try it by hand: docker run --rm " + " ".join(REQUESTS[trial.request]) + " --entrypoint nvidia-smi IMAGE -L."
+        " 'journalctl -u docker -u containerd -n 50' has more.",
     )
 
 
@@ -186,7 +199,7 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
         _fixed("The loaded kernel module and the driver's libraries have different versions", f"Reboot. {_DRIVER}"),
     ),
     (
-        r"driver not loaded|couldn't communicate with the NVIDIA driver|libnvidia-ml\.so\.1: cannot open",
+        r"driver not loaded|couldn't communicate with the NVIDIA driver",
         _fixed("The NVIDIA driver is not loaded, or not installed", _DRIVER),
     ),
     (
@@ -195,7 +208,8 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
     ),
     (r"Failed to initialize NVML: (Unknown Error|Insufficient Permissions)", _no_nvml),
     (
-        r'CDI device injection failed|error mounting "[^"]*(nvidia|libcuda)[^"]*".*no such file or directory',
+        r"CDI device injection failed.*(failed to stat|no such file)"
+        r'|error mounting "[^"]*(nvidia|libcuda)[^"]*".*no such file or directory',
         _fixed(
             "The CDI specification is out of date: it names files of another driver version",
             f"Renew it: {_WRITE_SPEC}",

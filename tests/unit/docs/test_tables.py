@@ -45,9 +45,17 @@ def test_evidence_is_shown_by_something() -> None:
 
 
 def test_signatures_are_shown_as_they_are_written() -> None:
-    one = SimpleNamespace(key="no-gpu", title="No GPU", cause="<none> of *them*", fix="Set CUDA_X=1")
+    one = SimpleNamespace(key="no-gpu", title="No GPU", cause="<none> of *them*", fix="Set CUDA_X=1", alternatives=())
     assert tables.troubleshooting_table([one]).splitlines()[-1] == (
         "| **No GPU** `no-gpu` | &lt;none&gt; of \\*them\\* | Set CUDA\\_X=1 |"
+    )
+
+
+def test_each_of_several_causes_is_shown_with_its_test() -> None:
+    each = [SimpleNamespace(cause=f"Cause {name}.", test=f"see {name}.", fix=f"do {name}.") for name in "AB"]
+    one = SimpleNamespace(key="k", title="T", cause="Seen.", fix="", alternatives=each)
+    assert tables.troubleshooting_table([one]).splitlines()[-1] == (
+        "| **T** `k` | Seen. (1) Cause A. (2) Cause B. | (1) Test: see A. If so: do A. (2) Test: see B. If so: do B. |"
     )
 
 

@@ -12,11 +12,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ..._core.causes import Facts, Signature
+from .areas import place, place_words, switch_words
 from .parse import Failure, Log, LogLine, excerpt, read
-from .signatures import SIGNATURES, Signature
+from .signatures import SIGNATURES
 
 _EVIDENCE_LINES = 5
 _NEAREST = 3
+_END = re.compile(r"(?:\\+n?|[\s.:])+$")  # of a message that was quoted, maybe several times
 _SIGNALS = 128  # an exit code above it is 128 and the number of the signal that ended the process
 
 
@@ -39,33 +42,40 @@ class _Hit(NamedTuple):
     evidence: Sequence[LogLine]
 
 
-def diagnose(lines: Iterable[str], exit_code: int | None = None) -> Diagnosis | None:
+def diagnose(lines: Iterable[str], exit_code: int | None = None, facts: Facts | None = None) -> Diagnosis | None:
     """Return the cause of a failed server's log, None if it has no name.
 
     What ended the innermost process counts, and there the exception that ended it before those that led to it. A hint
     (what only follows from another failure) counts where nothing else is found, the exit code where the log is mute.
+    C(facts) tell the causes of one symptom apart.
     """
+    known = facts or Facts()
     log = read(lines)
     if exit_code is not None and exit_code > _SIGNALS and log.failure and not log.failure.ending:
         log = log._replace(failure=None)  # a signal leaves no traceback: that was of a request, say
     hit = _search(log)
     if hit is not None:
-        return _told(hit, log)
+        return _told(hit, log, known)
     if log.failure is None and exit_code is not None:
         for signature in SIGNATURES:
             if exit_code in signature.exit_codes:
-                return Diagnosis(signature, signature.cause, [], signature.fix)
+                cause, fix = signature.decided(signature.cause, _all_of(log), known)
+                return Diagnosis(signature, cause, [], fix)
     return None
 
 
 def failure_text(diagnosis: Diagnosis | None, lines: Sequence[str]) -> tuple[str, list[str]]:
     """Return the cause in words, and the lines of a message that follow it: evidence and, if there is one, the fix.
 
-    Without a diagnosis the end of the log has to do.
+    Without a diagnosis they name the area in which it failed, or have the end of the log.
     """
-    if diagnosis is None:
+    if diagnosis is not None:
+        return diagnosis.cause, [*(f"  {line}" for line in diagnosis.evidence), *f"Fix: {diagnosis.fix}".splitlines()]
+    found = place(read(lines))
+    if found is None:
         return "The cause is not one of the known ones.", [f"  {line}" for line in excerpt(lines)]
-    return diagnosis.cause, [*(f"  {line}" for line in diagnosis.evidence), f"Fix: {diagnosis.fix}"]
+    cause, fix = place_words(found)
+    return cause, [*(f"  {line}" for line in found.evidence), f"Fix: {fix}"]
 
 
 def _search(log: Log) -> _Hit | None:
@@ -76,7 +86,8 @@ def _search(log: Log) -> _Hit | None:
     if log.failure is not None and not traced:
         return None  # another line's cause would be a wrong one
     # What is said after the failure follows from it.
-    spoken = list(_in_lines(log.spoken_before if log.failure else log.spoken))
+    outside = log.failure is None and not any(line.process or line.level for line in log.lines)
+    spoken = list(_in_lines(log.spoken_before if log.failure else log.spoken, outside))
     return next((hit for hit in spoken if not hit.signature.is_hint), None) or next(iter([*traced, *spoken]), None)
 
 
@@ -84,7 +95,7 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
     whole = "\n".join(line.text for line in failure.lines)
     for message in reversed(failure.messages):
         for signature in SIGNATURES:
-            if signature.within and not re.search(signature.within, whole):
+            if signature.outside or (signature.within and not re.search(signature.within, whole)):
                 continue
             for line in message:
                 match = _matches(signature, line)
@@ -95,12 +106,17 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
                     break
 
 
-def _in_lines(lines: Sequence[LogLine]) -> Iterable[_Hit]:
-    """What a process says at a stretch belongs together; who speaks first knows best."""
+def _in_lines(lines: Sequence[LogLine], outside: bool) -> Iterable[_Hit]:
+    """What a process says at a stretch belongs together; who speaks first knows best.
+
+    C(outside) is whether no line is of a server.
+    """
     for _process, stretch in itertools.groupby(lines, key=lambda line: line.process):
         said = list(stretch)
         for signature in SIGNATURES:
-            matches = ((line, _matches(signature, line)) for line in said if not signature.within)
+            if signature.within or (signature.outside and not outside):
+                continue
+            matches = ((line, _matches(signature, line)) for line in said)
             yield from (_Hit(signature, match, [line]) for line, match in matches if match)
 
 
@@ -112,19 +128,32 @@ def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:
     return None
 
 
-def _told(hit: _Hit, log: Log) -> Diagnosis:
+def _told(hit: _Hit, log: Log, facts: Facts) -> Diagnosis:
     signature = hit.signature
-    values = {name: value for name, value in hit.match.groupdict().items() if value is not None}
+    values = {name: _END.sub("", value) for name, value in hit.match.groupdict().items() if value is not None}
     nearest = _nearest(signature, values, log)
     if nearest:
         values["nearest"] = ", ".join(nearest)
     *before, telling = hit.evidence
+    seen = _filled(signature.cause, signature.detail, values)
+    cause, fix = signature.decided(seen, _all_of(log), facts._replace(values=values))
+    fix = _filled(fix, signature.advice, values)
+    if (signature.is_hint or signature.locate) and log.failure is not None:
+        found = place(log)
+        if found is not None and telling in log.failure.lines:
+            cause += f" The area: {found.area.title} ({found.where})."
+            switches = [switch for switch in found.switches if switch.take_out not in fix]
+            fix += f" {switch_words(switches)}" if switches else ""
     return Diagnosis(
         signature,
-        _filled(signature.cause, signature.detail, values),
+        cause,
         [*(str(line) for line in before if line.text.strip()), telling.around(*hit.match.span())],
-        _filled(signature.fix, signature.advice, values),
+        fix,
     )
+
+
+def _all_of(log: Log) -> str:
+    return "\n".join(line.text for line in log.lines)
 
 
 def _filled(text: str, addition: str, values: dict[str, str]) -> str:

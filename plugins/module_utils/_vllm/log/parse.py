@@ -13,12 +13,14 @@ from typing import NamedTuple, cast
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # 2026-11-25T16:31:23.402960059Z, put there by `docker logs --timestamps`
-_TIMESTAMP = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+Z ?")
+_TIMESTAMP = re.compile(r"^\[?\d{4}-\d\d-\d\dT[\d:.]+Z\]? ?")
+# vllm-1  | text, by `docker compose logs`; Aug 19 18:34:27 host vllm[8727]: text, by the journal
+_OTHER_SOURCE = re.compile(r"^[a-z][\w.-]* +\| ?|^[A-Z][a-z]{2} [ \d]\d [\d:]{8} \S+ [\w./-]+\[\d+\]: ?")
 # (EngineCore pid=22) ERROR 11-23 20:29:10 [core.py:1510] text, by some versions with one prefix in another
 _PREFIX = re.compile(
-    r"^(?:\((?P<process>[A-Za-z][\w .=-]*?) pid=\d+[^)]*\) ?)*"
+    r"^(?:\((?P<process>[A-Za-z][\w .=-]*?),? pid=\d+[^)]*\) ?)*"
     r"(?:\[rank\d+\]: ?)?"
-    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL) [\d-]+ [\d:.,]+ \[?(?P<place>[\w./-]+):\d+\] ?)?"
+    r"(?:(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL|FATAL) (?:[\d-]+ [\d:.,]+ )?\[?(?P<place>[\w./-]+):\d+\] ?)?"
 )
 # Some versions do not name the process, but the place does.
 _PROCESS_OF_PLACE = {"multiproc_executor.py": "Worker", "multiproc_worker_utils.py": "Worker", "core.py": "EngineCore"}
@@ -44,8 +46,8 @@ _HARMLESS_FRAME = re.compile(r"usage_lib\.py|resource_tracker\.py|in __del__$")
 # Of a server that has started, these only handle requests.
 _REQUEST_FRAME = re.compile(r"uvicorn/protocols/|starlette/(?:middleware|responses)")
 _TRACEBACK = "Traceback (most recent call last):"
-_CHAINED = ("direct cause of the following exception", "another exception occurred")
-_FRAME = re.compile(r'^\s*File "')
+_CAUSED, _MEANWHILE = "direct cause of the following exception", "another exception occurred"
+_FRAME = re.compile(r'^\s*(?:\|\s*)*File "(?P<path>[^"]+)", line \d+(?:, in (?P<function>\S+))?')
 _SOURCE = re.compile(r'^\s*File "|^    \s*\S')  # of a traceback whose beginning is missing
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*|:)?$")
 # A process that says so before its traceback will not go on.
@@ -63,6 +65,10 @@ _STARTED = "Application startup complete"
 _LONGEST_LINE = 300
 _BEFORE = 60  # characters that are shown of a long line before what tells
 _MESSAGE_LINES = 12
+# What a compiler has said follows, however long; what tells of it is at no fixed place.
+_LONG_MESSAGE = re.compile(r"[Nn]inja (?:build failed|output)|Error building extension|Command '.*returned non-zero")
+_LONG_MESSAGE_LINES = 2000
+_FOLDER = re.compile(r".*/(?:site|dist)-packages/|.*/lib/python\d[\d.]*/")
 
 
 class LogLine(NamedTuple):
@@ -92,16 +98,63 @@ class LogLine(NamedTuple):
 
 
 @dataclass
+class Raised:
+    """An exception: where it was raised, the innermost frame last, and its message.
+
+    C(causes_next) is whether the next exception of the traceback was raised from it, rather than while it was handled.
+    """
+
+    frames: list[LogLine] = field(default_factory=list)
+    message: list[LogLine] = field(default_factory=list)
+    causes_next: bool = False
+
+    @property
+    def name(self) -> str:
+        """The class of the exception without its module."""
+        return self.message[0].text.partition(":")[0].strip(" |").rpartition(".")[2] if self.message else ""
+
+    @staticmethod
+    def path_and_function(frame: LogLine) -> tuple[str, str]:
+        """Return what a frame says, both empty if it is none."""
+        match = _FRAME.match(frame.text)
+        return (match["path"], match["function"] or "") if match else ("", "")
+
+    def where(self) -> str:
+        """Return class, file and function in words."""
+        if not self.frames:
+            return self.name
+        path, function = self.path_and_function(self.frames[-1])
+        return f"{self.name or 'an error'} in {_FOLDER.sub('', path)}{f', {function}' if function else ''}"
+
+
+@dataclass
 class Failure:
-    """A traceback with what is chained to it: its lines, and the message of each exception, the last one last."""
+    """A traceback with what is chained to it: its lines, and its exceptions, the last one last."""
 
     lines: list[LogLine]
     ending: bool
-    messages: list[list[LogLine]] = field(default_factory=list)
+    raised: list[Raised] = field(default_factory=list)
 
     @property
     def process(self) -> str | None:
         return self.lines[0].process
+
+    @property
+    def messages(self) -> list[list[LogLine]]:
+        """The messages of the exceptions."""
+        return [raised.message for raised in self.raised]
+
+    @property
+    def root(self) -> Raised:
+        """The exception that led to the others: what was raised from another one only repeats it.
+
+        An exception that was handled, as of a package that need not be there, led to nothing.
+        """
+        root = 0
+        for index, raised in enumerate(self.raised[:-1]):
+            if not raised.causes_next:
+                root = index + 1
+        return self.raised[root]
 
     @property
     def is_echo(self) -> bool:
@@ -112,14 +165,16 @@ class Failure:
 class Log(NamedTuple):
     """What a log says of a failure.
 
-    C(failure) is what ended the server, None if no traceback names it. C(spoken) are the lines that may name a cause
-    outside of a traceback, C(spoken_before) those of them before the failure.
+    C(failure) is what ended the server, None if no traceback names it; C(cut) then is the last exception of which only
+    frames are there. C(spoken) are the lines that may name a cause outside of a traceback, C(spoken_before) those of
+    them before the failure.
     """
 
     failure: Failure | None
     spoken: list[LogLine]
     spoken_before: list[LogLine]
     lines: list[LogLine]
+    cut: Raised | None = None
 
 
 def parse(lines: Iterable[str]) -> list[LogLine]:
@@ -128,7 +183,7 @@ def parse(lines: Iterable[str]) -> list[LogLine]:
     for raw in lines:
         stamp = _TIMESTAMP.match(raw)
         for part in raw[stamp.end() if stamp else 0 :].rstrip("\r\n").split("\r"):
-            parsed.append(_parse_line(_ANSI.sub("", part)))
+            parsed.append(_parse_line(_OTHER_SOURCE.sub("", _ANSI.sub("", part))))
     return parsed
 
 
@@ -171,7 +226,24 @@ def read(lines: Iterable[str]) -> Log:
         ]
     decisive = _decisive(failures, position)
     until = position[id(decisive.lines[0])] if decisive else len(parsed)
-    return Log(decisive, spoken, [line for line in spoken if position[id(line)] < until], parsed)
+    cut = None if decisive else _cut(parsed, traced)
+    return Log(decisive, spoken, [line for line in spoken if position[id(line)] < until], parsed, cut)
+
+
+def _cut(lines: Sequence[LogLine], traced: set[int]) -> Raised | None:
+    """Return the last exception whose traceback has lost its beginning."""
+    frames: list[LogLine] = []
+    found = None
+    for line in lines:
+        if id(line) in traced or line.is_quiet:
+            continue
+        if _FRAME.match(line.text):
+            frames.append(line)
+        elif frames and line.text and not line.text[0].isspace():
+            if _EXCEPTION.match(line.text):
+                found = Raised(frames, [line])
+            frames = []
+    return found
 
 
 def _failures(stream: Sequence[LogLine]) -> Iterable[tuple[Failure, bool]]:
@@ -182,9 +254,9 @@ def _failures(stream: Sequence[LogLine]) -> Iterable[tuple[Failure, bool]]:
             index += 1
             continue
         before = stream[index - 1] if index else stream[index]
-        end, messages = _traceback(stream, index)
+        end, raised = _traceback(stream, index)
         start = index - 1 if _ENDING.search(before.text) else index
-        failure = Failure(list(stream[start:end]), bool(_ENDING.search(before.text + stream[index].text)), messages)
+        failure = Failure(list(stream[start:end]), bool(_ENDING.search(before.text + stream[index].text)), raised)
         harmless = (
             stream[index].is_quiet
             or bool(_HARMLESS_BEFORE.search(before.text))
@@ -194,9 +266,10 @@ def _failures(stream: Sequence[LogLine]) -> Iterable[tuple[Failure, bool]]:
         index = end
 
 
-def _traceback(stream: Sequence[LogLine], start: int) -> tuple[int, list[list[LogLine]]]:
-    """Return where the traceback at C(start) ends, with all that is chained to it, and its messages."""
-    messages: list[list[LogLine]] = []
+def _traceback(stream: Sequence[LogLine], start: int) -> tuple[int, list[Raised]]:
+    """Return where the traceback at C(start) ends, with all that is chained to it, and its exceptions."""
+    raised: list[Raised] = []
+    frames: list[LogLine] = []
     origin = stream[start]
     in_frames, chained = True, False
     index = start + 1
@@ -208,20 +281,26 @@ def _traceback(stream: Sequence[LogLine], start: int) -> tuple[int, list[list[Lo
         if text.endswith(_TRACEBACK):
             if not chained:
                 break
-            in_frames, chained = True, False
-        elif any(words in text for words in _CHAINED):
+            in_frames, chained, frames = True, False, []
+        elif _CAUSED in text or _MEANWHILE in text:
             chained = True
+            if raised:
+                raised[-1].causes_next = _CAUSED in text
         elif in_frames:
-            if text and not text[0].isspace() and _EXCEPTION.match(text):
-                messages.append([line])
+            if _FRAME.match(text):
+                frames.append(line)
+            elif text and not text[0].isspace() and _EXCEPTION.match(text):
+                raised.append(Raised(frames, [line]))
                 in_frames = False
         elif text.strip() and not chained:
+            message = raised[-1].message
             # Raw output may go on with something else. In a log record all lines belong to the message.
-            if len(messages[-1]) >= _MESSAGE_LINES and line.level is None:
+            limit = _LONG_MESSAGE_LINES if _LONG_MESSAGE.search(message[0].text) else _MESSAGE_LINES
+            if len(message) >= limit and line.level is None:
                 break
-            messages[-1].append(line)
+            message.append(line)
         index += 1
-    return index, messages
+    return index, raised
 
 
 def _decisive(failures: Sequence[Failure], position: dict[int, int]) -> Failure | None:

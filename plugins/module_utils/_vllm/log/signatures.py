@@ -10,35 +10,12 @@ A key may come more than once, with other texts for another sight of the same ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
-
-@dataclass(frozen=True)
-class Signature:
-    """One way to fail.
-
-    C(patterns) are searched in single lines. C(detail) is added to the cause and C(advice) to the fix where a pattern
-    has found all groups that they name; C(nearest) is a list of the valid names closest to the group C(name), out of
-    the group C(choices) or of what C(names) finds in the log. C(within) must be found in the same traceback.
-    A hint only follows from another failure, or has many causes: it is taken if there is nothing else.
-    """
-
-    key: str
-    title: str
-    patterns: tuple[str, ...]
-    cause: str
-    fix: str
-    detail: str = ""
-    advice: str = ""
-    severity: str = "fatal"
-    within: str = ""
-    names: str = ""
-    exit_codes: tuple[int, ...] = ()
-
-    @property
-    def is_hint(self) -> bool:
-        return self.severity == "hint"
-
+from ..._core.causes import Alternative, Facts, Signature
+from ..._core.units import GIB
+from ..._docker.messages import ENGINE
+from ..._nvidia.messages import TOOLKIT
 
 _CHECK_WEIGHTS = (
     "Run the role hgx.inference.hf_cache again with hf_cache_verify: true; it replaces what is missing or damaged."
@@ -48,6 +25,36 @@ _RECORDED = (
 )
 
 _NOT_COMPILED = "A kernel for the GPU could not be compiled while the server started."
+
+
+def _same_driver(facts: Facts) -> bool | None:
+    """Whether the driver's libraries on the host are of the version of its kernel module."""
+    return facts.module in facts.libraries if facts.module and facts.libraries else None
+
+
+def _other_driver(facts: Facts) -> bool | None:
+    same = _same_driver(facts)
+    return None if same is None else not same
+
+
+def _little_shm(facts: Facts) -> bool | None:
+    """Whether the container has a /dev/shm of its own that is smaller than a server of several GPUs needs."""
+    return True if facts.shm_bytes is not None and facts.shm_bytes < GIB else None
+
+
+def _gpu_was_free(facts: Facts) -> bool | None:
+    """Whether hardly anything of the GPU's memory was in use before this server."""
+    values = facts.values
+    return None if not {"free", "total"} <= set(values) else float(values["free"]) >= _FREE * float(values["total"])
+
+
+def _gpu_was_used(facts: Facts) -> bool | None:
+    free = _gpu_was_free(facts)
+    return None if free is None else not free
+
+
+# Without a CUDA context of another process a GPU has more than this share of its memory free.
+_FREE = 0.95
 _LET_COMPILE = (
     "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or add"
     " enforce-eager: true to see whether it serves without."
@@ -151,7 +158,9 @@ _COMMAND_LINE = (
         "Tensor parallelism that does not divide the model",
         (
             r"attention heads \((?P<what>\d+)\) must be divisible by tensor parallel size \((?P<tp>\d+)\)",
-            r"(?P<what>\d+) is not divisible by (?P<tp>\d+)$",
+            r"^(?:AssertionError|ValueError): (?P<what>\d+) is not divisible by (?P<tp>\d+)$",
+            r"[Nn]umber of (?:\w+ )*heads.{0,60}(?:divisible|divided) by.{0,40}(?:TP|tensor)",
+            r"is not divisible by (?:min_thread|the tensor|tp)|size_[kn] must (?:be )?divisible by",
             r"is not divisible by weight quantization block_[nk]",
             r"input size is not aligned with the quantized weight shape",
         ),
@@ -184,13 +193,28 @@ _DRAFT = (
             r"[Tt]arget and draft model should have the same",
             r"[Ee]agle3? is only supported for .* models",
             r"Model architectures \['\w*(?:[Ee]agle|EAGLE|MTP|Medusa)\w*'\] are not supported",
-            r"Unsupported speculative method",
             r"[Dd]raft model .*(?:does not match|mismatch|incompatible|not supported)",
             r"does not support EAGLE3 interface",
         ),
         "The draft model does not fit: not for this model, or not for this version of vLLM.",
-        "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it is"
-        " made for.",
+        "Take the draft, its method and num_speculative_tokens from the recipe, and an image of the version that it"
+        " is made for.",
+    ),
+    Signature(
+        "draft-settings",
+        "Speculation with settings that do not go together",
+        (
+            r"num_speculative_tokens(?! \+).{0,40}must be (?:provided|divisible|greater|less|a positive|set|equal)",
+            r"num_speculative_tokens ?(?:=|:) ?\d+ (?:must be divisible|is greater|exceeds)",
+            r"draft_tensor_parallel_size",
+            r"(?:Unsupported|Unknown|Invalid) speculative method|speculative method .{0,40}(?:not supported|unknown)",
+            r"only (?:one of|supports?) .{0,60}speculative",
+        ),
+        "The settings of speculation contradict each other, the draft, or what this version of vLLM admits.",
+        "Correct speculative-config as the evidence says: method, num_speculative_tokens and"
+        " draft_tensor_parallel_size as in the recipe. Without it (speculative-config: null in"
+        " vllm_engine_args_extra) the server starts, at a cost of 60 to 90 % of the output on real text.",
+        within=r"validation error for SpeculativeConfig|create_speculative_config|config/speculative\.py",
     ),
     Signature(
         "draft-mismatch",
@@ -199,11 +223,7 @@ _DRAFT = (
             r"Model architectures \['(?P<what>[^']+)'\] are not supported",
             r"have the same vocabulary size",
             r"is only supported for .* models\. Got",
-            r"num_speculative_tokens:?\d* ?must be divisible",
             r"does not match|mismatch",
-            r"Unsupported speculative method",
-            r"draft_tensor_parallel_size",
-            r"num_speculative_tokens",
             r"does not recognize this architecture",
         ),
         "The draft model does not fit: not for this model, or not for this version of vLLM.",
@@ -226,7 +246,23 @@ _DRAFT = (
         ),
         "The draft model does not fit: its weights have other shapes or names than this model and this vLLM expect.",
         "Take a draft made for exactly this model, and an image of the version that it is made for.",
-        within=r"spec_decode/|drafter\.load_model|models/\S*eagle|models/\S*_mtp",
+        within=r"(?s)(?:spec_decode/|drafter\.load_model|models/\S*eagle|models/\S*_mtp)"
+        r".*(?:load_model|load_weights|weight_utils|weight_loader)|drafter\.load_model",
+    ),
+    Signature(
+        "draft-mismatch",
+        "Draft model that does not fit",
+        (
+            r"[Ss]ize mismatch|The size of tensor|shapes cannot be multiplied|expanded size of the tensor",
+            r"shape mismatch|must match the existing size|invalid for input of size",
+        ),
+        "Speculative decoding fails on the shape of a tensor: the draft model and the model, or the draft and this"
+        " version of vLLM, expect different sizes.",
+        "Find out which: with the draft taken out (speculative-config: null in vllm_engine_args_extra) the server"
+        " must start; that costs 60 to 90 % of the output on real text. Then take draft, method,"
+        " num_speculative_tokens and image from the recipe together, or a newer image.",
+        within=r"spec_decode/|models/\S*eagle|models/\S*_mtp",
+        locate=True,
     ),
     Signature(
         "draft-mismatch",
@@ -267,8 +303,8 @@ _SPECULATION = (
         "speculation-beyond-batch",
         "Batch larger than what was compiled",
         (r"Shape: (?P<tokens>\d+) out of considered ranges: \[\(\d+, (?P<limit>\d+)",),
-        "The tokens of the draft came on top of a full batch, for which nothing was compiled: an error of this version"
-        " of vLLM.",
+        "The tokens of the draft came on top of a full batch, for which nothing was compiled: an error of this"
+        " version of vLLM.",
         "Set another max-num-batched-tokens, which makes such a batch rarer, or choose an image with a newer vLLM.",
         detail="The batch had {tokens} tokens, {limit} were compiled.",
     ),
@@ -300,7 +336,98 @@ _KERNELS = (
     ),
 )
 
+_CDN = (
+    "A download server behind the hub (its CDN) has refused a signed address with 403. The hub itself had admitted"
+    " the request, so the token is right."
+)
+_CDN_CAUSES = (
+    Alternative(
+        "The signed address has expired: they hold for an hour or less, and a large file takes longer.",
+        "the download had run for long, or was resumed.",
+        "run the role hgx.inference.hf_cache again: it asks for a new address and resumes.",
+        decides=r"Request has expired|ExpiredToken",
+    ),
+    Alternative(
+        "The clock of the host is wrong.",
+        "'date -u' differs from the true time by minutes.",
+        "set the clock (timedatectl).",
+        decides=r"RequestTimeTooSkewed|not yet valid",
+    ),
+    Alternative(
+        "A proxy or a firewall refuses the download server.",
+        "'curl -I' of that server's name, from the same host, is refused as well.",
+        "admit *.hf.co, *.xethub.hf.co and *.huggingface.co; HF_HUB_DISABLE_XET=1 takes another server.",
+    ),
+)
+
 _MODEL_FILES = (
+    Signature(
+        "proxy",
+        "A proxy is in the way",
+        (
+            r"Tunnel connection failed: (?P<what>\d+[^'\")]*)",
+            r"(?P<what>407 Proxy Authentication Required)",
+            r"(?P<what>ProxyError|Unable to connect to proxy|Cannot connect to proxy)",
+        ),
+        "The proxy that the environment names refuses the connection, or does not answer. It is not the hub's answer.",
+        "Correct HTTPS_PROXY, or add the address to NO_PROXY, where the download runs; have the proxy admit the hub"
+        " and its download servers. A server that has its models in the cache needs no network (HF_HUB_OFFLINE=1).",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "certificate",
+        "Certificate that is not trusted",
+        (
+            r"(?P<what>CERTIFICATE_VERIFY_FAILED[^)\"]*)",
+            r"(?P<what>x509: certificate [^\"]*)",
+            r"(?P<what>self[- ]signed certificate[^)\"]*)",
+            r"(?P<what>invalid peer certificate[^)\"]*)",
+        ),
+        "The other side of an HTTPS connection shows a certificate that is not trusted here.",
+        "",
+        detail="It says: {what}.",
+        alternatives=(
+            Alternative(
+                "A proxy of the network looks into the connection and shows a certificate of its own.",
+                "'curl -vI https://ADDRESS' on the host names an issuer that is your company's.",
+                "add its authority to the host and the container (SSL_CERT_FILE, REQUESTS_CA_BUNDLE; for images"
+                " /etc/docker/certs.d), or have the proxy leave these addresses alone.",
+                decides=r"self[- ]signed certificate in certificate chain|unknown authority|UnknownIssuer",
+            ),
+            Alternative(
+                "The clock is wrong, or the certificate has expired.",
+                "'date' on the host differs from the true time.",
+                "set the clock (timedatectl).",
+                decides=r"certificate has expired|not yet valid",
+            ),
+            Alternative(
+                "The list of authorities is missing or old.",
+                "the package ca-certificates is not installed, or years old.",
+                "install it anew.",
+            ),
+        ),
+    ),
+    Signature(
+        "download-refused",
+        "The hub's download server refuses",
+        (
+            r"403.*(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront|X-Amz-|Expires=|Signature=)",
+            r"(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront)\S*.*(?:\b403\b|Forbidden)",
+            r"RequestTimeTooSkewed|Request has expired|ExpiredToken|SignatureDoesNotMatch",
+        ),
+        _CDN,
+        "",
+        alternatives=_CDN_CAUSES,
+    ),
+    Signature(
+        "download-refused",
+        "The hub's download server refuses",
+        (r"https?://\S*(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront|X-Amz-Signature)",),
+        _CDN,
+        "",
+        alternatives=_CDN_CAUSES,
+        within=r"\b403\b|Forbidden",
+    ),
     Signature(
         "gated-repo",
         "Repository that needs access",
@@ -308,14 +435,58 @@ _MODEL_FILES = (
             r"GatedRepoError",
             r"gated repo",
             r"Access to model \S+ is restricted",
-            r"(?:401|403) Client Error.*(?:huggingface|/api/models|/resolve/)",
-            r"Invalid (?:username or password|user token)",
-            r"Invalid credentials in Authorization header",
-            r"401 Unauthorized|403 Forbidden",
+            r"awaiting a review from the repo authors|must be authenticated to access it",
         ),
         "The hub refuses a repository: it is gated or private, and the token is missing or has no access.",
         "Accept the licence on the model's page, set HF_TOKEN on the controller, and run the role"
         " hgx.inference.hf_cache.",
+    ),
+    Signature(
+        "gated-repo",
+        "Repository that needs access",
+        (
+            r"Invalid (?:username or password|user token)",
+            r"Invalid credentials in Authorization header",
+            r"401 Client Error.*(?:huggingface|/api/models|/resolve/)",
+        ),
+        "The hub does not accept the token, or wants one (401).",
+        "",
+        alternatives=(
+            Alternative(
+                "The token is wrong, has expired or was revoked.",
+                "'hf auth whoami' with this HF_TOKEN fails.",
+                "set a new HF_TOKEN on the controller, and run the role hgx.inference.hf_cache.",
+                decides=r"Invalid (?:username or password|user token|credentials)|User Access Token .* is expired",
+            ),
+            Alternative(
+                "There is no token, and the repository is gated or private, or its name is wrong: the hub answers 401"
+                " for what does not exist, too.",
+                "the model's page does not open without signing in.",
+                "correct the name, or accept the licence and set HF_TOKEN on the controller.",
+            ),
+        ),
+    ),
+    Signature(
+        "gated-repo",
+        "Repository that needs access",
+        (r"403 (?:Client Error|Forbidden).*(?:huggingface\.co|/api/models|/resolve/)",),
+        "The hub refuses a request (403).",
+        "",
+        alternatives=(
+            Alternative(
+                "The repository is gated, and the token's owner has no access, or the token is fine-grained and lacks"
+                " the permission for gated repositories.",
+                "the model's page, signed in as the token's owner, asks for the licence.",
+                "accept it, or give the token the permission; then run the role hgx.inference.hf_cache.",
+                decides=r"fine-grained|enable access to public gated repositories|[Gg]ated",
+            ),
+            Alternative(
+                "A proxy or a firewall answers in the hub's place.",
+                "'curl -sI https://huggingface.co/api/models/MODEL' from the same host does not show the header"
+                " x-request-id.",
+                "admit huggingface.co and *.hf.co.",
+            ),
+        ),
     ),
     Signature(
         "wrong-revision",
@@ -378,6 +549,17 @@ _MODEL_FILES = (
         severity="hint",
     ),
     Signature(
+        "hub-file-missing",
+        "File that the repository does not have",
+        (
+            r"(?<!Local)(?<!Remote)EntryNotFoundError|RemoteEntryNotFoundError",
+            r"Entry Not Found for url: \S*/resolve/[^/]+/(?P<name>[^\s?]+?)\.?$",
+        ),
+        "The repository has no such file at that revision.",
+        "Correct the revision in the recipe; see on the model's page whether the file was renamed or removed.",
+        detail="It is {name}.",
+    ),
+    Signature(
         "repo-not-found",
         "Unknown repository",
         (
@@ -411,14 +593,46 @@ _MODEL_FILES = (
         "corrupt-weights",
         "Damaged weights",
         (
-            r"SafetensorError|safetensors_rust",
+            r"Safetensors?Error: (?!.*(?:does not contain tensor|os error|framework|device)).*"
+            r"(?:[Hh]eader|[Ii]ncomplete|[Ii]nvalid|[Bb]uffer|[Oo]ffset|[Mm]etadata|[Jj]son)",
             r"Error while deserializing header",
             r"MetadataIncompleteBuffer|HeaderTooLarge|InvalidHeader|incomplete metadata",
             r"invalid load key|PytorchStreamReader failed|failed finding central directory",
-            r"[Cc]hecksum (?:mismatch|does not match)|[Cc]onsistency check failed|[Hh]ash mismatch|sha256.*mismatch",
         ),
         "A file of the weights is damaged or cut short.",
         _CHECK_WEIGHTS,
+    ),
+    Signature(
+        "corrupt-weights",
+        "Damaged weights",
+        (r"[Cc]hecksum (?:mismatch|does not match)|[Cc]onsistency check failed|[Hh]ash mismatch|sha256.*mismatch",),
+        "A file of the weights is damaged or cut short.",
+        _CHECK_WEIGHTS,
+        within=r"safetensors|hugging|hf_hub|hf_xet|weight|shard|models--",
+    ),
+    Signature(
+        "file-unreadable",
+        "File that cannot be read to its end",
+        (
+            r"(?P<what>[Ii]nput/output error|os error 5\b|Stale file handle|os error 116\b|Transport endpoint is not"
+            r" connected|os error 107\b)",
+        ),
+        "The file system with the model's files, or the disk below it, does not deliver what it has.",
+        "",
+        detail="It says: {what}.",
+        alternatives=(
+            Alternative(
+                "The network or FUSE file system has lost its connection or its server.",
+                "'findmnt -T' of vllm_hf_home names nfs, fuse or the like; 'ls' there fails or hangs.",
+                "mount it again, and better keep vllm_hf_home on a local disk.",
+                decides=r"Stale file handle|os error 116\b|Transport endpoint|os error 107\b",
+            ),
+            Alternative(
+                "The disk has errors.",
+                "'dmesg | grep -i -e \"I/O error\" -e nvme -e medium' shows them.",
+                "have the disk exchanged, and fetch the models again.",
+            ),
+        ),
     ),
     Signature(
         "tokenizer-missing",
@@ -426,7 +640,8 @@ _MODEL_FILES = (
         (
             r"Can't load tokenizer for",
             r"Could not find tiktoken\.model",
-            r"(?:No such file or directory|not found)(?!.*/blobs/).*(?:tiktoken\.model|tokenizer\.model|tokenizer\.json"
+            r"(?:No such file or directory|not found)(?!.*/blobs/).*(?:tiktoken\.model|tokenizer\.model"
+            r"|tokenizer\.json"
             r"|tokenizer_config\.json|tokenization_\w+\.py)",
             r"tokenizer\.(?:json|model)|tiktoken\.model|vocab_file",
             r"(?:vocab_file|path) should be .*not NoneType|expected str, bytes or os\.PathLike object, not NoneType",
@@ -443,17 +658,41 @@ _MODEL_FILES = (
             r"Cannot find any model weights with",
             r"does not appear to have (?:a file|files) named (?P<name>(?!config\.json)\S+\.\w+)",
             r"does not appear to have (?:a file|files) named (?!config\.json)",
-            r"weights were not initialized from\s+checkpoint",
             r"[Ee]rror no file named",
             r"Could not find checkpoint files",
             r"[Ww]eight files referenced in index but missing: \{'(?P<name>[^']+)'",
-            r"(?:shards?|files?) .*(?:missing|not found).*safetensors|safetensors.*(?:missing|not found)",
+            r"(?:shards?|files?) .*(?:missing|not found).*\.safetensors|\.safetensors\b.*(?:missing|not found)",
             r"No such file or directory: ['\"]?(?!\S*/blobs/[^/]+\.py)"
             r"(?P<name>[^'\"\s]*/(?:hub|models--|snapshots)[^'\"]*)",
         ),
         "A file of the model is missing.",
         _CHECK_WEIGHTS,
         detail="It is {name}.",
+    ),
+    Signature(
+        "shard-missing",
+        "File of the model missing",
+        (
+            r"weights were not initialized from\s+checkpoint: \{?'?(?P<name>[^',}]+)",
+            r"weights were not initialized from",
+        ),
+        "The files of the model do not have all weights that this version of vLLM expects.",
+        "",
+        detail="One is {name}.",
+        alternatives=(
+            Alternative(
+                "A file of the weights is missing or incomplete.",
+                "the folder of the snapshot has fewer .safetensors files than model.safetensors.index.json names.",
+                "run the role hgx.inference.hf_cache again with hf_cache_verify: true.",
+                decides=r"referenced in (?:the )?index but missing|incomplete",
+            ),
+            Alternative(
+                "The names of the weights are others than this version of vLLM knows: the model is newer than the"
+                " image, or its quantization is another.",
+                "all files are there (the role hgx.inference.hf_cache with hf_cache_verify: true finds nothing).",
+                "serve the revision and the image that the recipe names together.",
+            ),
+        ),
     ),
     Signature(
         "config-missing",
@@ -509,7 +748,7 @@ _MODEL_FILES = (
         (
             r"Attempted to load weight \((?P<file>.+)\) into parameter \((?P<model>.+)\)",
             r"no module or parameter named",
-            r"[Ss]ize mismatch for",
+            r"[Ss]ize mismatch for \S+(?:: copying|\.(?:weight|bias))",
             r"Tried to load weights of size",
         ),
         "The weights have other shapes or names than this version of vLLM expects of the model.",
@@ -519,9 +758,44 @@ _MODEL_FILES = (
     Signature(
         "weights-do-not-fit",
         "Weights that do not fit the model",
+        (r"does not contain tensor (?P<name>\S+)",),
+        "The weights lack a tensor that this version of vLLM reads.",
+        "Serve the revision and the image that the recipe names together; see that model, quantization and revision"
+        " belong together.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "pipeline-parallel",
+        "Layer that this process does not have",
+        (r"^KeyError: '(?P<name>[\w.]*layers\.\d+\.[\w.]+)'",),
+        "The KV cache is to be bound to a layer that this process does not have.",
+        "",
+        detail="It is {name}.",
+        alternatives=(
+            Alternative(
+                "The layer belongs to another pipeline stage: pipeline parallelism does not work for this model in"
+                " this version of vLLM.",
+                "pipeline-parallel-size is above 1.",
+                "set pipeline-parallel-size: 1 in vllm_engine_args_extra and tensor-parallel-size to the number of"
+                " GPUs, which costs nothing on one node; or take a newer vLLM.",
+                decides=r"'?pipeline_parallel_size'?[=:] ?[2-9]|--pipeline-parallel-size[ =][2-9]",
+                excludes=r"'?pipeline_parallel_size'?[=:] ?1\b",
+            ),
+            Alternative(
+                "The layer belongs to the draft, whose layers this version names differently.",
+                "the server starts with speculative-config: null in vllm_engine_args_extra.",
+                "take the draft and the image of the recipe together.",
+            ),
+        ),
+        within=r"bind_kv_cache|initialize_kv_cache|kv_sharing",
+    ),
+    Signature(
+        "weights-do-not-fit",
+        "Weights that do not fit the model",
         (r"^KeyError: '(?P<name>(?:[\w.]*\.)?(?:layers\.\d+|embed_tokens|lm_head)\.[\w.]+)'",),
         "The weights hold a tensor that this version of vLLM does not know in the model.",
-        "Serve the image that the recipe names for this model, or one with a newer vLLM. If it is that image, the index"
+        "Serve the image that the recipe names for this model, or one with a newer vLLM. If it is that image, the"
+        " index"
         f" of the weights may be damaged. {_CHECK_WEIGHTS}",
         detail="It is {name}.",
         within=r"in load_weights|weight_utils",
@@ -543,6 +817,7 @@ _PACKAGES = (
             # Those of the driver tell of no GPU.
             r"^(?:OSError|ImportError|.*error while loading shared libraries): (?!\S*lib(?:cuda\.so|nvidia-))"
             r"(?P<name>\S*lib[^\s:]+): cannot open shared object",
+            r"failed to open (?P<name>lib[^\s:]+\.so[\w.]*?)\.?$",
         ),
         "The image lacks a shared library: mostly a Python package was built for another version of CUDA or of torch.",
         "Take the package out of the recipe's image.pip, or pin the version that is built for the image's CUDA and"
@@ -586,8 +861,8 @@ _PACKAGES = (
         "The API key's file is gone",
         (r"The file of the API key is gone",),  # what our own start of the server says
         "The server is to have an API key, whose file in vllm_state_dir is missing or empty. It does not start so.",
-        "Run playbooks/serve.yml with the key in VLLM_API_KEY, or with vllm_api_key_generate: true for a new one. With"
-        " neither, it is served without a key on loopback, and refused on other addresses.",
+        "Run playbooks/serve.yml with the key in VLLM_API_KEY, or with vllm_api_key_generate: true for a new one."
+        " With neither, it is served without a key on loopback, and refused on other addresses.",
     ),
     Signature(
         "guard-gone",
@@ -605,10 +880,44 @@ _PACKAGES = (
             r"requires the [`'\"]?(?P<name>[\w-]+)[`'\"]? (?:package|library)",
             r"PackageNotFoundError: (?:No package metadata was found for )?(?P<name>[\w-]+)",
             r"^ImportError: (?P<name>[\w-]+) is not installed\. Please install",
+            r"^ImportError: .*pip install [`'\"]?(?P<name>[\w-]+)",
+            r"^ImportError: .*[Pp]lease install (?:package )?[`'\"]?(?P<name>[\w-]+)",
+            r"^ImportError: .*requires (?:installation of |the )?(?P<name>[\w-]+)(?: module)?(?: to be installed|\.?$)",
         ),
         "The image lacks a Python package.",
         "Add the package to the recipe's image.pip, at a version that fits vLLM.",
         detail="It is {name}.",
+    ),
+    Signature(
+        "binary-mismatch",
+        "Compiled package of another build",
+        (
+            r"(?P<what>\S+\.so[\w.]*): undefined symbol",
+            r"undefined symbol",
+            r"(?P<what>(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found",
+            r"numpy\.dtype size changed|compiled using NumPy 1\.x",
+            r"version `(?P<what>[^']+)' not found \(required by",
+        ),
+        "A compiled package is built for another version of torch, CUDA, NumPy or the system's libraries than the"
+        " image has.",
+        "Take the package that the evidence names out of the recipe's image.pip, or pin the build for the image's"
+        " torch and CUDA; see that no LD_LIBRARY_PATH in vllm_env_extra hides the image's own libraries.",
+        detail="It shows in {what}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (r"data did not match any variant of untagged enum",),
+        "The package tokenizers cannot read the model's tokenizer.json.",
+        "",
+        alternatives=(
+            Alternative(
+                "The file is written by a newer version of tokenizers than the image has.",
+                "the file is whole (the role hgx.inference.hf_cache with hf_cache_verify: true finds nothing).",
+                f"correct transformers and tokenizers in the recipe's image.pip. {_RECORDED}",
+            ),
+            Alternative("The file is damaged.", "the same role finds it so.", "let it fetch the file again."),
+        ),
     ),
     Signature(
         "package-conflict",
@@ -619,20 +928,41 @@ _PACKAGES = (
             r"AttributeError: .*(?:[Tt]okeniz|Processor).*has no attribute",
             r"AttributeError: module '(?P<what>(?:transformers|tokenizers|huggingface_hub|torch|numpy|flashinfer"
             r"|triton)[\w.]*)'",
-            r"undefined symbol",
-            r"(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+' not found",
-            r"numpy\.dtype size changed|compiled using NumPy 1\.x",
             r"VersionConflict|DistributionNotFound|ContextualVersionConflict",
             r"requires (?P<what>[\w.-]+) ?[<>=!~].*but you have",
             r"Tokenizer class (?P<what>\S+) does not exist or is not currently imported",
             r"^TypeError: (?P<what>\w*Token\w*)\.",
-            r"partially initialized module",
-            r"^ImportError: (?!libcuda\.so|libnvidia)",
         ),
-        "Python packages in the image do not fit each other: mostly a pinned transformers that this vLLM does not"
-        " admit.",
-        f"Correct the recipe's image.pip. {_RECORDED}",
+        "Python packages in the image do not fit each other: one expects another version of the other.",
+        "Correct the recipe's image.pip (mostly transformers): take a package out that was put on top of the image, or"
+        f" pin the version that this vLLM admits. {_RECORDED}",
         detail="It shows in {what}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (r"partially initialized module '?(?P<what>[\w.]+)", r"^ImportError: (?!libcuda\.so|libnvidia)(?P<what>\S*)"),
+        "A Python package of the image cannot be imported.",
+        "",
+        alternatives=(
+            Alternative(
+                "A file or folder of that name comes before the package, or it imports itself in a circle.",
+                "'python3 -c \"import NAME; print(NAME.__file__)\"' in the container names another place than"
+                " site-packages.",
+                "rename or unmount that file.",
+                decides=r"partially initialized module",
+            ),
+            Alternative(
+                "Packages do not fit each other: one was put on top of the image.",
+                "'pip check' in the container names them, or it starts without image.pip of the recipe.",
+                f"correct the recipe's image.pip. {_RECORDED}",
+            ),
+            Alternative(
+                "The package is not there, or not for this Python or CUDA.",
+                "'pip show NAME' in the container does not find it.",
+                "add it to image.pip, at a version that fits vLLM.",
+            ),
+        ),
     ),
     Signature(
         "package-conflict",
@@ -643,6 +973,62 @@ _PACKAGES = (
         within=r"tokenization_\w+\.py|tokenizers/\w+\.py|tokenization_utils",
     ),
 )
+
+# Before those of memory: their 'out of memory' is not the GPU's.
+_FABRIC = (
+    Signature(
+        "all-reduce-workspace",
+        "FlashInfer's all-reduce is not ready",
+        (
+            r"\[SymmDeviceMemory\].*[Mm]ulticast|[Dd]evice does not support multicast",
+            r"[Ff]ailed to (?:create|initialize|allocate).*(?:all-?reduce|AllReduce|allreduce"
+            r"|All Reduce).*[Ww]orkspace",
+            r"(?:cuMulticast|[Mm]ulticast).*(?:not supported|fail|error|invalid)|CUDA_ERROR_(?:NOT_SUPPORTED"
+            r"|NOT_PERMITTED)",
+        ),
+        "The all-reduce that is fused with the next normalization (fuse_allreduce_rms, which the recipe sets) needs"
+        " multicast over NVLink, and this machine does not offer it: as in many virtual machines, or with a fabric"
+        " that is not set up.",
+        "Take the fusion out: vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}. Its"
+        " gain is not published by itself; the published figures were measured with it. Or choose an image with a"
+        " vLLM that falls back by itself (pull request 35085). Whether the fabric is at fault: 'nvidia-smi -q | grep"
+        " -A6 Fabric' must say Completed and Success.",
+        within=r"all_?reduce_(?:rms_)?fusion|AllReduceFusion|flashinfer_all_reduce|flashinfer/comm|collective_fusion",
+    ),
+    Signature(
+        "nccl-nvls",
+        "NVLink SHARP (multicast) fails",
+        (
+            r"nvls\.cc.*(?:WARN|fail|error)|NCCL WARN.*NVLS",
+            r"NVLS.*(?:fail|error|Multicast)",
+            r"(?:cuMulticast|NVLink.*[Mm]ulticast|[Mm]ulticast (?:memory|object|group|bind)).*(?:fail|error|invalid)",
+            r"[Ff]ailed to .*[Mm]ulticast",
+        ),
+        "NCCL cannot use multicast over NVLink (NVLS). Out of memory in such a line does not mean the GPU's memory.",
+        "With NCCL_NVLS_ENABLE=0 in vllm_env_extra it serves meanwhile, at the cost of some bandwidth.",
+        alternatives=(
+            Alternative(
+                "The fabric's multicast memory is used up, or held by servers that have ended.",
+                "nvidia-smi shows other processes that use NVLink, or it worked before.",
+                "set NCCL_NVLS_ENABLE=0 in vllm_env_extra at once, which costs some bandwidth; then restart Fabric"
+                " Manager and reset the GPUs, or choose an image with NCCL 2.28.9 or newer.",
+                decides=r"(?:NVLS|[Mm]ulticast|nvls\.cc).*out of memory",
+            ),
+            Alternative(
+                "The fabric is not set up for multicast, as in many virtual machines.",
+                "'nvidia-smi -q | grep -A6 Fabric' does not say Completed and Success, or the machine is a guest.",
+                "set NCCL_NVLS_ENABLE=0 in vllm_env_extra, which costs some bandwidth; have the provider set it up.",
+            ),
+            Alternative(
+                "Fabric Manager has another version than the driver, or was restarted while GPUs were in use.",
+                "'nv-fabricmanager --version' and nvidia-smi differ, or its log shows a start since.",
+                "install the same version, stop the servers, restart Fabric Manager and reset the GPUs.",
+            ),
+        ),
+    ),
+)
+
+_MORE_SHM = "Serve with vllm_ipc_mode: host, and see with 'df -h /dev/shm' on the host that it is not full."
 
 _MEMORY = (
     Signature(
@@ -655,10 +1041,24 @@ _MEMORY = (
             r"Free memory on device .*on startup is less than desired",
             r"No available GPU memory",
         ),
-        "Another process holds memory of the GPU that the server wants.",
-        "See nvidia-smi for who holds it and end it, or wait until a stopped server has freed it; or lower"
-        " gpu-memory-utilization.",
+        "The GPU has less free memory than the server wants.",
+        "",
         detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
+        alternatives=(
+            Alternative(
+                "Another process holds memory of the GPU.",
+                "nvidia-smi on the host lists it, or shows memory in use without a process, as of a container.",
+                "See nvidia-smi for who holds it and end it, or wait until a stopped server has freed it; or lower"
+                " gpu-memory-utilization.",
+                facts=_gpu_was_used,
+            ),
+            Alternative(
+                "gpu-memory-utilization asks for more than an empty GPU has free: the driver needs some itself.",
+                "nvidia-smi on the host shows hardly any memory in use.",
+                "lower gpu-memory-utilization below the free share.",
+                facts=_gpu_was_free,
+            ),
+        ),
     ),
     Signature(
         "gpu-memory-taken",
@@ -667,8 +1067,8 @@ _MEMORY = (
             r"Error in memory profiling\. Initial free memory (?P<first>[\d.]+) GiB,"
             r" current free memory (?P<then>[\d.]+)",
         ),
-        "Another process freed GPU memory while the server measured how much there is: mostly a server that"
-        " was still ending.",
+        "Another process freed GPU memory while the server measured how much there is: mostly a server that was still"
+        " ending.",
         "Run the play again once nvidia-smi shows no other process.",
         detail="{first} GiB were free, then {then} GiB.",
     ),
@@ -682,8 +1082,8 @@ _MEMORY = (
             r"Available memory on node .* on startup is less than",
         ),
         "The machine has less free memory than the server wants.",
-        "Set kv-cache-memory-bytes or lower gpu-memory-utilization, which the CPU build reads too; or end what"
-        " holds the memory.",
+        "Set kv-cache-memory-bytes or lower gpu-memory-utilization, which the CPU build reads too; or end what holds"
+        " the memory.",
         detail="{free} of {total} GiB are free, {wanted} GiB are wanted.",
     ),
     Signature(
@@ -711,44 +1111,127 @@ _MEMORY = (
         "cuda-out-of-memory",
         "GPU out of memory",
         (
-            r"CUDA out of memory\. Tried to allocate (?P<wanted>[\d.]+ \w+)\. GPU (?P<gpu>\d+) has a total capacity of"
+            r"CUDA out of memory\. Tried to allocate (?P<wanted>[\d.]+ \w+)\. GPU (?P<gpu>\d+) has a t"
+            r"otal capacity of"
             r" (?P<total>[\d.]+ \w+) of which (?P<free>[\d.]+ \w+) is free",
             r"CUDA out of memory",
-            r"CUDA (?:driver )?error: out of memory|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY",
-            r"Cuda failure (?:2 )?'out of memory'",
-            r"CUBLAS_STATUS_ALLOC_FAILED",
         ),
         "A GPU ran out of memory while the model was loaded, profiled or run.",
         "See nvidia-smi for other processes on the GPU. Else lower gpu-memory-utilization, max-num-seqs or"
-        " max-num-batched-tokens,"
-        " or spread the model over more GPUs.",
+        " max-num-batched-tokens, or spread the model over more GPUs.",
         detail="GPU {gpu}: {wanted} were asked for, {free} of {total} were free.",
+    ),
+    Signature(
+        "cuda-out-of-memory",
+        "GPU out of memory",
+        (
+            r"CUDA (?:driver )?error(?: \d+)?:? '?out of memory|cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY",
+            r"Cuda failure (?:2 )?'out of memory'",
+            r"CUBLAS_STATUS_ALLOC_FAILED",
+        ),
+        "A CUDA call outside of torch's own memory management got no memory. That need not be the GPU's memory.",
+        "",
+        alternatives=(
+            Alternative(
+                "The GPU's memory is full: what NCCL, cuBLAS and CUDA graphs need comes on top of"
+                " gpu-memory-utilization, or another process holds some.",
+                "nvidia-smi shows less than 2 GiB free at that moment, or another process.",
+                "end the other process, or lower gpu-memory-utilization by 0.05.",
+                decides=r"CUBLAS_STATUS_ALLOC_FAILED",
+            ),
+            Alternative(
+                "The host has no memory to pin, or the container may not lock it.",
+                "'free -g' shows little, the container has a limit of memory, or 'ulimit -l' in it is not unlimited.",
+                "take the limits away (default-ulimits memlock in Docker's daemon.json).",
+                decides=r"cuda(?:HostAlloc|MallocHost|HostRegister)|cuMemHostAlloc|pin_memory",
+            ),
+            Alternative(
+                "The fabric has no multicast memory left, or holds some of servers that have ended.",
+                "the log names NVLS or multicast, or NCCL_NVLS_ENABLE=0 in vllm_env_extra helps.",
+                "keep NCCL_NVLS_ENABLE=0, or restart Fabric Manager and reset the GPUs.",
+            ),
+        ),
+        locate=True,
+    ),
+    Signature(
+        "shared-memory-apart",
+        "Processes without a common shared memory",
+        (r"[Ee]rror while attaching to shared memory segment (?P<name>\S+).*No such file",),
+        "NCCL believes that two ranks share /dev/shm, and one does not find the other's segment there.",
+        "",
+        detail="It is {name}.",
+        alternatives=(
+            Alternative(
+                "The ranks run in containers or machines of the same name that do not share memory.",
+                "several containers serve together, or two machines have one host name or boot ID.",
+                "start them with one IPC namespace (vllm_ipc_mode: host), or set another NCCL_HOSTID in"
+                " vllm_env_extra of each; NCCL_SHM_DISABLE=1 goes without.",
+            ),
+            Alternative(
+                "Another rank ended before, and took its segment away.",
+                "one worker of the log says an error earlier.",
+                "see to that worker.",
+            ),
+            Alternative(
+                "A program cleans /dev/shm, such as systemd at the end of a session (RemoveIPC).",
+                "'grep RemoveIPC /etc/systemd/logind.conf' is yes, and the server runs as a plain user.",
+                "set RemoveIPC=no, or run it as a system user.",
+            ),
+        ),
+    ),
+    Signature(
+        "shared-memory",
+        "Too little shared memory",
+        (
+            r"unable to write to file </torch_",
+            r"[Nn]o space left on device.*(?:/dev/shm|/psm_|/nccl-|shm)",
+            r"(?:/dev/shm|shared memory|shm).*[Nn]o space left on device",
+            r"posix_fallocate.*[Nn]o space left on device",
+            r"insufficient shared memory",
+            r"failed to extend /dev/shm",
+            r"[Nn]ot enough free space in .*/dev/shm|/dev/shm is (?:full|too small)",
+        ),
+        "The container has too little shared memory (/dev/shm).",
+        _MORE_SHM,
     ),
     Signature(
         "shared-memory",
         "Too little shared memory",
         (
             r"[Bb]us error|SIGBUS",
-            r"unable to open shared memory object",
-            r"unable to write to file </torch_",
-            r"[Nn]o space left on device.*(?:/dev/shm|/psm_|/nccl-|shm)",
-            r"(?:/dev/shm|shared memory|shm).*[Nn]o space left on device",
-            r"posix_fallocate.*[Nn]o space left on device",
-            r"insufficient shared memory|[Ee]rror while creating shared memory segment",
-            r"failed to extend /dev/shm",
-            r"exit code: -7\b|Failed core proc\(s\): \{'[^']+': -7\b",
-            r"[Nn]ot enough free space in .*/dev/shm|/dev/shm is (?:full|too small)",
+            r"exit code: -7\b|Failed core proc\(s\): \{[^}]*'[^']+': -7\b",
+            r"unable to open shared memory object <[^>]*>(?! in [\w-]+ mode: (?:Too many|Permission))",
+            r"[Ee]rror while creating shared memory segment",
         ),
-        "The container has too little shared memory (/dev/shm).",
-        "Serve with vllm_ipc_mode: host, and see with 'df -h /dev/shm' on the host that it is not full.",
+        "A process could not use a part of its shared memory or of a file that is mapped into it (bus error).",
+        "",
         exit_codes=(135,),
+        alternatives=(
+            Alternative(
+                "The container has too little shared memory (/dev/shm).",
+                "'df -h /dev/shm' in the container shows 64M, or a full one.",
+                _MORE_SHM,
+                decides=r"insufficient shared memory|might be caused by insufficient|increase (?:the )?shm",
+                facts=_little_shm,
+            ),
+            Alternative(
+                "A mapped file of the weights is cut short, or its file system cannot deliver it.",
+                "'dmesg | grep -i -e \"I/O error\" -e nfs -e fuse' shows errors; 'df -h' shows a full disk.",
+                _CHECK_WEIGHTS,
+            ),
+            Alternative(
+                "The memory of the host has a fault.",
+                '\'dmesg | grep -i -e mce -e "hardware error" -e "memory failure"\' shows it.',
+                "have the node exchanged.",
+            ),
+        ),
     ),
     Signature(
         "shared-memory",
         "Too little shared memory",
         (r"[Nn]o space left on device",),
         "The container has too little shared memory (/dev/shm).",
-        "Serve with vllm_ipc_mode: host, and see with 'df -h /dev/shm' on the host that it is not full.",
+        _MORE_SHM,
         within=r"shared_memory\.py|shm_broadcast|shm_object",
     ),
     Signature(
@@ -757,8 +1240,7 @@ _MEMORY = (
         (r"Memory cgroup out of memory", r"oom-kill:", r"Out of memory: Killed process"),
         "The kernel killed the server because the container's limit, or the host, had no memory left.",
         "Take away or raise the container's memory limit, end what else uses memory, or lower what the server takes"
-        " (kv-cache-memory-bytes,"
-        " the number of processes).",
+        " (kv-cache-memory-bytes, the number of processes).",
     ),
     Signature(
         "locked-memory",
@@ -775,12 +1257,11 @@ _MEMORY = (
         (
             r"DefaultCPUAllocator: (?:can't|not enough)|unable to mmap \d+ bytes",
             r"[Cc]annot allocate memory|std::bad_alloc",
-            r"^MemoryError",
+            r"^MemoryError(?!: Not enough space in the data buffer)",
         ),
         "The host, or the limit of the container, has too little memory.",
         "End what else uses the memory, take away the container's limit, or use a host with more. 'dmesg | grep -i"
-        " oom' names"
-        " the processes that were killed.",
+        " oom' names the processes that were killed.",
     ),
 )
 
@@ -789,7 +1270,7 @@ _SYSTEM = (
         "disk-full",
         "Disk full",
         (r"[Nn]o space left on device", r"[Dd]isk quota exceeded", r"os error (?:28|122)\b"),
-        "A disk is full: the weights, the compile cache or /tmp of the container.",
+        "A disk is full: that of the weights, of the compile cache, of the container's /tmp, or of Docker itself.",
         "See 'df -h' for vllm_hf_home, vllm_state_dir and Docker's data folder, and make room.",
     ),
     Signature(
@@ -807,16 +1288,43 @@ _SYSTEM = (
         detail="It is {name}.",
     ),
     Signature(
+        "gpu-permission",
+        "The container may not open the GPUs",
+        (
+            r"(?P<name>/dev/(?:nvidia|infiniband)\S*?)['\"]?: (?:[Pp]ermission denied|[Oo]peration not permitted)",
+            r"(?:[Pp]ermission denied|[Oo]peration not permitted):? ['\"]?(?P<name>/dev/(?:nvidia"
+            r"|infiniband)\S*?)['\"]?$",
+        ),
+        "A process may not open a device node.",
+        "",
+        detail="It is {name}.",
+        alternatives=(
+            Alternative(
+                "The container's cgroup does not list the device: the GPUs were not requested, or systemd has taken"
+                " them away since ('systemctl daemon-reload').",
+                "a new container lists the GPUs ('docker run --rm --gpus all --entrypoint nvidia-smi IMAGE -L').",
+                "restart the server; with CDI (vllm_gpu_request: cdi) it does not happen again.",
+            ),
+            Alternative(
+                "The node belongs to others on the host.",
+                "'ls -l /dev/nvidia*' is not crw-rw-rw-.",
+                "set NVreg_DeviceFileMode=0666 for the module nvidia, or run the container as root.",
+            ),
+        ),
+    ),
+    Signature(
         "permission-denied",
         "Permission denied",
         (
             r"Permission denied:? '(?P<name>[^']+)'",
-            r"^PermissionError",
+            r"^PermissionError: \[Errno 13\] Permission denied: ",
             r"[Pp]ermission denied.*(?:cache|hub|/root|/tmp)",
+            r"os error 13\b",
         ),
         "The server may not read or write a file.",
         "Give the file to the user that the container runs as, or run the role hgx.inference.hf_cache, which sets"
-        " owner and mode.",
+        " owner and mode. Where owner and mode are right, SELinux or AppArmor forbids it ('ausearch -m avc', 'dmesg |"
+        " grep -i apparmor').",
         detail="It is {name}.",
     ),
     Signature(
@@ -836,9 +1344,18 @@ _SYSTEM = (
     Signature(
         "bind-address",
         "Address that the host does not have",
-        (r"cannot assign requested address", r"\[Errno 99\]"),
+        (r"(?i)(?:bind|listen)\b.*cannot assign requested address",),
         "The host has no such address to listen on.",
         "Set vllm_bind_address to an address of the host ('ip -brief address'), or leave it at 127.0.0.1.",
+    ),
+    Signature(
+        "bind-address",
+        "Address that the host does not have",
+        (r"(?i)cannot assign requested address",),
+        "The host has no such address to listen on.",
+        "Set vllm_bind_address to an address of the host ('ip -brief address'), or leave it at 127.0.0.1;"
+        " VLLM_HOST_IP and MASTER_ADDR in vllm_env_extra must be addresses of the host, too.",
+        within=r"create_server_socket|\.bind\(|in bind\b|TCPStore|zmq",
     ),
     Signature(
         "distributed-port-taken",
@@ -856,7 +1373,8 @@ _SYSTEM = (
         "port-taken",
         "Port taken inside the container",
         (
-            r"attempting to bind on address \('(?P<address>[^']*)', (?P<port>\d+)[^)]*\): \[?.*address already in use",
+            r"attempting to bind on address \('(?P<address>[^']*)', (?P<port>\d+)[^)]*\): \[?.*address"
+            r" already in use",
             r"[Aa]ddress already in use",
         ),
         "Another program in the container, or on the host's network, holds the port on which the server listens.",
@@ -882,9 +1400,21 @@ _SYSTEM = (
     Signature(
         "process-limit",
         "No more processes or threads",
-        (r"can't start new thread", r"pthread_create failed", r"Resource temporarily unavailable"),
+        (
+            r"can't start new thread|pthread_create failed|[Tt]hread creation failed",
+            r"(?:fork|clone3?|vfork|exec)\b.*Resource temporarily unavailable",
+            r"pids\.max|cgroup: fork rejected",
+        ),
         "The server needs more processes or threads than it may have.",
         "Raise the limit of the container (pids) or of the host (ulimit -u, kernel.threads-max).",
+    ),
+    Signature(
+        "process-limit",
+        "No more processes or threads",
+        (r"Resource temporarily unavailable",),
+        "The server needs more processes or threads than it may have.",
+        "Raise the limit of the container (pids) or of the host (ulimit -u, kernel.threads-max).",
+        within=r"in _?fork|subprocess\.py|popen_\w+\.py|os\.fork|_fork_exec",
     ),
     Signature(
         "network-interface",
@@ -893,16 +1423,84 @@ _SYSTEM = (
             r"[Uu]nable to (?:resolve hostname|find address)|Unable to find interface",
             r"gaierror",
             r"[Ff]ailed to find (?:a )?(?:suitable )?(?:network )?interface",
-            r"Gloo connectFullMesh failed|Bootstrap : no socket interface found",
-            r"client socket has (?:timed out|failed to connect)|DistNetworkError",
+            r"Bootstrap : no socket interface found",
         ),
-        "The server's processes do not find each other over the network.",
+        "The server's processes do not find each other over the network: a name or an interface is not there.",
         "See that the host's name resolves to one of its addresses; else name the interface in GLOO_SOCKET_IFNAME and"
         " NCCL_SOCKET_IFNAME, or the address in VLLM_HOST_IP (vllm_env_extra).",
     ),
+    Signature(
+        "network-interface",
+        "No way between the ranks",
+        (
+            r"Gloo connectFullMesh failed",
+            r"client socket has (?:timed out|failed to connect)|DistNetworkError",
+        ),
+        "A process of the server did not reach another one over the network.",
+        "",
+        alternatives=(
+            Alternative(
+                "They use an address or an interface at which nobody answers.",
+                "'getent hosts $(hostname)' gives no address of 'ip -brief address'.",
+                "name the interface in GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME, or the address in VLLM_HOST_IP"
+                " (vllm_env_extra).",
+            ),
+            Alternative(
+                "The other process has ended before.",
+                "a worker of the log says its last word earlier than the others; 'dmesg | grep -i -e oom -e xid'.",
+                "see to that process.",
+            ),
+            Alternative(
+                "A firewall is between them.",
+                "several nodes serve together, or the host's firewall filters its own addresses.",
+                "admit the nodes' private network.",
+            ),
+        ),
+    ),
 )
 
-_GPU = (
+_GPU_FIRST = (
+    Signature(
+        "cuda-start",
+        "CUDA does not start",
+        (
+            r"(?:cudaGetDeviceCount\(\)|cuInit|CUDA initialization|CUDA call).*[Ee]rror (?P<code>304|34|36|46|101|2|3"
+            r"|999)\b"
+            r"(?P<what>[^\"\n]*)",
+            r"(?P<what>CUDA driver is a stub library|cudaErrorStubLibrary|cudaErrorOperatingSystem|OS call failed or"
+            r" operation not supported on this OS)",
+        ),
+        "CUDA does not start in a process of the server, though it has found a driver.",
+        "",
+        detail="It says: {what}.",
+        alternatives=(
+            Alternative(
+                "The process loads the linker's stub in place of the driver's libcuda.",
+                "LD_LIBRARY_PATH in the container names a folder stubs.",
+                "take that folder out of LD_LIBRARY_PATH in vllm_env_extra or of the image.",
+                decides=r"stub library|[Ee]rror 34\b|StubLibrary",
+            ),
+            Alternative(
+                "CUDA_VISIBLE_DEVICES names GPUs that the container does not have.",
+                "it is set in vllm_env_extra or the image; 'nvidia-smi -L' in the container lists fewer.",
+                "take it out.",
+                decides=r"[Ee]rror 101\b",
+            ),
+            Alternative(
+                "Device nodes are missing in the container, or the host's kernel modules are not all loaded.",
+                "'ls /dev/nvidia-uvm /dev/nvidiactl' in the container fails; 'lsmod | grep nvidia_uvm' on the host is"
+                " empty; nvidia-smi works all the same.",
+                "run 'nvidia-modprobe -u -c=0' on the host and start the container anew.",
+                decides=r"[Ee]rror (?:3|304|999)\b(?!.*forward)",
+            ),
+            Alternative(
+                "A GPU is in the compute mode exclusive or prohibited, or another process holds all of its memory.",
+                "'nvidia-smi -q -d COMPUTE,MEMORY' shows it.",
+                "set the mode Default ('nvidia-smi -c 0'), end the process.",
+                decides=r"[Ee]rror (?:46|2)\b",
+            ),
+        ),
+    ),
     Signature(
         "cuda-802",
         "Fabric not ready (CUDA error 802)",
@@ -911,10 +1509,43 @@ _GPU = (
             r"system not yet initialized",
             r"Cuda failure 802",
         ),
-        "The NVLink fabric of the GPUs is not ready (CUDA error 802): Fabric Manager does not run, or not in the"
-        " driver's version.",
-        "See 'nvidia-smi -q -i 0 | grep -A4 Fabric' and 'systemctl status nvidia-fabricmanager'; the role"
-        " hgx.inference.nvidia_driver repairs it.",
+        "CUDA does not start, because the GPUs are not ready as one system (CUDA error 802): mostly their NVLink"
+        " fabric.",
+        "The role hgx.inference.nvidia_driver repairs what is installed on the host.",
+        alternatives=(
+            Alternative(
+                "Fabric Manager does not run, or has another version than the driver.",
+                "'systemctl status nvidia-fabricmanager' is not active, or its version ('nv-fabricmanager --version')"
+                " is not that of nvidia-smi.",
+                "install it in the driver's version and start it.",
+            ),
+            Alternative(
+                "Fabric Manager runs and cannot set the fabric up: the modules ib_umad and mlx5_ib, or nvlsm, are"
+                " missing.",
+                "'nvidia-smi -q -i 0 | grep -A4 Fabric' does not say Completed and Success; 'lsmod | grep -e ib_umad"
+                " -e mlx5_ib' lacks one.",
+                "install linux-modules-extra-$(uname -r) and nvlsm, load both modules, and restart Fabric Manager.",
+            ),
+            Alternative(
+                "The machine is a guest, whose fabric its host sets up.",
+                "there is no Fabric Manager here ('systemd-detect-virt' names a hypervisor), and the state is not"
+                " Completed.",
+                "have the provider repair it, or take another node.",
+            ),
+            Alternative(
+                "Confidential computing is on and the GPUs wait for their release.",
+                "'nvidia-smi conf-compute -f' says ON.",
+                "run 'nvidia-smi conf-compute -srs 1'.",
+            ),
+        ),
+    ),
+    Signature(
+        "cuda-803",
+        "Driver and library differ (CUDA error 803)",
+        (r"[Dd]river/library version mismatch",),
+        "The driver in the kernel and its libraries have different versions: mostly an upgrade without a reboot.",
+        "Reboot the host, or load the new kernel module; the role hgx.inference.nvidia_driver tells which versions"
+        " are there.",
     ),
     Signature(
         "cuda-803",
@@ -922,12 +1553,27 @@ _GPU = (
         (
             r"\b[Ee]rror 803\b|cudaErrorSystemDriverMismatch|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
             r"unsupported display driver / cuda driver combination",
-            r"[Dd]river/library version mismatch",
         ),
-        "The driver in the kernel and its libraries have different versions (CUDA error 803): mostly an upgrade"
-        " without a reboot.",
-        "Reboot the host, or load the new kernel module; the role hgx.inference.nvidia_driver tells which versions"
-        " are there.",
+        "The server loads a libcuda that does not go with the driver in the kernel (CUDA error 803).",
+        "",
+        alternatives=(
+            Alternative(
+                "The image's own libcuda (its folder /usr/local/cuda/compat) comes before the newer one of the host,"
+                " as in images of vLLM from 0.15 on where the GPUs come by CDI or by the runtime nvidia.",
+                "'cat /proc/driver/nvidia/version' and nvidia-smi on the host show one version.",
+                "set VLLM_ENABLE_CUDA_COMPATIBILITY=0 in vllm_env_extra, or choose an image in which that is"
+                " repaired, or put the folder of the host's libcuda first in LD_LIBRARY_PATH. A reboot changes"
+                " nothing.",
+                decides=r"/cuda(?:-[\d.]+)?/compat",
+                facts=_same_driver,
+            ),
+            Alternative(
+                "The driver was upgraded and the old module is still in the kernel.",
+                "the two versions differ, or nvidia-smi on the host says 'Driver/library version mismatch'.",
+                "reboot the host, or load the new module.",
+                facts=_other_driver,
+            ),
+        ),
     ),
     Signature(
         "cuda-804",
@@ -936,18 +1582,61 @@ _GPU = (
             r"\b[Ee]rror 804\b|cudaErrorCompatNotSupportedOnDevice|CUDA_ERROR_COMPAT_NOT_SUPPORTED",
             r"forward compatibility was attempted on non supported HW",
         ),
-        "The image brings compatibility libraries that this driver or GPU does not take (CUDA error 804).",
-        "Install a driver of the image's CUDA version, or take the compat folder out of LD_LIBRARY_PATH"
-        " (VLLM_ENABLE_CUDA_COMPATIBILITY=0).",
+        "The server loads the compatibility libraries of the image, which this driver or GPU does not take (CUDA"
+        " error 804).",
+        "",
+        alternatives=(
+            Alternative(
+                "The driver is older than the image's CUDA, and the GPU is none for which CUDA has forward"
+                " compatibility.",
+                "the CUDA version in the head of nvidia-smi is lower than the image's.",
+                "install a driver of the image's CUDA version.",
+            ),
+            Alternative(
+                "The driver is new enough, and the libraries are used without need.",
+                "it is not lower.",
+                "take the compat folder out of LD_LIBRARY_PATH (VLLM_ENABLE_CUDA_COMPATIBILITY=0 in vllm_env_extra).",
+            ),
+            Alternative(
+                "The driver in the kernel and its libraries have different versions.",
+                "nvidia-smi on the host fails with 'Driver/library version mismatch'.",
+                "reboot the host.",
+                facts=_other_driver,
+            ),
+        ),
+    ),
+    Signature(
+        "driver-too-old",
+        "Driver too old for the image",
+        (r"driver version is insufficient for CUDA runtime version|cudaErrorInsufficientDriver|\b[Ee]rror 35\b",),
+        "CUDA in the image finds no driver that is new enough for it (CUDA error 35).",
+        "",
+        alternatives=(
+            Alternative(
+                "The NVIDIA driver is too old for the CUDA of the image.",
+                "the CUDA version in the head of nvidia-smi is lower than the image's.",
+                "install a newer driver (role hgx.inference.nvidia_driver; CUDA 13 needs 580), or choose an image"
+                " with an older CUDA.",
+            ),
+            Alternative(
+                "The container has no driver at all: it got no GPUs.",
+                "nvidia-smi does not run in the container, and its CUDA version on the host is high enough.",
+                "set vllm_gpus: all, and start it anew.",
+            ),
+            Alternative(
+                "An old libcuda of the image comes first.",
+                "'ldconfig -p | grep libcuda.so' in the container shows a folder compat or stubs.",
+                "take that folder out of LD_LIBRARY_PATH.",
+                decides=r"/cuda(?:-[\d.]+)?/(?:compat|lib64/stubs)",
+            ),
+        ),
     ),
     Signature(
         "driver-too-old",
         "Driver too old for the image",
         (
             r"unsatisfied condition: (?P<what>cuda ?>= ?[\d.]+)",
-            r"driver version is insufficient for CUDA runtime version|cudaErrorInsufficientDriver",
             r"NVIDIA driver on your system is too old",
-            r"\b[Ee]rror 35\b",
             r"CUDA_ERROR_UNSUPPORTED_PTX_VERSION|compiled with an unsupported toolchain",
         ),
         "The NVIDIA driver is too old for the CUDA of the image.",
@@ -963,9 +1652,40 @@ _GPU = (
             r"NVMLError(?:_Uninitialized)?: Unknown Error",
             r"Failed to initialize NVML: Insufficient Permissions|NVMLError_NoPermission",
         ),
-        "The container has lost its GPUs: mostly since 'systemctl daemon-reload' on the host took them out of its"
-        " cgroup.",
-        "Start the container again; with CDI (vllm_gpu_request: cdi) or the cgroupfs driver it does not happen again.",
+        "The container may not open its GPUs.",
+        "",
+        alternatives=(
+            Alternative(
+                "'systemctl daemon-reload' on the host, also by a package's installation, has taken them out of the"
+                " container's cgroup.",
+                "a new container lists them ('docker run --rm --gpus all --entrypoint nvidia-smi IMAGE -L').",
+                "start the container again; with CDI (vllm_gpu_request: cdi) or the cgroupfs driver it does not"
+                " happen again.",
+                facts=lambda facts: False if facts.cdi else None,
+            ),
+            Alternative(
+                "The toolkit may not, or is told not to, set the cgroup's devices.",
+                "a new container does not list them either; 'grep no-cgroups"
+                " /etc/nvidia-container-runtime/config.toml' says true.",
+                "set no-cgroups = false (true is for rootless engines only), or request the GPUs by CDI.",
+            ),
+            Alternative(
+                "A GPU has a fault.",
+                "nvidia-smi on the host fails as well, or 'dmesg | grep -i xid' shows one.",
+                "reset the GPU or reboot; have the node exchanged if it comes again.",
+            ),
+        ),
+    ),
+    Signature(
+        "xid-application",
+        "GPU work ended by the driver",
+        (r"Xid \([^)]*\): (?P<xid>13|31|32|43|45|69|109)\b",),
+        "The driver has ended the work of a process on a GPU: mostly an error of the process's kernels, and the GPU"
+        " is sound.",
+        "Look for the process's own error in the log. If the same GPU reports it with every program, run 'dcgmi diag"
+        " -r 3' or have the node checked.",
+        detail="It is Xid {xid}.",
+        severity="hint",
     ),
     Signature(
         "gpu-hardware",
@@ -974,12 +1694,13 @@ _GPU = (
             r"uncorrectable (?:ECC|NVLink) error|CUDA_ERROR_ECC_UNCORRECTABLE|cudaErrorECCUncorrectable"
             r"|cudaErrorNvlinkUncorrectable",
             r"fallen off the bus|GPU is lost|NVMLError_GpuIsLost|GPU requires reset|NVMLError_ResetRequired",
-            r"Xid \(PCI|NVRM: Xid",
+            r"(?:Xid \(PCI|NVRM: Xid)[^)]*\): (?P<xid>(?!(?:13|31|32|43|45|69|109)\b)\d+)",
             r"CUDA error: hardware stack error|CUDA_ERROR_HARDWARE_STACK_ERROR|cudaErrorContained",
         ),
         "A GPU reports a fault of its own.",
         "See 'dmesg | grep -i xid' and nvidia-smi; reset the GPU or reboot. If it comes again, have the node"
         " exchanged.",
+        detail="It is Xid {xid}.",
     ),
     Signature(
         "driver-not-loaded",
@@ -987,7 +1708,6 @@ _GPU = (
         (
             r"[Dd]river [Nn]ot [Ll]oaded|NVMLError_DriverNotLoaded",
             r"couldn't communicate with the NVIDIA driver",
-            r"NVIDIA driver on your system is not installed|Found no NVIDIA driver",
         ),
         "The host's NVIDIA driver is not loaded, or not installed.",
         "Run nvidia-smi on the host; the role hgx.inference.nvidia_driver installs a driver (nvidia_driver_mode:"
@@ -1001,8 +1721,8 @@ _GPU = (
             r"failed to stat CDI host device \"(?P<name>[^\"]+)\"",
             r"error mounting \"(?P<name>[^\"]*lib(?:nvidia|cuda)[^\"]*\.so\.\d[^\"]*)\"",
         ),
-        "The CDI specification, by which Docker gives the GPUs to containers, names a file that is gone: mostly it was"
-        " made for the driver before an upgrade.",
+        "The CDI specification, by which Docker gives the GPUs to containers, names a file that is gone: mostly it"
+        " was made for the driver before an upgrade.",
         "Make it anew with 'systemctl restart nvidia-cdi-refresh' or 'nvidia-ctk cdi generate"
         " --output=/var/run/cdi/nvidia.yaml', then run the play again.",
         detail="It is {name}.",
@@ -1015,6 +1735,9 @@ _GPU = (
         "See 'nvidia-smi -L' and correct vllm_gpus; where a GPU is missing there, see 'dmesg | grep -i xid'.",
         detail="It is {name}.",
     ),
+)
+
+_GPU = (
     Signature(
         "no-gpu-runtime",
         "Docker cannot give GPUs to containers",
@@ -1025,17 +1748,62 @@ _GPU = (
             r"failed to discover GPU vendor from CDI",
             r"AMD CDI spec not found",
             r"CDI specs for required vendor amd\.com not found",
-            r"unresolvable CDI devices? (?P<what>\S+)",
             r"CDI device injection failed",
             r"[Uu]nknown or invalid runtime name: nvidia",
             r"nvidia-container-runtime\S*: (?:executable file )?not found",
             r"nvidia-container-runtime.*no such file",
-            r"load library failed: libnvidia-ml\.so",
-            r"nvidia-container-cli: (?!requirement error)",
         ),
-        "Docker could not give the GPUs to the container.",
-        "Run the role hgx.inference.nvidia_container_toolkit; it installs and configures what is missing and proves"
-        " it with a container.",
+        "Docker could not give the GPUs to the container: it does not know NVIDIA's toolkit, or not in the way that"
+        " they are requested.",
+        "Check in this order: 'nvidia-ctk --version' (else the package nvidia-container-toolkit is missing); 'docker"
+        " info --format {{.Runtimes}}' names nvidia (else 'nvidia-ctk runtime configure --runtime=docker'); the"
+        " engine was restarted since ('systemctl restart docker'); for CDI, 'nvidia-ctk cdi list' names"
+        " nvidia.com/gpu=all. The role hgx.inference.nvidia_container_toolkit does these four.",
+    ),
+    Signature(
+        "no-gpu-runtime",
+        "Docker cannot give GPUs to containers",
+        (r"nvidia-container-cli\S*: (?!requirement error)(?P<what>[^\"]+)",),
+        "NVIDIA's hook, with which Docker gives the GPUs to a container, has failed.",
+        "See 'nvidia-container-cli -k -d /dev/tty info' on the host, which does the same and says more. Requesting"
+        " the GPUs by CDI (vllm_gpu_request: cdi) needs no hook.",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "no-kernel-for-gpu",
+        "GPU that the image has no kernels for",
+        (r"type (?P<what>fp8\w+|bf16) not supported in this architecture",),
+        "The GPU does not have the number format that a kernel is to use.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose a model in another"
+        " format; fp8 needs a GPU of the generation Ada, Hopper or newer.",
+        detail="It is {what}.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (r"nvcc fatal\s*: (?P<what>Unknown option '[^']+'|Don't know what to do with '[^']+')",),
+        "A kernel for the GPU could not be compiled while the server started: the CUDA compiler is older than the"
+        " code of FlashInfer or torch expects.",
+        "See which one is used ('which -a nvcc', CUDA_HOME in vllm_env_extra): the distribution's own /usr/bin/nvcc"
+        " is mostly too old. Choose an image with the CUDA toolkit that its torch is built for, or with ready-made"
+        " kernels (flashinfer-jit-cache).",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "no-kernel-for-gpu",
+        "GPU that the image has no kernels for",
+        (
+            r"No supported CUDA architectures found for (?P<what>major versions \[[\d, ]+\])",
+            r"[Uu]nsupported gpu architecture '(?P<what>[\w.]+)'",
+            r"Value '(?P<what>sm_\w+)' is not defined for option 'gpu-name'",
+            r"(?P<what>SM \S+) requires CUDA",
+        ),
+        "A kernel for this GPU is to be compiled in the container, and the image's CUDA toolkit (nvcc, ptxas) is too"
+        " old to know the GPU.",
+        "Choose an image with a newer CUDA toolkit (for B200 12.8 or newer, for B300 12.9 or newer), or one that"
+        " brings FlashInfer's kernels ready-made (flashinfer-jit-cache). To get round the kernels: another"
+        " moe-backend in vllm_engine_args_extra and VLLM_USE_FLASHINFER_SAMPLER=0 in vllm_env_extra; it costs speed.",
+        detail="It does not know {what}.",
     ),
     Signature(
         "no-kernel-for-gpu",
@@ -1045,27 +1813,14 @@ _GPU = (
             r"is not compatible with the current PyTorch installation",
             r"only supported on (?:GPUs|devices) with compute capability",
             r"Minimum capability: \d+\. Current capability: \d+",
-            r"(?:[Rr]equires|needs) (?:GPUs with )?(?:compute capability|SM ?\d+|sm_?\d+)|SM \S+ requires CUDA",
-            r"[Uu]nsupported (?:compute capability|SM version|architecture|gpu arch)",
-            r"no CUDA architectures|Value 'sm_\w+' is not defined for option 'gpu-name'",
+            r"(?:[Rr]equires|needs) (?:GPUs with )?(?:compute capability|SM ?\d+|sm_?\d+)",
+            r"[Uu]nsupported (?:compute capability|SM version|CUDA arch\w*|gpu arch)",
+            r"no CUDA architectures",
             r"(?:is )?not supported on this (?:device|GPU)$",
         ),
         "The image's kernels do not run on this model of GPU.",
         "Choose an image that is built for it (for Blackwell one with CUDA 12.8 or newer), another dtype or another"
         " quantization.",
-    ),
-    Signature(
-        "nccl-nvls",
-        "NVLink SHARP (multicast) fails",
-        (
-            r"nvls\.cc.*(?:WARN|fail|error)|NCCL WARN.*NVLS",
-            r"NVLS.*(?:fail|error|Multicast)",
-            r"[Mm]ulticast.*(?:fail|error|invalid)",
-        ),
-        "NCCL cannot use multicast over NVLink (NVLS): mostly a fabric that is not set up for it, as in many"
-        " virtual machines.",
-        "Set NCCL_NVLS_ENABLE=0 in vllm_env_extra; it costs some bandwidth. See that Fabric Manager has the"
-        " driver's version.",
     ),
     Signature(
         "nccl-timeout",
@@ -1075,9 +1830,27 @@ _GPU = (
             r"collective operation timeout",
             r"[Ww]atchdog (?:got stuck|hang)",
         ),
-        "A collective operation of the GPUs did not end: a rank hangs, or the link between them does.",
-        "See 'dmesg | grep -i xid' and 'nvidia-smi nvlink --status'; with NCCL_DEBUG=INFO in vllm_env_extra the log"
-        " tells which rank.",
+        "A collective operation of the GPUs did not end in time.",
+        "",
+        alternatives=(
+            Alternative(
+                "A rank has failed or hangs in other code, and the others wait for it.",
+                "one worker of the log says nothing more, or says an error, before the others' time-out.",
+                "see to that worker: its own last lines have the cause.",
+            ),
+            Alternative(
+                "A GPU or a link has a fault.",
+                "'dmesg | grep -i xid' or 'nvidia-smi nvlink --status' shows it.",
+                "reset the GPUs or reboot; have the node exchanged if it comes again.",
+                decides=r"NVRM: Xid|Xid \(PCI",
+            ),
+            Alternative(
+                "NCCL hangs on one of its ways: multicast, peer access, shared memory.",
+                "it works with NCCL_NVLS_ENABLE=0, with NCCL_P2P_DISABLE=1, or with NCCL_SHM_DISABLE=1 in"
+                " vllm_env_extra, tried one by one; NCCL_DEBUG=INFO names the way.",
+                "keep that setting, and see to IOMMU and ACS for peer access, and to the fabric for multicast.",
+            ),
+        ),
     ),
     Signature(
         "nccl-timeout",
@@ -1093,72 +1866,174 @@ _GPU = (
         severity="hint",
     ),
     Signature(
+        "nccl-duplicate-gpu",
+        "Two ranks on one GPU",
+        (r"Duplicate GPU detected.*?rank (?P<one>\d+).*?rank (?P<other>\d+)", r"Duplicate GPU detected"),
+        "Two processes of the server use the same GPU.",
+        "Give the container as many GPUs as tensor-parallel-size names (vllm_gpus: all), and take"
+        " CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES out of vllm_env_extra.",
+        detail="They are the ranks {one} and {other}.",
+    ),
+    Signature(
         "nccl-error",
         "NCCL error",
         (
             r"NCCL error: (?P<usage>invalid usage)",
             r"NCCL error(?: in)?:? ?(?P<what>.*)",
             r"NCCL WARN (?P<what>.*)",
-            r"nccl(?:System|Internal|UnhandledCuda|InvalidUsage)Error",
+            r"nccl(?:System|Internal|UnhandledCuda|InvalidUsage|Remote)Error",
         ),
         "The GPUs cannot talk to each other through NCCL.",
-        "See that shared memory is there (vllm_ipc_mode: host) and the fabric is ready; NCCL_DEBUG=INFO in"
-        " vllm_env_extra has the log tell more.",
+        "Set NCCL_DEBUG=INFO in vllm_env_extra: the first line with WARN says which call failed. 'unhandled system"
+        " error' mostly is shared memory, a limit or a network interface ('df -h /dev/shm', vllm_ipc_mode: host);"
+        " 'unhandled cuda error' a GPU, its memory or the fabric (nvidia-smi, 'dmesg | grep -i xid'); 'remote error'"
+        " another process that ended before.",
         advice="'{usage}' mostly means that NCCL_SOCKET_IFNAME names no interface of the container.",
         severity="hint",
+    ),
+    Signature(
+        "binary-mismatch",
+        "Compiled package of another build",
+        (r"(?P<what>CUDNN_STATUS_(?:SUBLIBRARY_\w+|\w*VERSION_MISMATCH\w*|ARCH_MISMATCH))",),
+        "Parts of cuDNN of two versions are loaded, or one of them cannot be loaded.",
+        "Take LD_LIBRARY_PATH out of vllm_env_extra, and torch and nvidia-cudnn out of the recipe's image.pip.",
+        detail="It says {what}.",
+    ),
+    Signature(
+        "peer-access",
+        "GPUs without access to each other",
+        (r"NCCL WARN.*(?P<what>peer access is not supported[^']*|Cuda failure 217)",),
+        "NCCL cannot let the GPUs access each other's memory (peer access).",
+        "NCCL_P2P_DISABLE=1 in vllm_env_extra serves meanwhile, at a high cost of speed. 'nvidia-smi topo -p2p r'"
+        " shows which pair has none: an IOMMU or ACS of the host, a virtual machine that was given GPUs without their"
+        " NVLink, or a fabric that is not set up ('nvidia-smi -q | grep -A6 Fabric').",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "cuda-library-start",
+        "CUDA library that does not start",
+        (r"(?P<what>(?:CUBLAS|CUDNN|CUSOLVER|CUSPARSE)_STATUS_NOT_INITIALIZED)",),
+        "A library of CUDA could not start on the GPU.",
+        "",
+        detail="It says {what}.",
+        alternatives=(
+            Alternative(
+                "The GPU has no memory left for it.",
+                "nvidia-smi shows less than 1 GiB free at that moment.",
+                "lower gpu-memory-utilization by 0.05, or end other processes on the GPU.",
+                decides=r"out of memory",
+            ),
+            Alternative(
+                "Another version of the library is loaded than torch is built for.",
+                "image.pip of the recipe has torch or nvidia-* packages, or LD_LIBRARY_PATH is set in vllm_env_extra.",
+                "take them out.",
+            ),
+            Alternative(
+                "A kernel failed before, and this is the first call after it.",
+                "CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names another call.",
+                "see to that call.",
+            ),
+        ),
+        locate=True,
+    ),
+    Signature(
+        "cuda-fault",
+        "CUDA error while running",
+        (r"device-side assert(?!ion)",),
+        "A kernel on the GPU was given a value out of its bounds: mostly an index, such as a token that the embedding"
+        " does not have.",
+        "CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel. See that model, draft and tokenizer belong"
+        " together and that no weights are dummy; the log has 'Assertion ... failed' above.",
+        locate=True,
     ),
     Signature(
         "cuda-fault",
         "CUDA error while running",
         (
-            r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address|device-side assert"
+            r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address"
             r"|an illegal instruction)",
-            r"device-side assert triggered|CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED)",
-            r"CUBLAS_STATUS_(?:EXECUTION_FAILED|NOT_INITIALIZED|INTERNAL_ERROR)|CUDNN_STATUS_",
+            r"CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED)",
+            r"(?P<what>CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR)|CUDNN_STATUS_(?:EXECUTION_FAILED"
+            r"|INTERNAL_ERROR))",
         ),
-        "A kernel failed on the GPU: an error of this version's kernels, rarely of the GPU.",
-        "Search vLLM's issues for the evidence; try another version of the image, or take out the newest engine"
-        " arguments (attention"
-        " backend, quantization, fused kernels). CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
+        "A kernel failed on the GPU. The line is where it was noticed, not where it failed.",
+        "CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
+        alternatives=(
+            Alternative(
+                "The kernel has an error, in this version or with these settings.",
+                "it comes again at the same place, and is gone with one of these in vllm_engine_args_extra, tried one"
+                " by one: enforce-eager: true; kv-cache-dtype: null; speculative-config: null; another"
+                " attention-backend.",
+                "keep that, and try another version of the image; search vLLM's issues for the kernel's name.",
+            ),
+            Alternative(
+                "The GPU has a fault.",
+                "'dmesg | grep -i xid' shows 48, 63, 64, 79, 94 or 95, or it is always the same GPU and never the"
+                " same place.",
+                "reset the GPU or have the node exchanged.",
+                decides=r"Xid \(PCI[^)]*\): (?:48|63|64|74|79|92|94|95|119|120)\b|uncorrectable ECC",
+            ),
+        ),
+        locate=True,
     ),
     Signature(
         "cublas-refused",
         "Matrix multiplication refused by cuBLAS",
         (r"(?P<what>CUBLAS_STATUS_(?:INVALID_VALUE|NOT_SUPPORTED|ARCH_MISMATCH))",),
-        "cuBLAS refuses a matrix multiplication: mostly another cuBLAS is loaded than the one that the image's torch is"
-        " built for, or it cannot do this shape and type on this GPU.",
-        "Take LD_LIBRARY_PATH out of vllm_env_extra, and torch and nvidia-cublas out of the recipe's image.pip. If they"
-        " are not there, try another version of the image, another dtype or another quantization.",
+        "cuBLAS refuses a matrix multiplication: mostly another cuBLAS is loaded than the one that the image's torch"
+        " is built for, or it cannot do this shape and type on this GPU.",
+        "Take LD_LIBRARY_PATH out of vllm_env_extra, and torch and nvidia-cublas out of the recipe's image.pip. If"
+        " they are not there, try another version of the image, another dtype or another quantization.",
         detail="It says {what}.",
     ),
     Signature(
         "custom-all-reduce",
         "Custom all-reduce fails",
-        (r"Failed: (?:Cuda error )?\S*custom_all_reduce\S* '(?P<what>[^']+)'",),
+        (r"(?:Failed: )?[Cc]uda error \S*custom_all_reduce\S* '(?P<what>[^']+)'",),
         "vLLM's own all-reduce cannot share the memory of the GPUs between its processes.",
-        "Set disable-custom-all-reduce: true in vllm_engine_args_extra; NCCL then does the work, a little slower. The"
-        " reason is mostly peer access or the fabric: see 'nvidia-smi topo -p2p r' and 'nvidia-smi -q -i 0 | grep -A4"
-        " Fabric'.",
+        "With disable-custom-all-reduce: true in vllm_engine_args_extra it serves meanwhile: NCCL then does the work,"
+        " a little slower.",
         detail="CUDA says: {what}.",
+        alternatives=(
+            Alternative(
+                "torch's memory is in segments that can grow, which cannot be shared.",
+                "PYTORCH_CUDA_ALLOC_CONF or PYTORCH_ALLOC_CONF has expandable_segments:True.",
+                "take it out of vllm_env_extra or of the image; or set disable-custom-all-reduce: true.",
+                decides=r"expandable_segments:True",
+            ),
+            Alternative(
+                "The GPUs have no peer access to each other, or the fabric is not set up.",
+                "'nvidia-smi topo -p2p r' does not say OK for all, or 'nvidia-smi -q -i 0 | grep -A4 Fabric' does not"
+                " say Completed and Success.",
+                "set disable-custom-all-reduce: true in vllm_engine_args_extra, and have that repaired.",
+            ),
+            Alternative(
+                "The ranks are on different machines, or in containers that do not share their process IDs.",
+                "several nodes or containers serve together.",
+                "set disable-custom-all-reduce: true.",
+            ),
+        ),
     ),
     Signature(
         "symmetric-memory",
         "Symmetric memory of the GPUs fails",
         (r"CUDA driver error: (?!system not yet initialized|out of memory)(?P<what>.*[^\s.])",),
         "torch cannot map the memory of the GPUs into each other over NVLink (symmetric memory).",
-        "Set VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra; NCCL then does the work. The reason is mostly the fabric:"
-        " see 'nvidia-smi -q -i 0 | grep -A4 Fabric'.",
+        "Set VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra; NCCL then does the work. The reason is mostly the"
+        " fabric: see 'nvidia-smi -q -i 0 | grep -A4 Fabric'.",
         detail="CUDA says: {what}.",
         within=r"_symmetric_memory|symm_mem\.py",
     ),
     Signature(
         "pidfd-denied",
         "Memory of another process refused",
-        (r"pidfd_getfd.*(?:not permitted|[Pp]ermission denied)",),
-        "The server's processes may not share GPU memory by way of each other's file descriptors, as FlashInfer's"
-        " all-to-all over NVLink (MNNVL) does: it needs the capability SYS_PTRACE, and the role drops all capabilities"
-        " that a server does not need.",
-        "Set vllm_capabilities_extra: [SYS_PTRACE], or choose another all2all-backend among the engine's arguments.",
+        (r"pidfd_getfd.*(?:not permitted|[Pp]ermission denied)|(?:not permitted|[Pp]ermission denied).*pidfd_getfd",),
+        "The server's processes may not share GPU memory by way of each other's file descriptors, as FlashInfer does"
+        " over NVLink (MNNVL): it needs the capability SYS_PTRACE, and the role drops all capabilities that a server"
+        " does not need.",
+        "Set vllm_capabilities_extra: [SYS_PTRACE], or do without: another all2all-backend among the engine's"
+        " arguments, or vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false} where the"
+        " fused all-reduce asks for it.",
     ),
     Signature(
         "cuda-fork",
@@ -1171,19 +2046,50 @@ _GPU = (
     Signature(
         "no-gpu",
         "No GPU in the container",
+        (r"Torch not compiled with CUDA enabled",),
+        "The image's torch is built without CUDA.",
+        "Choose an image for NVIDIA GPUs, or take torch out of the recipe's image.pip.",
+        severity="hint",
+    ),
+    Signature(
+        "no-gpu",
+        "No GPU in the container",
         (
             r"No CUDA GPUs are available|CUDA unknown error|CUDA error: unknown error",
             r"no CUDA-capable device is detected|cudaErrorNoDevice|CUDA_ERROR_NO_DEVICE|\b[Ee]rror 100\b",
             r"lib(?:cuda\.so|nvidia-)[^\s:]*: cannot open shared object",
             r"NVML Shared Library Not Found|NVMLError_LibraryNotFound",
+            r"NVIDIA driver on your system is not installed|Found no NVIDIA driver",
             r"Failed to infer device type",
-            r"Torch not compiled with CUDA enabled",
         ),
-        "The container sees no GPU, or the image is not built for one.",
-        "Set vllm_gpus: all, and see with nvidia-smi that the host has a working driver; the role"
-        " hgx.inference.nvidia_container_toolkit"
-        " proves that containers get the GPUs.",
+        "The server sees no GPU that it can use.",
+        "",
         severity="hint",
+        alternatives=(
+            Alternative(
+                "The container was started without GPUs, or they were taken from it.",
+                "'docker exec CONTAINER nvidia-smi -L' fails, and nvidia-smi on the host works.",
+                "set vllm_gpus: all; a new container then must list them ('docker run --rm --gpus all --entrypoint"
+                " nvidia-smi IMAGE -L').",
+                decides=r"libnvidia-ml\.so|NVML Shared Library Not Found|LibraryNotFound|Found no NVIDIA driver",
+            ),
+            Alternative(
+                "The host's driver does not work.",
+                "nvidia-smi on the host fails.",
+                "see what it says; the role hgx.inference.nvidia_driver checks the driver.",
+            ),
+            Alternative(
+                "A device node is missing, or a variable hides the GPUs.",
+                "'ls /dev/nvidia-uvm' in the container fails, or CUDA_VISIBLE_DEVICES or NVIDIA_VISIBLE_DEVICES is"
+                " set.",
+                "run 'nvidia-modprobe -u -c=0' on the host and start the container anew; take the variable out.",
+            ),
+            Alternative(
+                "The image is not built for NVIDIA GPUs.",
+                "'python3 -c \"import torch; print(torch.version.cuda)\"' in it prints None.",
+                "choose another image.",
+            ),
+        ),
     ),
     Signature(
         "cuda-error",
@@ -1209,15 +2115,31 @@ _ENGINE = (
         "KV cache type not supported",
         (
             r"kv_cache_dtype not supported",
-            r"does not support (?:fp8|quantized|\w+) kv-?cache",
+            r"(?i)does not support (?:fp8|quantized|\w+) kv[- _]?cache",
             r"[Uu]nsupported (?:kv[_ ]?cache|data type of kv cache|kv_cache_dtype)",
             r"kv[_-]cache[_-]dtype.*(?:not supported|unsupported|not implemented|invalid)",
-            r"fp8 kv[- ]cache.*not (?:yet )?supported",
+            r"(?i)fp8 kv[- _]?cache.*not (?:yet )?(?:supported|implemented)",
             r"FlashAttention does not support \w*fp8",
-            r"expected scalar type \w+ but found Float8",
         ),
         "The KV cache cannot have that type on this hardware, or with this model's attention.",
         "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose auto.",
+    ),
+    Signature(
+        "kv-cache-dtype",
+        "KV cache type not supported",
+        (
+            r"expected scalar type \w+ but found Float8",
+            r"(?:[Uu]nsupported|[Ii]nvalid|not supported|must be|[Ee]xpected).{0,60}(?:fp8|float8|Float8|FP8|e4m3"
+            r"|E4M3|e5m2)",
+            r"(?:fp8|float8|Float8|FP8|e4m3|E4M3|e5m2).{0,60}(?:not supported|unsupported|not implemented|invalid)",
+        ),
+        "The attention of this image cannot read a KV cache in fp8 (kv-cache-dtype, which the recipe sets), with this"
+        " model on this GPU.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}); it costs 7 % of the output and"
+        " half of the tokens that the cache holds. Or set another attention-backend.",
+        within=r"attention/|flash_attn|flash_mla|flashmla|flashinfer/(?:mla|decode|prefill|attention)"
+        r"|reshape_and_cache"
+        r"|concat_and_cache",
     ),
     Signature(
         "attention-backend",
@@ -1309,26 +2231,97 @@ _ENGINE = (
         ),
         "A kernel for the GPU could not be compiled while the server started: the compiler refuses the code of"
         " DeepGEMM, mostly because it is too old for this GPU.",
-        "Choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer); what the"
-        " compiler said stands in the log above the evidence. VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves without"
-        " DeepGEMM.",
+        "Choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer); what"
+        " the compiler said stands in the log above the evidence. VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves"
+        " without DeepGEMM.",
+    ),
+    Signature(
+        "compile-killed",
+        "Compiler killed for lack of memory",
+        (
+            r"FAILED: \[code=137\]",
+            r"Killed signal terminated program (?P<name>\w+)",
+            r"(?:nvcc error|cicc|ptxas|cudafe\+\+|cc1plus|ninja|nvcc).*(?:died due to signal 9|signal 9|[Kk]illed"
+            r"|exit code 137"
+            r"|code 137|status 137|exit status 137)",
+            r"CalledProcessError: .*(?:nvcc|ninja|cicc|g\+\+).*(?:SIGKILL|non-zero exit status (?:137|-9))",
+            r"(?:SubprocException|subprocess).*(?:SIGKILL|signal 9)",
+        ),
+        "A compiler that builds kernels for the GPU was killed (code 137): one of them takes up to 8 GiB, and as many"
+        " run at once as there are processors, which is more memory than the host or the container's limit has.",
+        "Set MAX_JOBS=4 and FLASHINFER_NVCC_THREADS=1 in vllm_env_extra, or take away the container's limit of"
+        " memory. 'dmesg | grep -i -e oom-kill -e killed' shows it. An image with ready-made kernels"
+        " (flashinfer-jit-cache) compiles nothing.",
     ),
     Signature(
         "kernel-compile",
         "Kernels could not be compiled",
         (
-            r"ptxas (?:fatal|error)|PTXASError|`ptxas` (?:failed|raised)",
-            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?\S*(?:nvcc|ninja)"
-            r"|CUDA_HOME environment variable is not set",
-            r"ninja: build stopped|[Nn]inja build failed|Ninja is required",
-            r"Failed to find C compiler|[Nn]o (?:working )?C\+\+ compiler|InvalidCxxCompiler|cc1plus",
-            r"fatal error: .*\.h: No such file",
-            r"cannot find -lcuda",
-            r"Error compiling objects for extension|Error building extension|C\+\+ compile error|CppCompileError",
-            r"CalledProcessError: Command .*(?:gcc|g\+\+|/cc|clang|nvcc|ld)\b",
+            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?(?P<name>\S*nvcc)\b",
+            r"(?P<name>nvcc): (?:command )?not found",
+            r"(?P<name>CUDA_HOME) environment variable is not set",
         ),
-        _NOT_COMPILED,
-        _LET_COMPILE,
+        "A kernel for the GPU could not be compiled while the server started: the image has no CUDA compiler.",
+        "Choose an image with the CUDA toolkit, or with ready-made kernels (flashinfer-jit-cache, flashinfer-cubin);"
+        " see that CUDA_HOME in vllm_env_extra is right. VLLM_USE_FLASHINFER_SAMPLER=0 and another attention-backend"
+        " or moe-backend get round FlashInfer's kernels, at the cost of speed.",
+        detail="It misses {name}.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?\S*ninja\b|Ninja is required",
+            r"ninja: (?:command )?not found",
+        ),
+        "A kernel for the GPU could not be compiled while the server started: the image has no ninja.",
+        "Add ninja to the recipe's image.pip, or choose an image that has it.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"Failed to find C compiler|[Nn]o (?:working )?C\+\+ compiler|InvalidCxxCompiler",
+            r"(?:gcc|g\+\+|cc1plus)['`]?: .*(?:No such file|not found)|cannot execute .?cc1",
+        ),
+        "A kernel for the GPU could not be compiled while the server started: the image has no working C or C++"
+        " compiler.",
+        "Choose an image that brings the compiler (gcc and g++). Without, it serves with enforce-eager: true only"
+        " where no kernel is to be compiled.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"fatal error: (?P<name>\S+\.(?:h|hpp|cuh|hh)): No such file",
+            r"fatal error: (?P<name>[\w/.+]+): No such file",
+        ),
+        "A kernel for the GPU could not be compiled while the server started: the image lacks a header.",
+        "Choose an image with the whole CUDA toolkit; Python.h is in python3-dev. A package in image.pip that was put"
+        " on top may have replaced the folder with the headers.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (r"cannot find -l(?P<name>\w+)",),
+        "A kernel for the GPU could not be linked while the server started: the linker does not find a library.",
+        "Where it is cuda: add /usr/local/cuda/lib64/stubs to LIBRARY_PATH in vllm_env_extra, or see that the"
+        " container has the driver's libcuda.so. Else choose an image that has the library.",
+        detail="It is lib{name}.",
+    ),
+    Signature(
+        "compiler-crash",
+        "Compiler that crashed",
+        (
+            r"internal compiler error|FAILED: \[code=139\]|(?:nvcc|cicc|ptxas|cc1plus).*(?:[Ss]egmentation fault"
+            r"|signal 11)",
+            r"LLVM ERROR|Tileiras|MLIR.*(?:[Ff]ail|[Cc]rash)",
+        ),
+        "A compiler itself crashed over a kernel for the GPU.",
+        "Remove vllm_state_dir/cache on the host and try once more; then take out what chose the kernel (moe-backend,"
+        " attention-backend, the fusions of compilation_config), or try another version of the image.",
+        locate=True,
     ),
     Signature(
         "engine-ready-timeout",
@@ -1337,21 +2330,65 @@ _ENGINE = (
             r"Timed out waiting for engine core process\w* to start.*Waited (?P<seconds>\d+)",
             r"Timed out waiting for (?:(?:new )?engine core process|engines? to)",
             r"VLLM_ENGINE_READY_TIMEOUT_S",
-            r"Did not receive response from front-end process within",
         ),
-        "The engine was not ready within vLLM's own time limit: large weights take longer to load.",
-        "Set VLLM_ENGINE_READY_TIMEOUT_S in vllm_env_extra to more seconds than the load takes, such as 3600; see"
-        " that the disk is fast.",
+        "The engine was not ready within vLLM's own time limit.",
+        "",
         detail="It waited for {seconds} s.",
+        alternatives=(
+            Alternative(
+                "It still made progress: large weights load longer than that.",
+                "the newest lines of the workers show shards or graphs that go on, 'iostat -x 5' shows reading.",
+                "set VLLM_ENGINE_READY_TIMEOUT_S in vllm_env_extra to more seconds than the load takes, such as 3600;"
+                " see that the disk is fast.",
+            ),
+            Alternative(
+                "A worker hangs, mostly while the GPUs set up their communication.",
+                "nothing is read, the GPUs stand at 0 % and the log repeats 'No available shared memory broadcast"
+                " block'.",
+                "a longer limit does not help. 'py-spy dump --pid PID' of the workers shows where they wait; try"
+                " NCCL_NVLS_ENABLE=0, then VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra.",
+            ),
+            Alternative(
+                "A worker has ended without a word.",
+                "'dmesg | grep -i -e oom -e killed -e xid' names it.",
+                "see to that.",
+            ),
+        ),
+    ),
+    Signature(
+        "front-end-gone",
+        "The API server did not answer its engine",
+        (r"Did not receive response from front-end process within",),
+        "The engine waited for the API server, which had ended or hung.",
+        "See the lines of the API server (APIServer) above that line for its own error.",
+        severity="hint",
     ),
     Signature(
         "engine-hung",
         "Engine hung",
         (r"RPC call to (?P<what>\w+) timed out", r"TimeoutError: .*(?:execute_model|sample_tokens)"),
-        "A worker did not answer the engine in time: it hangs, mostly in a kernel or waiting for another GPU.",
-        "See nvidia-smi and 'dmesg | grep -i xid'; raise VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS if a first request only"
-        " compiles for long.",
+        "A worker did not answer the engine in time.",
+        "",
         detail="It was asked for {what}.",
+        alternatives=(
+            Alternative(
+                "It waits for another GPU, or hangs in a kernel.",
+                "nvidia-smi shows GPUs at 0 % or 100 % for minutes, or 'dmesg | grep -i xid' shows a fault; 'py-spy"
+                " dump --pid PID' of the workers shows where.",
+                "restart the server; see to the fault. Try NCCL_NVLS_ENABLE=0 or disable-custom-all-reduce: true.",
+                decides=r"NVRM: Xid|Xid \(PCI",
+            ),
+            Alternative(
+                "It compiles kernels at a first request, on slow or few processors.",
+                "'top' shows nvcc, cicc or ptxas.",
+                "raise VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS in vllm_env_extra; the next start finds them compiled.",
+            ),
+            Alternative(
+                "A worker has ended.",
+                "'dmesg | grep -i -e oom -e killed' names it.",
+                "see to the memory.",
+            ),
+        ),
     ),
 )
 
@@ -1360,8 +2397,20 @@ _START = (
         "exec-format",
         "Image of another architecture",
         (r"exec format error", r"cannot execute binary file"),
-        "The image is made for another processor architecture.",
-        "Choose the image for this host's architecture ('uname -m').",
+        "The kernel cannot execute the image's program.",
+        "",
+        alternatives=(
+            Alternative(
+                "The image is made for another processor architecture.",
+                "'docker image inspect --format {{.Architecture}} IMAGE' and 'uname -m' differ.",
+                "choose the image for this host's architecture.",
+            ),
+            Alternative(
+                "The entry point is a script without a first line (#!), or an empty or damaged file.",
+                "they agree.",
+                "correct the entry point (recipe: engine.entrypoint), or pull the image again.",
+            ),
+        ),
     ),
     Signature(
         "entrypoint-missing",
@@ -1369,7 +2418,7 @@ _START = (
         (
             r"exec: \"(?P<name>[^\"]+)\": .*(?:not found|no such file)",
             r"exec: (?:line )?\d*:? ?(?P<name>[\w./-]+): not found",
-            r"(?P<name>[\w./-]+): (?:command )?not found$",
+            r"(?P<name>\b(?:vllm|python3?|bash|sh|serve)): (?:command )?not found$",
             r"can't open file '(?P<name>[^']+)'",
             r"No module named (?P<name>vllm[\w.]*)$",
             r"Error while finding module specification for '(?P<name>[\w.]+)'",
@@ -1384,27 +2433,33 @@ _START = (
         "Folder that cannot be mounted",
         (
             r"bind source path does not exist: (?P<name>\S+)",
-            r"invalid mount config|error mounting \"(?P<name>[^\"]+)\"|mounts denied",
+            r"error mounting \"(?P<name>(?!proc\"|sysfs\"|devpts\"|cgroup\""
+            r"|mqueue\")[^\"]+)\".*(?P<why>not a directory|permission denied"
+            r"|no such file or directory"
+            r"|read-only file system|input/output error|operation not permitted)",
+            r"invalid mount config|error mounting \"(?P<name>(?!proc\"|sysfs\"|devpts\"|cgroup\"|mqueue\")[^\"]+)\""
+            r"|mounts denied",
             r"error while creating mount source path '(?P<name>[^']+)'",
         ),
         "Docker could not mount a folder into the container.",
-        "See that the folder is there and the engine may read it; then run the role again.",
+        "See that it is there, is a folder where a folder is wanted, and that the engine may read it (network file"
+        " systems with root_squash, snap's and rootless engines may not); then run the play again.",
         detail="It is {name}.",
     ),
     Signature(
         "docker-network",
         "Docker's rules of the firewall are gone",
         (r"iptables failed: .*(?:No chain/target/match by that name|Chain 'DOCKER\S*' does not exist)",),
-        "Docker cannot publish the server's port: something has removed its rules from the firewall, mostly a reload of"
-        " the firewall.",
+        "Docker cannot publish the server's port: something has removed its rules from the firewall, mostly a reload"
+        " of the firewall.",
         "Run 'systemctl restart docker', which writes them again, then the play.",
     ),
     Signature(
         "container-limits",
         "Limit that Docker may not set",
         (r"error setting rlimit type (?P<name>\d+)",),
-        "Docker may not give the container a limit that its settings ask for: it runs without the rights, or the host's"
-        " own limit is lower.",
+        "Docker may not give the container a limit that its settings ask for: it runs without the rights, or the"
+        " host's own limit is lower.",
         "Lower default-ulimits in Docker's daemon.json, or let the engine run as root with a higher limit.",
         detail="It is limit {name}, by the kernel's number.",
     ),
@@ -1433,12 +2488,24 @@ _START = (
         "aborted",
         "Aborted in native code",
         (r"Failed core proc\(s\): \{[^}]*'[^']+': -6\b", r"exit code: -6\b"),
-        "A process of the server ended itself in native code (SIGABRT): an internal check failed, or NCCL's watchdog"
-        " lost patience.",
-        "See the log above that line for 'terminate called', 'what():' and 'watchdog'; search vLLM's issues for what"
-        " they say, or try another version of the image.",
+        "A process of the server ended itself in native code (SIGABRT).",
+        "The lines above have what it said last: 'terminate called', 'what():', 'Assertion', 'watchdog'. Search"
+        " vLLM's issues for that, or try another version of the image.",
         severity="hint",
         exit_codes=(134,),
+        alternatives=(
+            Alternative(
+                "NCCL's watchdog waited for another GPU in vain.",
+                "the log has 'watchdog' or 'collective operation timeout'.",
+                "see 'dmesg | grep -i xid', and the worker that says least.",
+                decides=r"[Ww]atchdog (?:caught|thread)|collective operation timeout",
+            ),
+            Alternative(
+                "A check inside a library failed, or memory of the process was damaged.",
+                "the log has 'what():', 'Assertion', 'free()' or 'malloc()'.",
+                "try another version of the image, without what was put on top of it (image.pip).",
+            ),
+        ),
     ),
     Signature(
         "bad-configuration",
@@ -1457,11 +2524,28 @@ _START = (
             r"exit code: -9\b",
             r"^Killed$",
         ),
-        "A process of the server was killed from outside: by the kernel for lack of memory, by an engine that lost"
-        " patience, or by a person.",
-        "See 'dmesg | grep -i -e oom -e killed' and the container's memory limit.",
+        "A process of the server was killed from outside.",
+        "",
         severity="hint",
         exit_codes=(137,),
+        alternatives=(
+            Alternative(
+                "The kernel did it for lack of memory, of the host or of the container's limit.",
+                "'dmesg | grep -i -e oom -e killed', or 'docker inspect --format {{.State.OOMKilled}} CONTAINER'.",
+                "take away or raise the limit, or end what else uses memory.",
+                decides=r"oom-kill|Out of memory: Killed",
+            ),
+            Alternative(
+                "The engine did it: a stop that took longer than its limit, or its own restart.",
+                "'journalctl -u docker' names the container at that time.",
+                "run the play again.",
+            ),
+            Alternative(
+                "A person or another program did it.",
+                "neither of them has a word of it.",
+                "run the play again.",
+            ),
+        ),
     ),
     Signature(
         "worker-died",
@@ -1470,12 +2554,32 @@ _START = (
             r"Worker proc (?P<name>\S+) died unexpectedly",
             r"Engine core proc (?P<name>\S+) died unexpectedly",
             r"engine core exited unexpectedly",
+            r"Got fatal signal from worker processes",
             r"Engine core initialization failed",
         ),
-        "A process of the server died without a word: killed, mostly for lack of memory, or crashed.",
-        "See 'dmesg | grep -i -e oom -e killed -e xid' on the host.",
+        "A process of the server died without a word.",
+        "",
         detail="It is {name}.",
         severity="hint",
+        alternatives=(
+            Alternative(
+                "The kernel killed it for lack of memory.",
+                "'dmesg | grep -i -e oom -e killed' names it.",
+                "take away the container's limit of memory, or end what else uses memory.",
+                decides=r"oom-kill|Out of memory: Killed",
+            ),
+            Alternative(
+                "It crashed in native code, or a GPU failed under it.",
+                "'dmesg | grep -i -e segfault -e xid' names it.",
+                "try another version of the image; for Xid see to the GPU.",
+                decides=r"SIGSEGV|[Ss]egmentation fault|Segfault encountered",
+            ),
+            Alternative(
+                "A person or a program ended it, or its own words are further up than the lines that were read.",
+                "'docker logs CONTAINER 2>&1 | grep -n -m3 -e ERROR -e Traceback'.",
+                "go by the first error there.",
+            ),
+        ),
     ),
     Signature(
         "engine-died",
@@ -1485,6 +2589,9 @@ _START = (
         "See the log above that line; the play starts the server again.",
         severity="hint",
     ),
+)
+
+_LAST = (
     Signature(
         "container-not-started",
         "Docker could not start the container",
@@ -1514,11 +2621,42 @@ _COMPILER = (
         "kernel-compile",
         "Kernels could not be compiled",
         (
-            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+"
-            r"|triton\.compiler\.errors\.\w+|CompilationError)\b",
+            r"(?P<what>error: .+)",
+            r"(?P<what>ptxas (?:fatal|error).*)",
         ),
         _NOT_COMPILED,
         _LET_COMPILE,
+        detail="The compiler says: {what}.",
+        within=r"[Nn]inja build failed|ninja: build stopped|Error building extension|nvcc .*-c ",
+        locate=True,
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"FAILED: .*",
+            r"ninja: build stopped|[Nn]inja build failed",
+            r"ptxas (?:fatal|error)|PTXASError|`ptxas` (?:failed|raised)",
+            r"Error compiling objects for extension|Error building extension|C\+\+ compile error|CppCompileError",
+            r"CalledProcessError: Command .*(?:gcc|g\+\+|/cc|clang|nvcc|ld)\b",
+        ),
+        _NOT_COMPILED,
+        _LET_COMPILE,
+        locate=True,
+        severity="hint",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+"
+            r"|triton\.compiler\.errors\.\w+|CompilationError)\b",
+        ),
+        "A part of the model could not be compiled while the server started.",
+        "The evidence has the compiler's own reason. Remove vllm_state_dir/cache; enforce-eager: true serves without"
+        " compiled graphs, at the cost of a large part of the speed.",
+        locate=True,
+        severity="hint",
     ),
 )
 
@@ -1528,11 +2666,16 @@ SIGNATURES: tuple[Signature, ...] = (
     *_SPECULATION,
     *_KERNELS,
     *_MODEL_FILES,
+    *_FABRIC,
     *_MEMORY,
+    *_GPU_FIRST,
+    *(replace(signature, outside=True) for signature in TOOLKIT),
     *_GPU,
     *_ENGINE,
     *_SYSTEM,
     *_PACKAGES,
     *_COMPILER,
     *_START,
+    *(replace(signature, outside=True) for signature in ENGINE),
+    *_LAST,
 )

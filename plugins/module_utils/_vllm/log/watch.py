@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import IO, Any, cast
 
+from ..._core.causes import Facts
+from ..._core.files import read_text
 from ..._core.secrets import scrub
 from ..._core.timestamp import epoch
 from ..._core.units import GIB
@@ -33,6 +35,9 @@ SETTLE_S = 5.0
 _START_LINES = 20000
 _DAMAGED_SHOWN = 5
 _MODEL_FOLDER = re.compile(r"(?:model_path \[|model=')(/[^'\]]+)")
+_DRIVER_MODULE = "/proc/driver/nvidia/version"
+_DRIVER_LIBRARIES = "/usr/lib/*/libnvidia-ml.so.*"
+_VERSION = re.compile(r"(?:^|[ .])(\d{3}\.\d[\d.]*)")
 _NEVER = "0001-01-01T00:00:00Z"
 
 
@@ -129,7 +134,7 @@ def stopped(
 
 def failed(details: dict[str, Any], lines: list[str], headline: str, code: int | None = None) -> list[str]:
     """Return the lines of the message about a server that has failed; the first is the headline with the cause."""
-    diagnosis = _from_outside(details) or diagnose(lines, code)
+    diagnosis = _from_outside(details) or diagnose(lines, code, _facts(details))
     if diagnosis and diagnosis.key == "corrupt-weights":
         diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *_damaged_weights(details, lines)])
     cause, rest = failure_text(diagnosis, lines)
@@ -145,6 +150,21 @@ def _state_words(state: dict[str, Any], code: int) -> str:
     if status == "exited":
         return f"has ended with exit code {code}"
     return f"is {status} (exit code {code})"
+
+
+def _facts(details: dict[str, Any]) -> Facts:
+    """Return what the host and the container's settings say beside its log."""
+    settings = details.get("HostConfig", {})
+    module = _VERSION.search(read_text(_DRIVER_MODULE))
+    names = (os.path.basename(path) for path in glob.glob(_DRIVER_LIBRARIES))
+    shm = settings.get("ShmSize") if settings.get("IpcMode") not in ("host", None) else None
+    requests = settings.get("DeviceRequests") or []
+    return Facts(
+        module=module[1] if module else "",
+        libraries=tuple(sorted({match[1] for match in map(_VERSION.search, names) if match})),
+        shm_bytes=None if shm is None else int(shm),
+        cdi=any(request.get("Driver") == "cdi" for request in requests) if requests else None,
+    )
 
 
 def _from_outside(details: dict[str, Any]) -> Diagnosis | None:

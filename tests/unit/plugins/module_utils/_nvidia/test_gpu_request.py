@@ -217,7 +217,7 @@ def test_all_gpus() -> None:
                 " failed: libnvidia-ml.so.1: cannot open shared object file: no such file or directory: unknown.\n",
                 8,
             ),
-            "The NVIDIA driver is not loaded, or not installed",
+            "NVIDIA's hook finds no library of the driver",
             "libnvidia-ml.so.1: cannot open",
             "nvidia-smi on the host",
             "",
@@ -339,6 +339,66 @@ def test_diagnose(trial: Trial, cause: str, evidence: str, fix: str, remedy: str
     assert "\n" not in problem.evidence
     assert fix in problem.fix
     assert problem.remedy == remedy
+
+
+VERSIONS = "Docker 28.5.2; runc version 1.3.6; NVIDIA Container Toolkit CLI version {}"
+FILTER = (
+    f"{HOOK}nvidia-container-cli: mount error: failed to add device rules: unable to find any existing device filters"
+    " attached to the cgroup: bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted: unknown.\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("output", "cause", "fix"),
+    [
+        (FILTER, "The toolkit is older than 1.18", "pdate the toolkit to 1.18 or newer"),
+        (
+            f"{HOOK}nvidia-container-cli: ldcache error: process /sbin/ldconfig terminated with signal 9\n",
+            "ended by a signal",
+            "LimitNOFILE",
+        ),
+        (
+            f"{HOOK}nvidia-container-cli: initialization error: load library failed: libnvidia-ml.so.1: cannot open"
+            f" shared"
+            " object file: no such file or directory: unknown.\n",
+            "finds no library of the driver",
+            "snap list docker",
+        ),
+        (
+            f"{RUNC}error during container init: error setting cgroup config for procHooks process:"
+            " bpf_prog_query(BPF_CGROUP_DEVICE) failed: invalid argument: unknown.\n",
+            "The kernel lacks CONFIG_CGROUP_BPF",
+            "distribution's kernel",
+        ),
+        (
+            f'{DAEMON}CDI device injection failed: conflicting device "nvidia.com/gpu=all" in specs a, b\n',
+            "Two CDI",
+            "one of",
+        ),
+        (f"{SHIM}ttrpc: closed: unknown.\n", "containerd", "systemctl status containerd"),
+    ],
+)
+@pytest.mark.parametrize("request_", ["runtime", "cdi"])
+def test_what_the_layers_below_say(request_: str, output: str, cause: str, fix: str) -> None:
+    problem = diagnose(Trial(request_, 125, output, 8, versions=VERSIONS.format("1.17.8")))
+    assert problem
+    assert cause in problem.cause
+    assert fix in problem.fix
+    assert "Docker 28.5.2; runc version 1.3.6" in problem.evidence
+    assert "hgx.inference.nvidia_container_toolkit" not in problem.fix
+    assert problem.remedy == ""
+
+
+def test_the_version_of_the_toolkit_decides() -> None:
+    old, new = (
+        diagnose(Trial("runtime", 125, FILTER, 8, versions=VERSIONS.format(version)))
+        for version in ("1.17.8", "1.19.0")
+    )
+    assert old
+    assert new
+    assert "Test:" not in old.fix
+    assert "Test:" in new.fix
+    assert "older than 1.18" not in new.cause
 
 
 def test_long_lines_are_cut_around_what_matters() -> None:

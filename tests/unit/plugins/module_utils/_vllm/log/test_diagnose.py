@@ -14,6 +14,8 @@ import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import SIGNATURES, diagnose, failure_text
 
+from .test_reports import CASES
+
 LOGS = Path(__file__).parents[4] / "fixtures" / "vllm-logs"
 CONSTRUCTED = sorted((LOGS / "constructed").glob("*.log"))
 FROM_GPUS = sorted((LOGS / "gpu").glob("*.log"))
@@ -308,8 +310,12 @@ def test_an_unknown_exception_is_not_explained_by_other_lines() -> None:
     log = read(LOGS / "constructed/none--unknown-exception.log")
     assert any("Address already in use" in line for line in log)
     cause, rest = failure_text(diagnose(log), log)
-    assert cause == "The cause is not one of the known ones."
-    assert "RuntimeError: shape '[2048, 2048]' is invalid" in rest[-1]
+    assert cause == (
+        "The cause is not one of the known ones. The area: compile and kernels (RuntimeError in"
+        " vllm/model_executor/models/deepseek_v2.py, forward)."
+    )
+    assert "RuntimeError: shape '[2048, 2048]' is invalid" in rest[-2]
+    assert rest[-1].startswith("Fix: Check ")
 
 
 @pytest.mark.parametrize(
@@ -341,7 +347,12 @@ def test_signatures_are_complete(signature: object) -> None:
         assert {name for _text, name, _spec, _conversion in string.Formatter().parse(template) if name} <= groups
     assert signature.severity in ("fatal", "hint")
     assert signature.cause.endswith(".")
-    assert signature.fix.endswith((".", ":"))
+    assert signature.fix.endswith((".", ":")) or (signature.alternatives and not signature.fix)
+    assert len(signature.alternatives) != 1
+    for alternative in signature.alternatives:
+        assert all(text.endswith(".") for text in (alternative.cause, alternative.test, alternative.fix))
+        assert re.compile(alternative.decides)
+        assert re.compile(alternative.excludes)
     assert "{" not in signature.title + signature.cause
 
 
@@ -354,5 +365,6 @@ def test_a_key_has_one_title() -> None:
 def test_every_cause_is_seen_in_a_log() -> None:
     seen = {key_of(read(path)) for path in [*CONSTRUCTED, *FROM_GPUS, *LOGS.glob("*.log")]}
     seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}
+    seen |= {key_of(case.log) for case in CASES.values()}
     missing = {signature.key for signature in SIGNATURES} - seen
     assert not missing

@@ -43,11 +43,11 @@ def announce(state_dir: str, mine: Deployment) -> None:
         other, silent_s = _current(state_dir)
         is_alive = other is not None and silent_s < SILENT_AFTER_S
         if other and is_alive and other.run != mine.run and other.release != mine.release:
+            for_s, left_s = max(0.0, mine.since - other.since), max(0.0, SILENT_AFTER_S - silent_s)
             raise DeploymentError(
-                f"{other.run.partition(' ')[0]} is deploying release {other.release} on this host, since"
-                f" {human_duration(max(0.0, mine.since - other.since))}. Nothing was changed. Run this play again when"
-                f" that has ended. If it was killed, it no longer counts in"
-                f" {human_duration(max(0.0, SILENT_AFTER_S - silent_s))}."
+                f"{other.run.partition(' ')[0]} is deploying release {other.release} on this host, for"
+                f" {human_duration(for_s)} now. Nothing was changed. Run this play again when that has ended."
+                f" If it was killed, it no longer counts in {human_duration(left_s)}."
             )
         replace_text(_path(state_dir), json.dumps(mine._asdict()))
 

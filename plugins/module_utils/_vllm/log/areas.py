@@ -510,8 +510,8 @@ def _of_exception(raised: Raised) -> tuple[str, str]:
         if found:
             break
     found = found or _fallback(raised)
-    drafted = [*raised.frames, *raised.message]
-    if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in drafted):
+    lines = [*raised.frames, *raised.message]
+    if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in lines):
         found = "draft"
     if not found:
         found = next((key for pattern, key in _CLASSES_WITHOUT_FRAME if re.search(pattern, raised.name)), "")

@@ -37,7 +37,7 @@ def silence(state_dir: Path, seconds: float) -> None:
 
 def test_the_second_is_refused_with_who_since_and_what(tmp_path: Path) -> None:
     announce(str(tmp_path), OURS)
-    words = "alice@one is deploying release aaaaaaaaaaaa on this host, since 2 min. Nothing was changed."
+    words = "alice@one is deploying release aaaaaaaaaaaa on this host, for 2 min now. Nothing was changed."
     with pytest.raises(DeploymentError, match=words):
         announce(str(tmp_path), THEIRS)
     assert announced(tmp_path) == OURS.run

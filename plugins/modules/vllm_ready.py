@@ -30,6 +30,16 @@ options:
     description: The deployment of M(hgx.inference.vllm_release) that is kept announced while this module waits.
     type: str
     default: ""
+  stall_timeout:
+    description:
+      - How long nothing may move, in seconds. V(0) means no limit.
+      - A new line of the log, a byte read, a change of memory and a new process count as moves.
+    type: float
+    default: 900
+  py_spy:
+    description: The program C(py-spy) on the target, which tells where processes wait. It may be missing.
+    type: path
+    default: ""
   args:
     description: Options of the server by name. A warning tells which of them are not in force by its log.
     type: dict
@@ -134,7 +144,8 @@ from ..module_utils._docker.cli import DockerError
 from ..module_utils._endpoint.options import ENDPOINT
 from ..module_utils._vllm.deployment import finish, give_sign_of_life
 from ..module_utils._vllm.log.in_force import Flag, shown
-from ..module_utils._vllm.ready import NotReady, Server, newest_start, wait_until_ready
+from ..module_utils._vllm.ready import Limits, NotReady, Server, newest_start, wait_until_ready
+from ..module_utils._vllm.stall import installed
 
 
 def main() -> None:
@@ -146,6 +157,8 @@ def main() -> None:
             "state_dir": {"type": "path"},
             "run": {"type": "str", "default": ""},
             "args": {"type": "dict", "default": {}},
+            "stall_timeout": {"type": "float", "default": 900},
+            "py_spy": {"type": "path", "default": ""},
             "timeout": {"type": "int", "default": 3600},
             "progress_file": {"type": "path"},
         },
@@ -160,6 +173,7 @@ def main() -> None:
     except SecretError as exc:
         module.fail_json(msg=str(exc))
     server = Server(params["container"], params["base_url"], params["served_model_name"], key)
+    limits = Limits(params["timeout"], params["stall_timeout"] or float("inf"), installed(params["py_spy"]))
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
 
     def report(line: str, force: bool = False) -> None:
@@ -168,7 +182,7 @@ def main() -> None:
         progress.report(line, force=force)
 
     try:
-        ready = wait_until_ready(server, params["timeout"], report, params["args"])
+        ready = wait_until_ready(server, limits, report, params["args"])
     except (NotReady, DockerError, ControllerGone) as exc:
         if isinstance(exc, ControllerGone) and params["state_dir"]:
             finish(params["state_dir"], params["run"])

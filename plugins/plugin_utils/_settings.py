@@ -68,6 +68,7 @@ _LIMITS: dict[str, Schema] = {
     "vllm_restart_interval": COUNT,
     "vllm_restart_limit": COUNT_OR_NONE,
     "vllm_shm_gib": _AMOUNT,
+    "vllm_stall_timeout": COUNT_OR_NONE,
 }
 
 # Facts and entry points' results that the roles set, without an argument specification.

@@ -187,6 +187,24 @@ def test_of_two_plays_at_once_one_is_refused(first_demo: str) -> None:
     assert not announced.exists()
 
 
+def test_a_start_that_stands_still_is_told_with_where_it_waits(first_demo: str) -> None:
+    settings = {"vllm_env_extra": {"WHO": "still"}, "vllm_stall_timeout": 20, "vllm_rollback": "never"}
+    command = ["ansible-playbook", "playbooks/serve.yml", *INVENTORY, "-e", json.dumps(settings)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as play:
+        processes: list[str] = []
+        while len(processes) < 3 and play.poll() is None:  # shell, server and engine
+            time.sleep(0.2)
+            is_ours = "WHO=still" in run("docker", "inspect", "-f", "{{.Config.Env}}", SERVER).stdout
+            processes = run("docker", "top", SERVER, "-eo", "pid").stdout.split()[1:] if is_ours else []
+        run("kill", "-STOP", *processes)
+        output = " ".join(play.communicate()[0].split())
+    run("docker", "rm", "-f", SERVER)
+    assert play.returncode != 0
+    assert "does not move" in output
+    assert "A signal has stopped the processes" in output
+    assert re.search(r"process \d+ waits in \w+", output)
+
+
 @pytest.fixture(scope="module")
 def guarded(first_demo: str) -> tuple[str, str]:
     """Deploy a server with a key on an address that others reach, with full verbosity; return address and output."""

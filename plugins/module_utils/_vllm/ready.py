@@ -16,15 +16,18 @@ from typing import Any, NamedTuple
 
 from .._core.http import HttpAnswer, request
 from .._core.secrets import scrub
+from .._core.units import human_duration
 from .._docker.cli import DockerError, inspect_container
 from .log.in_force import flags_in_force
 from .log.parse import parse
 from .log.phases import HUNG_FIX
 from .log.watch import LogFollower, failed, newest_lines, read_start, settled, stopped
 from .release import LABEL
+from .stall import Movement, explain, take_sample
 
 POLL_INTERVAL_S = 0.5
 REPLACEMENT_S = 2.0
+STILL_SHOWN_S = 90.0
 # A first completion compiles kernels, so it may take minutes; a server that does not answer it in this time hangs.
 COMPLETION_TIMEOUT_S = 600.0
 # A process that has said this will not come back, and takes the others down within moments. If it does not, they hang.
@@ -63,8 +66,16 @@ class Server(NamedTuple):
     api_key: str | None
 
 
+class Limits(NamedTuple):
+    """For how long a start may go on, and may stand still, in seconds. C(py_spy) is the program of that name."""
+
+    timeout_s: float
+    stall_s: float = float("inf")
+    py_spy: str = ""
+
+
 def wait_until_ready(
-    server: Server, timeout_s: float, report: Callable[..., None], args: Mapping[str, Any]
+    server: Server, limits: Limits, report: Callable[..., None], args: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return C({"seconds": float, "completion": str, "startup": dict}) once the server has answered a chat completion.
 
@@ -72,7 +83,7 @@ def wait_until_ready(
     C(/health) alone is no proof: some servers become healthy and fail the first request.
 
     Raises NotReady with the cause once the container has ended, its engine has failed or it has refused the completion;
-    and after C(timeout_s).
+    and after C(limits).
     """
     details = inspect_container(server.container)
     if details is None:
@@ -81,7 +92,7 @@ def wait_until_ready(
     if not details["State"]["Running"]:
         lines = newest_lines(server.container, details["State"])
         raise NotReady(stopped(server.container, details, lines, "", [server.api_key]))
-    watch = _Watch(server, details, timeout_s, report)
+    watch = _Watch(server, details, limits, report)
     try:
         waited = watch.wait_for_health()
         completion = watch.wait_for_completion()
@@ -107,16 +118,22 @@ class _Watch:
     """Looks at container and log while something is waited for, and raises NotReady as soon as it cannot come."""
 
     def __init__(
-        self, server: Server, container: Mapping[str, Any], timeout_s: float, report: Callable[..., None]
+        self, server: Server, container: Mapping[str, Any], limits: Limits, report: Callable[..., None]
     ) -> None:
         self._server = server
         self._container = container
         self._since = str(container["State"].get("StartedAt", ""))
         self._follower = LogFollower(server.container, self._since)
-        self._timeout_s = timeout_s
+        self._limits = limits
         self._report = report
         self._started = time.monotonic()
         self._shown = ""
+        has_gpus = bool((container.get("HostConfig") or {}).get("DeviceRequests"))
+        self._movement = Movement(
+            limits.stall_s,
+            lambda: take_sample(server.container, self._follower.lines(), has_gpus),
+            time.monotonic,
+        )
 
     def close(self) -> None:
         self._follower.close()
@@ -130,7 +147,7 @@ class _Watch:
         while request(f"{self._server.base_url}/health", 1).status != 200:
             waited = True
             self._look()
-            if self.elapsed() > self._timeout_s:
+            if self.elapsed() > self._limits.timeout_s:
                 raise NotReady(self._late())
             self._follower.ended.wait(POLL_INTERVAL_S)
         return waited
@@ -162,8 +179,14 @@ class _Watch:
         """Raise NotReady if the server will not come; else report the progress."""
         self._require_running()
         self._require_hope()
+        doing = words or self._follower.start.title()
         words = words or self._follower.start.words()
-        self._report(f"{self.elapsed():.0f} s, {words}", force=words != self._shown)
+        still_s = self._movement.still_s()
+        if still_s > self._limits.stall_s:
+            message = explain(self._server.container, doing, still_s, self._movement.last, self._limits.py_spy)
+            raise NotReady(scrub(message, [self._server.api_key]))
+        still = f", nothing has moved for {human_duration(still_s)}" if still_s > STILL_SHOWN_S else ""
+        self._report(f"{self.elapsed():.0f} s, {words}{still}", force=words != self._shown)
         self._shown = words
 
     def _require_running(self) -> dict[str, Any]:
@@ -205,13 +228,13 @@ class _Watch:
     def _late(self) -> str:
         last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]
         fix = (
-            "if it was still making progress, raise vllm_ready_timeout. Where it is left running, run the play again:"
-            " it goes on waiting and restarts nothing."
+            "raise vllm_ready_timeout, since it was still moving. Where it is left running, run the play again: it goes"
+            " on waiting and restarts nothing."
         )
         if self._follower.start.is_complete:
             fix = HUNG_FIX.format(self._server.container)
         message = [
-            f"The server in {self._server.container} is not ready after {self._timeout_s:.0f} s; it is"
+            f"The server in {self._server.container} is not ready after {self._limits.timeout_s:.0f} s; it is"
             f" {self._follower.start.words()}. Its newest lines:",
             *last,
             f"Fix: {fix}",

@@ -20,6 +20,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._core.progress impor
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import ready as _vllm_server
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log import watch
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.ready import (
+    Limits,
     NotReady,
     Replaced,
     Server,
@@ -151,7 +152,9 @@ def wait(
     timeout_s: float = 30,
     progress: ProgressFile | None = None,
 ) -> dict[str, Any]:
-    return wait_until_ready(Server("vllm", base_url, name, key), timeout_s, (progress or ProgressFile(None)).report, {})
+    return wait_until_ready(
+        Server("vllm", base_url, name, key), Limits(timeout_s), (progress or ProgressFile(None)).report, {}
+    )
 
 
 def failure(base_url: str = "http://127.0.0.1:1", **options: Any) -> str:
@@ -413,5 +416,5 @@ def test_a_server_that_is_removed_has_no_fault(engine: Engine, monkeypatch: pyte
 def test_progress(engine: Engine, base_url: str, tmp_path: Path) -> None:
     engine.says(RUNNING)
     progress = tmp_path / "progress"
-    wait_until_ready(Server("vllm", base_url, "kimi-k2.6", KEY), 30, ProgressFile(str(progress)).report, {})
+    wait_until_ready(Server("vllm", base_url, "kimi-k2.6", KEY), Limits(30), ProgressFile(str(progress)).report, {})
     assert progress.read_text().endswith(" s, waiting for the first completion\n")

@@ -1,0 +1,189 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a start still moves, and where its processes wait if it does not.
+
+The time of the processor tells nothing: processes that wait for each other in NCCL spin. What counts as a move is a
+line of the log that was not there before, a byte read, memory taken or given back, and a new process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import NamedTuple
+
+from .._core.files import read_text
+from .._core.process import run
+from .._core.units import human_duration
+from .._docker.cli import DockerError, run_docker
+from .._nvidia.smi import SmiError, parse_report
+
+# How often is looked; nvidia-smi takes a second.
+INTERVAL_S = 30.0
+_MOVED_BYTES = 2**20
+_DUMP_TIMEOUT_S = 30.0
+_DUMPS_SHOWN = 16
+_FRAMES_SHOWN = 8
+_NUMBERS = re.compile(r"\d+")
+# Frames that each waiting process has, and that do not tell what it waits for.
+_COMMON = re.compile(
+    r"^(?:wait|_wait|poll|select|acquire|recv|_recv|read|sleep|get|run|_bootstrap\w*|_main|main|<module>)$"
+)
+_FRAME = re.compile(r"^\s+(?P<function>.+?) \((?P<file>[^()]+?)(?::(?P<line>\d+))?\)$")
+
+
+class Sample(NamedTuple):
+    """What can move, at one moment. C(stopped) are the processes that a signal has stopped."""
+
+    lines: frozenset[str]
+    pids: frozenset[int]
+    read_bytes: int
+    memory_bytes: int
+    gpu_mib: int
+    stopped: frozenset[int] = frozenset()
+
+
+def take_sample(container: str, lines: Iterable[str], has_gpus: bool) -> Sample:
+    """Return a sample of a container whose log has these lines."""
+    pids = frozenset(_pids(container))
+    states = {pid: re.sub(r".*\)", "", read_text(f"/proc/{pid}/stat"), flags=re.DOTALL).split()[:1] for pid in pids}
+    return Sample(
+        lines=frozenset(_NUMBERS.sub("#", line.partition(" ")[2]) for line in lines),
+        pids=pids,
+        read_bytes=sum(_number(f"/proc/{pid}/io", r"^read_bytes: (\d+)") for pid in pids),
+        memory_bytes=sum(_number(f"/proc/{pid}/status", r"^VmRSS:\s+(\d+)") * 1024 for pid in pids),
+        gpu_mib=_gpu_mib() if has_gpus else 0,
+        stopped=frozenset(pid for pid, state in states.items() if state == ["T"]),
+    )
+
+
+def has_moved(before: Sample, now: Sample) -> bool:
+    """Return whether anything has moved. Lines that only repeat with other numbers do not count."""
+    return (
+        bool(now.lines - before.lines)
+        or bool(now.pids - before.pids)
+        or now.read_bytes - before.read_bytes > _MOVED_BYTES
+        or abs(now.memory_bytes - before.memory_bytes) > _MOVED_BYTES
+        or abs(now.gpu_mib - before.gpu_mib) > 1
+    )
+
+
+class Movement:
+    """Follows the samples of a start. C(clock) is any steady clock in seconds."""
+
+    def __init__(self, limit_s: float, sample: Callable[[], Sample], clock: Callable[[], float]) -> None:
+        self._limit_s = limit_s
+        self._sample = sample
+        self._clock = clock
+        self._last = sample()
+        self._moved_at = self._looked_at = clock()
+
+    def still_s(self) -> float:
+        """Return for how long nothing has moved; looks again if it is time."""
+        now = self._clock()
+        if now - self._looked_at >= min(INTERVAL_S, self._limit_s / 3):
+            self._looked_at = now
+            sample = self._sample()
+            if has_moved(self._last, sample):
+                self._moved_at = now
+            self._last = sample
+        return now - self._moved_at
+
+    @property
+    def last(self) -> Sample:
+        return self._last
+
+
+def explain(container: str, doing: str, still_s: float, sample: Sample, py_spy: str) -> str:
+    """Return in words that a start does not move, where its processes wait, and what to try."""
+    message = [
+        f"The server in {container} does not move: while {doing}, for {human_duration(still_s)} no new line came into"
+        " its log, no byte was read, and the memory of its processes and GPUs did not change."
+    ]
+    if sample.stopped:
+        listed = ", ".join(map(str, sorted(sample.stopped)))
+        message.append(f"  A signal has stopped the processes {listed}: 'kill -CONT PID' on the host lets them go on.")
+    dumps = {pid: dump(py_spy, pid) for pid in sorted(sample.pids)[:_DUMPS_SHOWN]} if py_spy else {}
+    for pid, frames in dumps.items():
+        if frames:
+            message.append(f"  process {pid} waits in {waits_in(frames)}:")
+            message += [f"    {frame}" for frame in frames[:_FRAMES_SHOWN]]
+    if not any(dumps.values()):
+        message.append(
+            "  Where its processes wait is unknown: install py-spy on the host and run 'py-spy dump --pid PID'."
+        )
+    message.append(
+        f"Fix: {_fix(' '.join(frame for frames in dumps.values() for frame in frames), bool(sample.stopped))}"
+    )
+    message.append(f"The whole log: docker logs {container}")
+    return "\n".join(message)
+
+
+def dump(py_spy: str, pid: int) -> list[str]:
+    """Return the frames of a process's main thread, innermost first; none if they cannot be read."""
+    done = run([py_spy, "dump", "--nonblocking", "--pid", str(pid)], _DUMP_TIMEOUT_S)
+    return parse_dump(done.output) if done.rc == 0 else []
+
+
+def parse_dump(text: str) -> list[str]:
+    """Return the frames of the main thread in what C(py-spy dump) prints, or of its first thread."""
+    threads: dict[str, list[str]] = {}
+    name = ""
+    for line in text.splitlines():
+        if line.startswith("Thread "):
+            name = line
+            threads[name] = []
+        elif name and _FRAME.match(line):
+            threads[name].append(line.strip())
+    main = next((frames for title, frames in threads.items() if '"MainThread"' in title), None)
+    return main if main is not None else next(iter(threads.values()), [])
+
+
+def waits_in(frames: list[str]) -> str:
+    """Return the innermost function that tells what is waited for."""
+    functions = [frame.partition(" (")[0] for frame in frames]
+    return next((name for name in functions if not _COMMON.match(name)), functions[0])
+
+
+def _fix(frames: str, stopped: bool) -> str:
+    if stopped:
+        return "let the stopped processes go on, or start the server again: docker restart, or run the play again."
+    if re.search(
+        r"nccl|all_reduce|allreduce|symm_mem|barrier|init_process_group|broadcast|collective", frames, re.IGNORECASE
+    ):
+        return (
+            "the processes wait for each other. See that all GPUs are visible ('nvidia-smi -L'), the fabric is healthy"
+            " (playbooks/preflight.yml) and no Xid is in 'dmesg'; then try NCCL_NVLS_ENABLE=0 or"
+            " VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra. NCCL_DEBUG=INFO there makes its log tell more."
+        )
+    return (
+        "see the frames for what is waited for. A restart helps if it was a passing fault of a disk or a device; if it"
+        " comes again at the same place, take out the option that leads there."
+    )
+
+
+def _pids(container: str) -> list[int]:
+    with suppress(DockerError):
+        return [int(word) for word in run_docker(["top", container, "-eo", "pid"]).stdout.split() if word.isdigit()]
+    return []
+
+
+def _number(path: str, pattern: str) -> int:
+    match = re.search(pattern, read_text(path), re.MULTILINE)
+    return int(match.group(1)) if match else 0
+
+
+def _gpu_mib() -> int:
+    with suppress(SmiError):
+        report = parse_report(run(["nvidia-smi", "-q", "-x"], 60).output)
+        return sum(gpu["memory_used_mib"] or 0 for gpu in report["gpus"])
+    return 0
+
+
+def installed(py_spy: str) -> str:
+    """Return the path of the program, or nothing if it is not there."""
+    return py_spy if py_spy and os.access(py_spy, os.X_OK) else ""

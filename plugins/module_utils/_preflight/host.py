@@ -37,6 +37,11 @@ GPU_TIMEOUT_S = 30.0
 _CONTAINERD_ROOT = "/var/lib/containerd"
 _APT_LISTS = "/var/lib/apt/lists"
 _EFI_SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
+_UNFINISHED = ("half-installed", "unpacked", "half-configured")
+# What must have one version: kernel module, libraries, Fabric Manager.
+_DRIVER_PACKAGE = re.compile(
+    r"(?:nvidia-(?:driver|dkms|kernel|open|utils|compute|fabricmanager|firmware)|libnvidia-(?!container)|linux-modules-nvidia|cuda-drivers)"
+)
 # File systems suitable for weights and images. A network file system may hang when asked for its free space.
 _LOCAL = ("btrfs", "ext3", "ext4", "xfs", "zfs")
 
@@ -74,7 +79,7 @@ def look(needs: Needs, places: Places) -> Host:
     with ThreadPoolExecutor(8) as pool:
         nvidia_job = pool.submit(gpu_info, GPU_TIMEOUT_S)
         engine_job = pool.submit(_engine, places)
-        dpkg_job = pool.submit(_dpkg_problems)
+        packages_job = pool.submit(_packages)
         headers_job = pool.submit(_headers)
         kernel_job = pool.submit(_kernel_log)
         missing_job = pool.submit(_weights_missing, needs, places)
@@ -110,7 +115,8 @@ def look(needs: Needs, places: Places) -> Host:
         unreachable=silent,
         downloads=answers,
         source_conflicts=_source_conflicts(),
-        dpkg_problems=dpkg_job.result(),
+        dpkg_problems=packages_job.result()[0],
+        upgraded_driver=packages_job.result()[1],
     )
 
 
@@ -242,11 +248,17 @@ def _headers() -> bool | None:
     return candidate is not None and candidate.group(1) != "(none)"
 
 
-def _dpkg_problems() -> tuple[str, ...]:
-    """Return the packages that an interrupted installation left unfinished."""
+def _packages() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the packages that an interrupted installation left unfinished, and those of the driver that apt upgrades.
+
+    The latter are only asked for where upgrades come by themselves.
+    """
     audit = run(["dpkg-query", "--show", "--showformat", "${Status}\t${Package}\n"], PROGRAM_TIMEOUT_S)
-    broken = re.findall(r"^\S+ \S+ (half-installed|unpacked|half-configured)\t(\S+)$", audit.output, re.MULTILINE)
-    return tuple(f"{package} is {state}" for state, package in broken)
+    found = re.findall(r"^(\S+) \S+ (\S+)\t(\S+)$", audit.output, re.MULTILINE)
+    broken = [f"{name} is {state}" for _want, state, name in found if state in _UNFINISHED]
+    installed = {name: want for want, state, name in found if state == "installed"}
+    free = [name for name, want in installed.items() if want != "hold" and _DRIVER_PACKAGE.match(name)]
+    return tuple(broken), tuple(free) if "unattended-upgrades" in installed else ()
 
 
 def _source_conflicts() -> tuple[str, ...]:

@@ -110,6 +110,7 @@ class Host:
     downloads: dict[str, Answer] = field(default_factory=dict)  # by name of the image or model
     source_conflicts: tuple[str, ...] = ()
     dpkg_problems: tuple[str, ...] = ()
+    upgraded_driver: tuple[str, ...] = ()  # packages of the driver that an unattended upgrade may replace
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,20 @@ def _driver_module(needs: Needs, host: Host) -> Finding | None:
         f"the kernel module {version}, like the driver's libraries",
         f"{loaded['version']}{' (open)' if loaded['open'] else ' (proprietary)'} is loaded",
         "Reboot, so that the installed module is loaded, and hold the packages against unattended upgrades.",
+    )
+
+
+def _driver_hold(needs: Needs, host: Host) -> Finding | None:
+    if not needs.gpu_count or needs.install_driver or not host.nvidia["driver_version"]:
+        return None
+    packages = host.upgraded_driver
+    return Finding(
+        not packages,
+        "packages of the driver that no unattended upgrade replaces",
+        f"{len(packages)} may be upgraded, such as {', '.join(packages[:3])}" if packages else "none may be upgraded",
+        "An upgrade under the running driver makes CUDA fail until a reboot. Run 'apt-mark hold' with them, or set"
+        " nvidia_driver_mode: install, which holds them.",
+        certain=False,
     )
 
 
@@ -665,6 +680,7 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "kernel_headers": _kernel_headers,
     "driver": _driver,
     "driver_module": _driver_module,
+    "driver_hold": _driver_hold,
     "gpu_count": _gpu_count,
     "gpu_model": _gpu_model,
     "gpu_memory": _gpu_memory,

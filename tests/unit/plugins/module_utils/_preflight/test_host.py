@@ -210,6 +210,22 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytes
     assert answers == {}
 
 
+@pytest.mark.parametrize("unattended", [True, False])
+def test_packages_that_are_unfinished_or_may_be_upgraded(unattended: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = (
+        "install ok half-configured\tlinux-headers\n"
+        "install ok installed\tlibnvidia-compute-580\n"
+        "hold ok installed\tnvidia-dkms-580-open\n"
+        "install ok installed\tlibnvidia-container1\n"
+        "deinstall ok config-files\tnvidia-driver-570\n"
+    )
+    listed += "install ok installed\tunattended-upgrades\n" if unattended else ""
+    monkeypatch.setattr(_preflight_host, "run", lambda _command, _timeout_s: Answer(0, listed))
+    broken, upgraded = _preflight_host._packages()
+    assert broken == ("linux-headers is half-configured",)
+    assert upgraded == (("libnvidia-compute-580",) if unattended else ())
+
+
 @pytest.mark.parametrize(
     ("engine", "missing", "asked"),
     [

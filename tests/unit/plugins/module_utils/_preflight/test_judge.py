@@ -166,6 +166,13 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "Reboot",
     ),
     (
+        "driver_hold",
+        NEEDS,
+        {"upgraded_driver": ("libnvidia-compute-580", "nvidia-dkms-580-open")},
+        "2 may be upgraded, such as libnvidia-compute-580, nvidia-dkms-580-open",
+        "apt-mark hold",
+    ),
+    (
         "gpu_count",
         NEEDS,
         {"nvidia": nvidia(count=7, hardware={"gpus": ["a"] * 8, "nvswitch": "nvlink5"})},

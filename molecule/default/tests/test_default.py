@@ -27,7 +27,7 @@ TOOL = {
 
 
 def ask(host: Host, path: str, body: dict[str, Any] | None = None, key: str = "") -> tuple[int, dict[str, Any]]:
-    """Return the status and the body of the server's answer. Without C(key) the shell reads it, or sudo would log it."""
+    """Return status and body of the server's answer. Without C(key) the shell reads it, since sudo logs the command."""
     key = key or f"$(cat {STATE}/vllm/secrets/vllm_api_key)"
     data = f"-H 'Content-Type: application/json' -d '{json.dumps(body)}'" if body else ""
     address = f"http://127.0.0.1:8001{path}"

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Everything about a server that helps to find a fault, without its secrets, in one archive."""
+
+from __future__ import annotations
+
+import glob
+import io
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .._core.files import read_text
+from .._core.process import run
+from .._core.secrets import MASK, is_secret_name, mask_value, scrub
+from .stall import dump
+from .supervisor import Service
+
+_TIMEOUT_S = 60.0
+_LOG_LINES = 20000
+_RESULTS = 5
+_MOST_BYTES = 32 * 2**20  # of one file
+_KERNEL_WORDS = ("nvrm", "xid", "nvidia", "oom", "killed process", "mlx5", "nvswitch", "i/o error", "ext4-fs error")
+
+
+def collect(container: str, state_dir: str, results_dir: str, py_spy: str) -> dict[str, str]:
+    """Return name and content of each file. A program that is missing or fails leaves its message as the content."""
+    unit = Service(container, state_dir).unit
+    commands = {
+        "docker/info.txt": ["docker", "info"],
+        "docker/version.txt": ["docker", "version"],
+        "docker/containers.txt": ["docker", "ps", "--all", "--no-trunc"],
+        "docker/inspect.json": ["docker", "inspect", container],
+        "log.txt": ["docker", "logs", "--timestamps", "--tail", str(_LOG_LINES), container],
+        "supervisor/status.txt": ["systemctl", "status", "--no-pager", "--full", unit],
+        "supervisor/journal.txt": ["journalctl", "--no-pager", "--lines=500", f"--unit={unit}"],
+        "nvidia/smi.txt": ["nvidia-smi"],
+        "nvidia/smi-q.txt": ["nvidia-smi", "-q"],
+        "nvidia/nvlink.txt": ["nvidia-smi", "nvlink", "--status"],
+        "nvidia/topology.txt": ["nvidia-smi", "topo", "-m"],
+        "nvidia/toolkit.txt": ["nvidia-ctk", "--version"],
+        "nvidia/fabric-manager.txt": ["journalctl", "--no-pager", "--lines=200", "--unit=nvidia-fabricmanager"],
+        "host/kernel.txt": ["uname", "-a"],
+        "host/memory.txt": ["free", "--mega"],
+        "host/disks.txt": ["df", "-hT"],
+        "host/processes.txt": ["ps", "-eo", "pid,ppid,user,state,rss,etime,comm", "--sort=-rss"],
+    }
+    with ThreadPoolExecutor(8) as pool:
+        answers = {name: pool.submit(run, argv, _TIMEOUT_S) for name, argv in commands.items()}
+        kernel = pool.submit(run, ["dmesg", "--ctime"], _TIMEOUT_S)
+        files = {name: _said(answer.result().output, answer.result().missing) for name, answer in answers.items()}
+    files["host/kernel-log.txt"] = _only(kernel.result().output, _KERNEL_WORDS)
+    files["host/os-release.txt"] = read_text("/etc/os-release")
+    files["docker/inspect.json"] = _masked_inspect(files["docker/inspect.json"])
+    files["dumps.txt"] = _dumps(container, py_spy)
+    for path in sorted(glob.glob(f"{glob.escape(state_dir)}/releases/*/release.json")):
+        files[f"releases/{os.path.basename(os.path.dirname(path))}.json"] = _masked_json(read_text(path))
+    newest = sorted(glob.glob(f"{glob.escape(results_dir)}/2*.json"))[-_RESULTS:]
+    files.update({f"results/{os.path.basename(path)}": _without_texts(read_text(path)) for path in newest})
+    return files
+
+
+def pack(files: Mapping[str, str], secrets: Iterable[str], folder: str) -> tuple[bytes, list[str]]:
+    """Return a gzipped tar archive of the files without what is secret of them, and their names.
+
+    All is below C(folder) in the archive.
+    """
+    known = [secret for secret in secrets if secret]
+    buffer = io.BytesIO()
+    names = []
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, text in sorted(files.items()):
+            content = scrub(text[-_MOST_BYTES:], known).encode()
+            member = tarfile.TarInfo(f"{folder}/{name}")
+            member.size, member.mode = len(content), 0o600
+            archive.addfile(member, io.BytesIO(content))
+            names.append(name)
+    return buffer.getvalue(), names
+
+
+def _said(output: str, missing: bool) -> str:
+    return "(the program is not on this host)\n" if missing else output
+
+
+def _only(text: str, words: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in text.splitlines() if any(word in line.lower() for word in words))
+
+
+def _dumps(container: str, py_spy: str) -> str:
+    """Return where each process of the server is, if py-spy is there."""
+    pids = run(["docker", "top", container, "-eo", "pid"], _TIMEOUT_S).output.split()
+    if not py_spy:
+        return "(py-spy is not on this host)\n"
+    return "\n".join(
+        f"process {pid}\n" + "".join(f"  {frame}\n" for frame in dump(py_spy, int(pid)))
+        for pid in pids
+        if pid.isdigit()
+    )
+
+
+def _masked_inspect(text: str) -> str:
+    def masked(containers: Any) -> Any:
+        for container in containers:
+            config = container.get("Config") or {}
+            config["Env"] = [_masked_variable(entry) for entry in config.get("Env") or []]
+        return _mask(containers)
+
+    return _changed(text, masked)
+
+
+def _masked_json(text: str) -> str:
+    return _changed(text, _mask)
+
+
+def _without_texts(text: str) -> str:
+    """Return a result without what clients and model have said."""
+
+    def shortened(result: Any) -> Any:
+        for part in (result, result.get("client") or {}):
+            for name in ("generated_texts", "texts"):
+                if name in part:
+                    part[name] = f"({len(part[name])} texts)"
+        return _mask(result)
+
+    return _changed(text, shortened)
+
+
+def _changed(text: str, change: Callable[[Any], Any]) -> str:
+    """Return a JSON text with a change; what is no JSON stays as it is."""
+    try:
+        return json.dumps(change(json.loads(text)), indent=1)
+    except (ValueError, AttributeError, TypeError):
+        return text
+
+
+def _masked_variable(entry: str) -> str:
+    name, equals, value = entry.partition("=")
+    return f"{name}{equals}{mask_value(name, value)}"
+
+
+def _mask(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {key: _mask(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mask(item, name) for item in value]
+    return MASK if isinstance(value, str) and value and is_secret_name(name) else value

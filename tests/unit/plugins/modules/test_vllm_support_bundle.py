@@ -15,7 +15,9 @@ from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hgx.inference.plugins.modules import vllm_support_bundle
 
-KEY, TOKEN, PASSWORD = "k3y-of-the-endpoint", "hf_AbCdEfGhIjKlMnOp", "Pa55w0rd"
+KEY = "k3y-of-the-endpoint"
+TOKEN = "hf_AbCdEfGhIjKlMnOp"
+PASSWORD = "Pa55w0rd"
 ENVIRONMENT = [f"DB_PASS={PASSWORD}", "VLLM_USE_V1=1", f"HTTPS_PROXY=http://user:{PASSWORD}@proxy:1/"]
 INSPECT = [{"Id": "9c", "Config": {"Env": ENVIRONMENT, "Labels": {"my.token": PASSWORD}}}]
 PROGRAMS = {

@@ -12,8 +12,11 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Ensures the state of one instance. It is found by O(id), O(name) or O(match_tags); a second one is never bought.
-  - A launch is repeated only after the module has checked that the first one has created no instance. It is written to
-    a journal before it is sent. Of concurrent runs, even on different machines, only one instance stays.
+  - A launch is written to a journal before it is sent. If its answer is lost, no other is launched until its instance
+    has appeared in the list, or O(force) is set. Other machines see this by a firewall rule set C(hgx-uncertain-...)
+    without rules, which the module removes again.
+  - Of concurrent runs, even on different machines, only one instance stays. Two can bill at the same time only if they
+    were launched on different machines, and one of these was cut off from the API or killed while it launched.
   - Every launched instance has the tags C(hgx-managed-by), C(hgx-launched-at) and C(hgx-launch), and with
     O(owner) and O(lifetime_hours) C(hgx-owner) and C(hgx-expires-at). The expiry is a note for people and for
     P(hgx.inference.lambda_node#role); Lambda itself does not act on it.
@@ -90,7 +93,9 @@ options:
     description: Configuration for cloud-init of a new instance.
     type: str
   max_price_per_hour:
-    description: USD an hour. A type that costs more is not launched.
+    description:
+      - USD an hour. A type that costs more is not launched.
+      - An instance that turns out to cost more, new or old, is an error.
     type: float
   capacity_timeout:
     description: Seconds to wait for capacity if there is none.
@@ -108,8 +113,19 @@ options:
     description: Terminate an instance that this task has launched if it does not get ready. An earlier one stays.
     type: bool
     default: false
+  terminate_on_mismatch:
+    description:
+      - Terminate an instance that this task has launched if it is not what was asked for. Its type, region, price,
+        image, name, SSH key, file systems, firewall rule sets and tags are compared, as far as the API tells them.
+      - Otherwise the task fails, and the instance bills until it is released.
+    type: bool
+    default: false
   force:
-    description: Also release or restart an instance that this collection did not launch, or that has another O(owner).
+    description:
+      - Also release or restart an instance that this collection did not launch, or that has another O(owner).
+      - With O(state=present), launch although an earlier launch of this name may still create an instance, because its
+        answer was lost, or although the journal cannot be read. Check the Lambda console first, and set it for one run
+        only.
     type: bool
     default: false
 extends_documentation_fragment: [hgx.inference.lambda_cloud, hgx.inference._attributes, hgx.inference._progress]
@@ -244,6 +260,7 @@ def main() -> None:
             "wait_timeout": {"type": "int", "default": 1800},
             "ssh_port": {"type": "int", "default": 22},
             "terminate_on_failure": {"type": "bool", "default": False},
+            "terminate_on_mismatch": {"type": "bool", "default": False},
             "force": {"type": "bool", "default": False},
             "progress_file": {"type": "path"},
         },
@@ -257,15 +274,23 @@ def main() -> None:
     progress = ProgressFile(params["progress_file"], watched=True)
     try:
         account = Account(make_client(params), state_dir(params), progress.report)
-        manager = Manager(account, limits, module.check_mode, params["terminate_on_failure"])
+    except LambdaError as exc:
+        module.fail_json(msg=str(exc))
+    try:
+        ends = params["terminate_on_failure"], params["terminate_on_mismatch"]
+        manager = Manager(account, limits, module.check_mode, *ends)
         if params["state"] == "present":
-            result = manager.present(identity, wanted(params))
+            result = manager.present(identity, wanted(params), params["force"])
         elif params["state"] == "absent":
             result = manager.absent(identity, params["force"], params["owner"])
         else:
             result = manager.restarted(identity, params["force"], params["owner"])
     except (LambdaError, ControllerGone, OSError) as exc:
+        for warning in account.warnings:
+            module.warn(warning)
         module.fail_json(msg=str(exc))
+    for warning in account.warnings:
+        module.warn(warning)
     region = (result["instance"] or result["diff"]["after"]).get("region")
     if params["state"] == "present" and region in records.OPEN_REGIONS:
         module.warn(records.open_region_warning(region))

@@ -96,6 +96,12 @@ class LambdaApi:
         self.quota = 1000
         # As documented, only a new name is accepted and other fields are ignored. Otherwise name and tags are replaced.
         self.takes_tags = False
+        # Where the API does something else than it was asked for.
+        self.launched_as: dict[str, Any] = {}  # fields of each new instance
+        self.twins = 0  # further instances of each launch
+        self.kept_rules: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = list
+        self.keeps_rulesets = False  # a rule set that is removed stays
+        self.deaf_to: set[str] = set()  # "terminate", "restart": accepted without effect
         self._since: dict[str, float] = {}
         self._hidden: dict[str, float] = {}
         self.lag_s = 0.0
@@ -230,12 +236,17 @@ class LambdaApi:
             file_system_names=body.get("file_system_names", []),
             firewall_rulesets=body.get("firewall_rulesets", []),
         )
-        id_ = instance["id"]
-        self.instances[id_] = instance
-        self._since[id_] = time.monotonic()
-        self._hidden[id_] = time.monotonic() + self.lag_s
+        instance.update(self.launched_as)
+        ids = []
+        for _number in range(1 + self.twins):
+            id_ = instance["id"]
+            self.instances[id_] = instance
+            self._since[id_] = time.monotonic()
+            self._hidden[id_] = time.monotonic() + self.lag_s
+            ids.append(id_)
+            instance = {**instance, "id": uuid.uuid4().hex}
         self.launches += 1
-        return {"instance_ids": [id_]}
+        return {"instance_ids": ids}
 
     def _launch_problems(self, body: Any) -> dict[str, str]:
         """Return what is wrong with the body of a launch: field -> words."""
@@ -265,13 +276,13 @@ class LambdaApi:
 
     def _terminate(self, body: Any) -> dict[str, Any]:
         found = [self._show(None, id_) for id_ in body["instance_ids"]]
-        for instance in found:
+        for instance in found if "terminate" not in self.deaf_to else []:
             instance.update(status="terminating")
             self._since[instance["id"]] = time.monotonic()
         return {"terminated_instances": found}
 
     def _restart(self, body: Any) -> dict[str, Any]:
-        found = [self._show(None, id_) for id_ in body["instance_ids"]]
+        found = [self._show(None, id_) for id_ in body["instance_ids"] if "restart" not in self.deaf_to]
         for instance in found:
             instance.update(status="booting")
             self._since[instance["id"]] = time.monotonic()
@@ -291,7 +302,7 @@ class LambdaApi:
             "id": id_,
             "name": body["name"],
             "region": region,
-            "rules": checked_rules(body["rules"]),
+            "rules": self.kept_rules(checked_rules(body["rules"])),
             "instance_ids": [],
         }
         return self.rulesets[id_]
@@ -299,7 +310,7 @@ class LambdaApi:
     def _change_ruleset(self, body: Any, id_: str) -> dict[str, Any]:
         ruleset = self._ruleset(id_)
         if "rules" in body:
-            ruleset["rules"] = checked_rules(body["rules"])
+            ruleset["rules"] = self.kept_rules(checked_rules(body["rules"]))
         if "name" in body:
             ruleset["name"] = body["name"]
         return ruleset
@@ -309,7 +320,8 @@ class LambdaApi:
         used = [one for one in self.instances.values() if {"id": id_} in one["firewall_rulesets"]]
         if any(one["status"] not in ("terminated", "terminating") for one in used):
             raise Refusal(400, "firewall-rulesets/in-use", "The ruleset is in use.", "Terminate its instances first.")
-        del self.rulesets[id_]
+        if not self.keeps_rulesets:
+            del self.rulesets[id_]
         return {}
 
 

@@ -15,8 +15,13 @@ from urllib.parse import quote
 
 from . import records
 from .client import NOT_FOUND, ApiError, Client, LambdaError, poll
-from .files import Journal, Locked, lock
+from .files import FORCED, Journal, Locked, lock, numbered
+from .marks import Marks
 from .records import Instance
+
+# Journal events after which an instance may exist that is not listed yet.
+PENDING = ("launching", "uncertain", "launched", "seen")
+FORCE_FIX = "set force=true (in the role lambda_node_force) for one run"
 
 
 @dataclass(frozen=True)
@@ -42,13 +47,18 @@ class Identity:
 
 
 class Account:
-    """Finds and terminates instances. C(report) shows progress, and raises when the play is gone."""
+    """Finds and terminates instances. C(report) shows progress, and raises when the play is gone.
+
+    C(warnings) are for the user, whether the run succeeds or fails.
+    """
 
     def __init__(self, client: Client, state_dir: str, report: Callable[[str], None] = lambda line: None) -> None:
         self.client = client
         self.clock = client.clock
         self.report = report
+        self.warnings: list[str] = []
         self.journal = Journal(os.path.join(state_dir, "journal.jsonl"), client.clock)
+        self.marks = Marks(client)
         self._locks = os.path.join(state_dir, "locks")
 
     def find(self, identity: Identity) -> list[Instance]:
@@ -57,8 +67,11 @@ class Account:
 
     def running(self) -> list[Instance]:
         """Return all instances of the account that run, or may run."""
-        known = [records.parse_instance(raw) for raw in self.client.get_list("/instances")]
-        return [one for one in known if one["status"] not in records.GONE]
+        return [one for one in self.listed() if one["status"] not in records.GONE]
+
+    def listed(self) -> list[Instance]:
+        """Return all instances that the API lists, also terminated ones."""
+        return [records.parse_instance(raw) for raw in self.client.get_list("/instances")]
 
     def find_one(self, identity: Identity) -> Instance | None:
         return unique(self.find(identity), identity)
@@ -88,7 +101,55 @@ class Account:
         return max(0.01, intervals * self.client.interval_s)
 
     def note(self, event: str, identity: Identity, **facts: Any) -> None:
-        self.journal.add(event, identity=str(identity), api=self.client.url, **facts)
+        try:
+            self.journal.add(event, identity=str(identity), api=self.client.url, **facts)
+        except OSError as exc:
+            raise LambdaError(
+                f"The journal of launches {self.journal.path} cannot be written ({exc.strerror or exc}). Free space "
+                "there, or make it writable for this user."
+            ) from exc
+
+    def pending(self, identity: Identity) -> tuple[dict[str, Any] | None, str]:
+        """Return the entry of a launch whose instance may exist and not be listed, or None.
+
+        Also return why a launch may be recorded that cannot be read, or an empty text. Raises LambdaError if the whole
+        journal cannot be read.
+        """
+        try:
+            entry, unread = self.journal.last(identity=str(identity), api=self.client.url)
+        except OSError as exc:
+            raise LambdaError(
+                f"The journal of launches {self.journal.path} cannot be read ({exc.strerror or exc}), so nothing is "
+                "launched. Make it readable for this user."
+            ) from exc
+        told = (
+            f"The journal of launches {self.journal.path} cannot be read in {numbered(unread)}. A launch of an "
+            f"instance with {identity} may be recorded there, so nothing is launched. Check the Lambda console for an "
+            f"instance that is not expected; then remove what cannot be read, or {FORCE_FIX}."
+        )
+        is_open = entry is not None and entry["event"] in PENDING
+        return entry if is_open else None, told if unread else ""
+
+    def saw(self, found: Instance, identity: Identity) -> None:
+        """Record that the instance of a launch without an answer has appeared, so that it no longer blocks others."""
+        token = found["tags"].get(records.LAUNCH)
+        with contextlib.suppress(OSError):
+            entry, _unread = self.journal.last(identity=str(identity), api=self.client.url)
+            if entry is not None and entry["event"] in PENDING and not entry.get("id") and entry.get("launch") == token:
+                with contextlib.suppress(LambdaError):
+                    self.note("seen", identity, id=found["id"])
+                    self.marks.remove(identity, [token])
+
+    def forget_mark(self, found: Instance, identity: Identity) -> None:
+        """Remove the mark of a launch whose instance was found, and is gone now."""
+        if found["tags"].get(records.LAUNCH):
+            with contextlib.suppress(LambdaError):
+                self.marks.remove(identity, [found["tags"][records.LAUNCH]])
+
+    def force(self, identity: Identity) -> None:
+        """Record a person's decision that no earlier launch matters any more."""
+        self.note(FORCED, identity)
+        self.marks.remove(identity)
 
     @contextlib.contextmanager
     def alone(self, identity: Identity, limit_s: float) -> Iterator[None]:

@@ -7,14 +7,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+from .._core.files import sync_folder
+
 CLOCK_JUMP_S = 60.0
+FORCED = "forced"  # a journal event: a person has decided that earlier launches are settled
 
 
 class Time(Protocol):
@@ -82,31 +87,81 @@ class Journal:
         self._clock = clock
 
     def add(self, event: str, **facts: Any) -> None:
-        """Append an entry; it is on the disk when this returns. Raises OSError."""
-        os.makedirs(os.path.dirname(self.path) or ".", mode=0o700, exist_ok=True)
+        """Append an entry; it is whole on the disk when this returns. Raises OSError, and then nothing was appended."""
+        folder = os.path.dirname(self.path) or "."
+        os.makedirs(folder, mode=0o700, exist_ok=True)
         line = json.dumps({"time": round(self._clock.time(), 3), "event": event, **facts}, sort_keys=True) + "\n"
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, line.encode())
-            os.fsync(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            size = os.fstat(descriptor).st_size
+            # After a line that a crash has cut, the entry starts a line of its own.
+            is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+            try:
+                write_all(descriptor, f"{chr(10) if is_cut else ''}{line}".encode())
+                os.fsync(descriptor)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, size)
+                raise
         finally:
             os.close(descriptor)
+        if size == 0:
+            sync_folder(folder)
 
-    def last(self, **facts: Any) -> dict[str, Any] | None:
-        """Return the newest entry with these facts, or None. Lines that a crash has truncated are skipped."""
-        newest = None
+    def last(self, **facts: Any) -> tuple[dict[str, Any] | None, list[int]]:
+        """Return the newest entry with these facts, or None, and the numbers of the lines that cannot be read.
+
+        Each of those may hold these facts. They do not count if a newer entry with these facts is a
+        person's decision (C(forced)).
+        """
+        newest: dict[str, Any] | None = None
+        unread: list[int] = []
         try:
-            with open(self.path, encoding="utf-8", errors="replace") as stream:
-                for line in stream:
-                    try:
-                        entry = json.loads(line)
-                    except ValueError:
+            with open(self.path, "rb") as stream:
+                for number, line in enumerate(stream, start=1):
+                    if not line.strip():
                         continue
-                    if isinstance(entry, dict) and all(entry.get(key) == value for key, value in facts.items()):
+                    entry = parse_entry(line)
+                    if entry is None:
+                        unread.append(number)
+                    elif all(entry.get(key) == value for key, value in facts.items()):
                         newest = entry
+                        if entry["event"] == FORCED:
+                            unread = []
         except FileNotFoundError:
-            return None
-        return newest
+            return None, []
+        return newest, unread
+
+
+def parse_entry(line: bytes) -> dict[str, Any] | None:
+    """Return the entry in a line of the journal, or None if it is not a whole one."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("event"), str):
+        return None
+    when = entry.get("time")
+    good = isinstance(when, (int, float)) and not isinstance(when, bool) and math.isfinite(when)
+    return entry if good else None
+
+
+def numbered(lines: list[int]) -> str:
+    """Return C(line 3) or C(lines 3, 7 and 2 more)."""
+    if len(lines) == 1:
+        return f"line {lines[0]}"
+    more = f" and {len(lines) - 5} more" if lines[5:] else ""
+    return f"lines {', '.join(map(str, lines[:5]))}{more}"
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of C(content); a full disk may take only a part at first. Raises OSError."""
+    while content:
+        written = os.write(descriptor, content)
+        if not written:
+            raise OSError(errno.EIO, "nothing could be written")
+        content = content[written:]
 
 
 class Locked(Exception):

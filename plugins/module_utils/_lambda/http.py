@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import socket
+import ssl
 import time
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -68,9 +70,11 @@ def read_all(answer: Any, deadline: float) -> bytes:
 
 
 def never_sent(exc: BaseException) -> bool:
-    """Return whether the connection was never made."""
+    """Return whether the connection was never made, or never trusted."""
     reason = exc.reason if isinstance(exc, URLError) else exc
-    return isinstance(reason, (ConnectionRefusedError, socket.gaierror))
+    if isinstance(reason, (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)):
+        return True
+    return isinstance(reason, OSError) and reason.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
 
 def describe(exc: BaseException, timeout_s: float) -> str:

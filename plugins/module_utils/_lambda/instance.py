@@ -15,12 +15,13 @@ from urllib.parse import quote
 from . import records
 from .account import Account, Identity
 from .client import ApiError, LambdaError, Repeat, poll
-from .launch import Launcher, Plan, Wanted
+from .launch import Launched, Launcher, Plan, Wanted
 from .records import Instance
 
 # How often to poll, in request intervals; with Lambda's rate limit these are seconds.
 POLL = 5
 PROBE_TIMEOUT_S = 5.0
+ENDED = ("terminated", "preempted")
 
 
 @dataclass(frozen=True)
@@ -59,30 +60,39 @@ class Manager:
         limits: Limits,
         check_mode: bool = False,
         terminate_on_failure: bool = False,
+        terminate_on_mismatch: bool = False,
         probe: Callable[[str, int], bool] = answers_ssh,
     ) -> None:
         self._account = account
         self._client = account.client
         self._clock = account.clock
-        self._launcher = Launcher(account, terminate_on_failure)
+        self._launcher = Launcher(account, terminate_on_failure, terminate_on_mismatch)
         self._limits = limits
         self._check = check_mode
         self._probe = probe
 
-    def present(self, identity: Identity, wanted: Wanted) -> Outcome:
-        """Ensure that exactly one such instance exists, is active and answers SSH."""
+    def present(self, identity: Identity, wanted: Wanted, force: bool = False) -> Outcome:
+        """Ensure that exactly one such instance exists, is active and answers SSH.
+
+        With C(force), an earlier launch of unknown outcome does not block another one.
+        """
         if self._check:
-            found = self._account.find_one(identity)
+            found = self._account.find_one(identity) or self._launcher.settle(identity, force, wait=False)
             return self._keep(found, wanted) if found else planned(self._launcher.prepare(identity, wanted))
         with self._account.alone(identity, self._limits.wait_s + self._limits.capacity_s):
-            found = self._account.find_one(identity) or self._launcher.settle(identity)
-            own = False
+            found = self._account.find_one(identity) or self._launcher.settle(identity, force)
             if found is None:
-                found, own = self._launcher.launch(self._launcher.prepare(identity, wanted), self._limits.capacity_s)
-        if not own:
-            return self._keep(found, wanted)
-        with self._launcher.owned_up(found):
-            ready = self._wait_ready(found)
+                launched = self._launcher.launch(self._launcher.prepare(identity, wanted), self._limits.capacity_s)
+            else:
+                launched = Launched(found, False, {})
+                self._account.saw(found, identity)
+        if launched.own:
+            with self._launcher.owned_up(launched.instance, identity):
+                ready = self._wait_ready(launched.instance)
+                self._launcher.require_asked(ready, launched.asked, wanted.max_price_per_hour)
+                launched = self._launcher.still_sole(ready, identity)
+        if not launched.own:
+            return self._keep(launched.instance, wanted)
         msg = f"Launched {records.described(ready)} for {records.priced(ready)}. It bills until it is released."
         return outcome(True, msg, ready, after=summary(ready))
 
@@ -123,10 +133,14 @@ class Manager:
         for left_s in poll(self._clock, self._limits.wait_s, self._account.every(POLL)):
             if current is not None:
                 seen = current
-            if seen["status"] in records.GONE or seen["status"] == "unhealthy":
+            if seen["status"] in records.GONE:
                 raise LambdaError(
-                    f"{records.described(seen)} is {seen['status']} instead of active. Restart it in the Lambda "
-                    "console, or release it and launch another."
+                    f"{records.described(seen)} is {seen['status']} instead of active. Run again to launch another."
+                )
+            if seen["status"] == "unhealthy":
+                raise LambdaError(
+                    f"{records.described(seen)} is unhealthy instead of active. Restart it in the Lambda console, or "
+                    "release it and launch another."
                 )
             address = seen["ip"]
             if seen["status"] == "active" and (not port or (address and self._probe(address, port))):
@@ -149,9 +163,10 @@ class Manager:
         else:
             # An instance of a launch that is in progress or was interrupted could appear later and be billed.
             with self._account.alone(identity, self._limits.wait_s):
-                found = self._account.find_one(identity) or self._launcher.settle(identity)
+                found = self._account.find_one(identity) or self._launcher.settle(identity, force)
                 require_releasable(found, force, owner)
                 if found is not None:
+                    self._account.saw(found, identity)
                     self._account.terminate(found, "asked for")
         if found is None:
             others = [records.described(one) for one in self._account.running()]
@@ -163,9 +178,13 @@ class Manager:
             return outcome(True, f"Would terminate {records.described(found)}.{total}", found, summary(found))
         for _left_s in poll(self._clock, self._limits.wait_s, self._account.every(POLL)):
             current = self._account.get(found["id"])
-            if current is None or current["status"] == "terminated":
+            if current is None or current["status"] in ENDED:
+                # An API that does not know the ID for a moment may still list the instance.
+                current = next((one for one in self._account.running() if one["id"] == found["id"]), None)
+            if current is None:
+                self._account.forget_mark(found, identity)
                 msg = f"Terminated {records.described(found)}.{total}"
-                return outcome(True, msg, current or found, summary(found))
+                return outcome(True, msg, {**found, "status": "terminated"}, summary(found))
             self._account.report(f"{found['name'] or found['id']}: {current['status']}")
         raise LambdaError(
             f"{records.described(found)} was told to terminate, but still exists after {self._limits.wait_s:.0f} s. "
@@ -183,7 +202,14 @@ class Manager:
             return outcome(True, f"Would restart {records.described(found)}.", found, *change)
         self._account.note("restarting", identity, id=found["id"])
         body = {"instance_ids": [found["id"]]}
-        self._client.call("POST", "/instance-operations/restart", body, Repeat.REFUSED)
+        answer = self._client.call("POST", "/instance-operations/restart", body, Repeat.REFUSED)
+        restarted = answer.get("restarted_instances") if isinstance(answer, dict) else None
+        ids = [one.get("id") for one in restarted if isinstance(one, dict)] if isinstance(restarted, list) else None
+        if ids is not None and found["id"] not in ids:
+            raise LambdaError(
+                f"Lambda has accepted the restart of {records.described(found)}, but does not list it as restarted. "
+                "Check it in the Lambda console."
+            )
         # Until the restart begins, the API reports "active" and the old SSH server still answers.
         self._clock.sleep(self._account.every(POLL))
         ready = self._wait_ready(self._account.get(found["id"]) or found)
@@ -191,7 +217,9 @@ class Manager:
 
 
 def require_same(found: Instance, wanted: Wanted) -> None:
-    problems = records.differences(found, wanted.type, wanted.regions, wanted.ssh_key, wanted.file_systems)
+    problems = records.differences(
+        found, wanted.type, wanted.regions, wanted.ssh_key, wanted.file_systems, wanted.max_price_per_hour
+    )
     if problems:
         raise LambdaError(
             f"{records.described(found)} exists, but {'; '.join(problems)}. These cannot be changed: "

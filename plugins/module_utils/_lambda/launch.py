@@ -4,14 +4,21 @@
 
 """The launch of one instance. A node costs 50 USD an hour, so no launch may happen twice.
 
-Three things ensure that. A lock, held by the caller from the first check until the instance is listed, separates the
-runs of one user. A journal, written before the launch, covers interrupted runs. A check after the launch for other
-instances of the same name covers the runs of others.
+These things ensure that. A lock, held by the caller from the first check until the instance is listed, separates the
+runs of one user. A journal, written before the launch, covers interrupted runs. A mark in the account tells other
+machines of a launch whose answer was lost. Checks for other instances of the same name, after the launch and once the
+instance is ready, cover the runs of others.
+
+A launch of unknown outcome blocks further ones until its instance is listed or a person forces the matter. Two
+instances of one name can bill only if they come from different machines, and one machine lost both the answer to its
+launch and the way to leave a mark, or was killed between them. They bill until the run of the later one has its
+instance ready and sees the other in the list; if the other is listed even later, until the next run reports both.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,20 +27,19 @@ from typing import Any, NamedTuple
 from .._core.progress import ControllerGone
 from .._core.units import human_duration
 from . import records
-from .account import Account, Identity
+from .account import FORCE_FIX, Account, Identity
 from .client import NO_CAPACITY, TOO_MANY_REQUESTS, ApiError, LambdaError, Repeat, Uncertain, poll
 from .records import Instance, Offer
 
 # How often to poll for capacity, in request intervals; with Lambda's rate limit these are seconds.
 CAPACITY_POLL = 15
-# An instance that does not appear in the list within this time was never created.
+# How long to wait for an instance to appear in the list, or to leave it.
 SETTLE_S = 60.0
 # How long no replacement is launched for an instance whose ID the API returned, but which it never listed.
 UNSEEN_S = 3600.0
 RIVAL_S = 30.0
+STATUS_S = 10.0  # for one request after a failure
 PROMISED = "promised"  # not a status of the API: launched, but not listed yet
-# Journal events after which an instance may exist that is not listed yet.
-PENDING = ("launching", "uncertain", "launched", "seen")
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Plan(NamedTuple):
     offer: Offer
     body: dict[str, Any]
     bound: str | None  # the region of the file systems
-    rulesets: dict[tuple[str, str], str]  # (name, region) -> ID
+    rulesets: dict[tuple[str, str], list[str]]  # (name, region) -> IDs
 
     @property
     def regions(self) -> list[str]:
@@ -73,16 +79,24 @@ class Plan(NamedTuple):
 class Launched(NamedTuple):
     instance: Instance
     own: bool  # whether this run has launched it
+    asked: dict[str, Any]  # the body of the launch, if it is its own
+
+
+class MismatchError(LambdaError):
+    """The instance that Lambda has launched is not what was asked for."""
 
 
 class Launcher:
     """Launches an instance that does not exist yet."""
 
-    def __init__(self, account: Account, terminate_on_failure: bool = False) -> None:
+    def __init__(
+        self, account: Account, terminate_on_failure: bool = False, terminate_on_mismatch: bool = False
+    ) -> None:
         self._account = account
         self._client = account.client
         self._clock = account.clock
         self._terminate_on_failure = terminate_on_failure
+        self._terminate_on_mismatch = terminate_on_mismatch
 
     def prepare(self, identity: Identity, wanted: Wanted) -> Plan:
         """Check everything that a launch needs, before anything is bought."""
@@ -92,6 +106,8 @@ class Launcher:
             raise LambdaError(f"There is no instance with {identity}, and no instance_type that could be launched.")
         offer = records.parse_offer(self._client.get("/instance-types"), wanted.type)
         records.refuse_dear_offer(offer, wanted.max_price_per_hour)
+        if wanted.lifetime_hours:
+            records.expiry(self._clock.time(), wanted.lifetime_hours)
         body: dict[str, Any] = {
             "instance_type_name": wanted.type,
             "ssh_key_names": [self._ssh_key(wanted.ssh_key)],
@@ -104,6 +120,8 @@ class Launcher:
             "file_system_names": wanted.file_systems,
         }
         body.update({key: value for key, value in optional.items() if value})
+        if wanted.user_data:
+            self._client.hide(wanted.user_data)
         bound = self._file_system_region(wanted.file_systems)
         rulesets = self._known_rulesets() if wanted.firewall_rulesets else {}
         return Plan(identity, wanted, offer, body, bound, rulesets)
@@ -138,11 +156,13 @@ class Launcher:
             raise LambdaError(f"File systems of one instance must be in one region, but {places}.")
         return regions[0]
 
-    def _known_rulesets(self) -> dict[tuple[str, str], str]:
-        return {
-            (str(entry.get("name")), str((entry.get("region") or {}).get("name"))): str(entry.get("id"))
-            for entry in self._client.get_list("/firewall-rulesets")
-        }
+    def _known_rulesets(self) -> dict[tuple[str, str], list[str]]:
+        found: dict[tuple[str, str], list[str]] = {}
+        for entry in self._client.get_list("/firewall-rulesets"):
+            place = entry.get("region")
+            region = str(place.get("name")) if isinstance(place, dict) else ""
+            found.setdefault((str(entry.get("name")), region), []).append(str(entry.get("id")))
+        return found
 
     def launch(self, plan: Plan, capacity_s: float) -> Launched:
         """Launch in the first region with capacity, waiting as long as allowed, and return the instance."""
@@ -155,10 +175,6 @@ class Launcher:
                 plan = plan._replace(offer=offer)
             for region in plan.regions:
                 launched = self._launch_in(region, plan)
-                if launched is not None and launched.own:
-                    with self.owned_up(launched.instance):
-                        self._account.note("seen", plan.identity, id=launched.instance["id"])
-                        return self._sole(launched.instance, plan.identity)
                 if launched is not None:
                     return launched
                 full.add(region)
@@ -177,39 +193,93 @@ class Launcher:
         for number, _left_s in enumerate(poll(self._clock, self._client.timeout_s, self._account.every(1))):
             found = self._account.find_one(plan.identity) if number else None
             if found is not None:
-                return Launched(found, own=False)
+                return Launched(found, False, {})
             self._client.wait_for_launch_slot()
             self._account.report(f"launching {plan.offer.name} in {region}")  # and stop here if the play is gone
             token, tags = self._tags(plan)
+            asked = {**body, "tags": records.render_tags(tags)}
             price = plan.offer.price_usd_per_hour
-            self._account.note(
-                "launching", plan.identity, launch=token, region=region, type=plan.offer.name, usd_per_hour=price
-            )
             try:
-                id_, lost = self._post_launch({**body, "tags": records.render_tags(tags)})
-            except ApiError as exc:
-                self._account.note("refused", plan.identity, launch=token, code=exc.code)
-                if exc.code == NO_CAPACITY:
+                self._account.note(
+                    "launching", plan.identity, launch=token, region=region, type=plan.offer.name, usd_per_hour=price
+                )
+            except LambdaError as exc:
+                raise LambdaError(f"{exc} Nothing was launched.") from exc
+            try:
+                ids, lost = self._post_launch(asked)
+            except LambdaError as exc:
+                code = exc.code if isinstance(exc, ApiError) else "not sent"
+                with contextlib.suppress(LambdaError):
+                    self._account.note("refused", plan.identity, launch=token, code=code)
+                if code == NO_CAPACITY:
                     return None
                 refusal = f"{exc} Nothing was launched."
-                if exc.status != TOO_MANY_REQUESTS:
+                if not isinstance(exc, ApiError) or exc.status != TOO_MANY_REQUESTS:
                     break
             else:
-                with self.owned_up(promised(plan, region, id_)) if id_ else contextlib.nullcontext():
-                    self._account.note("launched" if id_ else "uncertain", plan.identity, launch=token, id=id_)
-                    return self._look_for(plan.identity, token, id_, lost)
+                return self._follow(plan, asked, token, ids, lost)
         raise LambdaError(refusal)
 
-    def _post_launch(self, body: dict[str, Any]) -> tuple[str | None, str]:
-        """Send a launch once. Return the ID, or None and why it is unknown. Raises ApiError if it was refused."""
+    def _post_launch(self, body: dict[str, Any]) -> tuple[list[str], str]:
+        """Send a launch once. Return the IDs, or none and why they are unknown.
+
+        Raises LambdaError if it was refused, or never sent.
+        """
         try:
             answer = self._client.call("POST", "/instance-operations/launch", body, Repeat.NEVER)
         except Uncertain as exc:
-            return None, str(exc)
+            return [], str(exc)
         ids = answer.get("instance_ids") if isinstance(answer, dict) else None
-        if isinstance(ids, list) and ids and isinstance(ids[0], str):
-            return ids[0], ""
-        return None, "The answer to the launch names no instance."
+        if isinstance(ids, list) and ids and all(isinstance(id_, str) and id_ for id_ in ids):
+            return list(dict.fromkeys(ids)), ""
+        return [], "The answer to the launch names no instance."
+
+    def _follow(self, plan: Plan, asked: dict[str, Any], token: str, ids: list[str], lost: str) -> Launched:
+        """Return the instance of a launch that was sent, once it is listed and the only one."""
+        identity, region = plan.identity, asked["region_name"]
+        if not ids:
+            with contextlib.suppress(LambdaError):  # "launching" is in the journal, which says the same
+                self._account.note("uncertain", identity, launch=token)
+            mark = self._mark(identity, token, region)
+            launched = self._look_for(identity, token, None, f"{lost}{mark}")
+        else:
+            with self.owned_up(promised(plan, region, ids[0]), identity):
+                self._account.note("launched", identity, launch=token, id=ids[0])
+                launched = self._look_for(identity, token, ids[0], lost)
+        if not launched.own:
+            return launched
+        mine = launched.instance
+        for id_ in ids[1:]:
+            second = promised(plan, region, id_)
+            self._account.warnings.append(f"One launch made {len(ids)} instances. {self._end(second, identity)}")
+        with self.owned_up(mine, identity):
+            if not ids:
+                self._account.saw(mine, identity)
+            elif identity.matches(mine):
+                self._account.note("seen", identity, id=mine["id"])
+            self.require_asked(mine, asked, plan.wanted.max_price_per_hour)
+            self._account.warnings += [
+                f"{records.described(mine)}: {odd}." for odd in records.odd_in_launch(mine, asked, plan.offer)
+            ]
+            return self._sole(mine, identity, is_last=False)._replace(asked=asked)
+
+    def _mark(self, identity: Identity, token: str, region: str) -> str:
+        """Tell other machines of a launch without an answer. Return what to add to its message."""
+        try:
+            self._account.marks.add(identity, token, region)
+        except LambdaError as exc:
+            return f" Other machines do not know of this launch, because it could not be marked in the account ({exc})."
+        return ""
+
+    @staticmethod
+    def require_asked(found: Instance, asked: dict[str, Any], max_price_per_hour: float | None) -> None:
+        """Raise MismatchError if a new instance is not what was asked for."""
+        problems = records.unlike_launch(found, asked, max_price_per_hour)
+        if problems:
+            raise MismatchError(
+                f"Lambda has launched another instance than was asked for: {records.described(found)}, "
+                f"but {'; '.join(problems)}."
+            )
 
     def _tags(self, plan: Plan) -> tuple[str, dict[str, str]]:
         """Return the token of a launch and the tags of its instance. Tokens sort by time."""
@@ -225,7 +295,7 @@ class Launcher:
         if wanted.owner:
             tags[records.OWNER] = wanted.owner
         if wanted.lifetime_hours and records.EXPIRES_AT not in tags:
-            tags[records.EXPIRES_AT] = records.iso_time(now + wanted.lifetime_hours * 3600)
+            tags[records.EXPIRES_AT] = records.expiry(now, wanted.lifetime_hours)
         return token, tags
 
     def _look_for(self, identity: Identity, token: str, id_: str | None, lost: str) -> Launched:
@@ -234,93 +304,179 @@ class Launcher:
         for left_s in poll(self._clock, SETTLE_S, self._account.every(1)):
             try:
                 self._account.report("launched, waiting for the instance to appear")
-                known = [self._account.get(id_)] if id_ else self._account.find(identity)
+                known = [self._account.get(id_)] if id_ else self._account.running()
             except (LambdaError, ControllerGone) as exc:
                 failure = f" {exc}"
                 break
             found = [instance for instance in known if instance is not None]
             own = [instance for instance in found if id_ or instance["tags"].get(records.LAUNCH) == token]
+            if own:
+                return Launched(min(own, key=precedence), True, {})
             # A concurrent instance of another run must not hide that ours may still appear.
-            if own or (found and left_s < SETTLE_S / 2):
-                return Launched((own or found)[0], own=bool(own))
+            others = [instance for instance in found if identity.matches(instance)]
+            if others and left_s < SETTLE_S / 2:
+                return Launched(others[0], False, {})
         if id_:
             raise LambdaError(f"Lambda has launched {id_} but does not list it.{failure}")
         raise LambdaError(
             f"{lost} The launch was sent, but no instance has appeared since.{failure} Run again; it checks first. "
+            f"No other is launched until this one has appeared, or you {FORCE_FIX}. "
             f"The launch is in {self._account.journal.path}."
         )
 
     @contextlib.contextmanager
-    def owned_up(self, instance: Instance) -> Iterator[None]:
+    def owned_up(self, instance: Instance, identity: Identity) -> Iterator[None]:
         """If our new instance fails to get ready, terminate it or say in the error what is still billed."""
         try:
             yield
         except (LambdaError, OSError, ControllerGone) as exc:
-            raise LambdaError(f"{str(exc).rstrip('.')}. {self._after_failure(instance)}") from exc
+            told = self._after_failure(instance, identity, isinstance(exc, MismatchError))
+            raise LambdaError(f"{str(exc).rstrip('.')}. {told}") from exc
 
-    def _after_failure(self, instance: Instance) -> str:
-        what, price = records.described(instance), records.priced(instance)
-        if not self._terminate_on_failure:
-            return f"{what} bills at {price} until it is released; run again to continue with it."
+    def _after_failure(self, instance: Instance, identity: Identity, is_mismatch: bool) -> str:
+        option = "terminate_on_mismatch" if is_mismatch else "terminate_on_failure"
+        status = self._status(instance)
+        if status == "terminating":
+            return f"{records.described(instance)} is being terminated, which ends its bill."
+        if status in records.GONE:
+            return f"{records.described(instance)} is {status}, so it is no longer billed."
+        if self._terminate_on_mismatch if is_mismatch else self._terminate_on_failure:
+            return self._end(instance, identity, f", as {option} asks")
+        billed = f"{records.described(instance)} bills at {records.priced(instance)} until it is released"
+        if not is_mismatch:
+            return f"{billed}; run again to continue with it."
+        return f"{billed}. To terminate such an instance at once, set {option} (in the role lambda_node_{option})."
+
+    def _status(self, instance: Instance) -> str:
+        """Return the current status of an instance, or the known one if there is no answer."""
         try:
-            known = self._account.terminate(instance, "not ready, and terminate_on_failure is set")
+            current = self._account.get(instance["id"], STATUS_S)
+        except LambdaError:
+            current = None
+        return current["status"] if current else instance["status"]
+
+    def _end(self, instance: Instance, identity: Identity, why: str = "") -> str:
+        """Terminate an instance, check that it is gone, and return the sentence that tells so, or what it bills."""
+        what, price = records.described(instance), records.priced(instance)
+        try:
+            is_known = self._account.terminate(instance, f"not wanted{why}")
         except (LambdaError, OSError) as exc:
             return f"{what} could NOT be terminated ({exc}) and bills at {price}."
-        if not known and instance["status"] == PROMISED:
+        if not is_known and instance["status"] == PROMISED:
             return f"{what} could NOT be terminated, because the API does not know it yet; it may bill at {price}."
-        return f"{what} was terminated, as terminate_on_failure asks."
+        try:
+            for _left_s in poll(self._clock, SETTLE_S, self._account.every(1)):
+                if all(one["id"] != instance["id"] for one in self._account.running()):
+                    with contextlib.suppress(LambdaError):
+                        self._account.note("terminated", identity, id=instance["id"])
+                    return f"{what} was terminated{why}."
+        except LambdaError as exc:
+            return f"{what} was told to terminate{why}, but whether it did is unknown ({exc}). It may bill at {price}."
+        return f"{what} was told to terminate{why}, but it still runs and bills at {price}. Check the Lambda console."
 
-    def settle(self, identity: Identity) -> Instance | None:
-        """After an interrupted launch, look up its instance by ID and give it time to appear.
+    def settle(self, identity: Identity, force: bool = False, wait: bool = True) -> Instance | None:
+        """After a launch of unknown outcome, give its instance time to appear, and return it if it does.
 
-        Raises LambdaError if it may still appear.
+        Raises LambdaError if it may still appear, unless a person decides with C(force) that it does not matter.
         """
-        entry = self._account.journal.last(identity=str(identity), api=self._client.url)
-        if entry is None or entry.get("event") not in PENDING:
-            return None
+        if identity.id:
+            return None  # nothing is launched by an ID
+        found, trouble = None, ""
+        entry, unread = self._account.pending(identity)
+        if entry:
+            found, trouble = self._await(entry, identity, wait)
+        if found is not None:
+            return found
+        trouble = trouble or unread or self._marked(identity, wait)
+        if trouble and not force:
+            raise LambdaError(trouble)
+        if trouble and wait:
+            self._account.force(identity)
+        return None
+
+    def _await(self, entry: dict[str, Any], identity: Identity, wait: bool) -> tuple[Instance | None, str]:
+        """Return the instance of a launch in the journal, or why it may still appear; neither if it is settled."""
         # A time in the future, after the clock was set back, may be a moment ago.
-        age_s = max(0.0, self._clock.time() - float(entry.get("time", 0)))
-        id_ = str(entry["id"]) if entry.get("id") else None
-        if not id_ and age_s >= SETTLE_S:
-            return None
-        for _left_s in poll(self._clock, max(0.0, SETTLE_S - age_s), self._account.every(1)):
-            known = self._account.get(id_) if id_ else None
+        age_s = max(0.0, self._clock.time() - float(entry["time"]))
+        id_, token = entry.get("id"), entry.get("launch")
+        limit_s = SETTLE_S - age_s if wait else 0.0
+        for _left_s in poll(self._clock, max(0.0, limit_s), self._account.every(1)):
+            known = self._account.get(str(id_)) if id_ else self._launched_with(token)
             if known is not None:
-                return known if known["status"] not in records.GONE and identity.matches(known) else None
+                is_ours = known["status"] not in records.GONE and identity.matches(known)
+                if is_ours or entry["event"] == "seen" or known["status"] in records.GONE:
+                    return (known if is_ours else None), ""
+                return None, (
+                    f"{records.described(known)} was launched with {identity}, which does not match it any more, and "
+                    f"bills at {records.priced(known)}. Release it by its ID, or {FORCE_FIX} to launch another one."
+                )
             self._account.report("waiting for the instance of an interrupted launch to appear")
             found = self._account.find_one(identity)
             if found is not None:
-                return found
+                return found, ""
         if entry["event"] == "launched" and age_s < UNSEEN_S:
-            raise LambdaError(
+            return None, (
                 f"Lambda has launched {id_} with {identity} {human_duration(age_s)} ago, and has not listed it since. "
                 "It may still appear and be billed, so no other is launched, and it cannot be released yet. Run "
                 f"again later, or check the Lambda console; {human_duration(UNSEEN_S)} after the launch it counts as "
                 "never made."
             )
-        return None
+        return None, "" if id_ else open_launch(identity, f"{human_duration(age_s)} ago", self._account.journal.path)
 
-    def _sole(self, mine: Instance, identity: Identity) -> Launched:
-        """Keep only one of several instances that were launched concurrently from different machines.
+    def _launched_with(self, token: Any) -> Instance | None:
+        """Return the instance of a launch that the API lists, also if it is terminated."""
+        if not token:
+            return None
+        found = [one for one in self._account.listed() if one["tags"].get(records.LAUNCH) == token]
+        return min(found, key=lambda one: one["status"] in records.GONE) if found else None
+
+    def _marked(self, identity: Identity, clean: bool) -> str:
+        """Return why a launch of another machine may still appear, or an empty text."""
+        for token in self._account.marks.tokens(identity):
+            known = self._launched_with(token)
+            if known is not None and (known["status"] in records.GONE or not identity.matches(known)):
+                if clean:
+                    self._account.marks.remove(identity, [token])
+            else:
+                return open_launch(identity, f"at {token_time(token)}", "a firewall rule set of the account")
+        return ""
+
+    def _sole(self, mine: Instance, identity: Identity, is_last: bool) -> Launched:
+        """Keep only one of several instances that were launched concurrently.
 
         The first launch wins, and its run waits for the others to terminate theirs. If they do not, because they ended
-        before this instance was listed, it terminates its own.
+        before this instance was listed, it terminates its own. A second instance of the same launch, as a proxy
+        makes it that repeats a request, is terminated here.
         """
         rivals: list[Instance] = []
-        for _left_s in poll(self._clock, RIVAL_S, self._account.every(1)):
+        for _left_s in poll(self._clock, 0.0 if is_last else RIVAL_S, self._account.every(1)):
             found = self._account.find(identity)
             rivals = [other for other in found if other["id"] != mine["id"]]
+            twins = [other for other in rivals if other["tags"].get(records.LAUNCH) == token_of(mine)]
+            for twin in twins:
+                self._account.warnings.append(f"One launch made several instances. {self._end(twin, identity)}")
+            rivals = [other for other in rivals if other not in twins]
             # A list without this instance may lack the others, too.
             if found and not rivals:
                 break
             if rivals and precedence(mine) > min(map(precedence, rivals)):
                 break
         if not rivals:
-            return Launched(mine, own=True)
-        self._account.terminate(mine, "yields to another launch of the same name")
+            return Launched(mine, True, {})
         first = min(rivals, key=precedence)
+        if is_last and not (token_of(first) and precedence(first) < precedence(mine)):
+            told = "; ".join(f"{records.described(other)}, {records.priced(other)}" for other in rivals)
+            self._account.warnings.append(
+                f"Other instances with {identity} run, too, and bill: {told}. Release those that you do not need."
+            )
+            return Launched(mine, True, {})
+        self._account.warnings.append(self._end(mine, identity, ", because another launch of this name was earlier"))
         self._account.note("adopted", identity, id=first["id"])
-        return Launched(first, own=False)
+        return Launched(first, False, {})
+
+    def still_sole(self, mine: Instance, identity: Identity) -> Launched:
+        """Check once more, when the instance is ready: an earlier launch may have been listed late."""
+        return self._sole(mine, identity, is_last=True)
 
 
 def promised(plan: Plan, region: str, id_: str) -> Instance:
@@ -330,9 +486,28 @@ def promised(plan: Plan, region: str, id_: str) -> Instance:
     return records.parse_instance({**known, "instance_type": kind})
 
 
+def token_of(instance: Instance) -> str:
+    return instance["tags"].get(records.LAUNCH, "")
+
+
+def token_time(token: str) -> str:
+    """Return the time of a launch as C(2026-11-25T14:00:00Z)."""
+    milliseconds = token.partition("-")[0]
+    return records.iso_time(int(milliseconds) / 1000) if re.fullmatch(r"\d{13}", milliseconds) else "an unknown time"
+
+
+def open_launch(identity: Identity, when: str, where: str) -> str:
+    """Return the message for a launch of unknown outcome."""
+    return (
+        f"An instance with {identity} was launched {when}, the answer was lost, and no such instance is listed since. "
+        f"It may still appear and be billed, so no other is launched. The launch is recorded in {where}. Run again "
+        f"later. If the Lambda console does not show the instance either, {FORCE_FIX}."
+    )
+
+
 def precedence(instance: Instance) -> tuple[str, str]:
     """Return the sort key of launches, by time. Instances without a token were launched by others and come first."""
-    return instance["tags"].get(records.LAUNCH, ""), instance["id"]
+    return token_of(instance), instance["id"]
 
 
 def ruleset_ids(plan: Plan, region: str) -> dict[str, Any]:
@@ -344,4 +519,10 @@ def ruleset_ids(plan: Plan, region: str) -> dict[str, Any]:
             f"There is no firewall rule set {', '.join(missing)} in {region}; rule sets belong to a region. Create it "
             "there with hgx.inference.lambda_firewall_ruleset, or name only regions that have it. Nothing was launched."
         )
-    return {"firewall_rulesets": [{"id": plan.rulesets[name, region]} for name in names]} if names else {}
+    several = [f"{len(plan.rulesets[name, region])} named {name}" for name in names if plan.rulesets[name, region][1:]]
+    if several:
+        raise LambdaError(
+            f"There are several firewall rule sets of one name in {region}: {', '.join(several)}. Remove all but one "
+            "in the Lambda console. Nothing was launched."
+        )
+    return {"firewall_rulesets": [{"id": plan.rulesets[name, region][0]} for name in names]} if names else {}

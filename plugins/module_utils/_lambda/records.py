@@ -9,11 +9,12 @@ from __future__ import annotations
 import datetime
 import difflib
 import ipaddress
+import math
 import re
 from typing import Any, NamedTuple, TypedDict
 
 from .._core.units import human_duration
-from .client import LambdaError
+from .client import LambdaError, shortened
 
 # Tags that identify a node launched by this collection.
 MANAGED = "hgx-managed-by"
@@ -25,6 +26,7 @@ EXPIRES_AT = "hgx-expires-at"
 
 # An unknown status counts as running, because it may cost money.
 GONE = frozenset(["terminated", "terminating", "preempted"])
+UNKNOWN = "unknown"  # a type or a region that the API does not name
 OPEN_REGIONS = frozenset(["us-south-1"])  # Lambda's firewall rules do not apply there
 
 
@@ -45,6 +47,8 @@ class Instance(TypedDict):
     memory_gib: int | None
     storage_gib: int | None
     price_usd_per_hour: float | None
+    image_id: str | None
+    image_family: str | None
     ssh_key_names: list[str]
     file_systems: list[str]
     firewall_rulesets: list[str]
@@ -67,9 +71,10 @@ class Offer(NamedTuple):
 def parse_instance(raw: Any) -> Instance:
     """Return the instance. Raises LambdaError if it lacks an essential field."""
     if not isinstance(raw, dict) or not _text(raw.get("id")) or not _text(raw.get("status")):
-        raise LambdaError(f"The API lists an instance without id or status: {str(raw)[:80]!r}. Run again later.")
+        raise LambdaError(f"The API lists an instance without id or status ({field_names(raw)}). Run again later.")
     kind = _dict(raw.get("instance_type"))
     specs = _dict(kind.get("specs"))
+    image = _dict(raw.get("image"))
     tags = parse_tags(raw.get("tags"))
     return {
         "id": str(raw["id"]),
@@ -78,14 +83,16 @@ def parse_instance(raw: Any) -> Instance:
         "ip": _address(raw.get("ip")),
         "private_ip": _address(raw.get("private_ip")),
         "hostname": _text(raw.get("hostname")),
-        "region": _text(_dict(raw.get("region")).get("name")) or "unknown",
-        "type": _text(kind.get("name")) or "unknown",
+        "region": _text(_dict(raw.get("region")).get("name")) or UNKNOWN,
+        "type": _text(kind.get("name")) or UNKNOWN,
         "gpu_description": _text(kind.get("gpu_description")),
         "gpus": _int(specs.get("gpus")),
         "vcpus": _int(specs.get("vcpus")),
         "memory_gib": _int(specs.get("memory_gib")),
         "storage_gib": _int(specs.get("storage_gib")),
         "price_usd_per_hour": parse_price(kind.get("price_cents_per_hour")),
+        "image_id": _text(image.get("id")),
+        "image_family": _text(image.get("family")),
         "ssh_key_names": _texts(raw.get("ssh_key_names")),
         "file_systems": _texts(raw.get("file_system_names")),
         "firewall_rulesets": _texts([_dict(entry).get("id") for entry in _list(raw.get("firewall_rulesets"))]),
@@ -107,11 +114,17 @@ def render_tags(tags: dict[str, str]) -> list[dict[str, str]]:
 
 
 def parse_price(cents: Any) -> float | None:
-    """Return USD an hour. The API sends the cents as a number or as text."""
+    """Return USD an hour, or None if it is not a positive number. The API sends the cents as a number or as text."""
     try:
-        return round(float(cents) / 100, 4)
-    except (TypeError, ValueError):
+        usd = float(cents) / 100
+    except (TypeError, ValueError, OverflowError):
         return None
+    return round(usd, 4) if is_positive(usd) and not isinstance(cents, bool) else None
+
+
+def is_positive(number: float) -> bool:
+    """Return whether this is a positive number, and neither infinite nor NaN."""
+    return math.isfinite(number) and number > 0
 
 
 def parse_offer(data: Any, name: str) -> Offer:
@@ -124,12 +137,18 @@ def parse_offer(data: Any, name: str) -> Offer:
     kind = _dict(entry.get("instance_type"))
     price = parse_price(kind.get("price_cents_per_hour"))
     if price is None:
-        raise LambdaError(f"The API gives no price for {name}; nothing is launched at an unknown price.")
+        raise LambdaError(
+            f"The API gives no price for {name} that is a positive number; nothing is launched at an unknown price."
+        )
     regions = [_text(_dict(region).get("name")) for region in _list(entry.get("regions_with_capacity_available"))]
     return Offer(name, _text(kind.get("description")) or name, price, [region for region in regions if region])
 
 
 def refuse_dear_offer(offer: Offer, max_price_per_hour: float | None) -> None:
+    if max_price_per_hour is not None and not math.isfinite(max_price_per_hour):
+        raise LambdaError(
+            f"max_price_per_hour is {max_price_per_hour}, which limits nothing. Nothing was launched. Give USD an hour."
+        )
     if max_price_per_hour is not None and offer.price_usd_per_hour > max_price_per_hour:
         raise LambdaError(
             f"{offer.name} costs {offer.price_usd_per_hour:.2f} USD an hour, more than max_price_per_hour "
@@ -163,7 +182,12 @@ def explain_no_capacity(offer: Offer, wanted: list[str], bound: str | None, wait
 
 
 def differences(
-    found: Instance, type_: str | None, regions: list[str], ssh_key: str | None, mounts: list[str]
+    found: Instance,
+    type_: str | None,
+    regions: list[str],
+    ssh_key: str | None,
+    mounts: list[str],
+    max_price_per_hour: float | None = None,
 ) -> list[str]:
     """Return how an instance differs from the wanted one in ways that cannot be changed after the launch."""
     problems = []
@@ -176,7 +200,54 @@ def differences(
     missing = [name for name in mounts if name not in found["file_systems"]]
     if missing:
         problems.append(f"it lacks the file system {', '.join(missing)}")
+    price = found["price_usd_per_hour"]
+    if price is not None and max_price_per_hour is not None and price > max_price_per_hour:
+        problems.append(f"it costs {price:.2f} USD an hour, more than max_price_per_hour ({max_price_per_hour:.2f})")
     return problems
+
+
+def unlike_launch(found: Instance, asked: dict[str, Any], max_price_per_hour: float | None) -> list[str]:
+    """Return how a new instance differs from the body of its launch, as far as the API tells it."""
+    problems = differences(
+        found,
+        asked["instance_type_name"] if found["type"] != UNKNOWN else None,
+        [asked["region_name"]] if found["region"] != UNKNOWN else [],
+        asked["ssh_key_names"][0],
+        asked.get("file_system_names", []),
+        max_price_per_hour,
+    )
+    for key in ("id", "family"):
+        wanted, real = asked["image"].get(key), found["image_id" if key == "id" else "image_family"]
+        if wanted and real and wanted != real:
+            problems.append(f"its image is {real}, not {wanted}")
+    if asked.get("name") and found["name"] != asked["name"]:
+        problems.append(f"its name is {found['name']!r}, not {asked['name']!r}, so that a later run would not find it")
+    rulesets = {entry["id"] for entry in asked.get("firewall_rulesets", [])}
+    if found["firewall_rulesets"] and set(found["firewall_rulesets"]) != rulesets:
+        problems.append(
+            f"its firewall rule sets are {', '.join(sorted(found['firewall_rulesets']))}, "
+            f"not {', '.join(sorted(rulesets)) or 'none'}"
+        )
+    tags = parse_tags(asked["tags"])
+    lost = [key for key in sorted(tags) if found["tags"].get(key) != tags[key]]
+    if lost:
+        problems.append(f"it lacks the tag {', '.join(lost)}")
+    return problems
+
+
+def odd_in_launch(found: Instance, asked: dict[str, Any], offer: Offer) -> list[str]:
+    """Return what only looks odd in a new instance, or cannot be compared with its launch."""
+    told, price = [], found["price_usd_per_hour"]
+    if price is None:
+        told.append(f"the API gives no price for it; offered were {offer.price_usd_per_hour:.2f} USD an hour")
+    elif price != offer.price_usd_per_hour:
+        told.append(f"it costs {price:.2f} USD an hour; offered were {offer.price_usd_per_hour:.2f}")
+    told += [f"the API does not say its {key}" for key in ("type", "region") if dict(found)[key] == UNKNOWN]
+    if asked.get("firewall_rulesets") and not found["firewall_rulesets"]:
+        told.append("the API does not list the firewall rule sets that it was launched with")
+    if asked.get("hostname") and found["hostname"] not in (None, asked["hostname"]):
+        told.append(f"its host name is {found['hostname']}, not {asked['hostname']}")
+    return told
 
 
 def iso_time(seconds: float) -> str:
@@ -237,6 +308,18 @@ def cost_usd(instance: Instance, now: float) -> float | None:
     return None if hours is None or price is None else round(hours * price, 2)
 
 
+def expiry(now: float, hours: float) -> str:
+    """Return when an instance that is launched now expires. Raises LambdaError if there is no such time."""
+    try:
+        if is_positive(hours):
+            return iso_time(now + hours * 3600)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise LambdaError(
+        f"lifetime_hours is {hours}, which is no time to live. Nothing was launched. Give hours, such as 8."
+    )
+
+
 def is_expired(instance: Instance, now: float) -> bool:
     expires = parse_time(instance["expires_at"])
     return expires is not None and expires <= now
@@ -257,6 +340,13 @@ def described(instance: Instance) -> str:
 def priced(instance: Instance) -> str:
     price = instance["price_usd_per_hour"]
     return "an unknown price" if price is None else f"{price:.2f} USD an hour"
+
+
+def field_names(raw: Any) -> str:
+    """Return the names of the fields of an entry, never its values: these may be secrets, such as a token."""
+    if not isinstance(raw, dict):
+        return f"it is a {type(raw).__name__}, not an object"
+    return f"its fields: {shortened(', '.join(sorted(map(str, raw)))) or 'none'}"
 
 
 def _dict(value: Any) -> dict[str, Any]:

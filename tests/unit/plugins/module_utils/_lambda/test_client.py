@@ -107,9 +107,16 @@ def test_a_read_is_repeated_until_it_succeeds(failures: list[Response | Transpor
         (error(500, "global/unknown"), "global/unknown (500). no The API, or a proxy on the way"),
         (
             Response(502, {}, b"<html>Bad\nGateway</html>"),
-            "http/502 (502). The answer begins '<html>Bad Gateway</html>'.",
+            "http/502 (502). The answer is a web page of 24 bytes.",
         ),
-        (Response(200, {}, b'{"data": [{"id"'), 'not what the API documents (it begins \'{"data": [{"id"\')'),
+        (Response(200, {}, b'{"data": [{"id"'), "not what the API documents: no JSON of 15 bytes."),
+        (Response(200, {}, b'{"token": "s3cret"}'), "documents: an object with the fields token."),
+        (Response(200, {}, b'["s3cret"]'), "documents: JSON, but not an object (list)."),
+        (Response(503, {}, b""), "http/503 (503). The answer is empty."),
+        (
+            Response(503, {"content-type": "text/plain; charset=x"}, b"s3cret"),
+            "The answer is no JSON (text/plain) of 6 bytes.",
+        ),
         (REFUSED, "no answer (refused). Check the network"),
     ],
 )
@@ -119,6 +126,7 @@ def test_a_read_gives_up_in_time(answer: Response | TransportError, words: str) 
         client(Script(answer), clock, timeout_s=60).get("/instances")
     assert words in str(caught.value)
     assert "Gave up after" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
     assert "GET https://cloud.lambda.ai/api/v1/instances" in str(caught.value)
     assert clock.now <= 1060
 
@@ -151,6 +159,37 @@ def test_a_refusal_is_told_by_its_code_and_not_repeated(status: int, code: str, 
     assert words in str(caught.value)
     assert caught.value.code == (code or f"http/{status}")
     assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_is_explained_and_not_followed(status: int) -> None:
+    script = Script(Response(status, {"location": "https://login.example:444/in?ticket=s3cret"}, b"moved"))
+    with pytest.raises(ApiError) as caught:
+        client(script).call("POST", "/x", {}, Repeat.NEVER)
+    assert f"a redirect to login.example ({status}), which is not followed" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("status", [303, 408, 500])
+def test_an_answer_that_does_not_say_whether_the_request_was_acted_upon(status: int) -> None:
+    with pytest.raises(Uncertain):
+        client(Script(error(status))).call("POST", "/x", {}, Repeat.NEVER)
+
+
+def test_an_answer_that_quotes_user_data_does_not_spread_it() -> None:
+    caller = client(Script(error(400, message="bad: password: hunter2hunter2", field_errors={"a": f"x {KEY}"})))
+    caller.hide("#cloud-config\n  password: hunter2hunter2\n- a\n")
+    with pytest.raises(ApiError) as caught:
+        caller.get("/x")
+    assert "hunter2" not in str(caught.value)
+    assert "bad: ********" in str(caught.value)
+
+
+def test_a_key_that_is_cut_in_half_is_not_shown() -> None:
+    with pytest.raises(ApiError) as caught:
+        client(Script(error(400, message="x" * 290 + KEY))).get("/x")
+    assert KEY[:4] not in str(caught.value)
 
 
 def test_wrong_fields_are_named() -> None:

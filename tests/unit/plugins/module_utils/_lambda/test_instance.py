@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,12 @@ import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ControllerGone
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.account import Account, Identity
-from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import Client, Clock, LambdaError
+from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import (
+    Client,
+    Clock,
+    LambdaError,
+    TransportError,
+)
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.http import HttpTransport
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.instance import Limits, Manager, Outcome
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.launch import Wanted
@@ -68,12 +76,13 @@ def make(server: LambdaServer, tmp_path: Path) -> Make:
         home: str = "state",
         terminate: bool = False,
         ssh: bool = True,
+        mismatch: bool = False,
         report: Callable[[str], None] = lambda line: None,
         **limits: Any,
     ) -> Manager:
         client = Client(HttpTransport(), KEY, server.url, clock=QuickClock())
         account = Account(client, str(tmp_path / home), report)
-        return Manager(account, Limits(**limits), check, terminate, probe=lambda host, port: ssh)
+        return Manager(account, Limits(**limits), check, terminate, mismatch, probe=lambda host, port: ssh)
 
     return make
 
@@ -198,8 +207,247 @@ def test_a_launch_without_an_answer_is_not_sent_again(server: LambdaServer, make
     with pytest.raises(LambdaError, match=r"no instance has appeared since\. Run again; it checks first"):
         make().present(KIMI, B200)
     assert server.count("POST", LAUNCH) == 1
-    assert make().present(KIMI, B200)["changed"]
+    for run in (make(), make(check=True), make(home="other machine")):
+        run._clock.skipped = 86400  # type: ignore[attr-defined]
+        with pytest.raises(LambdaError, match=r"the answer was lost.*no other is launched.*force=true.*for one run"):
+            run.present(KIMI, B200)
+    assert server.count("POST", LAUNCH) == 1
+    assert make().present(KIMI, B200, force=True)["changed"]
     assert server.api.launches == 1
+    assert server.api.rulesets == {}, "the mark for other machines is gone"
+    make().absent(KIMI, force=False)
+    assert make().present(KIMI, B200)["changed"]
+    make().absent(KIMI, force=False)
+    assert make(home="other machine").present(KIMI, B200)["changed"]
+
+
+def lose(server: LambdaServer, make: Make) -> None:
+    """Launch an instance whose ID is lost, and which the API does not show yet."""
+    server.faults = [Fault("lagging", path=LAUNCH, seconds=1000)]
+    manager = make()
+    post = manager._launcher._post_launch
+    manager._launcher._post_launch = lambda body: (post(body), ([], "The answer was lost."))[1]  # type: ignore[method-assign]
+    with pytest.raises(LambdaError, match="no instance has appeared since"):
+        manager.present(KIMI, B200)
+
+
+@pytest.mark.parametrize("home", ["state", "other machine"])
+def test_a_lost_launch_that_appears_after_hours_is_adopted(server: LambdaServer, make: Make, home: str) -> None:
+    lose(server, make)
+    later = make(home=home)
+    later._clock.skipped = 7200  # type: ignore[attr-defined]
+    for act in (lambda: later.present(KIMI, B200), lambda: later.absent(KIMI, force=False)):
+        with pytest.raises(LambdaError, match="the answer was lost"):
+            act()
+    server.api._hidden.clear()
+    assert not make(home=home).present(KIMI, B200)["changed"]
+    assert server.api.launches == 1
+    assert make(home=home).absent(KIMI, force=False)["changed"]
+    assert server.api.rulesets == {}
+    assert make(home=home).present(KIMI, B200)["changed"], "the launch is settled"
+
+
+def test_a_lost_launch_that_was_released_elsewhere_is_settled(server: LambdaServer, make: Make) -> None:
+    """The list still has the terminated instance, so the next run knows that the launch is over."""
+    lose(server, make)
+    server.api._hidden.clear()
+    (instance,) = server.api.instances.values()
+    instance.update(status="preempted")
+    assert make(home="other machine").present(KIMI, B200)["changed"]
+    assert server.api.rulesets == {}
+
+
+def test_a_launch_that_cannot_be_marked_says_so(server: LambdaServer, make: Make) -> None:
+    server.faults = [Fault("cut_before", path=LAUNCH), Fault("status", "POST", "/firewall", status=403)]
+    with pytest.raises(LambdaError, match="Other machines do not know of this launch"):
+        make().present(KIMI, B200)
+
+
+def test_a_launch_that_was_never_sent_blocks_nothing(server: LambdaServer, make: Make, tmp_path: Path) -> None:
+    manager = make()
+    send = manager._client._transport.send
+
+    def refuse(method: str, url: str, *more: Any) -> Any:
+        if url.endswith(LAUNCH):
+            raise TransportError("ConnectionRefusedError", sent=False)
+        return send(method, url, *more)
+
+    manager._client._transport.send = refuse  # type: ignore[method-assign]
+    with pytest.raises(LambdaError, match="Nothing was launched"):
+        manager.present(KIMI, B200)
+    assert journal(tmp_path)[-1]["event"] == "refused"
+    assert make().present(KIMI, B200)["changed"]
+
+
+@pytest.mark.parametrize("cut", [b'{"event": "launching", "identi', b"\0" * 40 + b"\n", b'{"event": "launching"}\n'])
+def test_a_journal_that_cannot_be_read_blocks_a_launch(
+    server: LambdaServer, make: Make, tmp_path: Path, cut: bytes
+) -> None:
+    make().present(KIMI, B200)
+    make().absent(KIMI, force=False)
+    path = tmp_path / "state" / "journal.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + cut)
+    for check in (True, False):
+        with pytest.raises(LambdaError, match=rf"{path} cannot be read in line 5\. .*so nothing is launched"):
+            make(check=check).present(KIMI, B200)
+    assert server.api.launches == 1
+    assert make().present(KIMI, B200, force=True)["changed"]
+    make().absent(KIMI, force=False)
+    assert make().present(KIMI, B200)["changed"], "a person has decided once"
+
+
+def test_a_full_disk_launches_nothing(
+    server: LambdaServer, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk takes half a line, and then no more."""
+    write, left = os.write, [40]
+
+    def fill(descriptor: int, content: bytes) -> int:
+        if not os.readlink(f"/proc/self/fd/{descriptor}").endswith("journal.jsonl"):
+            return write(descriptor, content)
+        if not left[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written, left[0] = write(descriptor, content[: left[0]]), 0
+        return written
+
+    monkeypatch.setattr(os, "write", fill)
+    with pytest.raises(LambdaError, match=r"cannot be written \(No space left on device\).*Nothing was launched"):
+        make().present(KIMI, B200)
+    assert server.api.launches == 0
+    assert (tmp_path / "state" / "journal.jsonl").read_bytes() == b""
+    monkeypatch.undo()
+    assert make().present(KIMI, B200)["changed"]
+
+
+KIND = {"name": "gpu_8x_h100", "price_cents_per_hour": 4592}
+
+
+@pytest.mark.parametrize("terminate", [False, True])
+@pytest.mark.parametrize(
+    ("real", "words"),
+    [
+        ({"instance_type": KIND}, "it is a gpu_8x_h100, not a gpu_8x_b200_sxm6"),
+        (
+            {"instance_type": {**KIND, "name": B200.type, "price_cents_per_hour": 6100}},
+            "it costs 61.00 USD an hour, more",
+        ),
+        ({"region": {"name": "us-west-1"}}, "it is in us-west-1, not in us-east-1"),
+        ({"image": {"id": "i", "family": "lambda-stack-24-04"}}, "its image is lambda-stack-24-04, not gpu-base-24-04"),
+        ({"name": "kimi-2"}, "its name is 'kimi-2', not 'kimi'"),
+        ({"ssh_key_names": ["other"]}, "its SSH key is other, not laptop"),
+        ({"firewall_rulesets": [{"id": "open"}]}, "its firewall rule sets are open, not none"),
+        ({"tags": []}, "it lacks the tag hgx-expires-at"),
+    ],
+)
+def test_another_instance_than_was_asked_for(
+    server: LambdaServer, make: Make, real: dict[str, Any], words: str, terminate: bool
+) -> None:
+    server.api.launched_as = real
+    manager = make(mismatch=terminate)
+    with pytest.raises(LambdaError, match=words) as caught:
+        manager.present(KIMI, replace(B200, max_price_per_hour=60))
+    if terminate:
+        assert "was terminated, as terminate_on_mismatch asks" in str(caught.value)
+        server.api.advance()
+        assert server.running() == []
+        server.api.launched_as = {}
+        assert make().present(KIMI, B200)["changed"]
+        return
+    assert "bills at" in str(caught.value) and "set terminate_on_mismatch" in str(caught.value)
+    if "tag" not in words and "image" not in words and "rule sets" not in words:
+        with pytest.raises(LambdaError):
+            make().present(KIMI, replace(B200, max_price_per_hour=60, ssh_key="laptop", regions=["us-east-1"]))
+    assert server.api.launches == 1
+
+
+def test_what_only_looks_odd_warns(server: LambdaServer, make: Make) -> None:
+    server.api.launched_as = {"instance_type": {"name": "gpu_8x_b200_sxm6", "price_cents_per_hour": 4600}}
+    manager = make()
+    assert manager.present(KIMI, replace(B200, max_price_per_hour=60))["changed"]
+    (warning,) = manager._account.warnings
+    assert warning.endswith("it costs 46.00 USD an hour; offered were 45.92.")
+    make().absent(KIMI, force=False)
+    server.api.launched_as = {"instance_type": None}
+    manager = make()
+    assert manager.present(KIMI, B200)["changed"]
+    assert [line.partition(": ")[2][:30] for line in manager._account.warnings] == [
+        "the API gives no price for it;",
+        "the API does not say its type.",
+    ]
+
+
+@pytest.mark.parametrize("home", ["state", "other machine"])
+def test_one_launch_that_makes_two_instances_leaves_one(server: LambdaServer, make: Make, home: str) -> None:
+    server.api.twins = 1
+    manager = make(home=home)
+    if home != "state":  # the answer names one of them only, as where a proxy has sent the request twice
+        post = manager._launcher._post_launch
+        manager._launcher._post_launch = lambda body: (post(body)[0][1:], "")  # type: ignore[method-assign]
+    assert manager.present(KIMI, B200)["changed"]
+    server.api.advance()
+    assert len(server.running()) == 1
+    assert "was terminated" in manager._account.warnings[0]
+
+
+def test_an_earlier_launch_that_is_listed_late_wins(server: LambdaServer, make: Make) -> None:
+    """It was made on another machine that is cut off; this run meets it once its own instance is ready."""
+
+    def report(line: str) -> None:
+        if "SSH awaited" in line:
+            server.api.add(name="kimi", tags=[{"key": "hgx-launch", "value": "0000000000001-x"}])
+            manager._probe = lambda host, port: True
+
+    manager = make(ssh=False, report=report)
+    result = manager.present(KIMI, B200)
+    server.api.advance()
+    (instance,) = server.running()
+    assert result["instance"] is not None
+    assert result["instance"]["id"] == instance["id"]
+    assert "was terminated, because another launch of this name was earlier" in manager._account.warnings[0]
+
+
+def test_another_instance_of_the_name_that_appears_meanwhile_is_told(server: LambdaServer, make: Make) -> None:
+    def report(line: str) -> None:
+        if "SSH awaited" in line:
+            server.api.add(name="kimi")
+            manager._probe = lambda host, port: True
+
+    manager = make(ssh=False, report=report)
+    assert manager.present(KIMI, B200)["changed"]
+    assert "run, too, and bill: kimi" in manager._account.warnings[0]
+    assert len(server.running()) == 2
+
+
+def test_a_termination_without_effect_is_told(server: LambdaServer, make: Make) -> None:
+    server.api.deaf_to = {"terminate"}
+    with pytest.raises(LambdaError, match=r"was told to terminate.*but it still runs and bills at 45\.92"):
+        make(ssh=False, terminate=True, wait_s=60).present(KIMI, B200)
+    with pytest.raises(LambdaError, match="was told to terminate, but still exists"):
+        make(wait_s=30).absent(KIMI, force=False)
+
+
+def test_a_release_is_over_when_the_list_says_so(server: LambdaServer, make: Make) -> None:
+    make().present(KIMI, B200)
+    server.api.deaf_to = {"terminate"}
+    manager = make(wait_s=30)
+    manager._account.get = lambda id_, limit_s=None: None  # type: ignore[method-assign]
+    with pytest.raises(LambdaError, match="still exists"):
+        manager.absent(KIMI, force=False)
+
+
+def test_a_restart_without_effect_is_told(server: LambdaServer, make: Make) -> None:
+    make().present(KIMI, B200)
+    server.api.deaf_to = {"restart"}
+    with pytest.raises(LambdaError, match="does not list it as restarted"):
+        make().restarted(KIMI, force=False)
+
+
+@pytest.mark.parametrize("hours", [float("nan"), float("inf"), -1, 1e12])
+def test_a_lifetime_that_is_no_time(server: LambdaServer, make: Make, hours: float) -> None:
+    with pytest.raises(LambdaError, match=r"lifetime_hours is .*Nothing was launched"):
+        make().present(KIMI, replace(B200, lifetime_hours=hours))
+    assert server.api.launches == 0
 
 
 def test_a_run_that_was_killed_after_the_launch(server: LambdaServer, make: Make, tmp_path: Path) -> None:
@@ -538,8 +786,10 @@ def test_a_node_that_fails_while_it_boots(server: LambdaServer, make: Make, stat
             next(iter(server.api.instances.values())).update(status=status)
             server.api.terminate_s = 60
 
-    with pytest.raises(LambdaError, match=f"is {status} instead of active"):
+    with pytest.raises(LambdaError, match=f"is {status} instead of active") as caught:
         make(ssh=False, report=report).present(KIMI, B200)
+    assert ("bills at" in str(caught.value)) is (status == "unhealthy")
+    assert ("no longer billed" in str(caught.value)) is (status == "preempted")
 
 
 def test_release(server: LambdaServer, make: Make, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Ensures that a region has a rule set of this name with exactly the given rules, or none.
+  - If there are several of this name, each of them gets the rules, or is removed.
   - A rule set is attached to an instance at its launch, see O(hgx.inference.lambda_instance#module:firewall_rulesets).
   - An existing rule set is only widened with O(allow_widening=true), since it may protect other people's instances.
   - Without a rule set, Lambda lets in TCP port 22, ICMP and what the account's global rules allow. The module does not
@@ -61,7 +62,9 @@ options:
     type: bool
     default: false
   allow_world:
-    description: Accept a rule for all addresses, V(0.0.0.0/0).
+    description:
+      - Accept rules that together admit the whole internet on a port, such as V(0.0.0.0/0).
+      - That is all public addresses, or more than half of all.
     type: bool
     default: false
 extends_documentation_fragment: [hgx.inference.lambda_cloud, hgx.inference._attributes]

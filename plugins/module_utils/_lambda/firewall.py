@@ -8,34 +8,56 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict, Union
 from urllib.parse import quote
 
-from .client import Client, LambdaError, Repeat, Uncertain
+from .client import ApiError, Client, LambdaError, Repeat, Uncertain, poll
 
 PROTOCOLS = ("tcp", "udp", "icmp", "all")
+READ_BACK = 5  # how long a change may take to show, in request intervals; with Lambda's rate limit these are seconds
+
+
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+ALL_PORTS = (1, 65535)
+# Addresses that are nowhere on the internet: all others together are the whole internet.
+SPECIAL = [
+    ipaddress.IPv4Network(text)
+    for text in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "224.0.0.0/3",
+    )
+]
 
 
 class Rule(NamedTuple):
     """Traffic that is admitted. C(ports) is None for ICMP, which has none."""
 
     protocol: str
-    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+    network: Network
     ports: tuple[int, int] | None
     description: str
 
-    def covers(self, other: Rule) -> bool:
-        """Return whether this rule alone admits everything that C(other) does."""
-        mine, others = self.network, other.network
-        if isinstance(mine, ipaddress.IPv4Network):
-            inside = isinstance(others, ipaddress.IPv4Network) and others.subnet_of(mine)
-        else:
-            inside = isinstance(others, ipaddress.IPv6Network) and others.subnet_of(mine)
-        ports = self.ports is None or (
-            other.ports is not None and self.ports[0] <= other.ports[0] and other.ports[1] <= self.ports[1]
-        )
-        return inside and self.protocol in ("all", other.protocol) and ports
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Return what the rule admits; C(all) stands for the protocols without a name here, too."""
+        return PROTOCOLS if self.protocol == "all" else (self.protocol,)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        return self.ports or ALL_PORTS
+
+    def admits(self, protocol: str, first: int, last: int) -> bool:
+        """Return whether the rule admits a protocol on a range of ports from its network."""
+        ports = protocol == "icmp" or (self.span[0] <= first and last <= self.span[1])
+        return protocol in self.protocols and ports
 
     def __str__(self) -> str:
         ports = "" if self.ports is None else f" {'-'.join(str(port) for port in sorted(set(self.ports)))}"
@@ -86,66 +108,164 @@ def wanted_rule(protocol: str, network: str, ports: str | None, description: str
 
 def parse_ruleset(raw: dict[str, Any]) -> Ruleset:
     """Return a rule set from the API's form. Raises LambdaError if it is not understood."""
+    field = "rules"
     try:
         rules = []
         for rule in raw["rules"]:
+            field = "port_range"
             ports = rule.get("port_range")
-            network = ipaddress.ip_network(rule["source_network"], strict=False)
             pair = (int(ports[0]), int(ports[1])) if ports else None
+            field = "source_network"
+            network = ipaddress.ip_network(rule["source_network"], strict=False)
+            field = "protocol"
             rules.append(Rule(str(rule["protocol"]), network, pair, str(rule.get("description") or "")))
+        field = "id, name, region or instance_ids"
         ids = [str(id_) for id_ in raw.get("instance_ids") or []]
-        return Ruleset(str(raw["id"]), str(raw["name"]), str(raw["region"]["name"]), rules, ids)
+        names = (raw["id"], raw["name"], raw["region"]["name"])
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError(names)
+        return Ruleset(*names, rules, ids)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as exc:
         raise LambdaError(
             f"The API describes the firewall rule set {raw.get('name')!r} in a way that is not understood "
-            f"({type(exc).__name__}: {exc}), so it is left alone. Check it in the Lambda console."
+            f"(field {field}), so it is left alone. Check it in the Lambda console."
         ) from exc
 
 
 def widened(old: list[Rule], new: list[Rule]) -> list[Rule]:
-    """Return the new rules that admit what no single old rule does."""
-    return [rule for rule in new if not any(known.covers(rule) for known in old)]
+    """Return the new rules that admit what the old rules together do not."""
+    return [rule for rule in new if not is_covered(rule, old)]
+
+
+def is_covered(rule: Rule, others: list[Rule]) -> bool:
+    """Return whether C(others) together admit everything that the rule does."""
+    for protocol in rule.protocols:
+        for first, last in port_ranges(protocol, rule, others):
+            networks = joined([other.network for other in others if other.admits(protocol, first, last)])
+            if not any(within(rule.network, network) for network in networks):
+                return False
+    return True
+
+
+def port_ranges(protocol: str, rule: Rule, others: list[Rule]) -> list[tuple[int, int]]:
+    """Return the ports of a rule, cut where another one begins or ends."""
+    if protocol == "icmp":
+        return [ALL_PORTS]
+    start, end = rule.span
+    cuts = {other.span[0] for other in others} | {other.span[1] + 1 for other in others}
+    starts = sorted({start, *(cut for cut in cuts if start < cut <= end)})
+    return list(zip(starts, [*(cut - 1 for cut in starts[1:]), end]))
+
+
+def joined(networks: Iterable[Network]) -> list[Network]:
+    """Add networks up: two halves become the whole."""
+    found = list(networks)
+    four = [network for network in found if isinstance(network, ipaddress.IPv4Network)]
+    six = [network for network in found if isinstance(network, ipaddress.IPv6Network)]
+    return [*ipaddress.collapse_addresses(four), *ipaddress.collapse_addresses(six)]
+
+
+def within(inner: Network, outer: Network) -> bool:
+    if isinstance(inner, ipaddress.IPv4Network):
+        return isinstance(outer, ipaddress.IPv4Network) and inner.subnet_of(outer)
+    return isinstance(outer, ipaddress.IPv6Network) and inner.subnet_of(outer)
+
+
+def open_to_world(rules: list[Rule]) -> tuple[Rule, float] | None:
+    """Return a rule and the share of all addresses that it admits with the others, if that is the internet, else None.
+
+    That is all public IPv4 addresses, or more than half of all.
+    """
+    for rule in rules:
+        for protocol in rule.protocols:
+            for first, last in port_ranges(protocol, rule, rules):
+                networks = joined([other.network for other in rules if other.admits(protocol, first, last)])
+                share = sum(network.num_addresses for network in networks) / 2**32
+                whole = any(network.prefixlen == 0 for network in joined([*networks, *SPECIAL]))
+                if whole or share > 0.5:
+                    return rule, share
+    return None
+
+
+def bodies(rules: list[Rule]) -> list[str]:
+    return sorted(str(rule.body()) for rule in rules)
+
+
+def named(name: str, region: str, found: list[Ruleset]) -> str:
+    """Return C(the rule set kimi-api in us-east-1)."""
+    return f"the {len(found)} rule sets {name} in {region}" if found[1:] else f"the rule set {name} in {region}"
 
 
 class RulesetManager:
-    """Ensures that a rule set of a region has the given rules, or is absent."""
+    """Ensures that a rule set of a region has the given rules, or is absent.
+
+    If the API has several of one name, each of them is changed or removed.
+    """
 
     def __init__(self, client: Client, check_mode: bool) -> None:
         self._client = client
         self._check = check_mode
 
-    def find(self, name: str, region: str) -> Ruleset | None:
+    def find(self, name: str, region: str) -> list[Ruleset]:
+        """Return the rule sets of this name in this region. Raises LambdaError if one is not understood."""
+        found = []
         for raw in self._client.get_list("/firewall-rulesets"):
             place = raw.get("region")
-            if raw.get("name") == name and isinstance(place, dict) and place.get("name") == region:
-                return parse_ruleset(raw)
-        return None
+            if raw.get("name") == name and (not isinstance(place, dict) or place.get("name") in (None, region)):
+                found.append(parse_ruleset(raw))
+        return found
 
     def present(self, name: str, region: str, rules: list[Rule], allow_widening: bool, allow_world: bool) -> Outcome:
-        open_ = [rule for rule in rules if rule.network.prefixlen == 0]
-        if open_ and not allow_world:
+        world = open_to_world(rules)
+        if world and not allow_world:
+            rule, share = world
+            told = f"The rule {rule} lets in"
+            if rule.network.prefixlen:
+                told = f"The rule {rule} and others together let in {100 * share:.4g} % of all addresses, that is,"
             raise LambdaError(
-                f"The rule {open_[0]} lets in the whole internet. Name the networks that may connect, or set "
-                "allow_world=true."
+                f"{told} the whole internet. Name the networks that may connect, or set allow_world=true."
             )
         found = self.find(name, region)
-        if found is None:
+        if not found:
             return self._create(name, region, rules)
-        wider = widened(found.rules, rules)
-        if wider and not allow_widening:
-            raise LambdaError(
-                f"The firewall rule set {name} in {region} exists and does not admit {'; '.join(map(str, wider))} "
-                f"yet. It is used by {len(found.instance_ids)} instances. Set allow_widening=true to allow it."
-            )
-        changed = sorted(map(Rule.body, found.rules), key=str) != sorted(map(Rule.body, rules), key=str)
-        if changed and not self._check:
-            path = f"/firewall-rulesets/{quote(found.id, safe='')}"
-            self._client.call("PATCH", path, {"rules": [rule.body() for rule in rules]})
+        for ruleset in found:
+            wider = widened(ruleset.rules, rules)
+            if wider and not allow_widening:
+                raise LambdaError(
+                    f"The firewall rule set {name} in {region} exists and does not admit {'; '.join(map(str, wider))} "
+                    f"yet. It is used by {len(ruleset.instance_ids)} instances. Set allow_widening=true to allow it."
+                )
+        other = [ruleset for ruleset in found if bodies(ruleset.rules) != bodies(rules)]
+        if other and not self._check:
+            for ruleset in other:
+                path = f"/firewall-rulesets/{quote(ruleset.id, safe='')}"
+                self._client.call("PATCH", path, {"rules": [rule.body() for rule in rules]})
+            self._require(name, region, rules, [ruleset.id for ruleset in found])
         verb = "Would change" if self._check else "Changed"
+        which = named(name, region, found)
         msg = (
-            f"{verb} the rule set {name} in {region}." if changed else f"The rule set {name} in {region} is up to date."
+            f"{verb} {which}." if other else f"{which[0].upper()}{which[1:]} {'are' if found[1:] else 'is'} up to date."
         )
-        return self._outcome(changed, msg, found.id, found.rules, rules)
+        return self._outcome(bool(other), msg, found[0].id, (other or found)[0].rules, rules)
+
+    def _require(self, name: str, region: str, rules: list[Rule], ids: list[str]) -> list[Ruleset]:
+        """Read the rule sets back. Raises LambdaError if they do not admit exactly what was asked for."""
+        problem = ""
+        for _left_s in poll(self._client.clock, READ_BACK * self._client.interval_s, self._client.interval_s or 1.0):
+            kept = [ruleset for ruleset in self.find(name, region) if not ids or ruleset.id in ids]
+            problem = "" if kept and {ruleset.id for ruleset in kept} >= set(ids) else "the API does not list it"
+            for ruleset in kept:
+                wider, missing = widened(rules, ruleset.rules), widened(ruleset.rules, rules)
+                if wider:
+                    problem = f"it admits {'; '.join(map(str, wider))}, too"
+                elif missing:
+                    problem = f"it does not admit {'; '.join(map(str, missing))}"
+            if not problem:
+                return kept
+        raise LambdaError(
+            f"Lambda has accepted the rules of the rule set {name} in {region}, but {problem}. Run again, or change it "
+            "in the Lambda console."
+        )
 
     def _create(self, name: str, region: str, rules: list[Rule]) -> Outcome:
         if self._check:
@@ -154,23 +274,40 @@ class RulesetManager:
         try:
             self._client.call("POST", "/firewall-rulesets", body, Repeat.REFUSED)
         except Uncertain as exc:
-            if self.find(name, region) is None:
+            if not self.find(name, region):
                 raise LambdaError(f"{exc} The rule set {name} was not created; run again.") from exc
-        made = self.find(name, region)
-        return self._outcome(True, f"Created the rule set {name} in {region}.", made.id if made else None, [], rules)
+        made = self._require(name, region, rules, [])
+        return self._outcome(True, f"Created the rule set {name} in {region}.", made[0].id, [], rules)
 
     def absent(self, name: str, region: str) -> Outcome:
         found = self.find(name, region)
-        if found is None:
+        if not found:
             return self._outcome(False, f"There is no rule set {name} in {region}.", None, [], [])
-        if found.instance_ids:
-            raise LambdaError(
-                f"The rule set {name} in {region} is used by {', '.join(found.instance_ids)}. Release them first."
-            )
+        used = [id_ for ruleset in found for id_ in ruleset.instance_ids]
+        if used:
+            raise LambdaError(f"The rule set {name} in {region} is used by {', '.join(used)}. Release them first.")
         if not self._check:
-            self._client.call("DELETE", f"/firewall-rulesets/{quote(found.id, safe='')}")
+            for ruleset in found:
+                self._remove(ruleset.id)
+            for _left_s in poll(
+                self._client.clock, READ_BACK * self._client.interval_s, self._client.interval_s or 1.0
+            ):
+                if not self.find(name, region):
+                    break
+            else:
+                raise LambdaError(
+                    f"Lambda has accepted the removal of the rule set {name} in {region}, but still lists it. Run "
+                    "again, or remove it in the Lambda console."
+                )
         verb = "Would remove" if self._check else "Removed"
-        return self._outcome(True, f"{verb} the rule set {name} in {region}.", found.id, found.rules, [])
+        return self._outcome(True, f"{verb} {named(name, region, found)}.", found[0].id, found[0].rules, [])
+
+    def _remove(self, id_: str) -> None:
+        try:
+            self._client.call("DELETE", f"/firewall-rulesets/{quote(id_, safe='')}")
+        except ApiError as exc:
+            if exc.status != 404:  # a first try, whose answer was lost, has removed it
+                raise
 
     @staticmethod
     def _outcome(changed: bool, msg: str, id_: str | None, before: list[Rule], after: list[Rule]) -> Outcome:

@@ -226,7 +226,12 @@ def lose(server: LambdaServer, make: Make) -> None:
     server.faults = [Fault("lagging", path=LAUNCH, seconds=1000)]
     manager = make()
     post = manager._launcher._post_launch
-    manager._launcher._post_launch = lambda body: (post(body), ([], "The answer was lost."))[1]  # type: ignore[method-assign]
+
+    def post_and_lose(body: dict[str, Any]) -> tuple[list[str], str]:
+        post(body)
+        return [], "The answer was lost."
+
+    manager._launcher._post_launch = post_and_lose  # type: ignore[method-assign]
     with pytest.raises(LambdaError, match="no instance has appeared since"):
         manager.present(KIMI, B200)
 
@@ -272,7 +277,7 @@ def test_a_launch_that_was_never_sent_blocks_nothing(server: LambdaServer, make:
             raise TransportError("ConnectionRefusedError", sent=False)
         return send(method, url, *more)
 
-    manager._client._transport.send = refuse  # type: ignore[method-assign]
+    manager._client._transport.send = refuse  # type: ignore[method-assign, assignment]
     with pytest.raises(LambdaError, match="Nothing was launched"):
         manager.present(KIMI, B200)
     assert journal(tmp_path)[-1]["event"] == "refused"
@@ -563,6 +568,15 @@ def test_file_systems_and_rule_sets_go_with_the_region(server: LambdaServer, mak
     assert result["instance"] is not None
     assert result["instance"]["region"] == "us-west-1"
     assert result["instance"]["firewall_rulesets"] == list(server.api.rulesets)
+
+
+def test_rule_sets_of_one_name_are_ambiguous(server: LambdaServer, make: Make) -> None:
+    made = server.api.answer("POST", "/firewall-rulesets", {"name": "api", "region": "us-west-1", "rules": []})
+    server.api.rulesets["twin"] = {**made, "id": "twin"}
+    wanted = Wanted(type="gpu_1x_a10", regions=["us-west-1"], firewall_rulesets=["api"])
+    with pytest.raises(LambdaError, match=r"several firewall rule sets of one name in us-west-1: 2 named api.*Nothing"):
+        make().present(KIMI, wanted)
+    assert server.api.launches == 0
 
 
 def test_check_mode_tells_the_price_and_buys_nothing(server: LambdaServer, make: Make, tmp_path: Path) -> None:

@@ -278,6 +278,7 @@ from ..module_utils._core.progress import ProgressFile
 from ..module_utils._core.units import GB
 from ..module_utils._hf.cache import CacheError
 from ..module_utils._hf.download import Model, Request, ensure_snapshots
+from ..module_utils._hf.errors import clean
 from ..module_utils._hf.hub import HubError
 
 PROGRESS_INTERVAL_S = 10.0
@@ -321,7 +322,8 @@ def main() -> None:
     except ImportError:
         module.fail_json(msg=missing_required_lib("huggingface_hub"), exception=traceback.format_exc())
     except (CacheError, HubError) as exc:
-        module.fail_json(msg=str(exc))
+        module.fail_json(msg=clean(str(exc), module.params["token"]))
+    result["notes"] = [clean(note, module.params["token"]) for note in result["notes"]]
     for note in result["notes"]:
         module.warn(note)
     module.exit_json(**result, duration=round(time.monotonic() - started, 3))
@@ -333,6 +335,9 @@ def request_from(params: dict[str, Any]) -> Request:
         raise CacheError("models is empty; name at least one repository.")
     if not re.fullmatch("[0-7]{3,4}", params["mode"]):
         raise CacheError(f"mode is {params['mode']!r}; give it in octal notation and quoted, such as '0755'.")
+    token = (params["token"] or "").strip()
+    if not re.fullmatch("[!-~]*", token):
+        raise CacheError("The token contains a character that no token has, such as a space or a line break.")
     return Request(
         models=tuple(
             Model(
@@ -344,7 +349,7 @@ def request_from(params: dict[str, Any]) -> Request:
         ),
         cache_home=params["cache_home"],
         endpoint=params["endpoint"].rstrip("/"),
-        token=(params["token"] or "").strip() or None,
+        token=token or None,
         max_workers=max(1, params["max_workers"]),
         reserve_bytes=int(params["disk_reserve_gb"] * GB),
         update=params["update"],

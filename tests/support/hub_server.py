@@ -19,6 +19,11 @@ It fails on demand: --fault KIND[:files=PATTERN][:after=BYTES][:times=N], where 
     damage         the byte after so many is wrong
     missing        a file that is listed is not there (404)
     moved          main stands for a commit that is not served
+    cdn-403, ...   the status of the answer of the content network, behind the redirect
+    loop           the next page of a list of files is the same again; loop-empty: pages without files, for ever
+    page           a web page in place of JSON
+    norange        parts of files are refused (416); wholerange: the whole file is sent instead
+    slow           a byte comes every 20 ms
 
 Requests other than for files match the pattern as "api".
 
@@ -47,7 +52,20 @@ BRANCH = "main"
 LFS_SUFFIXES = (".safetensors", ".bin", ".gguf", ".model", ".pt", ".onnx")
 TREE_PAGE = 1000  # entries, also the greatest limit a client may ask for
 CHUNK = 1 << 20
-FAULTS = ("cut", "stall", "pause", "damage", "missing", "moved")
+FAULTS = (
+    "cut",
+    "stall",
+    "pause",
+    "damage",
+    "missing",
+    "moved",
+    "loop",
+    "loop-empty",
+    "page",
+    "norange",
+    "wholerange",
+    "slow",
+)
 STALL_S = 600.0
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -116,7 +134,7 @@ class Fault:
     def parse(cls, text: str) -> Fault:
         kind, *settings = text.split(":")
         given = dict(setting.partition("=")[::2] for setting in settings)
-        if kind not in FAULTS and not kind.isdigit():
+        if kind not in FAULTS and not kind.removeprefix("cdn-").isdigit():
             raise ValueError(f"{kind} is not a fault; known are {', '.join(FAULTS)} and the statuses")
         return cls(kind, given.get("files", "*"), int(given.get("after", 0)), int(given.get("times", -1)))
 
@@ -276,7 +294,12 @@ class HubHandler(BaseHTTPRequestHandler):
             elif len(parts) >= 4 and parts[0] == "lfs":
                 # As on the content network, the address suffices without a token.
                 repo = self.server.hub.repo("/".join(parts[1:3]), trusted=True)
-                self.send_file(repo, find_file(repo, "/".join(parts[3:])))
+                file = find_file(repo, "/".join(parts[3:]))
+                fault = self.server.fault(file.path, *(f"cdn-{status.value}" for status in HTTPStatus))
+                if fault:
+                    self._start(HTTPStatus(int(fault.kind[4:])), {"Content-Length": "0"})
+                else:
+                    self.send_file(repo, file)
             else:
                 raise HubError(HTTPStatus.NOT_FOUND, "NotFound", f"No such page: {url.path}")
         except HubError as error:
@@ -293,7 +316,7 @@ class HubHandler(BaseHTTPRequestHandler):
             raise HubError(HTTPStatus(int(fault.kind)), fault.code, "going wrong on demand")
 
     def _redirect(self, repo: Repo, file: RepoFile) -> None:
-        location = f"http://{self.headers['Host']}/lfs/{repo.name}/{quote(file.path)}"
+        location = f"http://{self.headers['Host']}/lfs/{repo.name}/{quote(file.path)}?signature=s3cret"
         headers = {"Location": location, "X-Repo-Commit": repo.commit, "Content-Length": "0"}
         headers.update({"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(file.size)})
         self._start(HTTPStatus.FOUND, headers)
@@ -301,6 +324,11 @@ class HubHandler(BaseHTTPRequestHandler):
     def _answer_api(self, name: str, rest: list[str], query: dict[str, str]) -> None:
         repo = self._repo(name)
         self._refuse_by_fault("api")
+        if self.server.fault("api", "page"):
+            body = b"<html><title>Sign in</title></html>"
+            self._start(HTTPStatus.OK, {"Content-Type": "text/html", "Content-Length": str(len(body))})
+            self._write(body)
+            return
         if rest[:2] == ["revision", BRANCH] and self.server.fault("api", "moved"):
             self._send_json(model_info(replace(repo, commit="f" * 40), False))
         elif not rest or (rest[0] == "revision" and len(rest) == 2):
@@ -323,7 +351,13 @@ class HubHandler(BaseHTTPRequestHandler):
             raise HubError(HTTPStatus.BAD_REQUEST, "BadRequest", "cursor and limit are numbers") from error
         end = start + min(limit, self.server.tree_page)
         headers = {}
-        if end < len(entries):
+        loop = self.server.fault("api", "loop", "loop-empty")
+        if loop:
+            again = f"{self.path}&again={len(self.server.requests)}" if loop.kind == "loop-empty" else self.path
+            headers["Link"] = f'<http://{self.headers["Host"]}{again}>; rel="next"'
+            if loop.kind == "loop-empty":
+                entries = []
+        elif end < len(entries):
             path = quote(urlsplit(self.path).path, safe="/%")
             url = f"http://{self.headers['Host']}{path}?{urlencode({**query, 'cursor': end})}"
             headers["Link"] = f'<{url}>; rel="next"'
@@ -350,6 +384,10 @@ class HubHandler(BaseHTTPRequestHandler):
             headers.update({"X-Linked-Etag": f'"{file.etag}"', "X-Linked-Size": str(file.size)})
         try:
             wanted = asked_range(self.headers.get("Range"), file.size)
+            if wanted and self.server.fault(file.path, "wholerange"):
+                wanted = None
+            if wanted and self.server.fault(file.path, "norange"):
+                raise ValueError("on demand")
         except ValueError:
             self._start(
                 HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
@@ -367,12 +405,14 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def send_bytes(self, file: RepoFile, first: int, last: int) -> None:
         stall, cut, pause, damage = (self.server.fault(file.path, kind) for kind in ("stall", "cut", "pause", "damage"))
+        slow = self.server.fault(file.path, "slow")
         broken = stall or cut
         end = min(last + 1, first + broken.after) if broken else last + 1
         position = first
         with file.source.open("rb") as stream:
             while position < end:
-                count = min(CHUNK, end - position)
+                count = 1 if slow else min(CHUNK, end - position)
+                time.sleep(0.02 if slow else 0)
                 if pause and position - first >= pause.after:
                     self.server.wake.wait(STALL_S)
                 self.server.note_sent(file, count)  # before a client that has it all can ask for the count

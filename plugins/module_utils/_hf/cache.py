@@ -31,6 +31,8 @@ from .._core.units import human_bytes
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _REPO = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_NAME = 255
 _HASH = re.compile(r"[0-9a-f]{40,64}")
 _TREE_FORMAT = 1
 _PARTIAL_SUFFIX = ".incomplete"
@@ -52,7 +54,9 @@ class RepoFile:
 
     def __post_init__(self) -> None:
         # Both come from a server and become paths on this disk.
-        if os.path.isabs(self.path) or ".." in self.path.split("/") or not _HASH.fullmatch(self.blob):
+        parts = self.path.split("/")
+        is_name = all(part not in ("", ".", "..") and len(os.fsencode(part)) <= _LONGEST_NAME for part in parts)
+        if not is_name or _CONTROL.search(self.path) or not _HASH.fullmatch(self.blob) or self.size < 0:
             raise CacheError(f"The endpoint lists a file that cannot be stored: {self.path!r}, hash {self.blob!r}.")
 
 
@@ -243,7 +247,7 @@ class RepoCache:
                 blob, _dot, rest = name.partition(".")
                 ours = rest in ("corrupt", "kept.incomplete", "saved.incomplete")
                 if ours and os.path.exists(self.blob(blob)):
-                    with suppress(FileNotFoundError):
+                    with suppress(OSError):  # they take space, and nothing else
                         os.unlink(self.blob(name))
 
     def state(self, commit: str, files: Iterable[RepoFile]) -> SnapshotState:
@@ -285,13 +289,15 @@ class RepoCache:
     def _ref(self, revision: str) -> str:
         refs = os.path.join(self.root, "refs")
         ref = os.path.normpath(os.path.join(refs, revision))
-        if not revision or not ref.startswith(refs + os.sep):
+        if not revision or _CONTROL.search(revision) or not ref.startswith(refs + os.sep):
             raise CacheError(f"{revision!r} is not a revision. Give a branch, a tag or a commit.")
         return ref
 
 
 def parse_tree(tree: object) -> list[RepoFile] | None:
     """Return the files of a C(trees/COMMIT.json), or None if it has another format.
+
+    Raises CacheError for a file that cannot be stored.
 
     Shape: C({"format_version": 1, "files": {PATH: {"size", "blob_id", "lfs_sha256"?, "lfs_size"?, "xet_hash"?}}}).
     """
@@ -307,6 +313,8 @@ def parse_tree(tree: object) -> list[RepoFile] | None:
             )
             for path, entry in tree["files"].items()
         ]
+    except CacheError:
+        raise
     except (AttributeError, KeyError, TypeError, ValueError):
         return None
 

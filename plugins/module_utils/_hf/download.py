@@ -22,6 +22,7 @@ from .._core.files import free_bytes
 from .._core.progress import Meter, ProgressFile
 from .cache import (
     COMMIT,
+    CacheError,
     RepoCache,
     RepoFile,
     SnapshotState,
@@ -33,6 +34,7 @@ from .cache import (
 )
 from .errors import explain_os_error
 from .fetch import Fetcher, FetchError
+from .gaps import listed_gap, snapshot_gap
 from .hub import Hub, HubError
 from .peer import FAILED, FETCHING, READY, Offer, Peer
 from .prune import Waste, find_waste
@@ -111,8 +113,11 @@ def ensure_snapshots(request: Request, check_mode: bool, progress: ProgressFile)
             os.umask(request.umask)
             with run.offered(plans):
                 if any(run.has_work(plan) for plan in plans):
-                    with _lock(request.cache_home, progress) as lock:
+                    complete = all(plan.before.complete and plan.pin == plan.commit for plan in plans)
+                    with _lock(request.cache_home, progress, needed=not complete or request.prune) as lock:
                         plans = run.carry_out(plans, lock)
+        for plan in plans:
+            run.require_whole(plan)
     except OSError as exc:
         raise HubError(explain_os_error(exc, request.cache_home)) from exc
     return run.result(plans, check_mode)
@@ -143,9 +148,15 @@ class _Run:
         files, tree = cache.recorded_files(commit), None
         if files is None:
             tree = self._tree_of_peer(model, cache, commit) or self._tree_of_hub(model, commit)
-            files = parse_tree(tree)
+            try:
+                files = parse_tree(tree)
+            except CacheError as exc:
+                raise HubError(f"{model.repo}: {exc}") from exc
             if files is None:
-                raise HubError(f"{model.repo}: {self._request.endpoint} lists files of {commit} that cannot be stored.")
+                raise HubError(f"{model.repo}: {self._request.endpoint} lists the files of {commit} in no known form.")
+        problem = listed_gap(files)
+        if problem:
+            raise HubError(f"{model.repo} at {commit}: {problem}")
         self._wanted.add(commit)
         return Plan(model, cache, pin, commit, files, tree, cache.state(commit, files))
 
@@ -154,7 +165,9 @@ class _Run:
         if not (self._peer and model.list_hash):
             return None
         tree = self._peer.tree(cache, commit)
-        files = parse_tree(tree)
+        files = None
+        with suppress(CacheError):
+            files = parse_tree(tree)
         if files is not None and list_hash(files) == model.list_hash:
             return tree
         if tree is not None:
@@ -259,7 +272,13 @@ class _Run:
             self._memory(check.cache).remember(check.file.blob, check.path)
 
         for check, found in find_corrupt(checks, good, seen):
-            aside = check.cache.set_aside(check.commit, check.file)
+            try:
+                aside = check.cache.set_aside(check.commit, check.file)
+            except OSError as exc:
+                raise HubError(
+                    f"{check.file.path} of {check.cache.repo} is corrupt: its hash is {found} instead of "
+                    f"{check.file.blob}. It cannot be replaced: {explain_os_error(exc, self._request.cache_home)}"
+                ) from exc
             self._corrupt.append(f"{check.cache.repo}/{check.file.path}")
             self.notes.append(
                 f"{check.file.path} of {check.cache.repo} was corrupt: its hash is {found} instead of "
@@ -341,6 +360,18 @@ class _Run:
                 f"size or hash than {self._request.endpoint} lists, such as {bad[0].path}. Run again. If this "
                 "persists, the endpoint does not serve what it lists, or this disk corrupts data."
             )
+
+    def require_whole(self, plan: Plan) -> None:
+        """Raise HubError if a snapshot has all files that are listed, but these are not the whole model."""
+        if plan.state().complete:
+            problem = snapshot_gap(plan.cache, plan.commit, plan.files)
+            if problem:
+                raise HubError(
+                    self._after_notes(
+                        f"{plan.cache.repo} at {plan.commit} is incomplete at {self._request.endpoint}: {problem} "
+                        "Ask its owner to upload the missing content, or choose another revision."
+                    )
+                )
 
     def _report(self, line: str, force: bool = False) -> None:
         with suppress(OSError):
@@ -426,11 +457,20 @@ def _names(plans: Sequence[Plan]) -> str:
 
 
 @contextmanager
-def _lock(cache_home: str, progress: ProgressFile) -> Iterator[int]:
-    """Allow one run at a time to fill the cache; others wait. The transfer process inherits the lock."""
+def _lock(cache_home: str, progress: ProgressFile, needed: bool) -> Iterator[int]:
+    """Allow one run at a time to fill the cache; others wait. The transfer process inherits the lock.
+
+    A lock that is not C(needed), because nothing will be written, may be missing on a read-only cache.
+    """
     path = os.path.join(own_folder(cache_home), "lock")
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError:
+        if needed:
+            raise
+        yield -1
+        return
     try:
         while True:
             try:

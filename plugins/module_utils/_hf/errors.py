@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
+from urllib.parse import urlsplit
 
 from .._core.files import free_bytes
+from .._core.secrets import scrub
 from .._core.units import human_bytes
 
 _KEPT = "Fetched data is kept; run again to resume."
@@ -28,7 +32,21 @@ def explain(error: BaseException, repo: str, revision: str, endpoint: str, has_t
     if isinstance(error, errors.RevisionNotFoundError):
         return f"{endpoint} has no revision {revision} of it. Its branches, tags and commits: {page}/commits/main."
     if isinstance(error, errors.HfHubHTTPError):
-        return explain_status(error.response.status_code, endpoint, page, has_token)
+        status, host = error.response.status_code, answered_elsewhere(error, endpoint)
+        if host:
+            return (
+                f"{host} answered with status {status}. {endpoint} sends downloads there, and gave several new "
+                f"addresses that were refused, too. Check the way to {host}, such as a proxy or firewall, or try "
+                f"later. {_KEPT}"
+            )
+        return explain_status(status, endpoint, page, has_token)
+    if isinstance(error, httpx2.TooManyRedirects):
+        return f"{endpoint} redirects in a circle. Check the endpoint, and for a proxy or a sign-in page on the way."
+    if isinstance(error, (json.JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError)):
+        return (
+            f"{endpoint} answers what no Hugging Face hub answers ({type(error).__name__}). Check the endpoint, and "
+            f"for a proxy or a sign-in page on the way. {_KEPT}"
+        )
     if isinstance(error, (httpx2.TransportError, httpx2.InvalidURL)):
         return (
             f"{endpoint} cannot be reached ({type(error).__name__}: {error}). "
@@ -39,6 +57,10 @@ def explain(error: BaseException, repo: str, revision: str, endpoint: str, has_t
 
 def explain_os_error(error: BaseException, cache: str) -> str:
     """Return cause and remedy of an error of this machine. C(cache) is the folder that was written to."""
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return (
+            f"{error.filename or cache} is on a read-only file system. Mount it for writing, or choose another cache."
+        )
     if isinstance(error, PermissionError):
         return (
             f"user id {os.geteuid()} may not write {error.filename or cache}. "
@@ -56,15 +78,43 @@ def is_full(error: BaseException) -> bool:
     return "os error 28" in str(error) or "os error 122" in str(error)
 
 
-def is_final(error: BaseException) -> bool:
-    """Return whether a retry would meet the same error."""
+def is_final(error: BaseException, endpoint: str) -> bool:
+    """Return whether a retry would meet the same error.
+
+    Only the hub itself can refuse for good. A host that it sends downloads to has refused one address, which may have
+    expired; the next request gets a new one.
+    """
     import httpx2
 
     error = _root(error)
     status = status_of(error)
     if status is not None:
+        if answered_elsewhere(error, endpoint):
+            return False
         return 400 <= status < 500 and status not in (408, 425, 429)
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        return True
     return isinstance(error, (PermissionError, httpx2.InvalidURL, httpx2.UnsupportedProtocol))
+
+
+def answered_elsewhere(error: BaseException, endpoint: str) -> str:
+    """Return the host that answered if the hub had sent the request on to its content network, else an empty text.
+
+    An address below the hub's own C(/api) or C(.../resolve/) is the hub's, also after a redirect, as for a renamed
+    repository.
+    """
+    from huggingface_hub import errors
+
+    if not isinstance(error, errors.HfHubHTTPError) or not error.response.history:
+        return ""
+    url, own = urlsplit(str(error.response.url)), urlsplit(endpoint)
+    is_hub = url.netloc == own.netloc and re.match(rf"{re.escape(own.path)}/(api/|.*/resolve/)", url.path)
+    return "" if is_hub else url.netloc.rpartition("@")[2]
+
+
+def clean(text: str, token: str | None) -> str:
+    """Return a message without secrets: the token, and what follows the ? of an address, which may be a signature."""
+    return scrub(re.sub(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*", r"\1", text), [token])
 
 
 def status_of(error: BaseException) -> int | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from .cache import COMMIT, CacheError
 from .errors import explain, is_final
@@ -44,18 +45,41 @@ class Hub:
     def tree(self, repo: str, commit: str) -> dict[str, Any]:
         """Return the files of a commit in the format of the cache's record."""
 
-        def listed(api: Any) -> list[Any]:
-            return list(api.list_repo_tree(repo, recursive=True, revision=commit))
+        def listed(api: Any) -> dict[str, Any]:
+            return {entry.path: entry for page in self._pages(api, repo, commit) for entry in page}
 
         files: dict[str, Any] = {}
-        for entry in self._ask(repo, commit, listed):
+        for path, entry in self._ask(repo, commit, listed).items():
             if hasattr(entry, "blob_id"):  # a folder has none
-                files[entry.path] = {"size": entry.size, "blob_id": entry.blob_id}
+                files[path] = {"size": entry.size, "blob_id": entry.blob_id}
                 if entry.lfs:
-                    files[entry.path].update(lfs_sha256=entry.lfs.sha256, lfs_size=entry.lfs.size)
+                    files[path].update(lfs_sha256=entry.lfs.sha256, lfs_size=entry.lfs.size)
                 if entry.xet_hash:
-                    files[entry.path]["xet_hash"] = entry.xet_hash
+                    files[path]["xet_hash"] = entry.xet_hash
         return {"format_version": 1, "files": files}
+
+    def _pages(self, api: Any, repo: str, commit: str) -> Iterator[list[Any]]:
+        """Yield the pages of the list of files, as C(list_repo_tree) does; each must bring something new."""
+        from huggingface_hub.hf_api import RepoFile, RepoFolder
+        from huggingface_hub.utils import hf_raise_for_status, http_backoff
+
+        url: str | None = f"{self._endpoint}/api/models/{repo}/tree/{commit}?recursive=true&expand=false"
+        headers = api._build_hf_headers()
+        seen: set[str] = set()
+        while url:
+            # Elsewhere than at the endpoint the token is nobody's business.
+            own = urlsplit(url)[:2] == urlsplit(self._endpoint)[:2]
+            sent = headers if own else {name: headers[name] for name in headers if name.lower() != "authorization"}
+            response = http_backoff("GET", url, headers=sent, timeout=_ANSWER_TIMEOUT_S)
+            hf_raise_for_status(response)
+            page = [(RepoFile if entry["type"] == "file" else RepoFolder)(**entry) for entry in response.json()]
+            following = response.links.get("next", {}).get("url")
+            new = {entry.path for entry in page} - seen
+            if following and not new:
+                raise HubError(f"{repo}: {self._endpoint} lists the files of {commit} in pages that never end.")
+            seen |= new
+            yield page
+            url = following and str(response.url.join(following))
 
     def _ask(self, repo: str, revision: str, question: Callable[[Any], _T]) -> _T:
         prepare_library(self._cache_home, self._endpoint)
@@ -67,7 +91,7 @@ class Hub:
                 try:
                     return question(api)
                 except Exception as exc:
-                    if is_final(exc):
+                    if isinstance(exc, HubError) or is_final(exc, self._endpoint):
                         raise
                     time.sleep(wait_s)
             return question(api)

@@ -29,16 +29,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from .cache import CacheError, RepoCache, RepoFile, written_bytes
 from .errors import explain, is_final, is_full, status_of
 from .peer import Peer
 from .verify import Count, content_hash
 
-# The library buffers 10 MiB for each file, which a kill would lose, and which look like a stall on a slow network.
-_WRITE_BYTES = 1024 * 1024
 _HASH_TRIES = 2
+_NO_RANGES = (416, 501)  # a server that sends no parts of files
 # How often to ask a peer for a file that it does not have yet.
 _LOOK_S = 2.0
 _CONNECT_S = 10.0
@@ -138,7 +137,9 @@ class Worker:
         from huggingface_hub.utils import build_hf_headers
         from huggingface_hub.utils import logging as library_logging
 
-        constants.DOWNLOAD_CHUNK_SIZE = _WRITE_BYTES
+        # The library buffers 10 MiB for each file, which a kill would lose, and which look like a stall on a slow
+        # network. So each piece is written as it comes.
+        constants.DOWNLOAD_CHUNK_SIZE = cast("int", None)
         library_logging.get_logger("huggingface_hub").addHandler(_PauseHandler())
         self._job = job
         self._xet = job.xet
@@ -230,7 +231,7 @@ class Worker:
                 token=self._job.token,
             )
         except Exception as exc:
-            if is_full(exc) or is_final(exc):
+            if is_full(exc) or is_final(exc, self._job.endpoint):
                 raise
             if self._xet:
                 self._xet = False
@@ -252,7 +253,7 @@ class Worker:
                 self._by_http(cache, file, url, self._headers)
                 return True
             except Exception as exc:
-                if isinstance(exc, CorruptError) or is_final(exc) or is_full(exc):
+                if isinstance(exc, CorruptError) or is_final(exc, self._job.endpoint) or is_full(exc):
                     raise
                 failures = 1 if _unfinished_bytes(cache, file) > before else failures + 1
                 if failures > len(self._job.retry_waits_s):
@@ -269,8 +270,18 @@ class Worker:
                 if os.path.exists(cache.blob(file.blob)):
                     return
                 kept = cache.claim_partial(file)
-                with open(kept, "ab") as stream:
-                    http_get(url, stream, resume_size=stream.tell(), headers=headers, expected_size=file.size)
+                with open(kept, "ab", buffering=0) as stream:
+                    try:
+                        http_get(url, stream, resume_size=stream.tell(), headers=headers, expected_size=file.size)
+                    except Exception as exc:
+                        if status_of(exc) not in _NO_RANGES or not stream.tell():
+                            raise
+                        emit(
+                            note=f"{file.path} of {cache.repo} was fetched from its start, because its rest was refused"
+                        )
+                        stream.truncate(0)
+                        stream.seek(0)
+                        http_get(url, stream, headers=headers, expected_size=file.size)
                 if self._is_good(cache, file, kept):
                     os.replace(kept, cache.blob(file.blob))
                     emit(stored=file.blob, repo=cache.repo)

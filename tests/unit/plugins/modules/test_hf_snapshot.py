@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import importlib.metadata
 import json
@@ -30,13 +31,12 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hgx.inference.plugins.module_utils._core.units import human_bytes
 from ansible_collections.hgx.inference.plugins.module_utils._hf import download, fetch
 from ansible_collections.hgx.inference.plugins.modules import hf_snapshot
-from ansible_collections.hgx.inference.tests.support import fast_worker
+from ansible_collections.hgx.inference.tests.support import fast_worker, hub_server
 from ansible_collections.hgx.inference.tests.support.hub_server import Fault, HubServer, git_blob
 from ansible_collections.hgx.inference.tests.support.warm_python import WarmPython
 
 REPO = "org/model"
 LARGE = "model.safetensors"
-# What comes is written to disk in steps of this size.
 STEP = 1024 * 1024
 RUN = """
 import json, sys
@@ -156,7 +156,7 @@ def stalls_are_short(hub: HubServer, cache_home: Path, clock: Clock, started: li
             written = sum(path.stat().st_size for path in partials(cache_home))
         except FileNotFoundError:  # it has just been completed
             return False
-        return hub.stalls > before and written == hub.sent[LARGE] // STEP * STEP
+        return hub.stalls > before and written == hub.sent[LARGE]
 
     started.append(note_stalls)
     clock.nothing_comes = nothing_comes
@@ -347,19 +347,19 @@ def test_killed_transfer_goes_on_where_it_stopped(
     process = start(arguments)
     deadline = time.monotonic() + 30
     others = [path.stat().st_size for path in repo.rglob("*") if path.is_file() and path.name != LARGE]
-    while stored(cache_home) != sorted([*others, 2 * STEP]):
+    while stored(cache_home) != sorted([*others, 2 * STEP + 5]):
         assert process.poll() is None and time.monotonic() < deadline, "no bytes arrived"
         time.sleep(0.05)
     process.kill()
     process.communicate()
     hub.requests.clear()
 
-    assert run(check=True)["bytes_missing"] == STEP
+    assert run(check=True)["bytes_missing"] == STEP - 5
     result = run()
 
     assert (result.folder / LARGE).read_bytes() == content
-    assert result["bytes_fetched"] == STEP
-    assert ranges(hub) == [f"bytes={2 * STEP}-"]
+    assert result["bytes_fetched"] == STEP - 5
+    assert ranges(hub) == [f"bytes={2 * STEP + 5}-"]
     assert "config.json" not in fetched(hub)
     assert partials(cache_home) == []
 
@@ -372,7 +372,7 @@ def test_a_connection_that_ends_early_is_gone_on_with(
     hub.faults.append(Fault("cut", LARGE, after=2 * STEP + 5, times=1))
     result = run()
     assert (result.folder / LARGE).read_bytes() == content
-    assert ranges(hub) == [None, f"bytes={2 * STEP}-"]
+    assert ranges(hub) == [None, f"bytes={2 * STEP + 5}-"]
     assert partials(cache_home) == []
 
 
@@ -386,7 +386,7 @@ def test_a_stalled_transfer_is_started_again(
     hub.faults.append(Fault("stall", LARGE, after=STEP + 5, times=1))
     result = run(stall_timeout=50, xet=xet)
     assert (result.folder / LARGE).read_bytes() == content
-    assert ranges(hub) == [None, f"bytes={STEP}-"]
+    assert ranges(hub) == [None, f"bytes={STEP + 5}-"]
     way = "Xet" if xet else "plain HTTP"
     assert result["notes"] == [f"{way}: no byte came for 50 s after 1.0 MB; resumed by {way}"]
 
@@ -658,6 +658,116 @@ def test_a_lasting_fault_is_an_error_and_never_a_complete_cache(
     hub.faults.clear()
     assert run()["changed"]
     assert not run()["changed"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 503])
+def test_an_address_of_the_content_network_that_has_expired_is_renewed(
+    run: RunModule, hub: HubServer, repo: Path, status: int
+) -> None:
+    hub.redirect = True
+    hub.faults.append(Fault(f"cdn-{status}", LARGE, times=2))
+    assert (run().folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+
+
+def test_a_content_network_that_refuses_for_good_is_named(run: RunModule, hub: HubServer) -> None:
+    hub.redirect = True
+    hub.faults.append(Fault("cdn-403", LARGE))
+    message = run().message
+    assert f"{LARGE}: 127.0.0.1:{hub.server_address[1]} answered with status 403." in message
+    assert "token" not in message and "s3cret" not in message
+
+
+@pytest.mark.parametrize("kind", ["norange", "wholerange"])
+def test_a_server_that_sends_no_parts_of_files(run: RunModule, hub: HubServer, repo: Path, kind: str) -> None:
+    hub.faults += [Fault("cut", LARGE, after=5_000, times=1), Fault(kind, LARGE)]
+    result = run()
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+    assert ranges(hub)[:2] == [None, "bytes=5000-"]
+    assert ("fetched from its start" in str(result["notes"])) is (kind == "norange")
+
+
+@pytest.mark.parametrize("kind", ["loop", "loop-empty"])
+def test_a_list_of_files_that_never_ends(run: RunModule, hub: HubServer, kind: str) -> None:
+    hub.faults.append(Fault(kind))
+    assert "in pages that never end" in run().message
+    assert len(hub.requests) < 10
+
+
+def test_a_sign_in_page_in_place_of_the_hub(run: RunModule, hub: HubServer) -> None:
+    hub.faults.append(Fault("page"))
+    assert "answers what no Hugging Face hub answers (JSONDecodeError)" in run().message
+
+
+def test_what_comes_slowly_is_no_stall(run: RunModule, hub: HubServer, repo: Path, clock: Clock) -> None:
+    """The whole file takes longer than a stall may, each byte of it a hundredth of that."""
+    (repo / LARGE).write_bytes(os.urandom(100))
+    hub.faults.append(Fault("slow", LARGE))
+    clock.nothing_comes = lambda: 0 < hub.sent[LARGE] < 100
+    result = run(stall_timeout=3000, xet=False)
+    assert result["notes"] == []
+    assert (result.folder / LARGE).read_bytes() == (repo / LARGE).read_bytes()
+
+
+def index(repo: Path, *names: str) -> None:
+    weights = {f"layer.{number}": name for number, name in enumerate(names)}
+    (repo / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weights}))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + 64 * "0" + "\nsize 5000000000\n"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (
+            lambda repo: index(repo, LARGE, "gone.safetensors"),
+            "names 2 files of weights, but gone.safetensors is not listed",
+        ),
+        (lambda repo: (repo / LARGE).write_text(POINTER), "model.safetensors is a pointer of Git LFS"),
+        (lambda repo: (repo / "config.json").write_text(POINTER), "config.json is a pointer of Git LFS"),
+        (lambda repo: (repo / LARGE).write_text(""), "model.safetensors of its weights is empty (0 bytes)"),
+        (lambda repo: (repo / "model.safetensors.index.json").write_text("<html>"), "cannot be read"),
+        (
+            lambda repo: (repo / "model-00001-of-00003.safetensors").write_text("x"),
+            "00002-of-00003.safetensors, model-00003",
+        ),
+    ],
+)
+def test_a_repository_that_is_not_whole_is_not_complete(
+    run: RunModule, repo: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(repo)
+    for _run in ("fetches", "finds it in the cache"):
+        assert words in run().message
+
+
+def test_a_repository_that_is_whole(run: RunModule, repo: Path) -> None:
+    (repo / LARGE).rename(repo / "model-00001-of-00002.safetensors")
+    (repo / "model-00002-of-00002.safetensors").write_bytes(b"x")
+    index(repo, "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors")
+    (repo / "picture.png").write_text(POINTER)
+    (repo / "empty.txt").write_text("")
+    (repo / "pytorch_model.bin.index.json").write_text('{"weight_map": {"a": "gone.bin"}}')
+    assert run()["changed"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x" * 256])
+def test_a_name_that_no_file_can_have(
+    run: RunModule, hub: HubServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = hub_server.tree
+
+    def tree(*args: Any) -> list[dict[str, Any]]:
+        entries = files(*args)
+        entries[0]["path"] = name
+        return entries
+
+    monkeypatch.setattr(hub_server, "tree", tree)
+    assert "lists a file that cannot be stored" in run().message
+
+
+def test_a_token_that_no_token_can_be(run: RunModule) -> None:
+    assert "a character that no token has" in run(token="hf_two\nlines").message
 
 
 def test_main_that_moves_meanwhile_changes_nothing(run: RunModule, hub: HubServer) -> None:
@@ -1020,6 +1130,34 @@ def test_fails_at_once(run: RunModule, options: dict[str, str], part: str) -> No
 def test_library_missing(run: RunModule, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert "huggingface_hub" in run().message
+
+
+def test_a_read_only_cache_can_be_verified(
+    run: RunModule, hub: HubServer, cache_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = run().folder
+    (cache_home / "hgx-inference" / "lock").unlink()
+    made = os.open
+
+    def refuse_writing(path: Any, flags: int, *more: Any, **named: Any) -> int:
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR) and str(path).startswith(str(cache_home)):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return made(path, flags, *more, **named)
+
+    def refuse_change(path: Any, *_more: Any, **_named: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(os, "open", refuse_writing)
+    monkeypatch.setattr(os, "replace", refuse_change)
+    result = run(verify=True)
+    assert (result["changed"], result["corrupt"]) == (False, [])
+    blob = (folder / LARGE).resolve()
+    blob.write_bytes(bytes(blob.stat().st_size))
+    message = run(verify=True).message
+    assert f"{LARGE} of {REPO} is corrupt" in message
+    assert "on a read-only file system" in message
+    blob.unlink()
+    assert "is on a read-only file system. Mount it for writing" in run().message
 
 
 def test_cache_that_may_not_be_written(run: RunModule, cache_home: Path) -> None:

@@ -181,7 +181,14 @@ def test_revisions_that_leave_the_cache(cache: RepoCache, revision: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("path", "blob"), [("../../../etc/passwd", "a" * 40), ("/etc/passwd", "a" * 40), ("config.json", "../x"), ("x", "")]
+    ("path", "blob"),
+    [
+        ("../../../etc/passwd", "a" * 40),
+        ("/etc/passwd", "a" * 40),
+        ("config.json", "../x"),
+        ("x", ""),
+        ("a\0b", "a" * 40),
+    ],
 )
 def test_listed_names_that_leave_the_cache(path: str, blob: str) -> None:
     with pytest.raises(CacheError, match="cannot be stored"):
@@ -204,13 +211,17 @@ def tree(**files: object) -> object:
         ({"format_version": 2, "files": {}}, None),
         (tree(a={"size": 3}), None),
         (tree(a={"size": None, "blob_id": "a" * 40}), None),
-        (tree(**{"../a": {"size": 3, "blob_id": "a" * 40}}), None),
         ({"format_version": 1}, None),
         ([], None),
     ],
 )
 def test_parse_tree(recorded: object, expected: list[RepoFile] | None) -> None:
     assert parse_tree(recorded) == expected
+
+
+def test_parse_tree_names_a_file_that_cannot_be_stored() -> None:
+    with pytest.raises(CacheError, match=r"cannot be stored: '\.\./a'"):
+        parse_tree(tree(**{"../a": {"size": 3, "blob_id": "a" * 40}}))
 
 
 def test_list_hash() -> None:

@@ -7,13 +7,20 @@
 from __future__ import annotations
 
 import errno
+import json
 from pathlib import Path
 
 import httpx2
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-from ansible_collections.hgx.inference.plugins.module_utils._hf.errors import explain, is_final, is_full, status_of
+from ansible_collections.hgx.inference.plugins.module_utils._hf.errors import (
+    clean,
+    explain,
+    is_final,
+    is_full,
+    status_of,
+)
 
 
 def wrapped(cause: Exception) -> Exception:
@@ -31,6 +38,13 @@ def wrapped(cause: Exception) -> Exception:
         (PermissionError(errno.EACCES, "Permission denied", "/cache/hub"), ["may not write /cache/hub", "owner"]),
         (wrapped(httpx2.ConnectError("no route to host")), ["cannot be reached (ConnectError: no route to host)"]),
         (wrapped(httpx2.ReadTimeout("timed out")), ["cannot be reached (ReadTimeout: timed out)", "is kept"]),
+        (OSError(errno.EROFS, "Read-only file system", "/c"), ["/c is on a read-only file system"]),
+        (
+            json.JSONDecodeError("Expecting value", "<html>", 0),
+            ["http://hub answers what no Hugging Face hub", "sign-in"],
+        ),
+        (KeyError("type"), ["http://hub answers what no Hugging Face hub"]),
+        (httpx2.TooManyRedirects("20"), ["http://hub redirects in a circle"]),
         (OSError("Consistency check failed"), ["Consistency check failed", "is kept; run again"]),
     ],
 )
@@ -39,8 +53,14 @@ def test_explain(tmp_path: Path, error: Exception, parts: list[str]) -> None:
     assert all(part in message for part in parts), message
 
 
-def refused(status: int) -> Exception:
-    return HfHubHTTPError("no", response=httpx2.Response(status, request=httpx2.Request("GET", "http://hub")))
+def refused(status: int, by: str = "http://hub/a/b/resolve/x/f", after: str = "") -> Exception:
+    """Return a refusal of one address, after a redirect from another one if there is one."""
+    history = [httpx2.Response(302, request=httpx2.Request("GET", after))] if after else []
+    response = httpx2.Response(status, request=httpx2.Request("GET", by), history=history)
+    return HfHubHTTPError("no", response=response)
+
+
+FILE = "http://hub/a/b/resolve/main/f"
 
 
 @pytest.mark.parametrize(
@@ -49,6 +69,13 @@ def refused(status: int) -> Exception:
         *((refused(status), True) for status in (400, 401, 403, 404, 416)),
         *((refused(status), False) for status in (408, 425, 429, 500, 502, 503, 504)),
         (wrapped(refused(403)), True),
+        *((refused(status, "http://cdn/f?signature=x", FILE), False) for status in (400, 401, 403, 404, 410)),
+        (refused(403, "http://hub/lfs/f", FILE), False),
+        (refused(403, "http://hub:8080/a/b/resolve/main/f", FILE), False),
+        # A renamed repository: the hub's own answer.
+        (refused(404, "http://hub/new/b/resolve/main/f", FILE), True),
+        (refused(401, "http://hub/api/resolve-cache/models/b/f", FILE), True),
+        (OSError(errno.EROFS, "Read-only file system"), True),
         (wrapped(httpx2.ReadTimeout("timed out")), False),
         (PermissionError(errno.EACCES, "Permission denied"), True),
         (httpx2.UnsupportedProtocol("no scheme"), True),
@@ -57,7 +84,19 @@ def refused(status: int) -> Exception:
     ],
 )
 def test_is_final(error: Exception, final: bool) -> None:
-    assert is_final(error) is final
+    assert is_final(error, "http://hub") is final
+
+
+def test_who_has_refused_is_named() -> None:
+    error = refused(403, "http://me@cdn:81/f?signature=s3cret", FILE)
+    message = explain(error, "a/b", "main", "http://hub", has_token=True, cache="/")
+    assert message.startswith("cdn:81 answered with status 403. http://hub sends downloads there")
+    assert "s3cret" not in message and "token" not in message
+
+
+def test_messages_hold_no_secret() -> None:
+    text = "https://cdn.example/f?X-Amz-Signature=s3cret&a=b failed for https://me:s3cret@mirror/x with s3cret-token"
+    assert clean(text, "s3cret-token") == ("https://cdn.example/f failed for https://********@mirror/x with ********")
 
 
 @pytest.mark.parametrize(

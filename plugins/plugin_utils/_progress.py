@@ -83,8 +83,7 @@ class ProgressActionBase(ActionBase):
         )
         for key in WRAPPER_KEYS:
             result.pop(key, None)
-        files = [progress_file, f"{progress_file}.new", f"{progress_file}.seen", results_file]
-        self._low_level_execute_command(shlex.join(["rm", "-f", *files]))
+        self._low_level_execute_command(removal(progress_file, results_file))
         return result
 
     def _start(self, args: dict[str, Any], limit_s: int, task_vars: dict[str, Any] | None) -> dict[str, Any]:
@@ -110,7 +109,9 @@ class ProgressActionBase(ActionBase):
                         raise
                     self._connection.reset()
                 except Interrupted:
-                    self._low_level_execute_command(f"touch -t {LONG_AGO} {shlex.quote(progress_file)}.seen")
+                    tell = f"touch -t {LONG_AGO} {shlex.quote(progress_file)}.seen"
+                    tidy_up = later_removal(progress_file, results_file, limit_s)
+                    self._low_level_execute_command(f"{tell}; {tidy_up}")
                     raise
                 else:
                     last_contact = time.monotonic()
@@ -123,16 +124,31 @@ class ProgressActionBase(ActionBase):
 
     def _look(self, progress_file: str, results_file: str) -> tuple[str, bool]:
         """Return the newest progress line and whether the job has ended; by one cheap command instead of a module."""
-        progress, results = shlex.quote(progress_file), shlex.quote(results_file)
-        # The wrapper writes this first, and later replaces it with the module's result.
-        unfinished = shlex.quote(r'^\{"started": (true|1), "finished": (false|0)')
-        command = (
-            f"touch {progress}.seen; head -n 1 {progress} 2>/dev/null; grep -Eq {unfinished} {results} || echo finished"
-        )
+        progress, unfinished = shlex.quote(progress_file), is_unfinished(results_file)
+        command = f"touch {progress}.seen; head -n 1 {progress} 2>/dev/null; {unfinished} || echo finished"
         lines = str(self._low_level_execute_command(command).get("stdout", "")).split("\n")
         lines = [line.strip() for line in lines if line.strip()]
         finished = bool(lines) and lines[-1] == "finished"
         return (lines[0] if len(lines) > finished else ""), finished
+
+
+def is_unfinished(results_file: str) -> str:
+    """Return a shell command that succeeds while a job runs."""
+    # The wrapper writes this first, and later replaces it with the module's result.
+    unfinished = shlex.quote(r'^\{"started": (true|1), "finished": (false|0)')
+    return f"grep -Eq {unfinished} {shlex.quote(results_file)}"
+
+
+def removal(progress_file: str, results_file: str) -> str:
+    """Return the shell command that removes the files of a job."""
+    return shlex.join(["rm", "-f", progress_file, f"{progress_file}.seen", results_file])
+
+
+def later_removal(progress_file: str, results_file: str, limit_s: float) -> str:
+    """Return a shell command that returns at once and removes the files of a job once the job has ended."""
+    wait = f"n=0; while [ $n -lt {limit_s:.0f} ] && {is_unfinished(results_file)}; do sleep 1; n=$((n + 1)); done"
+    script = shlex.quote(f"{wait}; {removal(progress_file, results_file)}")
+    return f"nohup sh -c {script} </dev/null >/dev/null 2>&1 &"
 
 
 @contextlib.contextmanager

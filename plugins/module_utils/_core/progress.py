@@ -17,6 +17,8 @@ from .units import human_bytes, human_duration
 UNWATCHED_LIMIT_S = 360.0
 # The rate is an average over this time, so that the ETA follows the network and does not jump.
 _RATE_WINDOW_S = 30.0
+# A poll before this time, in seconds since 1970, is the action plugins' sign (LONG_AGO) that the play has ended.
+NEVER = 1e9
 
 
 class ControllerGone(Exception):
@@ -53,9 +55,12 @@ class ProgressFile:
 
     def _require_controller(self) -> None:
         try:
-            unseen_s = time.time() - os.stat(f"{self._path}.seen").st_mtime
+            seen_at = os.stat(f"{self._path}.seen").st_mtime
         except OSError:
             return
+        if seen_at < NEVER:
+            raise ControllerGone("The play has ended; this task was stopped.")
+        unseen_s = time.time() - seen_at
         if unseen_s > UNWATCHED_LIMIT_S:
             raise ControllerGone(f"Nobody has watched this task for {unseen_s:.0f} s; it was stopped.")
 

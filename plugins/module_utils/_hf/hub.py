@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .cache import COMMIT, CacheError
 from .errors import explain, is_final
@@ -63,7 +63,9 @@ class Hub:
         from huggingface_hub.hf_api import RepoFile, RepoFolder
         from huggingface_hub.utils import hf_raise_for_status, http_backoff
 
-        url: str | None = f"{self._endpoint}/api/models/{repo}/tree/{commit}?recursive=true&expand=false"
+        url: str | None = (
+            f"{self._endpoint}/api/models/{repo}/tree/{quote(commit, safe='')}?recursive=true&expand=false"
+        )
         headers = api._build_hf_headers()
         seen: set[str] = set()
         while url:

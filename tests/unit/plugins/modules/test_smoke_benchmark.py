@@ -393,6 +393,7 @@ class TestReuse:
         for server.engine, reason in (
             (200, "it is answered, but the engine has produced nothing"),
             (500, "HTTP Error 500: Internal Server Error"),
+            (401, "HTTP Error 401: Unauthorized"),  # a key that was rotated, or is wrong
         ):
             result = run(reuse="if_same")
             assert result["failed"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -86,7 +88,7 @@ def test_a_signal_tells_the_job_first_and_then_does_what_it_always_does() -> Non
     finally:
         signal.signal(signal.SIGTERM, before)
     assert handled == [signal.SIGTERM]
-    assert follower.commands[-1] == ABANDONED
+    assert follower.commands[-1].startswith(f"{ABANDONED}; ")
 
 
 def test_the_job_is_told_that_the_play_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +97,7 @@ def test_the_job_is_told_that_the_play_was_killed(monkeypatch: pytest.MonkeyPatc
     follower = Follower(["1 of 2\n", ""])
     with pytest.raises(_progress.Interrupted):
         follower._follow("node1", "progress", "results", 60)
-    assert follower.commands[-1] == ABANDONED
+    assert follower.commands[-1].startswith(f"{ABANDONED}; ")
 
 
 def test_a_job_that_was_told_stops_at_its_next_report(tmp_path: Path) -> None:
@@ -103,5 +105,19 @@ def test_a_job_that_was_told_stops_at_its_next_report(tmp_path: Path) -> None:
     subprocess.run(["sh", "-c", f"touch {tmp_path}/progress.seen"], check=True)
     progress.report("1 of 2")
     subprocess.run(["sh", "-c", ABANDONED.replace("progress.seen", f"{tmp_path}/progress.seen")], check=True)
-    with pytest.raises(ControllerGone):
+    with pytest.raises(ControllerGone, match=r"^The play has ended; this task was stopped\.$"):
         progress.report("2 of 2")
+
+
+def test_a_job_that_nobody_waits_for_leaves_no_files(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a progress", "a progress.seen", "j1.2")]
+    for file in files:
+        file.write_text('{"started": 1, "finished": 0, "ansible_job_id": "j1.2"}')
+    command = _progress.later_removal(str(files[0]), str(files[2]), 600)
+    subprocess.run(["sh", "-c", command], check=True, timeout=1)
+    assert all(file.exists() for file in files), "the job still needs them"
+    files[2].write_text('{"changed": false}')
+    deadline = time.monotonic() + 20
+    while any(file.exists() for file in files):
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.05)

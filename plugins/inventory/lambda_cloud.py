@@ -19,8 +19,8 @@ description:
   - Sets these variables, which are empty if the API returns no value. C(lambda_id), C(lambda_name), C(lambda_status),
     C(lambda_ip), C(lambda_private_ip), C(lambda_hostname), C(lambda_region), C(lambda_type),
     C(lambda_price_usd_per_hour), C(lambda_gpu_description), C(lambda_gpus), C(lambda_vcpus), C(lambda_memory_gib),
-    C(lambda_storage_gib), C(lambda_ssh_key_names), C(lambda_file_systems), C(lambda_firewall_rulesets) (IDs) and
-    C(lambda_tags) (a dictionary).
+    C(lambda_storage_gib), C(lambda_image_id), C(lambda_image_family), C(lambda_ssh_key_names), C(lambda_file_systems),
+    C(lambda_firewall_rulesets) (IDs) and C(lambda_tags) (a dictionary).
   - From the tags of M(hgx.inference.lambda_instance) it sets C(lambda_managed) (whether it launched the instance),
     C(lambda_owner), C(lambda_launched_at) and C(lambda_expires_at) (both as V(2026-11-25T14:00:00Z)).
   - Values of the API are never evaluated as templates. An invalid address is left out.

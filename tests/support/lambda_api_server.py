@@ -81,7 +81,14 @@ class Refusal(Exception):
 class LambdaApi:
     """The account behind the API."""
 
-    def __init__(self, boot_s: float = 0.0, terminate_s: float = 0.0, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        boot_s: float = 0.0,
+        terminate_s: float = 0.0,
+        address: str = "127.0.0.1",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
         self.boot_s = boot_s
         self.terminate_s = terminate_s
         self.address = address
@@ -142,7 +149,7 @@ class LambdaApi:
 
     def advance(self) -> None:
         """Advance the state: booted instances become active, terminated ones disappear."""
-        now = time.monotonic()
+        now = self.clock()
         for id_, instance in self.instances.items():
             since = now - self._since.get(id_, now)
             if instance["status"] == "booting" and id_ in self._since and since >= self.boot_s:
@@ -176,7 +183,7 @@ class LambdaApi:
         raise Refusal(404, "global/object-does-not-exist", f"There is no {method} {path}")
 
     def _list(self, _body: Any) -> list[dict[str, Any]]:
-        now = time.monotonic()
+        now = self.clock()
         return [
             instance
             for id_, instance in self.instances.items()
@@ -184,7 +191,7 @@ class LambdaApi:
         ]
 
     def _show(self, _body: Any, id_: str) -> dict[str, Any]:
-        if id_ not in self.instances or self._hidden.get(id_, 0) > time.monotonic():
+        if id_ not in self.instances or self._hidden.get(id_, 0) > self.clock():
             raise Refusal(404, "global/object-does-not-exist", "Specified instance does not exist.")
         return self.instances[id_]
 
@@ -241,8 +248,8 @@ class LambdaApi:
         for _number in range(1 + self.twins):
             id_ = instance["id"]
             self.instances[id_] = instance
-            self._since[id_] = time.monotonic()
-            self._hidden[id_] = time.monotonic() + self.lag_s
+            self._since[id_] = self.clock()
+            self._hidden[id_] = self.clock() + self.lag_s
             ids.append(id_)
             instance = {**instance, "id": uuid.uuid4().hex}
         self.launches += 1
@@ -278,14 +285,14 @@ class LambdaApi:
         found = [self._show(None, id_) for id_ in body["instance_ids"]]
         for instance in found if "terminate" not in self.deaf_to else []:
             instance.update(status="terminating")
-            self._since[instance["id"]] = time.monotonic()
+            self._since[instance["id"]] = self.clock()
         return {"terminated_instances": found}
 
     def _restart(self, body: Any) -> dict[str, Any]:
         found = [self._show(None, id_) for id_ in body["instance_ids"] if "restart" not in self.deaf_to]
         for instance in found:
             instance.update(status="booting")
-            self._since[instance["id"]] = time.monotonic()
+            self._since[instance["id"]] = self.clock()
         return {"restarted_instances": found}
 
     def _ruleset(self, id_: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -96,6 +97,25 @@ def test_from_a_key_to_a_node_and_back(server: LambdaServer, play: Play, tmp_pat
     rc, output = play("release_node")
     assert rc == 0 and changed(output) == [0]
     assert exposed(tmp_path) == []
+
+
+def test_without_a_user_the_login_name_owns_the_node(server: LambdaServer, play: Play) -> None:
+    rc, output = play("provision", USER="", HGX_OWNER="")
+    assert rc == 0, output
+    assert {"key": "hgx-owner", "value": pwd.getpwuid(os.getuid()).pw_name} in server.running()[0]["tags"]
+
+
+def test_a_lost_launch_blocks_the_next_until_it_is_forced(server: LambdaServer, play: Play, tmp_path: Path) -> None:
+    journal = tmp_path / ".local" / "state" / "hgx-inference" / "lambda" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    entry = {"time": 1.0, "event": "launching", "identity": "name 'kimi'", "api": server.url, "launch": "0-x"}
+    journal.write_text(json.dumps(entry) + "\n", encoding="utf-8")
+    for arguments in (["--check"], []):
+        assert refused(play("provision", *arguments), "no other is launched")
+    assert server.api.launches == 0
+    rc, output = play("provision", "-e", "lambda_node_force=true")
+    assert rc == 0, output
+    assert server.api.launches == 1
 
 
 def test_the_port_is_opened_to_named_networks(server: LambdaServer, play: Play) -> None:

@@ -245,7 +245,10 @@ class Launcher:
         else:
             with self.owned_up(promised(plan, region, ids[0]), identity):
                 self._account.note("launched", identity, launch=token, id=ids[0])
-                launched = self._look_for(identity, token, ids[0], lost)
+                try:
+                    launched = self._look_for(identity, token, ids[0], lost)
+                except LambdaError as exc:
+                    raise LambdaError(f"{exc}{self._mark(identity, token, region)}") from exc
         if not launched.own:
             return launched
         mine = launched.instance

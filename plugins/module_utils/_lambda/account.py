@@ -20,7 +20,7 @@ from .marks import Marks
 from .records import Instance
 
 # Journal events after which an instance may exist that is not listed yet.
-PENDING = ("launching", "uncertain", "launched", "seen")
+PENDING = ("launching", "uncertain", "launched", "marked", "seen")
 FORCE_FIX = "set force=true (in the role lambda_node_force) for one run"
 
 
@@ -135,7 +135,7 @@ class Account:
         token = found["tags"].get(records.LAUNCH)
         with contextlib.suppress(OSError):
             entry, _unread = self.journal.last(identity=str(identity), api=self.client.url)
-            if entry is not None and entry["event"] in PENDING and not entry.get("id") and entry.get("launch") == token:
+            if entry is not None and entry["event"] in PENDING and token and entry.get("launch") == token:
                 with contextlib.suppress(LambdaError):
                     self.note("seen", identity, id=found["id"])
                     self.marks.remove(identity, [token])

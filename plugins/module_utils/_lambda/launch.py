@@ -240,7 +240,7 @@ class Launcher:
         if not ids:
             with contextlib.suppress(LambdaError):  # "launching" is in the journal, which says the same
                 self._account.note("uncertain", identity, launch=token)
-            mark = self._mark(identity, token, region)
+            mark = self._mark(identity, token, region, None)
             launched = self._look_for(identity, token, None, f"{lost}{mark}")
         else:
             with self.owned_up(promised(plan, region, ids[0]), identity):
@@ -248,7 +248,7 @@ class Launcher:
                 try:
                     launched = self._look_for(identity, token, ids[0], lost)
                 except LambdaError as exc:
-                    raise LambdaError(f"{exc}{self._mark(identity, token, region)}") from exc
+                    raise LambdaError(f"{exc}{self._mark(identity, token, region, ids[0])}") from exc
         if not launched.own:
             return launched
         mine = launched.instance
@@ -266,10 +266,11 @@ class Launcher:
             ]
             return self._sole(mine, identity, is_last=False)._replace(asked=asked)
 
-    def _mark(self, identity: Identity, token: str, region: str) -> str:
-        """Tell other machines of a launch without an answer. Return what to add to its message."""
+    def _mark(self, identity: Identity, token: str, region: str, id_: str | None) -> str:
+        """Tell other machines of a launch whose instance is not listed. Return what to add to its message."""
         try:
-            self._account.marks.add(identity, token, region)
+            self._account.marks.add(identity, token, region, bool(id_))
+            self._account.note("marked", identity, launch=token, id=id_)
         except LambdaError as exc:
             return f" Other machines do not know of this launch, because it could not be marked in the account ({exc})."
         return ""
@@ -390,7 +391,11 @@ class Launcher:
             found, trouble = self._await(entry, identity, wait)
         if found is not None:
             return found
-        trouble = trouble or unread or self._marked(identity, wait)
+        trouble = trouble or unread
+        if not trouble:
+            found, trouble = self._marked(identity, wait)
+        if found is not None:
+            return found
         if trouble and not force:
             raise LambdaError(trouble)
         if trouble and wait:
@@ -399,9 +404,9 @@ class Launcher:
 
     def _await(self, entry: dict[str, Any], identity: Identity, wait: bool) -> tuple[Instance | None, str]:
         """Return the instance of a launch in the journal, or why it may still appear; neither if it is settled."""
-        # A time in the future, after the clock was set back, may be a moment ago.
-        age_s = max(0.0, self._clock.time() - float(entry["time"]))
         id_, token = entry.get("id"), entry.get("launch")
+        # A time in the future, after the clock was set back, may be a moment ago.
+        age_s = max(0.0, self._clock.time() - (launch_time(token) or float(entry["time"])))
         limit_s = SETTLE_S - age_s if wait else 0.0
         for _left_s in poll(self._clock, max(0.0, limit_s), self._account.every(1)):
             known = self._account.get(str(id_)) if id_ else self._launched_with(token)
@@ -417,14 +422,25 @@ class Launcher:
             found = self._account.find_one(identity)
             if found is not None:
                 return found, ""
-        if entry["event"] == "launched" and age_s < UNSEEN_S:
+        if entry["event"] == "marked" and token not in self._account.marks.known(identity):
+            return None, ""  # another machine has found the instance and released it
+        has_id = bool(id_) or entry["event"] == "launched"
+        if has_id and entry["event"] != "seen" and age_s < UNSEEN_S:
             return None, (
-                f"Lambda has launched {id_} with {identity} {human_duration(age_s)} ago, and has not listed it since. "
-                "It may still appear and be billed, so no other is launched, and it cannot be released yet. Run "
-                f"again later, or check the Lambda console; {human_duration(UNSEEN_S)} after the launch it counts as "
-                "never made."
+                f"Lambda has launched {id_ or 'an instance'} with {identity} {human_duration(age_s)} ago, and has not "
+                "listed it since. It may still appear and be billed, so no other is launched, and it cannot be "
+                f"released yet. Run again later, or check the Lambda console; {human_duration(UNSEEN_S)} after the launch "
+                "it counts as never made."
             )
-        return None, "" if id_ else open_launch(identity, f"{human_duration(age_s)} ago", self._account.journal.path)
+        if has_id:
+            return None, ""
+        where = entry.get("where", self._account.journal.path)
+        return None, (
+            f"An instance with {identity} was launched {human_duration(age_s)} ago, the answer was lost, and no such "
+            f"instance is listed since. It may still appear and be billed, so no other is launched. The launch is "
+            f"recorded in {where}. Run again later. If the Lambda console does not show the instance either, "
+            f"{FORCE_FIX}."
+        )
 
     def _launched_with(self, token: Any) -> Instance | None:
         """Return the instance of a launch that the API lists, also if it is terminated."""
@@ -433,16 +449,17 @@ class Launcher:
         found = [one for one in self._account.listed() if one["tags"].get(records.LAUNCH) == token]
         return min(found, key=lambda one: one["status"] in records.GONE) if found else None
 
-    def _marked(self, identity: Identity, clean: bool) -> str:
-        """Return why a launch of another machine may still appear, or an empty text."""
-        for token in self._account.marks.tokens(identity):
-            known = self._launched_with(token)
-            if known is not None and (known["status"] in records.GONE or not identity.matches(known)):
-                if clean:
-                    self._account.marks.remove(identity, [token])
-            else:
-                return open_launch(identity, f"at {token_time(token)}", "a firewall rule set of the account")
-        return ""
+    def _marked(self, identity: Identity, wait: bool) -> tuple[Instance | None, str]:
+        """Return the instance of an open launch of another machine, or why it may still appear; neither without one."""
+        for token, has_id in self._account.marks.known(identity).items():
+            event = "launched" if has_id else "uncertain"
+            entry = {"event": event, "time": 0, "launch": token, "where": "a firewall rule set of the account"}
+            found, trouble = self._await(entry, identity, wait)
+            if found is not None or trouble:
+                return found, trouble
+            if wait:
+                self._account.marks.remove(identity, [token])
+        return None, ""
 
     def _sole(self, mine: Instance, identity: Identity, is_last: bool) -> Launched:
         """Keep only one of several instances that were launched concurrently.
@@ -493,19 +510,10 @@ def token_of(instance: Instance) -> str:
     return instance["tags"].get(records.LAUNCH, "")
 
 
-def token_time(token: str) -> str:
-    """Return the time of a launch as C(2026-11-25T14:00:00Z)."""
-    milliseconds = token.partition("-")[0]
-    return records.iso_time(int(milliseconds) / 1000) if re.fullmatch(r"\d{13}", milliseconds) else "an unknown time"
-
-
-def open_launch(identity: Identity, when: str, where: str) -> str:
-    """Return the message for a launch of unknown outcome."""
-    return (
-        f"An instance with {identity} was launched {when}, the answer was lost, and no such instance is listed since. "
-        f"It may still appear and be billed, so no other is launched. The launch is recorded in {where}. Run again "
-        f"later. If the Lambda console does not show the instance either, {FORCE_FIX}."
-    )
+def launch_time(token: Any) -> float | None:
+    """Return the time of a launch in seconds since 1970, or None if that is no token of ours."""
+    match = re.match(r"(\d{13})-", token) if isinstance(token, str) else None
+    return int(match[1]) / 1000 if match else None
 
 
 def precedence(instance: Instance) -> tuple[str, str]:

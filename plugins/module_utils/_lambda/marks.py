@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .account import Identity
 
 PREFIX = "hgx-uncertain-"
+WITH_ID = "-known"  # the API had given the ID of the instance
 
 
 class Marks:
@@ -29,28 +30,30 @@ class Marks:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def tokens(self, identity: Identity) -> list[str]:
-        """Return the tokens of the launches without an answer, oldest first. Raises LambdaError."""
-        return sorted(self._known(identity))
+    def known(self, identity: Identity) -> dict[str, bool]:
+        """Return the tokens of the open launches, oldest first, and whether an ID is known. Raises LambdaError."""
+        found = sorted(self._ids(identity))
+        return {suffix.removesuffix(WITH_ID): suffix.endswith(WITH_ID) for suffix in found}
 
-    def add(self, identity: Identity, token: str, region: str) -> None:
+    def add(self, identity: Identity, token: str, region: str, has_id: bool) -> None:
         """Mark a launch. Raises LambdaError."""
-        body = {"name": f"{prefix(identity)}{token}", "region": region, "rules": []}
+        suffix = f"{token}{WITH_ID if has_id else ''}"
         try:
+            body = {"name": f"{prefix(identity)}{suffix}", "region": region, "rules": []}
             self._client.call("POST", "/firewall-rulesets", body)
         except ApiError:
-            if token not in self._known(identity):  # a first try, whose answer was lost, may have made it
+            if suffix not in self._ids(identity):  # a first try, whose answer was lost, may have made it
                 raise
 
     def remove(self, identity: Identity, tokens: Iterable[str | None] | None = None) -> None:
         """Remove the marks of these launches, or of all. Raises LambdaError."""
-        for token, ids in self._known(identity).items():
-            if tokens is None or token in tokens:
+        for suffix, ids in self._ids(identity).items():
+            if tokens is None or suffix.removesuffix(WITH_ID) in tokens:
                 for id_ in ids:
                     self._client.call("DELETE", f"/firewall-rulesets/{quote(id_, safe='')}")
 
-    def _known(self, identity: Identity) -> dict[str, list[str]]:
-        """Return token -> IDs of its rule sets."""
+    def _ids(self, identity: Identity) -> dict[str, list[str]]:
+        """Return the end of each mark's name -> IDs of its rule sets."""
         try:
             listed = self._client.get_list("/firewall-rulesets")
         except ApiError as exc:

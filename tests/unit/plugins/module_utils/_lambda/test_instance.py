@@ -163,7 +163,7 @@ def test_a_connection_cut_after_the_launch_gives_one(server: LambdaServer, make:
     assert make().present(KIMI, B200)["changed"]
     assert not make().present(KIMI, B200)["changed"]
     assert server.api.launches == len(server.running()) == 1
-    assert [entry["event"] for entry in journal(tmp_path)] == ["launching", "uncertain", "seen"]
+    assert [entry["event"] for entry in journal(tmp_path)] == ["launching", "uncertain", "marked", "seen"]
 
 
 def test_a_lost_launch_is_not_taken_for_that_of_another_run(server: LambdaServer, make: Make) -> None:
@@ -250,7 +250,7 @@ def test_a_lost_launch_that_appears_after_hours_is_adopted(server: LambdaServer,
     assert server.api.launches == 1
     assert make(home=home).absent(KIMI, force=False)["changed"]
     assert server.api.rulesets == {}
-    assert make(home=home).present(KIMI, B200)["changed"], "the launch is settled"
+    assert make().present(KIMI, B200)["changed"], "the launch is settled, also where it was lost"
 
 
 def test_a_lost_launch_that_was_released_elsewhere_is_settled(server: LambdaServer, make: Make) -> None:
@@ -742,6 +742,9 @@ def test_nothing_is_bought_in_place_of_a_node_that_is_not_shown(server: LambdaSe
     with pytest.raises(LambdaError, match=r"has launched \w+ but does not list it"):
         make().present(KIMI, B200)
     later = make()
+    other = make(home="other machine")
+    with pytest.raises(LambdaError, match="no other is launched"):
+        other.present(KIMI, B200)
     later._clock.skipped = 600  # type: ignore[attr-defined]
     words = r"1\d min ago, .* so no other is launched"
     with pytest.raises(LambdaError, match=words):

@@ -429,8 +429,8 @@ class Launcher:
             return None, (
                 f"Lambda has launched {id_ or 'an instance'} with {identity} {human_duration(age_s)} ago, and has not "
                 "listed it since. It may still appear and be billed, so no other is launched, and it cannot be "
-                f"released yet. Run again later, or check the Lambda console; {human_duration(UNSEEN_S)} after the launch "
-                "it counts as never made."
+                f"released yet. Run again later, or check the Lambda console; {human_duration(UNSEEN_S)} after the "
+                "launch it counts as never made."
             )
         if has_id:
             return None, ""

@@ -23,6 +23,7 @@ from ansible_collections.hgx.inference.plugins.modules import (
     lambda_instance,
     lambda_instance_info,
 )
+from ansible_collections.hgx.inference.tests.support import lambda_api_server
 from ansible_collections.hgx.inference.tests.support.lambda_api_server import (
     KEY,
     Fault,
@@ -189,6 +190,39 @@ def test_info(server: LambdaServer, run: Run) -> None:
     }
     server.faults = [Fault("status", status=403)]
     assert "The key has no permission for this" in run(lambda_instance_info)["msg"]
+
+
+def test_a_redirect_is_explained(server: LambdaServer, run: Run) -> None:
+    server.faults = [Fault("status", status=302, headers={"Location": "https://login.example/?ticket=s3cret"}, times=9)]
+    for module, arguments in ((lambda_instance, NODE), (lambda_instance_info, {})):
+        message = run(module, **arguments)["msg"]
+        assert "a redirect to login.example (302), which is not followed" in message
+        assert "s3cret" not in message
+    assert len(server.requests) == 2
+
+
+def test_an_unexpected_entry_is_told_by_its_fields(server: LambdaServer, run: Run) -> None:
+    server.api.add(status=None)
+    for module, arguments in ((lambda_instance, NODE), (lambda_instance_info, {})):
+        message = run(module, **arguments)["msg"]
+        assert "without id or status (its fields: actions, file_system_mounts" in message
+        assert "s3cret" not in message
+
+
+@pytest.mark.parametrize("price", ["nan", "inf", -1, 0, None, True, "free", "1e999"])
+def test_a_price_that_is_none_buys_nothing(
+    server: LambdaServer, run: Run, price: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = lambda_api_server.instance_type
+    monkeypatch.setattr(lambda_api_server, "instance_type", lambda name: {**kind(name), "price_cents_per_hour": price})
+    assert "no price for gpu_8x_b200_sxm6 that is a positive number" in run(lambda_instance, **NODE)["msg"]
+    assert server.api.launches == 0
+
+
+@pytest.mark.parametrize("limit", ["nan", "inf", "-inf", "0", "-1"])
+def test_a_price_limit_that_limits_nothing_buys_nothing(server: LambdaServer, run: Run, limit: str) -> None:
+    assert "max_price_per_hour" in run(lambda_instance, **NODE, max_price_per_hour=limit)["msg"]
+    assert server.api.launches == 0
 
 
 def test_firewall(server: LambdaServer, run: Run) -> None:

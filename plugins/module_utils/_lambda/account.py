@@ -130,21 +130,27 @@ class Account:
         is_open = entry is not None and entry["event"] in PENDING
         return entry if is_open else None, told if unread else ""
 
-    def saw(self, found: Instance, identity: Identity) -> None:
-        """Record that the instance of a launch without an answer has appeared, so that it no longer blocks others."""
-        token = found["tags"].get(records.LAUNCH)
+    def saw(self, found: Instance) -> None:
+        """Record that the instance of an open launch has appeared, so that the launch no longer blocks others."""
+        token, api = found["tags"].get(records.LAUNCH), self.client.url
+        if not token:
+            return
         with contextlib.suppress(OSError):
-            entry, _unread = self.journal.last(identity=str(identity), api=self.client.url)
-            if entry is not None and entry["event"] in PENDING and token and entry.get("launch") == token:
-                with contextlib.suppress(LambdaError):
-                    self.note("seen", identity, id=found["id"])
-                    self.marks.remove(identity, [token])
+            entry, _unread = self.journal.last(api=api, launch=token)
+            if entry is None or entry["event"] not in PENDING:
+                return
+            identity = entry.get("identity")
+            # It may have been looked up by its ID, but was launched by its name.
+            if self.journal.last(api=api, identity=identity)[0] == entry:
+                self.journal.add("seen", identity=identity, api=api, id=found["id"])
+                self.forget_mark(found)
 
-    def forget_mark(self, found: Instance, identity: Identity) -> None:
-        """Remove the mark of a launch whose instance was found, and is gone now."""
-        if found["tags"].get(records.LAUNCH):
+    def forget_mark(self, found: Instance) -> None:
+        """Remove the mark of a launch whose instance was found."""
+        token = found["tags"].get(records.LAUNCH)
+        if token:
             with contextlib.suppress(LambdaError):
-                self.marks.remove(identity, [found["tags"][records.LAUNCH]])
+                self.marks.forget(token)
 
     def force(self, identity: Identity) -> None:
         """Record a person's decision that no earlier launch matters any more."""

@@ -85,7 +85,7 @@ class Manager:
                 launched = self._launcher.launch(self._launcher.prepare(identity, wanted), self._limits.capacity_s)
             else:
                 launched = Launched(found, False, {})
-                self._account.saw(found, identity)
+                self._account.saw(found)
         if launched.own:
             with self._launcher.owned_up(launched.instance, identity):
                 ready = self._wait_ready(launched.instance)
@@ -166,7 +166,7 @@ class Manager:
                 found = self._account.find_one(identity) or self._launcher.settle(identity, force)
                 require_releasable(found, force, owner)
                 if found is not None:
-                    self._account.saw(found, identity)
+                    self._account.saw(found)
                     self._account.terminate(found, "asked for")
         if found is None:
             others = [records.described(one) for one in self._account.running()]
@@ -182,7 +182,7 @@ class Manager:
                 # An API that does not know the ID for a moment may still list the instance.
                 current = next((one for one in self._account.running() if one["id"] == found["id"]), None)
             if current is None:
-                self._account.forget_mark(found, identity)
+                self._account.forget_mark(found)
                 msg = f"Terminated {records.described(found)}.{total}"
                 return outcome(True, msg, {**found, "status": "terminated"}, summary(found))
             self._account.report(f"{found['name'] or found['id']}: {current['status']}")

@@ -243,7 +243,7 @@ class Launcher:
             mark = self._mark(identity, token, region, None)
             launched = self._look_for(identity, token, None, f"{lost}{mark}")
         else:
-            with self.owned_up(promised(plan, region, ids[0]), identity):
+            with self.owned_up(promised(plan, asked, ids[0]), identity):
                 self._account.note("launched", identity, launch=token, id=ids[0])
                 try:
                     launched = self._look_for(identity, token, ids[0], lost)
@@ -253,13 +253,14 @@ class Launcher:
             return launched
         mine = launched.instance
         for id_ in ids[1:]:
-            second = promised(plan, region, id_)
+            second = promised(plan, asked, id_)
             self._account.warnings.append(f"One launch made {len(ids)} instances. {self._end(second, identity)}")
         with self.owned_up(mine, identity):
-            if not ids:
-                self._account.saw(mine, identity)
-            elif identity.matches(mine):
+            # An instance that lost its name stays open in the journal: no later run would find it by its name.
+            if identity.matches(mine):
                 self._account.note("seen", identity, id=mine["id"])
+                if not ids:
+                    self._account.forget_mark(mine)
             self.require_asked(mine, asked, plan.wanted.max_price_per_hour)
             self._account.warnings += [
                 f"{records.described(mine)}: {odd}." for odd in records.odd_in_launch(mine, asked, plan.offer)
@@ -373,6 +374,7 @@ class Launcher:
                 if all(one["id"] != instance["id"] for one in self._account.running()):
                     with contextlib.suppress(LambdaError):
                         self._account.note("terminated", identity, id=instance["id"])
+                    self._account.forget_mark(instance)
                     return f"{what} was terminated{why}."
         except LambdaError as exc:
             return f"{what} was told to terminate{why}, but whether it did is unknown ({exc}). It may bill at {price}."
@@ -458,7 +460,7 @@ class Launcher:
             if found is not None or trouble:
                 return found, trouble
             if wait:
-                self._account.marks.remove(identity, [token])
+                self._account.marks.forget(token)
         return None, ""
 
     def _sole(self, mine: Instance, identity: Identity, is_last: bool) -> Launched:
@@ -499,11 +501,11 @@ class Launcher:
         return self._sole(mine, identity, is_last=True)
 
 
-def promised(plan: Plan, region: str, id_: str) -> Instance:
+def promised(plan: Plan, asked: dict[str, Any], id_: str) -> Instance:
     """Return an instance of which only the ID is known."""
     kind = {"name": plan.offer.name, "price_cents_per_hour": plan.offer.price_usd_per_hour * 100}
-    known = {"id": id_, "status": PROMISED, "name": plan.identity.name, "region": {"name": region}}
-    return records.parse_instance({**known, "instance_type": kind})
+    known = {"id": id_, "status": PROMISED, "name": plan.identity.name, "region": {"name": asked["region_name"]}}
+    return records.parse_instance({**known, "instance_type": kind, "tags": asked["tags"]})
 
 
 def token_of(instance: Instance) -> str:

@@ -11,6 +11,7 @@ nothing, and whose name holds a hash of the instance's name and the token of the
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -45,28 +46,37 @@ class Marks:
             if suffix not in self._ids(identity):  # a first try, whose answer was lost, may have made it
                 raise
 
-    def remove(self, identity: Identity, tokens: Iterable[str | None] | None = None) -> None:
-        """Remove the marks of these launches, or of all. Raises LambdaError."""
-        for suffix, ids in self._ids(identity).items():
-            if tokens is None or suffix.removesuffix(WITH_ID) in tokens:
-                for id_ in ids:
-                    self._client.call("DELETE", f"/firewall-rulesets/{quote(id_, safe='')}")
+    def remove(self, identity: Identity) -> None:
+        """Remove the marks of all launches. Raises LambdaError."""
+        self._delete(self._ids(identity).values())
+
+    def forget(self, token: str) -> None:
+        """Remove the mark of a launch, whatever its instance was to be called. Raises LambdaError."""
+        self._delete(ids for name, ids in self._names().items() if name.removesuffix(WITH_ID).endswith(f"-{token}"))
+
+    def _delete(self, found: Iterable[list[str]]) -> None:
+        for id_ in itertools.chain.from_iterable(found):
+            self._client.call("DELETE", f"/firewall-rulesets/{quote(id_, safe='')}")
 
     def _ids(self, identity: Identity) -> dict[str, list[str]]:
-        """Return the end of each mark's name -> IDs of its rule sets."""
+        """Return the end of the name of each mark of an instance -> IDs of its rule sets."""
+        start = prefix(identity)
+        return {name[len(start) :]: ids for name, ids in self._names().items() if name.startswith(start)}
+
+    def _names(self) -> dict[str, list[str]]:
+        """Return the name of each mark in the account -> IDs of its rule sets."""
         try:
             listed = self._client.get_list("/firewall-rulesets")
         except ApiError as exc:
             if exc.status == 404:  # no such path: an API without firewalls keeps no marks
                 return {}
             raise
-        start = prefix(identity)
-        known: dict[str, list[str]] = {}
+        found: dict[str, list[str]] = {}
         for entry in listed:
             name, id_ = entry.get("name"), entry.get("id")
-            if isinstance(name, str) and name.startswith(start) and isinstance(id_, str):
-                known.setdefault(name[len(start) :], []).append(id_)
-        return known
+            if isinstance(name, str) and name.startswith(PREFIX) and isinstance(id_, str):
+                found.setdefault(name, []).append(id_)
+        return found
 
 
 def prefix(identity: Identity) -> str:

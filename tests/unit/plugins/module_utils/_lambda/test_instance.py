@@ -263,6 +263,22 @@ def test_a_lost_launch_that_was_released_elsewhere_is_settled(server: LambdaServ
     assert server.api.rulesets == {}
 
 
+def test_a_lost_launch_that_appears_under_another_name_blocks_until_it_is_released(
+    server: LambdaServer, make: Make
+) -> None:
+    server.faults = [Fault("cut_after", path=LAUNCH)]
+    server.api.launched_as = {"name": "other"}
+    with pytest.raises(LambdaError, match=r"its name is 'other', not 'kimi'.*bills at"):
+        make().present(KIMI, B200)
+    server.api.launched_as = {}
+    with pytest.raises(LambdaError, match=r"was launched with name 'kimi', which does not match it any more.*bills"):
+        make().present(KIMI, B200)
+    (instance,) = server.running()
+    make().absent(Identity(id=instance["id"]), force=False)
+    assert server.api.rulesets == {}
+    assert make().present(KIMI, B200)["changed"]
+
+
 def test_a_launch_that_cannot_be_marked_says_so(server: LambdaServer, make: Make) -> None:
     server.faults = [Fault("cut_before", path=LAUNCH), Fault("status", "POST", "/firewall", status=403)]
     with pytest.raises(LambdaError, match="Other machines do not know of this launch"):
@@ -469,6 +485,20 @@ def test_a_run_that_was_killed_after_the_launch(server: LambdaServer, make: Make
         first.present(KIMI, B200)
     assert not make().present(KIMI, B200)["changed"]
     assert server.api.launches == 1
+
+
+def test_a_lost_launch_that_is_released_by_its_id_is_settled(server: LambdaServer, make: Make) -> None:
+    first = make()
+    first._launcher._follow = lambda *_args: die()  # type: ignore[method-assign]
+
+    def die() -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        first.present(KIMI, B200)
+    (instance,) = server.running()
+    assert make().absent(Identity(id=instance["id"]), force=False)["changed"]
+    assert make().present(KIMI, B200)["changed"]
 
 
 def test_a_release_and_a_new_launch_need_no_waiting(server: LambdaServer, make: Make) -> None:

@@ -226,7 +226,8 @@ class Handler(BaseHTTPRequestHandler):
             return Reply("", reasoning)
         if self.faulty("endless"):
             return Reply("It is Paris, and", reasoning, stop="length")
-        if body.get("tools") and not answers_tool:
+        remembers = self.faulty("remembers") and '"tool_result"' in json.dumps(body["messages"])
+        if body.get("tools") and not answers_tool and not remembers:
             lost = crowded > 5 and self.faulty("loses_calls_under_load")
             return Reply("", reasoning, (), "tool_calls") if lost else self._calls(text, reasoning)
         if any(part["type"].startswith("image") for part in parts):

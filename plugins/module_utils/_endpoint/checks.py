@@ -262,19 +262,20 @@ def messages(probe: Probe) -> Finding:
 def messages_tools(probe: Probe) -> Finding:
     """Do two rounds of Claude Code: a request with tools, the call, its result, and the answer, all streamed."""
     claude = Claude(probe, [TOOL])
-    for _round in range(2):
-        first = claude.ask_streamed(shapes.claude_text(WEATHER), CALLED)
-        called = _called(probe, first.answer, {"paris"}, "tool_use")
-        results = {call.call_id: RESULT for call in first.answer.tool_calls}
-        second = claude.ask_streamed(shapes.claude_results(results), (*ENDED, *FULL))
-        _require_turn(first.answer, second.answer)
-    said = second.answer.text
+    asked = claude.ask_streamed(shapes.claude_text(WEATHER), CALLED).answer
+    called = _called(probe, asked, {"paris"}, "tool_use")
+    said = _answered_results(claude, asked)
+    again = claude.ask_streamed(shapes.claude_text(WEATHER), (*ENDED, *CALLED)).answer
+    if again.tool_calls or again.stop in CALLED:
+        _called(probe, again, {"paris"}, "tool_use")
+        _answered_results(claude, again)
+    else:
+        _require_end(again, "The answer to the same question again")  # a model may use the result that it has
     # Not required, because a scripted model cannot do it.
     used = re.search(r"sunny|21", said, re.IGNORECASE)
     words = "used its result" if used else "answered without using its result"
-    return _with_refusal(
-        claude, Finding(f"It called the tool and {words}, both streamed.", f"{called.evidence} {said}")
-    )
+    found = Finding(f"It called the tool and {words}, both streamed.", f"{called.evidence} {said}")
+    return _with_refusal(claude, found)
 
 
 def count_tokens(probe: Probe) -> Finding:
@@ -570,6 +571,14 @@ def _at_once(ask: Callable[[Any], object], requests: Sequence[Any]) -> None:
     with ThreadPoolExecutor(len(requests)) as pool:
         for sent in [pool.submit(send, request) for request in requests]:
             sent.result()
+
+
+def _answered_results(claude: Claude, called: Answer) -> str:
+    """Return the answer to the results of the calls in C(called). Raises AnswerError."""
+    results = {call.call_id: RESULT for call in called.tool_calls}
+    answer = claude.ask_streamed(shapes.claude_results(results), (*ENDED, *FULL)).answer
+    _require_turn(called, answer)
+    return answer.text
 
 
 def _with_refusal(claude: Claude, found: Finding) -> Finding:

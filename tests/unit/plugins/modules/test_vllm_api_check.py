@@ -390,6 +390,12 @@ def test_a_form_of_ids_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert result["msg"].startswith("tool_call_ids: 'functions(' is no regular expression: ")
 
 
+def test_a_model_may_remember_the_result_of_its_tool(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "remembers") as server:
+        assert run(capsys, server.base_url, checks=["messages_tools"])["verdict"] == "pass"
+    assert len(posts(server, "/v1/messages?beta=true")) == 3
+
+
 def test_all_failures_come_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(KEY, "blind", "one_call", "counts_badly") as server:
         result = run(capsys, server.base_url)

@@ -14,7 +14,11 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Talks to an OpenAI- and Anthropic-compatible server as its clients do, from the host it runs on.
-  - Runs all checks before it fails. The message says for each failure what came back, and what to do.
+  - Runs all checks before it fails. The message says for each failure what came back, and what to do. A cause that
+    several checks share is named once.
+  - A failed check is repeated once. If it passes then, it is a warning that holds both answers.
+  - Every answer is checked for broken text, markup of the model, its stop reason, its token counts and the name of its
+    model. Streams are read as strictly as the clients read them.
   - Distinguishes between no answer, a refused key and another model name.
   - Proxies of the environment are not used.
 options:
@@ -30,10 +34,18 @@ options:
   checks:
     description:
       - The checks to run, all by default. V(models) always runs first. If it fails, the others are not tried.
-      - V(key) requires that a wrong key and no key are refused. V(crowd) requires sound answers to concurrent requests.
+      - V(key) requires that a wrong key and no key are refused, by every endpoint that the checks use.
+      - V(crowd) compares the answers to concurrent requests with those to the same questions alone. V(tool_calls_crowd)
+        requires sound tool calls of concurrent streams.
       - The tool checks require a call with its own ID for each city, and the stop reason of an answer with calls.
-      - V(messages_tools) is one turn of Claude Code, with a tool call, its result and an answer, all streamed. It
-        reports whether the answer uses the result, but does not require it.
+        V(tool_calls_parallel) requires two calls in one answer, whole and streamed, over both APIs. If it is skipped,
+        V(tool_calls_crowd) asks for single calls only.
+      - V(image) shows two pictures of different colors.
+      - V(messages) and V(messages_tools) send the requests of Claude Code. V(messages_tools) is a conversation with two
+        tool calls, their results and answers, all streamed. It reports whether the answer uses the result, but does not
+        require it.
+      - If the server refuses the system role among the messages, they send its texts with those of the user, as
+        Claude Code does, and warn.
     type: list
     elements: str
     choices:
@@ -46,6 +58,7 @@ options:
       - tool_call
       - tool_call_streamed
       - tool_calls_parallel
+      - tool_calls_crowd
       - image
       - long_context
       - messages
@@ -93,7 +106,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 verdict:
-  description: The outcome, V(pass), V(warn) if nothing was proven, or V(fail).
+  description: The outcome, V(pass), V(warn) if a check warns or nothing was proven, or V(fail).
   returned: when not in check mode
   type: str
   sample: pass
@@ -102,7 +115,7 @@ summary:
   returned: always
   type: list
   elements: str
-  sample: ["PASS: 15 pass, 1 skipped of 16 functional checks"]
+  sample: ["PASS: 16 pass, 1 skipped of 17 functional checks"]
 checks:
   description: Every requested check.
   returned: when not in check mode
@@ -118,7 +131,7 @@ checks:
       type: str
       sample: Tool call
     status:
-      description: V(pass), V(fail) or V(skipped).
+      description: V(pass), V(warn), V(fail) or V(skipped).
       type: str
       sample: pass
     message:
@@ -133,6 +146,10 @@ checks:
       description: How long the check took.
       type: float
       sample: 1.42
+    cause:
+      description: The cause that the observation points to, such as V(broken) or V(calls_lost), or an empty text.
+      type: str
+      sample: calls_lost
 server:
   description: Facts about the server.
   returned: when not in check mode
@@ -153,6 +170,7 @@ reused:
   sample: false
 """
 
+import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -160,32 +178,40 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.schema import argument_spec
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._core.verdict import FAIL
-from ..module_utils._endpoint import checks as api_checks
+from ..module_utils._endpoint import results as api_results
 from ..module_utils._endpoint import server as api_server
+from ..module_utils._endpoint.checks import CHECK_NAMES
 from ..module_utils._endpoint.client import Api
 from ..module_utils._endpoint.options import PROBE
+from ..module_utils._endpoint.probe import Expected, Probe
 from ..module_utils._endpoint.spec import FUNCTIONAL
 
 
 def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
     """Run the checks, or return the kept outcome. Raises OSError if the outcome cannot be kept."""
     api = Api(params["base_url"], key, params["timeout"])
-    names = params["checks"] or list(api_checks.CHECK_NAMES)
+    names = params["checks"] or list(CHECK_NAMES)
     server = api_server.describe(api)
     question = {name: value for name, value in params.items() if name not in ("api_key", "api_key_file", "timeout")}
-    fingerprint = api_server.fingerprint(server["started_at"], {**question, "with_key": api.has_key})
+    fingerprint = api_server.fingerprint(server["started_at"], {**question, "key": api.key_hash})
     known = api_server.recall(params["reuse_file"], fingerprint, params["reuse_max_age"])
     if known is not None:
         return {**known, "server": server, "reused": True}
     context = params["long_context"]
-    expected = api_checks.Expected(
-        params["answer"], params["instant_template_kwargs"], context["tokens"], context["recall"], params["token_ids"]
+    expected = Expected(
+        params["answer"],
+        params["instant_template_kwargs"],
+        context["tokens"],
+        context["recall"],
+        params["token_ids"],
+        params["tool_call_ids"],
+        "tool_calls_parallel" not in params["skip"],
     )
-    probe = api_checks.Probe(api, params["served_model_name"], tuple(params["further_model_names"]), expected)
-    results = api_checks.run_checks(probe, names, params["skip"])
+    probe = Probe(api, params["served_model_name"], tuple(params["further_model_names"]), expected)
+    results = api_results.run_checks(probe, names, params["skip"], params["warn"])
     outcome = {
-        "verdict": api_checks.verdict(results),
-        "summary": api_checks.summary(results),
+        "verdict": api_results.verdict(results),
+        "summary": api_results.summary(results),
         "checks": [result._asdict() for result in results],
     }
     if outcome["verdict"] != FAIL:
@@ -200,17 +226,22 @@ def main() -> None:
             **PROBE,
             "further_model_names": {"type": "list", "elements": "str", "default": []},
             "api_key": {"type": "str", "default": "", "no_log": True},
-            "checks": {"type": "list", "elements": "str", "choices": list(api_checks.CHECK_NAMES)},
+            "checks": {"type": "list", "elements": "str", "choices": list(CHECK_NAMES)},
             **argument_spec(FUNCTIONAL),
         },
         supports_check_mode=True,
     )
     params = module.params
-    unknown = sorted(set(params["skip"]) - set(api_checks.CHECK_NAMES))
-    if unknown:
-        module.fail_json(
-            msg=f"skip: there is no check {', '.join(unknown)}; there are {', '.join(api_checks.CHECK_NAMES)}."
-        )
+    for option in ("skip", "warn"):
+        unknown = sorted(set(params[option]) - set(CHECK_NAMES))
+        if unknown:
+            module.fail_json(
+                msg=f"{option}: there is no check {', '.join(unknown)}; there are {', '.join(CHECK_NAMES)}."
+            )
+    try:
+        re.compile(params["tool_call_ids"])
+    except re.error as exc:
+        module.fail_json(msg=f"tool_call_ids: {params['tool_call_ids']!r} is no regular expression: {exc}.")
     if module.check_mode:
         module.exit_json(changed=False, summary=[f"Would check the answers of {params['base_url']}."])
     try:

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
+import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -19,6 +22,24 @@ MODEL = "kimi-k2.6"
 KEY = "sk-very-secret-key"
 END_THINK = 163607
 CONTEXT = 8192
+COLOURS = {b"\xff\0\0": "Red.", b"\0\xff\0": "Green.", b"\0\0\xff": "Blue.", b"\xff\xff\0": "Yellow."}
+ANSWERS = {
+    "lighthouse": "Hello! A lighthouse shows ships where the coast is, and it warns them of rocks.",
+    "Python": "```python\ndef reverse(items):\n    # Return the items backwards\n    return items[::-1]\n```",
+    "sky": "The air scatters blue light more than red light. So it comes to us from all of the sky.",
+    "rivers": (
+        "| River | Sea |\n| --- | --- |\n| Rhine | North Sea |\n| Danube | Black Sea |\n| Elbe | North Sea |\n"
+        "| Volga | Caspian Sea |\n| Ebro | Mediterranean Sea |"
+    ),
+}
+# As vLLM 0.20.1 says it.
+ROLE_ERROR = (
+    "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'messages', 1, 'role'), 'msg': \"Input should be"
+    " 'user' or 'assistant'\", 'input': 'system', 'ctx': {'expected': \"'user' or 'assistant'\"}}"
+)
+INCOHERENT = (
+    "lamp zebra ingot velvet ninety purple stone wander cobalt fjord tulip engine basket mirror plasma ocean thunder"
+)
 
 
 class Reply(NamedTuple):
@@ -34,6 +55,7 @@ class InferenceServer(ThreadingHTTPServer):
     """Counts its requests, and has the named C(faults)."""
 
     daemon_threads = True
+    request_queue_size = 64
 
     def __init__(self, key: str | None, faults: frozenset[str], host: str, port: int) -> None:
         super().__init__((host, port), Handler)
@@ -44,7 +66,13 @@ class InferenceServer(ThreadingHTTPServer):
         self.drafts = 0
         self.generated = 0
         self.under_way = 0
+        self.failures_left = 1
         self.lock = threading.Lock()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that reads no further."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def base_url(self) -> str:
@@ -86,14 +114,19 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if not self._let_in():
             return None
+        if self.faulty("error_in_list"):
+            return self._answer(200, {"error": {"message": "The backend is asleep"}})
         name = "other" if self.faulty("unlisted") else MODEL
-        return self._answer(200, {"data": [{"id": name, "max_model_len": CONTEXT}]})
+        length = 200_000 if self.faulty("claims_more") else CONTEXT
+        models = [{"id": name, "root": "/model", "max_model_len": length}]
+        models += [{"id": "alias", "root": "/model"}, {"id": "glm-5", "root": "/other"}]
+        return self._answer(200, {"data": models})
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.requests.append((self.path, dict(self.headers), body))
         path = self.path.partition("?")[0]
-        if not self._let_in():
+        if not self.faulty(f"open {path}") and not self._let_in():
             return None
         if body["model"] != MODEL:
             message = f"The model `{body['model']}` does not exist."
@@ -106,6 +139,7 @@ class Handler(BaseHTTPRequestHandler):
             return self._answer(404, {"detail": "Not Found"})
         if path == "/v1/messages/count_tokens":
             count = 7 if self.faulty("counts_badly") else len(json.dumps(body)) // 4
+            count *= 10 if self.faulty("counts_another_way") else 1
             return self._answer(200, {"input_tokens": count})
         with self.server.lock:
             self.server.under_way += 1
@@ -120,56 +154,128 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(3)
         if self.faulty("error"):
             return self._answer(500, {"error": {"message": f"Engine dead; {self.headers['Authorization']} was sent"}})
+        if self.faulty("error_in_200"):
+            return self._answer(200, {"error": {"message": "CUDA error: an illegal memory access"}})
+        messages = body["messages"]
+        has_system_role = "system" in [message["role"] for message in messages]
+        refused = self.faulty("no_claude") or (has_system_role and self.faulty("no_system_role"))
+        in_other_words = has_system_role and self.faulty("no_system_role_in_other_words")
+        if path == "/v1/messages" and (refused or in_other_words):
+            message = "bad request" if in_other_words else ROLE_ERROR
+            return self._answer(400, {"error": {"message": message, "type": "Bad Request"}})
+        prompt = len(json.dumps(messages)) // 4 // (4 if self.faulty("cuts_prompts") else 1)
+        if prompt > CONTEXT:
+            message = f"This model's maximum context length is {CONTEXT} tokens."
+            return self._answer(400, {"error": {"message": message, "type": "BadRequestError"}})
         reply = self._reply(body)
+        stream = body.get("stream", False)
+        reply = self._leaking(reply, path, stream, body)
         words = len(reply.text.split()) + len(reply.reasoning.split()) + 4 * len(reply.calls)
-        prompt = len(json.dumps(body["messages"])) // 4 // (4 if self.faulty("cuts_prompts") else 1)
         with self.server.lock:
             self.server.generated += words
             self.server.drafts += max(1, words // 3)
+        factor = 10 if self.faulty("overcounts") else 0.125 if self.faulty("undercounts") else 1
+        usage = (int(prompt * factor) * (10 if self.faulty("overcounts_prompts") else 1), int(words * factor))
         if path == "/v1/messages":
-            return self._messages(reply, prompt, words, body.get("stream", False))
-        return self._chat(reply, prompt, words, body.get("stream", False))
+            return self._messages(reply, *usage, stream)
+        return self._chat(reply, *usage, stream)
+
+    def _leaking(self, reply: Reply, path: str, stream: bool, body: dict[str, Any]) -> Reply:
+        """Return the reply with what the server's parsers leave in it."""
+        places = {
+            "whole": path == "/v1/chat/completions" and not stream,
+            "stream": path == "/v1/chat/completions" and stream,
+            "messages": path == "/v1/messages" and not stream,
+            "messages_stream": path == "/v1/messages" and stream,
+            "instant": "chat_template_kwargs" in body,
+        }
+        if reply.text and any(there and self.faulty(f"leaks_in_{place}") for place, there in places.items()):
+            return reply._replace(text=f"A thought.</think>{reply.text}")
+        if reply.text and self.faulty("leaks_ends") and stream:
+            return reply._replace(text=f"{reply.text}<|im_end|>")
+        if reply.calls and self.faulty("calls_in_reasoning"):
+            thought = '<|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>{"city": "Paris"}'
+            return Reply("", f"{reply.reasoning} {thought}")
+        return reply
 
     def _let_in(self) -> bool:
         sent = self.headers["Authorization"]
         allowed = self.server.key is None or sent == f"Bearer {self.server.key}"
         allowed = allowed or self.faulty("open") or (self.faulty("open_to_any_key") and sent is not None)
         if not allowed:
-            self._answer(401, {"error": "Unauthorized"})
+            self._answer(400 if self.faulty("refuses_with_400") else 401, {"error": "Unauthorized"})
         return allowed
 
     def _reply(self, body: dict[str, Any]) -> Reply:
         """Return the answer of a capable model, unless it has a fault."""
-        last = body["messages"][-1]["content"]
+        told = [message for message in body["messages"] if message["role"] != "system"]
+        last = told[-1]["content"]
         parts = [{"type": "text", "text": last}] if isinstance(last, str) else last
         text = " ".join(part.get("text", "") for part in parts)
+        answers_tool = told[-1]["role"] == "tool" or "tool_result" in [part["type"] for part in parts]
         thinks = body.get("chat_template_kwargs", {}).get("thinking", True) or self.faulty("always_thinks")
         reasoning = "The user wants to know something." if thinks and not self.faulty("never_thinks") else ""
-        if self.faulty("shouts") or (self.faulty("shouts_under_load") and self._crowded()):
+        crowded = self._crowded() if any("_under_load" in fault for fault in self.server.faults) else 0
+        if self.faulty("nan"):
+            return Reply("", "!" * 98, stop="length")
+        if self.faulty("shouts") or (self.faulty("shouts_under_load") and crowded > 4):
             return Reply("!" * 200, reasoning)
+        if self.faulty("flaky") and self._fails_now():
+            return Reply("The capital of France is Lyon.", reasoning)
         if self.faulty("silence"):
             return Reply("", reasoning)
         if self.faulty("endless"):
             return Reply("It is Paris, and", reasoning, stop="length")
-        if body.get("tools") and "tool_result" not in [part["type"] for part in parts]:
-            return self._calls(text, reasoning)
+        remembers = self.faulty("remembers") and '"tool_result"' in json.dumps(body["messages"])
+        if body.get("tools") and not answers_tool and not remembers:
+            lost = crowded > 5 and self.faulty("loses_calls_under_load")
+            return Reply("", reasoning, (), "tool_calls") if lost else self._calls(text, reasoning)
         if any(part["type"].startswith("image") for part in parts):
-            return Reply("A blue square, centered." if self.faulty("blind") else "Red.", reasoning)
-        if "tool_result" in [part["type"] for part in parts]:
+            return Reply(self._colour(parts), reasoning)
+        if answers_tool:
+            if self.faulty("ends_after_thoughts"):
+                return Reply("", reasoning)
             weather = "I do not know." if self.faulty("forgets") else "In Paris it is sunny, at 21 degrees."
             return Reply(weather, reasoning, stop="length" if self.faulty("babbles") else "stop")
         code = re.search(r"door is (\d+)", text)
         if code:
-            return Reply("I do not know." if self.faulty("forgets") else code.group(1), reasoning)
+            found = f"It is **{int(code.group(1)):,}**."
+            return Reply("I do not know." if self.faulty("forgets") else found, reasoning)
         answer = "The capital of France is Lyon." if self.faulty("wrong") else "The capital of France is Paris."
         if self.faulty("unparsed"):
             return Reply(f"<think>{reasoning}</think>{answer}", "A thought.")
-        return Reply(answer, reasoning)
+        known = next((said for word, said in ANSWERS.items() if word in text), answer)
+        return Reply(self._said_under_load(known) if crowded > 8 else known, reasoning)
+
+    def _said_under_load(self, answer: str) -> str:
+        if self.faulty("loops_under_load"):
+            return "Hello, and the sea " + "and the sea " * 20
+        if self.faulty("incoherent_under_load"):
+            return INCOHERENT
+        if self.faulty("swaps_under_load"):
+            return next(other for other in ANSWERS.values() if other != answer)
+        return answer
+
+    def _fails_now(self) -> bool:
+        with self.server.lock:
+            self.server.failures_left -= 1
+            return self.server.failures_left >= 0
+
+    def _colour(self, parts: list[dict[str, Any]]) -> str:
+        if self.faulty("blind"):
+            return "A blue square, centered."
+        if self.faulty("sees_red"):
+            return "Red."
+        data = base64.b64decode(parts[0]["image_url"]["url"].partition(",")[2])
+        pixel = zlib.decompress(data[data.index(b"IDAT") + 4 :])[1:4]
+        return "Crimson" if self.faulty("is_precise") and pixel == b"\xff\0\0" else COLOURS[pixel]
 
     def _calls(self, question: str, reasoning: str) -> Reply:
         if self.faulty("calls_as_text"):
             return Reply('<|tool_call_begin|>get_weather{"city": "Paris"}', reasoning)
         cities = [city for city in ("Paris", "Rome") if city in question]
+        if self.faulty("is_italian"):
+            cities = [{"Paris": "Parigi", "Rome": "Roma"}[city] for city in cities]
         if self.faulty("lumps_calls"):
             cities = [" and ".join(cities)]
         arguments = [json.dumps({"city": city}) for city in cities[: 1 if self.faulty("one_call") else 2]]
@@ -182,11 +288,22 @@ class Handler(BaseHTTPRequestHandler):
         return Reply("", reasoning, tuple((name, text) for text in arguments), stop)
 
     def _call_id(self, name: str, index: int) -> str:
+        if self.faulty("other_ids"):
+            return f"call_{index}"
         return "" if self.faulty("no_ids") else f"functions.{name}:{0 if self.faulty('same_ids') else index}"
 
-    def _crowded(self) -> bool:
-        time.sleep(0.1)
-        return self.server.under_way > 4
+    def _crowded(self) -> int:
+        time.sleep(0.15)
+        return self.server.under_way
+
+    def _stop(self, stop: str) -> str | None:
+        for fault, reason in {"null_stop": None, "aborts": "abort", "filters": "content_filter"}.items():
+            if self.faulty(fault):
+                return reason
+        return stop
+
+    def _model(self) -> str:
+        return "glm-5" if self.faulty("other_model") else "alias" if self.faulty("has_alias") else MODEL
 
     def _tokenize(self, prompt: str) -> dict[str, Any]:
         known = prompt == "</think>" and not self.faulty("no_think_token")
@@ -224,43 +341,67 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _stream(self, events: list[tuple[str, Any]], end: str) -> None:
+        if self.faulty("error_instead_of_stream"):
+            return self._answer(200, {"error": {"message": "CUDA error: an illegal memory access"}})
         self.send_response(200)
         self.end_headers()
         if self.faulty("cut"):
             events, end = events[: len(events) // 2], ""
+        if self.faulty("error_in_stream"):
+            events, end = [*events[:2], ("error", {"type": "error", "error": {"message": "CUDA error"}})], ""
         for name, event in events:
-            head = f"event: {name}\n" if name else ""
+            head = f"event: {name}\n" if name and not self.faulty("no_event_names") else ""
             self.wfile.write(f"{head}data: {json.dumps(event)}\n\n".encode())
             self.wfile.flush()
             if not self.faulty("buffered"):
                 time.sleep(0.004)
         self.wfile.write(end.encode())
+        return None
 
     def _chat(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
         usage = {"prompt_tokens": prompt, "completion_tokens": words}
         calls: list[dict[str, Any]] = [
-            {"index": index, "id": self._call_id(name, index), "function": {"name": name, "arguments": arguments}}
+            {
+                "index": index,
+                "id": self._call_id(name, index),
+                "type": "function",
+                "function": {"name": name, "arguments": arguments},
+            }
             for index, (name, arguments) in enumerate(reply.calls)
         ]
+        stop, model = self._stop(reply.stop), self._model()
         if not stream:
             message = {"content": reply.text or None, "reasoning": reply.reasoning or None, "tool_calls": calls}
-            answer = {"choices": [{"message": message, "finish_reason": reply.stop}], "usage": usage}
+            choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": stop}
+            answer = {
+                "id": "chatcmpl-1",
+                "object": "chat.completion",
+                "model": model,
+                "choices": [choice],
+                "usage": usage,
+            }
             return self._answer(200, {} if self.faulty("formless") else answer)
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
         deltas += [{"reasoning": word} for word in re.findall(r" ?[^ ]+", reply.reasoning)]
         deltas += [{"content": word} for word in re.findall(r" ?[^ ]+", reply.text)]
         for call in calls:
             arguments = call["function"]["arguments"]
-            head = {**call, "function": {"name": call["function"]["name"], "arguments": arguments[:5]}}
-            deltas += [{"tool_calls": [head]}]
-            deltas += [{"tool_calls": [{"index": call["index"], "function": {"arguments": arguments[5:]}}]}]
+            index = 0 if self.faulty("one_index") else call["index"] + (1 if self.faulty("skips_index") else 0)
+            name = {"name": call["function"]["name"], "arguments": arguments[:5]}
+            deltas += [{"tool_calls": [{**call, "index": index, "function": name}]}]
+            deltas += [{"tool_calls": [{"index": index, "function": {"arguments": arguments[5:]}}]}]
         chunks: list[dict[str, Any]] = [{"choices": [{"delta": delta, "finish_reason": None}]} for delta in deltas]
-        chunks += [{"choices": [{"delta": {}, "finish_reason": reply.stop}]}]
+        chunks += [{"choices": [{"delta": {}, "finish_reason": stop}]}]
+        chunks += [{"choices": [{"delta": {"content": " Yes."}}]}] if self.faulty("goes_on") else []
         chunks += [] if self.faulty("no_usage") else [{"choices": [], "usage": usage}]
-        return self._stream([("", chunk) for chunk in chunks], "data: [DONE]\n\n")
+        head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1795626494, "model": model}
+        for chunk in chunks:
+            chunk["choices"] = [{"index": 0, **choice} for choice in chunk["choices"]]
+        return self._stream([("", {**head, **chunk}) for chunk in chunks], "data: [DONE]\n\n")
 
     def _messages(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
-        stop = {"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}[reply.stop]
+        stop = self._stop({"stop": "end_turn", "tool_calls": "tool_use", "length": "max_tokens"}[reply.stop])
+        model = self._model()
         blocks: list[dict[str, Any]] = []
         if reply.reasoning:
             blocks.append({"type": "thinking", "thinking": reply.reasoning, "signature": "x"})
@@ -272,10 +413,10 @@ class Handler(BaseHTTPRequestHandler):
         ]
         if not stream:
             usage = {"input_tokens": prompt, "output_tokens": words}
-            return self._answer(200, {"type": "message", "content": blocks, "stop_reason": stop, "usage": usage})
-        events: list[dict[str, Any]] = [
-            {"type": "message_start", "message": {"usage": {"input_tokens": prompt, "output_tokens": 0}}}
-        ]
+            body = {"type": "message", "model": model, "content": blocks, "stop_reason": stop, "usage": usage}
+            return self._answer(200, body)
+        message = {"model": model, "usage": {"input_tokens": prompt, "output_tokens": 0}}
+        events: list[dict[str, Any]] = [{"type": "message_start", "message": message}, {"type": "ping"}]
         for index, block in enumerate(blocks):
             kind, field = {
                 "thinking": ("thinking_delta", "thinking"),
@@ -283,12 +424,17 @@ class Handler(BaseHTTPRequestHandler):
                 "tool_use": ("input_json_delta", "input"),
             }[block["type"]]
             content = block[field]
+            number = 0 if self.faulty("one_index") else index
             start = {**block, field: {} if field == "input" else ""}
-            events.append({"type": "content_block_start", "index": index, "content_block": start})
+            if self.faulty("thinks_in_text") and block["type"] == "thinking":
+                start = {"type": "text", "text": ""}
+            events.append({"type": "content_block_start", "index": number, "content_block": start})
             for part in (content[:5], content[5:]):
                 key = "partial_json" if field == "input" else field
-                events.append({"type": "content_block_delta", "index": index, "delta": {"type": kind, key: part}})
-            events.append({"type": "content_block_stop", "index": index})
-        events.append({"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": words}})
+                events.append({"type": "content_block_delta", "index": number, "delta": {"type": kind, key: part}})
+            if not self.faulty("leaves_blocks_open"):
+                events.append({"type": "content_block_stop", "index": number})
+        end: dict[str, Any] = {"type": "message_delta", "delta": {"stop_reason": stop}}
+        events.append(end if self.faulty("no_usage") else {**end, "usage": {"output_tokens": words}})
         events.append({"type": "message_stop"})
         return self._stream([(str(event["type"]), event) for event in events], "")

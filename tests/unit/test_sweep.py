@@ -151,15 +151,31 @@ def test_a_release_that_passes_is_promoted_and_one_that_fails_is_not(tmp_path: P
         threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
         options = ("--tags", "smoke_benchmark", "-e")
         failed = sweep(tmp_path, server, *options, json.dumps(settings), playbook="playbooks/verify.yml")
-        kept = store.pointed(LAST_GOOD)
+        good = store.pointed(LAST_GOOD)
         settings["smoke_benchmark_thresholds"][0]["op"] = ">="
         passed = sweep(tmp_path, server, *options, json.dumps(settings), playbook="playbooks/verify.yml")
+        # It calls no tool, and it is measured all the same.
+        settings["smoke_benchmark_endpoint"] = f"http://127.0.0.1:{server.server_address[1]}"
+        settings["smoke_benchmark_functional_checks"] = ["tool_call"]
+        settings["smoke_benchmark_reuse"] = "never"
+        wrong = sweep(tmp_path, server, *options, json.dumps(settings), playbook="playbooks/verify.yml")
+        settings["smoke_benchmark_thresholds"][0]["op"] = "<="
+        both = sweep(tmp_path, server, *options, json.dumps(settings), playbook="playbooks/verify.yml")
         server.shutdown()
     told = " ".join(failed.stdout.split())
     assert failed.returncode == 2, failed.stdout + failed.stderr
     assert "FAIL: 1 of 1 thresholds missed" in told
     assert "Nothing was rolled back, because no release on this host has passed its benchmark yet." in told
-    assert kept is None
+    assert good is None
     assert passed.returncode == 0, passed.stdout + passed.stderr
     assert store.pointed(LAST_GOOD) == "0123456789ab"
     assert (store.result("0123456789ab") or {})["verdict"] == "pass"
+    for run, figures in ((wrong, "PASS: "), (both, "FAIL: 1 of 1 thresholds missed")):
+        told = " ".join(run.stdout.split())
+        assert run.returncode == 2, run.stdout + run.stderr
+        assert "They are reported after the benchmark, which runs all the same." in told
+        last = told[told.rindex("FAIL: 1 pass, 1 fail of 2 functional checks fail Tool call:") :]
+        assert figures in last
+        assert "Nothing was rolled back, because this is the last good release." in last
+    kept = list((tmp_path / "results" / "node").glob("*.json"))
+    assert len(kept) == 3, "the second run judges the figures of the first"

@@ -2,25 +2,38 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Chat completions and Anthropic messages, whole or streamed, in one form; and checks of their content."""
+"""Chat completions and Anthropic messages in one form, and the rules that each answer must keep."""
 
 from __future__ import annotations
 
-import base64
 import json
-import re
-import struct
-import zlib
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
+
+from . import findings, texts
 
 # The exceptions that a malformed answer leads to. JSON has infinity, and can be nested too deeply to parse.
 FORM_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
+# Stop reasons of both APIs.
+ENDED = ("stop", "end_turn")
+CALLED = ("tool_calls", "tool_use")
+FULL = ("length", "max_tokens")
+
+# More characters than these are not in a token on average, nor more tokens in a byte. Rewritten counts are many times
+# the truth or a fraction of it; the counts of different tokenizers differ less.
+_CHARACTERS_PER_TOKEN = 14
+_TOKENS_PER_BYTE = 1
+_SPARE_TOKENS = 20
+_TOKENS_PER_CALL = 24
+
 
 class AnswerError(Exception):
-    """A wrong answer; the message says what is wrong, and quotes it."""
+    """A wrong answer; the message says what is wrong, and quotes it. C(cause) is one of C(findings), or empty."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ToolCall(NamedTuple):
@@ -40,13 +53,8 @@ class Answer(NamedTuple):
     stop: str
     input_tokens: int
     output_tokens: int
-
-
-class Stream(NamedTuple):
-    """A streamed answer, assembled, with the arrival times of its content chunks in seconds after the request."""
-
-    answer: Answer
-    arrivals: tuple[float, ...]
+    # As the server names it, or empty.
+    model: str = ""
 
 
 def from_chat(body: Mapping[str, Any]) -> Answer:
@@ -55,53 +63,13 @@ def from_chat(body: Mapping[str, Any]) -> Answer:
     message = choice["message"]
     return Answer(
         text=message.get("content") or "",
-        reasoning=_reasoning(message),
+        reasoning=reasoning_of(message),
         tool_calls=tuple(_call(call) for call in message.get("tool_calls") or []),
         stop=choice["finish_reason"] or "",
         input_tokens=usage["prompt_tokens"],
         output_tokens=usage["completion_tokens"],
+        model=body.get("model") or "",
     )
-
-
-def from_chat_stream(events: Iterable[tuple[float, dict[str, Any] | None]]) -> Stream:
-    """Assemble the events of a streamed chat completion. Raises AnswerError if its end is missing."""
-    text, reasoning, stop, usage, done = "", "", "", None, False
-    calls: dict[int, list[str]] = {}
-    arrivals = []
-    for seconds, data in events:
-        if data is None:
-            done = True
-            continue
-        usage = data.get("usage") or usage
-        for choice in data["choices"]:
-            delta = choice["delta"]
-            stop = choice.get("finish_reason") or stop
-            text += delta.get("content") or ""
-            reasoning += _reasoning(delta)
-            for part in delta.get("tool_calls") or []:
-                call = calls.setdefault(part["index"], ["", "", ""])
-                function = part.get("function") or {}
-                call[0] += function.get("name") or ""
-                call[1] += function.get("arguments") or ""
-                call[2] = call[2] or part.get("id") or ""
-            if delta.get("content") or _reasoning(delta) or delta.get("tool_calls"):
-                arrivals.append(seconds)
-    missing = [
-        name
-        for name, there in (("a finish_reason", stop), ("the usage", usage), ("the final [DONE]", done))
-        if not there
-    ]
-    if missing or usage is None:
-        raise AnswerError(f"The stream lacks {' and '.join(missing)}; {len(arrivals)} chunks came. It was cut off.")
-    answer = Answer(
-        text,
-        reasoning,
-        tuple(ToolCall(*calls[index]) for index in sorted(calls)),
-        stop,
-        usage["prompt_tokens"],
-        usage["completion_tokens"],
-    )
-    return Stream(answer, tuple(arrivals))
 
 
 def from_messages(body: Mapping[str, Any]) -> Answer:
@@ -116,38 +84,73 @@ def from_messages(body: Mapping[str, Any]) -> Answer:
             if block["type"] == "tool_use"
         ),
         stop=body["stop_reason"] or "",
-        input_tokens=usage["input_tokens"],
+        input_tokens=input_tokens_of(usage),
         output_tokens=usage["output_tokens"],
+        model=body.get("model") or "",
     )
 
 
-def from_messages_stream(events: Iterable[tuple[float, dict[str, Any] | None]]) -> tuple[Stream, list[dict[str, Any]]]:
-    """Assemble the events of a streamed Anthropic message; also return its blocks for the next turn."""
-    blocks: dict[int, dict[str, Any]] = {}
-    usage: dict[str, int] = {}
-    stop, ended, arrivals = "", False, []
-    for seconds, data in events:
-        if data is None:
-            continue
-        kind = data["type"]
-        if kind == "message_start":
-            usage.update(data["message"]["usage"])
-        elif kind == "content_block_start":
-            blocks[data["index"]] = {**data["content_block"], "_json": ""}
-        elif kind == "content_block_delta":
-            arrivals.append(seconds)
-            _add_delta(blocks[data["index"]], data["delta"])
-        elif kind == "message_delta":
-            stop = data["delta"].get("stop_reason") or stop
-            usage.update(data.get("usage") or {})
-        elif kind == "message_stop":
-            ended = True
-    if not ended or not stop:
+def reasoning_of(message: Mapping[str, Any]) -> str:
+    """Return the thoughts in a message or a delta of a chat completion."""
+    # The newer name first; vLLM renamed the field.
+    return message.get("reasoning") or message.get("reasoning_content") or ""
+
+
+def input_tokens_of(usage: Mapping[str, Any]) -> int:
+    """Return the length of the prompt; what comes from the prefix cache is counted apart there."""
+    cached = (usage.get(f"cache_{name}_input_tokens") or 0 for name in ("read", "creation"))
+    return int(usage["input_tokens"]) + sum(cached)
+
+
+def require_sound(answer: Answer, models: Collection[str], sent: int, stops: Collection[str]) -> None:
+    """Check what holds for every answer, whatever was asked. Raises AnswerError.
+
+    C(models) are the names that the model may have, C(sent) is the number of characters of the prompt, C(stops) are
+    the stop reasons that are right for the question.
+    """
+    for place, text in _texts(answer):
+        leaked = texts.markup(text)
+        if leaked:
+            kind, mark = leaked
+            cause = findings.MARKUP[kind]
+            if place == "reasoning" and kind == texts.CALLS:
+                cause = findings.CALLS_IN_REASONING
+            words = " The reasoning was not parsed out of the answer." if kind == texts.THOUGHTS else ""
+            raise AnswerError(f"Markup of the model, {mark!r}, is in its {place}: {text!r}.{words}", cause)
+    for place, text in (("reasoning", answer.reasoning), ("answer", answer.text)):
+        flaw = texts.degenerate(text) if text.strip() else ""
+        if flaw:
+            raise AnswerError(f"The {place} is broken, {flaw}: {text!r}", findings.BROKEN)
+    if answer.model and answer.model not in models:
+        raise AnswerError(f"The answer is of another model, {answer.model!r}: {answer.text!r}", findings.OTHER_MODEL)
+    if answer.stop not in (*ENDED, *CALLED, *FULL):
         raise AnswerError(
-            f"The stream lacks its message_stop or stop_reason; {len(arrivals)} deltas came. It was cut off."
+            f"It stopped with {answer.stop or None!r} and did not end by itself: {answer.text!r}", findings.STOPPED
         )
-    finished = [_finished(blocks[index]) for index in sorted(blocks)]
-    return Stream(from_messages({"content": finished, "stop_reason": stop, "usage": usage}), tuple(arrivals)), finished
+    wrong = miscounted(answer, sent)
+    if wrong:
+        raise AnswerError(wrong, findings.MISCOUNTED)
+    if answer.stop not in stops and answer.stop in FULL:
+        words = f"It did not end within {answer.output_tokens} tokens: {answer.text or answer.reasoning!r}"
+        raise AnswerError(words)
+
+
+def miscounted(answer: Answer, sent: int) -> str:
+    """Return why the usage cannot be right for the answer and for C(sent) characters of a prompt, or an empty text."""
+    parts = [text for _place, text in _texts(answer)]
+    characters = sum(map(len, parts))
+    most = sum(len(text.encode(errors="replace")) for text in parts) * _TOKENS_PER_BYTE + _SPARE_TOKENS
+    most += _TOKENS_PER_CALL * len(answer.tool_calls)
+    if answer.output_tokens < 1 or answer.input_tokens < 1:
+        return f"The usage counts {answer.input_tokens} input and {answer.output_tokens} output tokens."
+    # /v1/messages may count thoughts that it does not send.
+    hidden = not answer.reasoning and answer.stop not in (ENDED[0], CALLED[0], FULL[0])
+    too_many = answer.output_tokens > most and not hidden
+    if characters > _CHARACTERS_PER_TOKEN * (answer.output_tokens + 1) or too_many:
+        return f"The usage counts {answer.output_tokens} output tokens, for {characters} characters."
+    if sent > _CHARACTERS_PER_TOKEN * (answer.input_tokens + 1):
+        return f"The usage counts {answer.input_tokens} input tokens, for {sent} characters."
+    return ""
 
 
 def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,7 +160,10 @@ def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
     try:
         arguments = json.loads(call.arguments)
     except (ValueError, RecursionError):
-        raise AnswerError(f"The arguments of the tool call are no valid JSON: {call.arguments!r}") from None
+        words = " Two calls are in one." if _holds_two(call.arguments) else ""
+        raise AnswerError(
+            f"The arguments of the tool call are no valid JSON: {call.arguments!r}.{words}", findings.BROKEN_CALLS
+        ) from None
     schema = tool["parameters"]
     if not isinstance(arguments, dict):
         raise AnswerError(f"The arguments of the tool call are not a JSON object: {call.arguments!r}")
@@ -174,81 +180,24 @@ def require_call(call: ToolCall, tool: Mapping[str, Any]) -> dict[str, Any]:
 
 _TYPES = {"string": str, "integer": int}
 
-# Rulers, dashes, frames and bars repeat characters legitimately.
-_REPEATED = r"([^\s.\-=_*#~\u2013-\u2015\u2500-\u259f])\1{15,}"
-_MANY_WORDS = 30
-_SAME_WORD = 8
 
-
-def degenerate(text: str) -> str:
-    """Return why C(text) is gibberish, as broken kernels and caches produce it, or an empty text if it is not."""
-    if not text.strip():
-        return "it is empty"
-    run = re.search(_REPEATED, text)
-    if run:
-        return f"it repeats {run.group(1)!r} {len(run.group(0))} times"
-    if text.count("\ufffd") * 10 > len(text):
-        return "it is full of replacement characters"
-    words = text.split()
-    longest = 1
-    current = 1
-    for before, after in zip(words, words[1:]):
-        current = current + 1 if before == after else 1
-        longest = max(longest, current)
-    if longest >= _SAME_WORD:
-        return f"it repeats a word {longest} times"
-    if len(words) >= _MANY_WORDS and Counter(words).most_common(1)[0][1] * 2 > len(words):
-        return "more than half of its words are the same"
-    return ""
-
-
-def red_square(side: int = 56) -> str:
-    """Return a red picture as a data URL."""
-    row = b"\0" + b"\xff\0\0" * side
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * side)), (b"IEND", b""))
-    png = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
-    )
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def haystack(lines: int, needle: str) -> str:
-    """Return C(lines) different lines of prose, with C(needle) after a third of them."""
-    text = [
-        f"Entry {number}: the keeper wrote that the sea was calm and the lamp burned well."
-        for number in range(10000, 10000 + lines)
-    ]
-    text.insert(lines // 3, needle)
-    return "\n".join(text)
-
-
-def _reasoning(message: Mapping[str, Any]) -> str:
-    # The newer name first; vLLM renamed the field.
-    return message.get("reasoning") or message.get("reasoning_content") or ""
+def _texts(answer: Answer) -> Iterable[tuple[str, str]]:
+    yield "reasoning", answer.reasoning
+    yield "answer", answer.text
+    for call in answer.tool_calls:
+        yield "tool call", f"{call.name} {call.arguments}"
 
 
 def _call(call: Mapping[str, Any]) -> ToolCall:
-    return ToolCall(call["function"]["name"], call["function"]["arguments"], call.get("id") or "")
+    arguments = call["function"]["arguments"]
+    if not isinstance(arguments, str):
+        raise AnswerError(f"The arguments of the tool call are not a text: {arguments!r}", findings.BROKEN_CALLS)
+    return ToolCall(call["function"]["name"], arguments, call.get("id") or "")
 
 
-def _add_delta(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
-    kind = delta["type"]
-    if kind == "text_delta":
-        block["text"] = block.get("text", "") + delta["text"]
-    elif kind == "thinking_delta":
-        block["thinking"] = block.get("thinking", "") + delta["thinking"]
-    elif kind == "signature_delta":
-        block["signature"] = delta["signature"]
-    elif kind == "input_json_delta":
-        block["_json"] += delta["partial_json"]
-
-
-def _finished(block: dict[str, Any]) -> dict[str, Any]:
-    text = block.pop("_json")
-    if block["type"] == "tool_use":
-        try:
-            block["input"] = json.loads(text or "{}")
-        except (ValueError, RecursionError):
-            raise AnswerError(f"The arguments of the tool call are no valid JSON: {text!r}") from None
-    return block
+def _holds_two(text: str) -> bool:
+    try:
+        _first, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return text[end:].lstrip().startswith("{")

@@ -9,118 +9,64 @@ from __future__ import annotations
 import json
 import re
 import secrets
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from .._core.verdict import FAIL, PASS, SKIPPED, WARN
-from . import answers
-from .answers import FORM_ERRORS, Answer, AnswerError
-from .client import (
-    ANTHROPIC_HEADERS,
-    BROKEN,
-    KEY_REFUSED,
-    MODEL_UNKNOWN,
-    TIMEOUT,
-    TOO_LONG,
-    UNREACHABLE,
-    Api,
-    ApiError,
-)
+from . import findings, inputs, shapes, texts
+from .answers import CALLED, ENDED, FORM_ERRORS, FULL, Answer, AnswerError, input_tokens_of, require_call
+from .client import BROKEN, KEY_REFUSED, MODEL_UNKNOWN, TOO_LONG, UNREACHABLE, Api, ApiError, is_lost_connection
+from .probe import CHAT_PATH, Claude, Probe, is_count, user
 
-# Room for a model that thinks before it answers; a small context gets half of it.
-ANSWER_TOKENS = 2048
-# Concurrent requests: of checks that do not disturb each other, and of the check under load.
-WORKERS = 4
-CROWD = 8
+# Requests at the same time, under load.
+CROWD = 16
 # Chunks of a stream that something on the way has buffered arrive all at once.
 STREAM_SPREAD_S = 0.005
 # The limit of the long text, regardless of the server's context: the target must build and send it.
 MOST_TEXT_TOKENS = 2_000_000
 MOST_TEXT_BYTES = 64 * 2**20
+# Counts of the same text by two of the server's paths that differ by more are not of the same tokenizer.
+COUNT_FACTOR = 4
+# Answers of the same model to the same question share more of their words than that; to others, less.
+ALIKE, UNLIKE = 0.6, 0.3
 
 QUESTION = "What is the capital of France? Answer in one short sentence."
 WEATHER = "What is the weather in Paris right now? Use the tool."
+WEATHER_ROME = "What is the weather in Rome right now? Use the tool."
+WEATHER_TWICE = "What is the weather in Paris and in Rome right now? Call the tool for both at the same time."
+RESULT = "Sunny, 21 degrees"
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOL = {"name": "get_weather", "description": "The weather in a city at this moment", "parameters": PARAMETERS}
 CHAT_TOOL = {"type": "function", "function": TOOL}
-CLAUDE_TOOL = {"name": TOOL["name"], "description": TOOL["description"], "input_schema": PARAMETERS}
-CROWD_QUESTIONS = (
-    "Say hello, and tell me in two sentences what a lighthouse is for.",
-    "Write a Python function that reverses a list, with a short comment.",
-    "Explain in three sentences why the sky is blue.",
-    "List five rivers of Europe, one in each line, with the sea that they flow into.",
-)
-
-
-class Expected(NamedTuple):
-    """What the recipe expects of its model."""
-
-    answer: str
-    instant_template_kwargs: Mapping[str, Any]
-    long_context_tokens: int | None
-    long_context_recall: bool
-    token_ids: Mapping[str, int]
-
-
-class Probe(NamedTuple):
-    """The inputs of a check."""
-
-    api: Api
-    model: str
-    further_models: tuple[str, ...]
-    expected: Expected
-    # As the server reports it, a number or not; None if it does not.
-    max_model_len: Any = None
-
-    @property
-    def answer_tokens(self) -> int:
-        return min(ANSWER_TOKENS, self.max_model_len // 2) if _is_count(self.max_model_len) else ANSWER_TOKENS
-
-    def body(self, content: Any, **further: Any) -> dict[str, Any]:
-        """Return a request with one user message, at temperature 0 so that the answer is repeatable."""
-        messages = [{"role": "user", "content": content}]
-        return {
-            "model": self.model,
-            "messages": messages,
-            "max_tokens": self.answer_tokens,
-            "temperature": 0,
-            **further,
-        }
-
-    def chat(self, content: Any, **further: Any) -> Answer:
-        return answers.from_chat(self.api.post("/v1/chat/completions", self.body(content, **further)))
-
-    def chat_stream(self, content: Any, **further: Any) -> answers.Stream:
-        body = self.body(content, stream_options={"include_usage": True}, **further)
-        return answers.from_chat_stream(self.api.stream("/v1/chat/completions", body))
-
-    def instant(self) -> dict[str, Any]:
-        """Return the part of a request that switches thinking off."""
-        return {"chat_template_kwargs": dict(self.expected.instant_template_kwargs)}
+# The questions under load, and words of which an answer has one, in whatever language it comes.
+CROWD_QUESTIONS = {
+    "Say hello, and tell me in two sentences what a lighthouse is for.": (
+        *("lighthouse", "ships", "sailors", "coast", "leuchtturm", "schiff", "phare", "navire", "faro", "barco"),
+        *("маяк", "корабл", "灯塔", "燈塔", "灯台", "船"),
+    ),
+    "Write a Python function that reverses a list, with a short comment.": ("def ", "revers", "[::-1]"),
+    "Explain in three sentences why the sky is blue.": (
+        *("scatter", "rayleigh", "wavelength", "sky", "himmel", "gestreut", "ciel", "diffus", "cielo", "небо"),
+        *("天空", "空", "散射", "散乱"),
+    ),
+    "List five rivers of Europe, one in each line, with the sea that they flow into.": (
+        *("rhine", "danube", "volga", "elbe", "seine", "loire", "rhone", "thames", "tagus", "ebro", "river", "dnieper"),
+        *("rhein", "donau", "rhin", "danubio", "дунай", "волга", "рейн", "多瑙", "莱茵", "ドナウ", "ライン"),
+    ),
+}
 
 
 class Finding(NamedTuple):
-    """What a passed check has found."""
+    """What a passed check has found. With a C(warning) it warns, and C(cause) says what to do."""
 
     message: str
     evidence: str = ""
+    warning: str = ""
+    cause: str = ""
 
 
 class NotApplicable(Exception):
     """The check does not apply to this server."""
-
-
-class Result(NamedTuple):
-    """The outcome of one check."""
-
-    name: str
-    title: str
-    status: str
-    message: str
-    evidence: str
-    seconds: float
 
 
 def models(probe: Probe) -> Finding:
@@ -135,8 +81,9 @@ def models(probe: Probe) -> Finding:
             raise
         raise ApiError(UNREACHABLE, f"{exc} {words}", exc.status) from exc
     try:
-        served = [entry["id"] for entry in _model_list(text)]
+        served = [entry["id"] for entry in model_list(text)]
     except FORM_ERRORS as exc:
+        probe.api.require_success("/v1/models", text)
         words = f"{probe.api.base_url}/v1/models does not answer with a list of models: {probe.api.quoted(text)!r}."
         raise ApiError(UNREACHABLE, f"{words} {_ANOTHER_PROGRAM}") from exc
     missing = [name for name in (probe.model, *probe.further_models) if name not in served]
@@ -147,29 +94,42 @@ def models(probe: Probe) -> Finding:
 
 
 def key(probe: Probe) -> Finding:
+    """Ask every endpoint that is checked, by its own method, with a wrong key and without a key."""
     if not probe.api.has_key:
         raise NotApplicable("The server has no API key.")
+    open_paths = []
     for words, other in (("a wrong key", "wrong-" + secrets.token_hex(8)), ("no key", None)):
-        try:
-            probe.api.with_key(other).get("/v1/models")
-        except ApiError as exc:
-            if exc.kind != KEY_REFUSED:
-                raise
-        else:
-            raise AnswerError(f"The server answers a request with {words}: anybody who reaches it can use it.")
+        api = probe.api.with_key(other)
+        answered, errors = [], []
+        for name, ask in _guarded(probe):
+            try:
+                answered += [] if _is_refused(name, api, ask) else [name]
+            except ApiError as exc:
+                errors.append(exc)
+        # vLLM itself asks for its key at /v1 only.
+        leaks = [name for name in answered if "/v1/" in name]
+        if leaks:
+            raise AnswerError(
+                f"The server answers a request with {words} at {', '.join(leaks)}: anybody who reaches it can use it.",
+                findings.OPEN,
+            )
+        if errors:
+            raise errors[0]
+        open_paths += [name for name in answered if name not in open_paths]
+    if open_paths:
+        words = f"{' and '.join(open_paths)} answer without it."
+        return Finding("A wrong key and no key are refused at /v1.", "HTTP 401", words, findings.OPEN)
     return Finding("A wrong key and no key are refused.", "HTTP 401")
 
 
 def chat(probe: Probe) -> Finding:
     answer = probe.chat(QUESTION)
     _require_answer(probe, answer)
-    if answer.input_tokens < 1 or answer.output_tokens < 1:
-        raise AnswerError(f"The usage counts {answer.input_tokens} input and {answer.output_tokens} output tokens.")
     return Finding(f"Answered in {answer.output_tokens} tokens.", answer.text)
 
 
 def streaming(probe: Probe) -> Finding:
-    answer, arrivals = probe.chat_stream(QUESTION)
+    answer, arrivals, _blocks = probe.chat_stream(QUESTION)
     _require_answer(probe, answer)
     if len(arrivals) < 2 or arrivals[-1] - arrivals[0] < STREAM_SPREAD_S:
         raise AnswerError(
@@ -184,8 +144,6 @@ def thinking(probe: Probe) -> Finding:
     answer = probe.chat(QUESTION)
     if not answer.reasoning:
         raise AnswerError(f"The answer has no reasoning: {answer.text!r}")
-    if "think>" in answer.text:
-        raise AnswerError(f"The reasoning was not parsed out of the answer: {answer.text!r}")
     return Finding("It thinks, and the reasoning is separate from the answer.", answer.reasoning)
 
 
@@ -198,27 +156,67 @@ def instant(probe: Probe) -> Finding:
 
 
 def tool_call(probe: Probe) -> Finding:
-    return _called(probe.chat(WEATHER, tools=[CHAT_TOOL]), {"paris"})
+    return _called(probe, probe.chat(WEATHER, CALLED, tools=[CHAT_TOOL]), {"paris"})
 
 
 def tool_call_streamed(probe: Probe) -> Finding:
-    return _called(probe.chat_stream(WEATHER, tools=[CHAT_TOOL]).answer, {"paris"})
+    """Do a turn of Kimi's CLI: a call, its result, and the answer, both streamed."""
+    conversation = shapes.kimi_turn(WEATHER)
+    answer = probe.kimi_stream(conversation, CALLED, tools=[CHAT_TOOL]).answer
+    called = _called(probe, answer, {"paris"})
+    conversation += shapes.kimi_results(answer, RESULT)
+    second = probe.kimi_stream(conversation, (*ENDED, *FULL), tools=[CHAT_TOOL]).answer
+    if not second.tool_calls:
+        _require_turn(answer, second)
+    return Finding("The tool was called with valid arguments, and its result was answered.", called.evidence)
 
 
 def tool_calls_parallel(probe: Probe) -> Finding:
-    question = "What is the weather in Paris and in Rome right now? Call the tool for both at the same time."
-    return _called(probe.chat(question, tools=[CHAT_TOOL]), {"paris", "rome"})
+    """Ask for two calls in one answer, whole and streamed, over both APIs."""
+    cities = {"paris", "rome"}
+    found = _called(probe, probe.chat(WEATHER_TWICE, CALLED, tools=[CHAT_TOOL]), cities)
+    for name, ask in _TOOL_STREAMS.items():
+        try:
+            _called(probe, ask(probe, WEATHER_TWICE), cities)
+        except AnswerError as exc:
+            raise AnswerError(f"Streamed by {name}: {exc}", exc.cause) from exc
+    return Finding("The tool was called twice in one answer, whole and streamed.", found.evidence)
+
+
+def tool_calls_crowd(probe: Probe) -> Finding:
+    """Stream answers with one and with two calls, many at a time, over both APIs."""
+    asked = [(WEATHER, {"paris"})]
+    if probe.expected.parallel_calls:
+        asked += [(WEATHER_TWICE, {"paris", "rome"}), (WEATHER_ROME, {"rome"}), (WEATHER_TWICE, {"paris", "rome"})]
+    for (name, ask), size in zip(_TOOL_STREAMS.items(), (CROWD, CROWD // 2)):
+
+        def call(request: tuple[str, set[str]], ask: Callable[[Probe, str], Answer] = ask) -> None:
+            _called(probe, ask(probe, request[0]), request[1])
+
+        try:
+            _at_once(call, [asked[number % len(asked)] for number in range(size)])
+        except AnswerError as exc:
+            cause = findings.CALLS_LOST_UNDER_LOAD if exc.cause in findings.OF_CALLS else exc.cause
+            raise AnswerError(f"One of {size} concurrent streams of {name}: {exc}", cause) from exc
+    return Finding(
+        f"{CROWD} concurrent streams of chat completions and {CROWD // 2} of messages have sound tool calls."
+    )
 
 
 def image(probe: Probe) -> Finding:
-    content = [
-        {"type": "image_url", "image_url": {"url": answers.red_square()}},
-        {"type": "text", "text": "Which colour is this picture? Answer in one word."},
-    ]
-    answer = probe.chat(content)
-    if not re.search(r"\bred\b", answer.text, re.IGNORECASE):
-        raise AnswerError(f"It does not see that the picture is red: {answer.text!r}")
-    return Finding("It sees that a red picture is red.", answer.text)
+    """Show two pictures, one after the other: a server that drops them can only guess."""
+    other = secrets.choice([colour for colour in inputs.COLOURS if colour != "red"])
+    said = []
+    for colour in ("red", other):
+        content = [
+            {"type": "image_url", "image_url": {"url": inputs.picture(colour)}},
+            {"type": "text", "text": "Which colour is this picture? Answer in one word."},
+        ]
+        text = probe.chat(content).text
+        if [name for name in inputs.COLOURS if texts.names(text, name)] != [colour]:
+            raise AnswerError(f"It does not see that the picture is {colour}: {text!r}")
+        said.append(text)
+    return Finding(f"It sees that one picture is red and another one {other}.", " ".join(said))
 
 
 def long_context(probe: Probe) -> Finding:
@@ -226,66 +224,79 @@ def long_context(probe: Probe) -> Finding:
     if wanted is None and probe.max_model_len is None:
         raise NotApplicable("The server does not say how long its context is, and no length was asked for.")
     claimed = None if probe.max_model_len is None else _count("max_model_len", probe.max_model_len)
+    if wanted and claimed and claimed < min(wanted, MOST_TEXT_TOKENS):
+        raise AnswerError(f"A context of {wanted} tokens was asked for, and the server has one of {claimed}.")
     room = claimed - probe.answer_tokens - 64 if claimed else wanted
     tokens = min(MOST_TEXT_TOKENS, *(number for number in (wanted, room) if number is not None))
     code = f"{secrets.randbelow(900000) + 100000}"
     needle = f"The code of the lighthouse's door is {code}."
     question = "\n\nWhat is the code of the lighthouse's door? Answer with the number only."
-    answer = probe.chat(answers.haystack(_lines_for(probe, tokens - 64), needle) + question)
+    content = inputs.haystack(_lines_for(probe, tokens - 64), needle) + question
+    recall = probe.expected.long_context_recall
+    answer = probe.chat(content, (*ENDED, *FULL), counted=False)
     if answer.input_tokens < 0.9 * tokens:
         raise AnswerError(
             f"About {tokens} tokens were sent, and the server counts {answer.input_tokens}: it cut them off."
         )
-    if probe.expected.long_context_recall and code not in answer.text:
+    if answer.input_tokens > 5 * tokens + 1000:
+        raise AnswerError(
+            f"About {tokens} tokens were sent, and the server counts {answer.input_tokens}.", findings.MISCOUNTED
+        )
+    if recall and not texts.has_number(answer.text, code):
         raise AnswerError(f"Within {answer.input_tokens} tokens it does not find {needle!r}: {answer.text!r}")
-    flaw = answers.degenerate(answer.text)
-    if flaw:
-        raise AnswerError(f"After {answer.input_tokens} tokens its answer is broken, {flaw}: {answer.text!r}")
-    found = "and found a sentence in it" if probe.expected.long_context_recall else "and answered"
+    if not answer.text.strip():
+        raise AnswerError(f"After {answer.input_tokens} tokens its answer is broken, it is empty.")
+    found = "and found a sentence in it" if recall else "and answered"
     limit = f" No more than {MOST_TEXT_TOKENS} are tried." if tokens == MOST_TEXT_TOKENS else ""
     return Finding(f"It read {answer.input_tokens} tokens {found}.{limit}", answer.text)
 
 
 def messages(probe: Probe) -> Finding:
-    body = probe.body([{"type": "text", "text": QUESTION}], system=_claude_system())
-    answer = answers.from_messages(probe.api.post("/v1/messages?beta=true", body, ANTHROPIC_HEADERS))
+    """Send the second turn of a conversation as Claude Code does, not streamed."""
+    claude = Claude(probe)
+    answer = claude.ask(shapes.claude_text(QUESTION))
     _require_answer(probe, answer)
-    return Finding(f"Answered in {answer.output_tokens} tokens.", answer.text)
+    return _with_refusal(claude, Finding(f"Answered in {answer.output_tokens} tokens.", answer.text))
 
 
 def messages_tools(probe: Probe) -> Finding:
-    """Do one turn of Claude Code: a streamed request with tools, the call, its result, and the streamed answer."""
-    body = probe.body([{"type": "text", "text": WEATHER}], system=_claude_system(), tools=[CLAUDE_TOOL])
-    stream, blocks = answers.from_messages_stream(probe.api.stream("/v1/messages?beta=true", body, ANTHROPIC_HEADERS))
-    called = _called(stream.answer, {"paris"}, "tool_use")
-    results = [
-        {"type": "tool_result", "tool_use_id": block["id"], "content": "Sunny, 21 degrees"}
-        for block in blocks
-        if block["type"] == "tool_use"
-    ]
-    turn = [{"role": "assistant", "content": blocks}, {"role": "user", "content": results}]
-    body["messages"] = [*body["messages"], *turn]
-    second, _blocks = answers.from_messages_stream(probe.api.stream("/v1/messages?beta=true", body, ANTHROPIC_HEADERS))
-    said = second.answer.text
-    if second.answer.stop == "max_tokens":
-        raise AnswerError(f"The answer to the tool's result did not end: {said or second.answer.reasoning!r}")
-    flaw = answers.degenerate(said)
-    if flaw:
-        raise AnswerError(f"The answer to the tool's result is broken, {flaw}: {said!r}")
+    """Do two rounds of Claude Code: a request with tools, the call, its result, and the answer, all streamed."""
+    claude = Claude(probe, [TOOL])
+    asked = claude.ask_streamed(shapes.claude_text(WEATHER), CALLED).answer
+    called = _called(probe, asked, {"paris"}, "tool_use")
+    said = _answered_results(claude, asked)
+    again = claude.ask_streamed(shapes.claude_text(WEATHER), (*ENDED, *CALLED)).answer
+    if again.tool_calls or again.stop in CALLED:
+        _called(probe, again, {"paris"}, "tool_use")
+        _answered_results(claude, again)
+    else:
+        _require_end(again, "The answer to the same question again")  # a model may use the result that it has
     # Not required, because a scripted model cannot do it.
     used = re.search(r"sunny|21", said, re.IGNORECASE)
     words = "used its result" if used else "answered without using its result"
-    return Finding(f"It called the tool and {words}, both streamed.", f"{called.evidence} {said}")
+    found = Finding(f"It called the tool and {words}, both streamed.", f"{called.evidence} {said}")
+    return _with_refusal(claude, found)
 
 
 def count_tokens(probe: Probe) -> Finding:
-    def count(text: str) -> int:
-        body = {"model": probe.model, "messages": [{"role": "user", "content": text}], "tools": [CLAUDE_TOOL]}
-        return int(probe.api.post("/v1/messages/count_tokens?beta=true", body, ANTHROPIC_HEADERS)["input_tokens"])
+    headers = shapes.CLAUDE_CODE.headers
 
-    short, long = count(QUESTION), count(QUESTION * 2)
+    def count(text: str, **further: Any) -> int:
+        body = {"model": probe.model, "messages": [shapes.claude_text(text)], **further}
+        return int(probe.api.post("/v1/messages/count_tokens?beta=true", body, headers)["input_tokens"])
+
+    tools = {"tools": [shapes.claude_tool(TOOL)]}
+    short, long = count(QUESTION, **tools), count(QUESTION * 2, **tools)
     if not 0 < short < long:
         raise AnswerError(f"It counts {short} tokens, and {long} in a text twice as long.")
+    text = QUESTION * 8
+    counted = count(text)
+    body = probe.body([shapes.claude_text(text)], max_tokens=16)
+    used = input_tokens_of(probe.api.post(shapes.CLAUDE_CODE.path, body, headers)["usage"])
+    if not counted / COUNT_FACTOR <= used <= counted * COUNT_FACTOR:
+        raise AnswerError(
+            f"It counts {counted} tokens, and the usage of the same request says {used}.", findings.MISCOUNTED
+        )
     return Finding("Tokens are counted.", f"{short} and {long} tokens")
 
 
@@ -311,27 +322,40 @@ def tokenizer(probe: Probe) -> Finding:
 
 
 def crowd(probe: Probe) -> Finding:
-    """Check answers that are generated concurrently for broken output."""
-    questions = [CROWD_QUESTIONS[number % len(CROWD_QUESTIONS)] for number in range(CROWD)]
-    with ThreadPoolExecutor(CROWD) as pool:
-        found = list(
-            pool.map(lambda question: probe.chat(question, max_tokens=min(256, probe.answer_tokens)), questions)
-        )
-    for answer in found:
-        said = f"{answer.reasoning} {answer.text}"
-        flaw = answers.degenerate(said)
-        if flaw:
-            raise AnswerError(f"One of {CROWD} concurrent answers is broken, {flaw}: {said.strip()!r}")
-    return Finding(f"{CROWD} concurrent answers are sound.", f"{sum(answer.output_tokens for answer in found)} tokens")
+    """Compare answers that are generated concurrently, whole and streamed, with those to the same questions alone."""
+    room = min(256, probe.answer_tokens)
+
+    def ask(question: str, streamed: bool = False) -> str:
+        stops = (*ENDED, *FULL)
+        if streamed:
+            answer = probe.chat_stream(question, stops, max_tokens=room).answer
+        else:
+            answer = probe.chat(question, stops, max_tokens=room)
+        if not (answer.text or answer.reasoning).strip():
+            raise AnswerError("The answer is broken, it is empty.", findings.BROKEN)
+        return answer.text.strip() or answer.reasoning
+
+    alone = {question: ask(question) for question in CROWD_QUESTIONS}
+
+    def ask_in_crowd(request: tuple[str, bool]) -> None:
+        _require_own_answer(request[0], ask(*request), alone)
+
+    requests = [(question, streamed) for streamed in (False, False, False, True) for question in CROWD_QUESTIONS]
+    try:
+        _at_once(ask_in_crowd, requests)
+    except AnswerError as exc:
+        cause = findings.BROKEN_UNDER_LOAD if exc.cause == findings.BROKEN else exc.cause
+        raise AnswerError(f"One of {CROWD} concurrent answers is broken. {exc}", cause) from exc
+    return Finding(f"{CROWD} concurrent answers are sound.", next(iter(alone.values())))
 
 
 class Check(NamedTuple):
-    """One check. C(advice) says what to do if it fails although the server answers."""
+    """One check. C(advice) says what to do if it fails and what was seen points to no cause."""
 
     run: Callable[[Probe], Finding]
     title: str
     advice: str
-    # Whether concurrent requests would change its outcome.
+    # Whether other requests at the same time would change its outcome.
     alone: bool = False
 
     @property
@@ -370,6 +394,7 @@ CHECKS = (
     Check(tool_call, "Tool call", _TOOL_ADVICE),
     Check(tool_call_streamed, "Tool call, streamed", _TOOL_ADVICE),
     Check(tool_calls_parallel, "Tool calls, parallel", _TOOL_ADVICE),
+    Check(tool_calls_crowd, "Tool calls, concurrent", _TOOL_ADVICE, True),
     Check(
         image,
         "Image",
@@ -399,124 +424,176 @@ CHECKS = (
 CHECK_NAMES = tuple(check.name for check in CHECKS)
 
 
-def run_checks(probe: Probe, names: Collection[str], skip: Mapping[str, str]) -> list[Result]:
-    """Run the checks C(names), except those of C(skip), whose values are the reasons.
-
-    The list of models always comes first. If it fails, no other check is tried.
-    """
-    first = _run(CHECKS[0], probe)
-    wanted = [check for check in CHECKS[1:] if check.name in names]
-    if first.status == FAIL:
-        return [first, *(_skipped(check, "Not tried: see the list of models.") for check in wanted)]
-    probe = probe._replace(max_model_len=_max_model_len(probe))
-    results = {first.name: first}
-    results.update({check.name: _skipped(check, skip[check.name]) for check in wanted if check.name in skip})
-    left = [check for check in wanted if check.name not in skip]
-    with ThreadPoolExecutor(WORKERS) as pool:
-        together = list(pool.map(lambda check: _run(check, probe), [check for check in left if not check.alone]))
-    results.update({result.name: result for result in together})
-    results.update({check.name: _run(check, probe) for check in left if check.alone})
-    return [results[check.name] for check in CHECKS if check.name in results]
-
-
-def verdict(results: Collection[Result]) -> str:
-    """Return the verdict. The list of models alone proves nothing."""
-    statuses = [result.status for result in results]
-    if FAIL in statuses:
-        return FAIL
-    return PASS if statuses.count(PASS) > 1 or len(results) == 1 else WARN
-
-
-def summary(results: Collection[Result]) -> list[str]:
-    """Return the outcome in lines for people, the failures first in full."""
-    counts = {status: sum(result.status == status for result in results) for status in (PASS, FAIL, SKIPPED)}
-    words = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    lines = [f"{verdict(results).upper()}: {words} of {len(results)} functional checks"]
-    for status in (FAIL, SKIPPED, PASS):
-        lines += [f"  {status:7} {result.title}: {result.message}" for result in results if result.status == status]
-    return lines
-
-
-def _run(check: Check, probe: Probe) -> Result:
-    started = time.monotonic()
-    try:
-        found = check.run(probe)
-    except NotApplicable as exc:
-        return _skipped(check, str(exc))
-    except ApiError as exc:
-        # If the server cannot be reached or refuses the key, the error itself says so.
-        plain = exc.kind in (UNREACHABLE, KEY_REFUSED, TIMEOUT) and not check.alone
-        status, message, evidence = FAIL, str(exc) if plain else f"{exc} {check.advice}", exc.kind
-    except AnswerError as exc:
-        status, message, evidence = FAIL, f"{probe.api.quoted(exc)} {check.advice}", "answer"
-    except FORM_ERRORS as exc:
-        said = probe.api.quoted(f"{type(exc).__name__}: {exc}")
-        status, message, evidence = (
-            FAIL,
-            f"The answer does not have the expected form ({said}). {check.advice}",
-            "form",
-        )
-    else:
-        status, message, evidence = PASS, found.message, probe.api.quoted(found.evidence)
-    return Result(check.name, check.title, status, message, evidence, round(time.monotonic() - started, 2))
-
-
-def _skipped(check: Check, reason: str) -> Result:
-    return Result(check.name, check.title, SKIPPED, reason, "", 0.0)
-
-
-def _model_list(text: str) -> list[dict[str, Any]]:
+def model_list(text: str) -> list[dict[str, Any]]:
+    """Return the entries of the list of models. Raises one of FORM_ERRORS."""
     return list(json.loads(text)["data"])
 
 
-def _max_model_len(probe: Probe) -> Any:
+_TOOL_STREAMS: dict[str, Callable[[Probe, str], Answer]] = {
+    CHAT_PATH: lambda probe, question: probe.chat_stream(question, CALLED, tools=[CHAT_TOOL]).answer,
+    "/v1/messages": lambda probe, question: (
+        probe.message_stream(
+            probe.body([shapes.claude_text(question)], tools=[shapes.claude_tool(TOOL)], **shapes.CLAUDE_CODE.body),
+            CALLED,
+        ).answer
+    ),
+}
+
+
+def _guarded(probe: Probe) -> list[tuple[str, Callable[[Api], object]]]:
+    """Return the endpoints that need the key, each with a small request."""
+    small = probe.body([user("Hello")], max_tokens=1)
+    claude = probe.body([shapes.claude_text("Hello")], max_tokens=1)
+    counted = {"model": probe.model, "messages": [shapes.claude_text("Hello")]}
+    headers = shapes.CLAUDE_CODE.headers
+    return [
+        ("GET /v1/models", lambda api: api.get("/v1/models")),
+        (f"POST {CHAT_PATH}", lambda api: api.post(CHAT_PATH, small)),
+        (f"POST {CHAT_PATH}, streamed", lambda api: list(api.stream(CHAT_PATH, small))),
+        ("POST /v1/messages", lambda api: api.post(shapes.CLAUDE_CODE.path, claude, headers)),
+        ("POST /v1/messages, streamed", lambda api: list(api.stream(shapes.CLAUDE_CODE.path, claude, headers))),
+        (
+            "POST /v1/messages/count_tokens",
+            lambda api: api.post("/v1/messages/count_tokens?beta=true", counted, headers),
+        ),
+        ("POST /tokenize", lambda api: api.post("/tokenize", {"model": probe.model, "prompt": "Hello"})),
+        ("POST /detokenize", lambda api: api.post("/detokenize", {"model": probe.model, "tokens": [72, 0]})),
+    ]
+
+
+def _is_refused(name: str, api: Api, ask: Callable[[Api], object]) -> bool:
+    """Return whether a request is refused for its key, or its path is not served. Raises ApiError."""
     try:
-        lengths = {entry["id"]: entry.get("max_model_len") for entry in _model_list(probe.api.get("/v1/models"))}
-    except (ApiError, *FORM_ERRORS):
-        return None  # it answered a moment ago; if it is gone now, the checks report it
-    return lengths.get(probe.model)
+        ask(api)
+    except ApiError as exc:
+        not_served = exc.status in (404, 405, 501) and exc.kind != MODEL_UNKNOWN and name != "GET /v1/models"
+        if exc.kind != KEY_REFUSED and not not_served:
+            raise
+        return True
+    return False
 
 
 def _require_answer(probe: Probe, answer: Answer) -> None:
-    """Check that an answer ends by itself, is language, and is right. Raises AnswerError."""
-    if answer.stop in ("length", "max_tokens"):
-        raise AnswerError(f"It did not end within {answer.output_tokens} tokens: {answer.text or answer.reasoning!r}")
-    flaw = answers.degenerate(answer.text)
-    if flaw:
-        raise AnswerError(f"The answer is broken, {flaw}: {answer.text!r}")
-    if probe.expected.answer.lower() not in answer.text.lower():
+    """Check that an answer ends by itself, is not empty, and is right. Raises AnswerError."""
+    _require_end(answer, "The answer")
+    if not texts.names(answer.text, probe.expected.answer):
         raise AnswerError(f"The answer to {QUESTION!r} lacks {probe.expected.answer!r}: {answer.text!r}")
 
 
-def _called(answer: Answer, cities: set[str], stop: str = "tool_calls") -> Finding:
+def _require_end(answer: Answer, name: str) -> None:
+    if not answer.text.strip():
+        raise AnswerError(f"{name} is broken, it is empty, and stopped with {answer.stop!r}.")
+    if answer.stop not in ENDED:
+        raise AnswerError(f"{name} stopped with {answer.stop!r}, without a call: {answer.text!r}")
+
+
+def _require_turn(called: Answer, answer: Answer) -> None:
+    """Check the answer to the result of a tool. Raises AnswerError."""
+    if answer.stop in FULL:
+        raise AnswerError(f"The answer to the tool's result did not end: {answer.text or answer.reasoning!r}")
+    if not answer.text.strip():
+        ids = [call.call_id for call in called.tool_calls]
+        odd = [call_id for call_id in ids if not re.fullmatch(r"functions\.[\w.-]+:\d+", call_id)]
+        raise AnswerError(
+            f"The answer to the tool's result is empty, stopped by {answer.stop!r}; the call has the ID {ids[0]!r}.",
+            findings.CALL_IDS if odd else "",
+        )
+    _require_end(answer, "The answer to the tool's result")
+
+
+def _called(probe: Probe, answer: Answer, cities: set[str], stop: str = "") -> Finding:
     """Check that each of C(cities) has its own call that a client can make and answer. Raises AnswerError."""
     if not answer.tool_calls:
-        raise AnswerError(f"No tool was called; it said {answer.text!r} and stopped with {answer.stop!r}.")
-    found = [answers.require_call(call, TOOL)["city"] for call in answer.tool_calls]
-    lumped = [place for place in found if sum(city in place.lower() for city in cities) > 1]
+        lost = answer.stop in CALLED
+        words = f"No tool was called; it said {answer.text!r} and stopped with {answer.stop!r}"
+        words += f" after {answer.output_tokens} tokens: the call was lost." if lost else "."
+        raise AnswerError(words, findings.CALLS_LOST if lost else "")
+    found = [require_call(call, TOOL)["city"] for call in answer.tool_calls]
+    lumped = [place for place in found if sum(texts.names(place, city) for city in cities) > 1]
     if lumped:
         raise AnswerError(f"The tool was called once for {lumped[0]!r}, and not for each city.")
-    missing = [city for city in cities if not any(city in place.lower() for place in found)]
+    missing = [city for city in cities if not any(texts.names(place, city) for place in found)]
     if missing:
-        raise AnswerError(f"The tool was called for {', '.join(found)}, but not for {', '.join(sorted(missing))}.")
+        raise AnswerError(
+            f"The tool was called for {', '.join(found)}, but not for {', '.join(sorted(missing))}.",
+            findings.CALLS_MISSING,
+        )
+    strange = [place for place in found if not any(texts.names(place, city) for city in cities)]
+    if strange:
+        raise AnswerError(f"The tool was called for {strange[0]!r}, which nobody asked for.", findings.CALLS_MISSING)
     ids = [call.call_id for call in answer.tool_calls]
     if "" in ids or len(set(ids)) < len(ids):
-        raise AnswerError(f"Each tool call needs an id of its own, for its result; they have {ids}.")
-    if answer.stop != stop:
-        raise AnswerError(f"The tool was called, but the answer stopped with {answer.stop!r} and not {stop!r}.")
+        raise AnswerError(f"Each tool call needs an id of its own, for its result; they have {ids}.", findings.CALL_IDS)
+    odd = [call_id for call_id in ids if not re.fullmatch(probe.expected.tool_call_ids or ".*", call_id)]
+    if odd:
+        raise AnswerError(
+            f"The tool call has the ID {odd[0]!r}, which does not fit {probe.expected.tool_call_ids!r}.",
+            findings.CALL_IDS,
+        )
+    if answer.stop not in CALLED or (stop and answer.stop != stop):
+        right = stop or CALLED[0]
+        raise AnswerError(f"The tool was called, but the answer stopped with {answer.stop!r} and not {right!r}.")
     calls = "; ".join(f"{call.name}({call.arguments})" for call in answer.tool_calls)
     return Finding("The tool was called with valid arguments.", calls)
 
 
-def _claude_system() -> list[dict[str, Any]]:
-    text = "You are a coding agent. Use the tools that are given to you."
-    return [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]
+def _require_own_answer(question: str, said: str, alone: dict[str, str]) -> None:
+    """Check that C(said) answers C(question), and not another one of C(alone), whose answers are given."""
+    own = texts.likeness(said, alone[question])
+    others = {other: texts.likeness(said, text) for other, text in alone.items() if other != question}
+    nearest = max(others, key=lambda other: others[other])
+    hit = _has_any(said, CROWD_QUESTIONS[question])
+    if (others[nearest] >= ALIKE and own < UNLIKE) or (
+        not hit and own < UNLIKE and _has_any(said, CROWD_QUESTIONS[nearest])
+    ):
+        raise AnswerError(f"The answer to {question!r} is that to {nearest!r}: {said!r}", findings.MIXED_UP)
+    if not hit and own < UNLIKE:
+        raise AnswerError(f"The answer to {question!r} has nothing to do with it: {said!r}", findings.BROKEN)
+
+
+def _has_any(text: str, words: Iterable[str]) -> bool:
+    said = texts.folded(text)
+    return any(texts.folded(word) in said for word in words)
+
+
+def _at_once(ask: Callable[[Any], object], requests: Sequence[Any]) -> None:
+    """Send all requests at the same time. Raises the first error, in their order."""
+
+    def send(request: Any) -> None:
+        try:
+            ask(request)
+        except ApiError as exc:
+            # So many new connections may be more than a server accepts at once; clients try again, too.
+            if not is_lost_connection(exc):
+                raise
+            ask(request)
+
+    with ThreadPoolExecutor(len(requests)) as pool:
+        for sent in [pool.submit(send, request) for request in requests]:
+            sent.result()
+
+
+def _answered_results(claude: Claude, called: Answer) -> str:
+    """Return the answer to the results of the calls in C(called). Raises AnswerError."""
+    results = {call.call_id: RESULT for call in called.tool_calls}
+    answer = claude.ask_streamed(shapes.claude_results(results), (*ENDED, *FULL)).answer
+    _require_turn(called, answer)
+    return answer.text
+
+
+def _with_refusal(claude: Claude, found: Finding) -> Finding:
+    if claude.refused is None:
+        return found
+    words = f"A message of the role system among the messages is refused: {claude.refused}"
+    if not shapes.falls_back(claude.refused.body):
+        raise AnswerError(words, findings.SYSTEM_ROLE_IN_OTHER_WORDS)
+    return found._replace(warning=words, cause=findings.SYSTEM_ROLE)
 
 
 def _lines_for(probe: Probe, tokens: int) -> int:
     """Return how many lines of the haystack have C(tokens) tokens, by the server's count of a sample."""
     lines = 32
-    sample = answers.haystack(lines, "")
+    sample = inputs.haystack(lines, "")
     counted = _count("count", probe.api.post("/tokenize", {"model": probe.model, "prompt": sample})["count"])
     if tokens * len(sample) > MOST_TEXT_BYTES * counted:
         raise AnswerError(
@@ -528,10 +605,6 @@ def _lines_for(probe: Probe, tokens: int) -> int:
 
 def _count(name: str, value: Any) -> int:
     """Return the server's C(value) of C(name). Raises ValueError if it is not a positive number."""
-    if not _is_count(value):
+    if not is_count(value):
         raise ValueError(f"{name} is {value!r} and must be a whole number above 0")
     return int(value)
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import io
 import json
@@ -18,8 +19,6 @@ from typing import Any, NamedTuple
 
 from .._core.secrets import MASK
 
-# What Claude Code sends along; vLLM takes the key as a Bearer token only.
-ANTHROPIC_HEADERS = {"anthropic-version": "2023-06-01", "anthropic-beta": "claude-code-20250219", "x-app": "cli"}
 QUOTED_CHARACTERS = 300
 # No answer to these requests is larger; more would fill the target's memory.
 MOST_BYTES = 64 * 2**20
@@ -34,22 +33,32 @@ MODEL_UNKNOWN = "model"
 HTTP = "http"
 BROKEN = "broken"
 TOO_LONG = "length"
+# An error inside of a success.
+ERROR = "error"
 
 
 class ApiError(Exception):
-    """A request without a usable answer. C(kind) is one of the names above, C(status) the HTTP status or 0."""
+    """A request without a usable answer.
 
-    def __init__(self, kind: str, message: str, status: int = 0) -> None:
+    C(kind) is one of the names above, C(status) the HTTP status or 0, C(body) the error as the server sent it.
+    """
+
+    def __init__(self, kind: str, message: str, status: int = 0, body: str = "") -> None:
         super().__init__(message)
         self.kind = kind
         self.status = status
+        self.body = body
 
 
 class Event(NamedTuple):
-    """One server-sent event: the time since the request was sent, and its data (C(None) for the final C([DONE]))."""
+    """One server-sent event: the time since the request was sent, its data (C(None) for the final C([DONE])), its name.
+
+    The name is empty if the server sends none.
+    """
 
     seconds: float
     data: dict[str, Any] | None
+    name: str = ""
 
 
 class _UntilDeadline(io.RawIOBase):
@@ -113,6 +122,11 @@ class Api:
     def has_key(self) -> bool:
         return bool(self._key)
 
+    @property
+    def key_hash(self) -> str:
+        """A hash of the key, to notice another one."""
+        return hashlib.sha256((self._key or "").encode()).hexdigest()
+
     def with_key(self, key: str | None) -> Api:
         """Return the same server with another key."""
         return Api(self.base_url, key, self._timeout_s)
@@ -127,6 +141,7 @@ class Api:
         answer = _json_object(text)
         if answer is None:
             raise ApiError(BROKEN, f"{path} did not answer with a JSON object: {self.quoted(text)}")
+        self.require_success(path, text)
         return answer
 
     def stream(self, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Iterator[Event]:
@@ -135,10 +150,16 @@ class Api:
         try:
             with self._open(path, {**body, "stream": True}, headers) as response:
                 lines = self._limited(path, iter(lambda: response.readline(MOST_BYTES + 1), b""))
-                for data in sse_data(lines):
-                    yield Event(time.monotonic() - started, self._event(path, data))
+                for name, data in sse_events(self._streamed(path, lines)):
+                    yield Event(time.monotonic() - started, self._event(path, data), name)
         except (OSError, http.client.HTTPException) as exc:
             raise self._error(exc, path) from exc
+
+    def require_success(self, path: str, text: str) -> None:
+        """Check that the body of a success is no error. Raises ApiError."""
+        if _is_error(_json_object(text) or {}):
+            words = f"{self.base_url}{path} answered with HTTP 200 and an error"
+            raise ApiError(ERROR, f"{words}: {self.quoted(_error_message(text))}", 200)
 
     def quoted(self, text: object) -> str:
         """Return C(text) on one line, trimmed, and without the key."""
@@ -199,9 +220,21 @@ class Api:
         event = _json_object(data)
         if event is None:
             raise ApiError(BROKEN, f"{path} streamed an event that is not a JSON object: {self.quoted(data)}")
-        if "error" in event:
-            raise ApiError(BROKEN, f"{path} ended its stream with an error: {self.quoted(event['error'])}")
+        if _is_error(event):
+            raise ApiError(ERROR, f"{path} ended its stream with an error: {self.quoted(_error_message(data))}", 200)
         return event
+
+    def _streamed(self, path: str, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the lines of a stream. Raises ApiError if the answer is a JSON object instead."""
+        lines = iter(lines)
+        first = next(lines, b"")
+        if not first.lstrip().startswith(b"{"):
+            yield first
+            yield from lines
+            return
+        text = (first + b"".join(lines)).decode("utf-8", errors="replace")
+        self.require_success(path, text)
+        raise ApiError(BROKEN, f"{path} did not stream its answer: {self.quoted(text)}")
 
     def _error(self, exc: Exception, path: str) -> ApiError:
         if isinstance(exc, urllib.error.HTTPError):
@@ -223,19 +256,29 @@ class Api:
             return ApiError(KEY_REFUSED, f"HTTP {status} from {self.base_url}{path}: {sent}.", status)
         if status == 404 and "does not exist" in said:
             return ApiError(MODEL_UNKNOWN, f"HTTP 404 from {self.base_url}{path}: {said}", status)
-        return ApiError(HTTP, f"HTTP {status} from {self.base_url}{path}: {said or 'an empty body'}", status)
+        return ApiError(HTTP, f"HTTP {status} from {self.base_url}{path}: {said or 'an empty body'}", status, body)
 
 
-def sse_data(lines: Iterable[bytes]) -> Iterator[str]:
-    """Yield the data of each server-sent event; other fields and comments are skipped."""
+def is_lost_connection(error: ApiError) -> bool:
+    """Return whether the connection was refused or reset."""
+    cause = error.__cause__
+    return isinstance(cause.reason if isinstance(cause, urllib.error.URLError) else cause, ConnectionError)
+
+
+def sse_events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """Yield the name and the data of each server-sent event; other fields and comments are skipped."""
+    name = ""
     data: list[str] = []
     for raw in lines:
         line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
         if line.startswith("data:"):
             data.append(line[5:].removeprefix(" "))
-        elif not line and data:
-            yield "\n".join(data)
-            data = []
+        elif line.startswith("event:"):
+            name = line[6:].removeprefix(" ")
+        elif not line:
+            if data:
+                yield name, "\n".join(data)
+            name, data = "", []
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -245,6 +288,13 @@ def _json_object(text: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _is_error(answer: Mapping[str, Any]) -> bool:
+    """Return whether C(answer) is an error in OpenAI's, Anthropic's, FastAPI's, vLLM's older or a gateway's form."""
+    if answer.get("error") or answer.get("errors") or "error" in (answer.get("object"), answer.get("type")):
+        return True
+    return isinstance(answer.get("message"), str) or ("detail" in answer and len(answer) == 1)
 
 
 def _error_body(error: urllib.error.HTTPError) -> str:
@@ -257,11 +307,13 @@ def _error_body(error: urllib.error.HTTPError) -> str:
 
 
 def _error_message(body: str) -> str:
-    """Return the message of an error in OpenAI's, Anthropic's or FastAPI's form, or the whole body."""
+    """Return the message of an error in OpenAI's, Anthropic's, FastAPI's or vLLM's older form, or the whole body."""
     try:
         error = json.loads(body)
-        return str(error["error"]["message"] if "error" in error else error["detail"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        if isinstance(error.get("error"), str):
+            return str(error["error"])
+        return str(error["error"]["message"] if error.get("error") else error.get("detail") or error["message"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return body
 
 

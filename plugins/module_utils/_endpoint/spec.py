@@ -23,6 +23,14 @@ FUNCTIONAL = record(
                 description="Checks that the model cannot pass, each with the reason. They are reported as skipped.",
             )
         ),
+        "warn": optional(
+            mapping(
+                {**TEXT, "title": "a reason"},
+                propertyNames={"enum": list(CHECK_NAMES)},
+                default={},
+                description="Checks whose failure is only a warning, each with the reason. V(models) always counts.",
+            )
+        ),
         "answer": optional(
             {
                 **TEXT,
@@ -68,6 +76,16 @@ FUNCTIONAL = record(
                 default={},
                 description="Texts that must be a single token, each with the ID of the token.",
             )
+        ),
+        "tool_call_ids": optional(
+            {
+                **TEXT,
+                "default": "",
+                "description": (
+                    "Regular expression that the ID of each tool call must match, where the model's template needs a"
+                    " form. Any ID is right by default."
+                ),
+            }
         ),
     },
 )

@@ -17,7 +17,13 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.checks import CHECK_NAMES
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api
 from ansible_collections.hgx.inference.plugins.modules import vllm_api_check
-from ansible_collections.hgx.inference.tests.support.inference_server import CONTEXT, KEY, MODEL, serving
+from ansible_collections.hgx.inference.tests.support.inference_server import (
+    CONTEXT,
+    KEY,
+    MODEL,
+    InferenceServer,
+    serving,
+)
 
 
 def run(
@@ -56,27 +62,75 @@ def test_a_server_that_can_do_everything_passes_every_check(capsys: pytest.Captu
     assert 0.6 * CONTEXT < longest < CONTEXT
 
 
-def test_the_calls_are_those_of_claude_code(capsys: pytest.CaptureFixture[str]) -> None:
+def posts(server: InferenceServer, path: str) -> list[tuple[dict[str, str], dict[str, Any]]]:
+    return [(headers, body) for asked, headers, body in server.requests if body and asked == path]
+
+
+def test_the_requests_are_those_of_claude_code(capsys: pytest.CaptureFixture[str]) -> None:
     with serving() as server:
         assert run(capsys, server.base_url, checks=["messages_tools", "count_tokens"])["verdict"] == "pass"
-    posts = [(path, headers, body) for path, headers, body in server.requests if body]
-    assert [path for path, _headers, _body in posts if "count" not in path] == ["/v1/messages?beta=true"] * 2
-    for _path, headers, body in posts:
-        assert headers["anthropic-version".title()] == "2023-06-01"
+    turns = [(headers, body) for headers, body in posts(server, "/v1/messages?beta=true") if body.get("stream")]
+    assert len(turns) == 4
+    for headers, body in turns:
+        assert headers["Anthropic-Version"] == "2023-06-01"
         assert headers["Authorization"] == f"Bearer {KEY}"
+        assert headers["User-Agent"].startswith("claude-cli/2.1.332")
         assert "X-Api-Key" not in headers
         assert body["tools"][0]["input_schema"]["required"] == ["city"]
-    second = next(body for _path, _headers, body in posts if len(body["messages"]) == 3)
-    assert [block["type"] for block in second["messages"][1]["content"]] == ["thinking", "tool_use"]
-    assert second["messages"][1]["content"][1]["input"] == {"city": "Paris"}
-    assert second["messages"][2]["content"][0]["type"] == "tool_result"
+        assert body["thinking"] == {"type": "adaptive", "display": "omitted"}
+        assert body["context_management"]["edits"][0]["type"] == "clear_thinking_20251015"
+        assert body["output_config"] == {"effort": "high"}
+        assert [message["role"] for message in body["messages"]][:3] == ["user", "system", "assistant"]
+        assert body["messages"][-1]["content"][-1]["cache_control"] == {"type": "ephemeral"}
+    last = turns[-1][1]["messages"][3:]
+    assert [message["role"] for message in last] == [
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+        "assistant",
+        "user",
+    ]
+    assert [block["type"] for block in last[1]["content"]] == ["thinking", "tool_use"]
+    assert last[1]["content"][1]["input"] == {"city": "Paris"}
+    assert last[2]["content"][0]["type"] == "tool_result"
+    assert last[2]["content"][0]["tool_use_id"] == last[1]["content"][1]["id"] == "functions.get_weather:0"
+    counted = posts(server, "/v1/messages/count_tokens?beta=true")
+    assert all(headers["Authorization"] == f"Bearer {KEY}" for headers, _body in counted)
+
+
+def test_the_requests_are_those_of_kimis_cli(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as server:
+        assert run(capsys, server.base_url, checks=["tool_call_streamed"])["verdict"] == "pass"
+    headers, body = posts(server, "/v1/chat/completions")[-1]
+    system, _user, assistant, result = body["messages"]
+    assert headers["User-Agent"] == "KimiCLI/1.52.0"
+    assert "max_tokens" not in body
+    assert (body["max_completion_tokens"], body["stream_options"]) == (2048, {"include_usage": True})
+    assert system["role"] == "system"
+    assert assistant["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city": "Paris"}'}
+    assert (result["role"], result["tool_call_id"]) == ("tool", assistant["tool_calls"][0]["id"])
 
 
 # The fault, a check that finds it, and what the message says of it.
 FAULTS = [
-    ("open", "key", "answers a request with a wrong key"),
+    ("open", "key", "answers a request with a wrong key at GET /v1/models"),
+    ("open /v1/chat/completions", "key", "with a wrong key at POST /v1/chat/completions"),
+    ("open /v1/messages", "key", "with a wrong key at POST /v1/messages"),
+    ("open /v1/messages/count_tokens", "key", "at POST /v1/messages/count_tokens: anybody"),
     ("open_to_any_key", "key", "answers a request with a wrong key"),
     ("shouts", "chat", "it repeats '!' 200 times"),
+    ("nan", "chat", "The reasoning is broken, it repeats '!' 98 times"),
+    ("nan", "thinking", "once the KV cache holds NaN, every answer is broken"),
+    ("leaks_in_whole", "chat", "'think>', is in its answer"),
+    ("null_stop", "chat", "It stopped with None"),
+    ("aborts", "chat", "It stopped with 'abort'"),
+    ("filters", "chat", "It stopped with 'content_filter'"),
+    ("undercounts", "chat", "output tokens, for 64 characters"),
+    ("overcounts", "chat", "output tokens, for 64 characters"),
+    ("other_model", "chat", "of another model, 'glm-5'"),
+    ("error_in_200", "chat", "answered with HTTP 200 and an error: CUDA error: an illegal memory access"),
     ("silence", "chat", "it is empty"),
     ("wrong", "chat", "lacks 'Paris'"),
     ("endless", "chat", "did not end within"),
@@ -85,11 +139,23 @@ FAULTS = [
     ("silent", "chat", "no complete answer within 0 s"),
     ("cut", "streaming", "It was cut off"),
     ("no_usage", "streaming", "lacks the usage"),
+    ("leaks_in_stream", "streaming", "'think>', is in its answer"),
+    ("leaks_ends", "streaming", "'<|im_end|>', is in its answer"),
+    ("goes_on", "streaming", "content comes after the finish_reason 'stop'"),
+    ("aborts", "streaming", "It stopped with 'abort'"),
+    ("overcounts", "streaming", "output tokens, for 64 characters"),
+    ("other_model", "streaming", "of another model, 'glm-5'"),
+    ("error_in_stream", "streaming", "ended its stream with an error: CUDA error"),
+    ("error_instead_of_stream", "streaming", "with HTTP 200 and an error: CUDA error"),
     ("buffered", "streaming", "buffers the stream"),
     ("never_thinks", "thinking", "has no reasoning"),
     ("unparsed", "thinking", "was not parsed out"),
     ("always_thinks", "instant", "asked not to think, but thinks"),
-    ("calls_as_text", "tool_call", "No tool was called"),
+    ("leaks_in_instant", "instant", "'think>', is in its answer"),
+    ("undercounts", "instant", "0 output tokens"),
+    ("calls_as_text", "tool_call", "'<|tool_call_begin|>', is in its answer"),
+    ("calls_in_reasoning", "tool_call", "The reasoning parser took the call for thoughts"),
+    ("aborts", "tool_call", "It stopped with 'abort'"),
     ("broken_arguments", "tool_call", "no valid JSON"),
     ("foreign_arguments", "tool_call", "do not fit the tool's schema in city, town"),
     ("misnames_tools", "tool_call", "the call names 'weather'"),
@@ -99,24 +165,52 @@ FAULTS = [
     ("no_ids", "tool_call_streamed", "needs an id of its own"),
     ("ends_turns", "tool_call_streamed", "not 'tool_calls'"),
     ("cut", "tool_call_streamed", "It was cut off"),
+    ("skips_index", "tool_call_streamed", "a tool call has the index 1, after 0 calls"),
+    ("ends_after_thoughts", "tool_call_streamed", "The answer to the tool's result is empty"),
     ("one_call", "tool_calls_parallel", "but not for rome"),
     ("lumps_calls", "tool_calls_parallel", "once for 'Paris and Rome'"),
     ("same_ids", "tool_calls_parallel", "needs an id of its own"),
+    ("one_index", "tool_calls_parallel", "'functions.get_weather:1', have the index 0"),
+    ("loses_calls_under_load", "tool_calls_crowd", "after 6 tokens: the call was lost. Calls are lost or broken if"),
     ("blind", "image", "does not see that the picture is red"),
+    ("sees_red", "image", "does not see that the picture is "),
     ("forgets", "long_context", "it does not find"),
     ("cuts_prompts", "long_context", "it cut them off"),
+    ("claims_more", "long_context", "HTTP 400"),
+    ("overcounts_prompts", "long_context", "tokens were sent, and the server counts"),
     ("no_messages", "messages", "HTTP 404"),
     ("wrong", "messages", "lacks 'Paris'"),
+    ("no_claude", "messages", "HTTP 400"),
+    ("no_system_role_in_other_words", "messages", "but it does not know these and gives up"),
+    ("leaks_in_messages", "messages", "'think>', is in its answer"),
+    ("null_stop", "messages", "It stopped with None"),
+    ("other_model", "messages", "of another model, 'glm-5'"),
+    ("error_in_200", "messages", "with HTTP 200 and an error"),
     ("cut", "messages_tools", "lacks its message_stop"),
+    ("leaks_in_messages_stream", "messages_tools", "'think>', is in its answer"),
+    ("leaks_ends", "messages_tools", "'<|im_end|>'"),
+    ("thinks_in_text", "messages_tools", "a thinking_delta comes in a block of type 'text', and Claude Code drops"),
+    ("one_index", "messages_tools", "starts with the index 0, after 1 blocks"),
+    ("leaves_blocks_open", "messages_tools", "the last still open"),
+    ("no_event_names", "messages_tools", "clients go by the name"),
+    ("no_usage", "messages_tools", "message_delta lacks the usage"),
+    ("aborts", "messages_tools", "It stopped with 'abort'"),
+    ("ends_after_thoughts", "messages_tools", "The answer to the tool's result is empty"),
     ("ends_turns", "messages_tools", "not 'tool_use'"),
     ("no_ids", "messages_tools", "needs an id of its own"),
     ("babbles", "messages_tools", "did not end: 'In Paris it is sunny"),
     ("broken_arguments", "messages_tools", "no valid JSON"),
     ("counts_badly", "count_tokens", "It counts 7 tokens, and 7"),
+    ("counts_another_way", "count_tokens", "and the usage of the same request says"),
     ("no_messages", "count_tokens", "HTTP 404"),
     ("no_think_token", "tokenizer", "must be the token 163607"),
     ("mangles", "tokenizer", "comes back from the tokenizer as"),
-    ("shouts_under_load", "crowd", "One of 8 concurrent answers is broken"),
+    ("shouts_under_load", "crowd", "One of 16 concurrent answers is broken. The answer is broken, it repeats '!'"),
+    ("shouts_under_load", "crowd", "Kernels or the KV cache break answers under load"),
+    ("loops_under_load", "crowd", "it repeats 'and the sea' again and again"),
+    ("incoherent_under_load", "crowd", "its words form no sentence"),
+    ("swaps_under_load", "crowd", "is that to"),
+    ("nan", "crowd", "once the KV cache holds NaN"),
 ]
 
 
@@ -149,12 +243,165 @@ def test_a_use_of_the_tools_result_is_told_where_it_is_seen(
     assert words in result["checks"][1]["message"]
 
 
+@pytest.mark.parametrize("fault", ["is_precise", "is_italian", "has_alias"])
+def test_other_words_for_the_same_are_right(capsys: pytest.CaptureFixture[str], fault: str) -> None:
+    with serving(KEY, fault) as server:
+        result = run(capsys, server.base_url)
+    assert result["verdict"] == "pass", result["summary"]
+
+
+def test_a_cause_of_several_failures_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "nan") as server:
+        result = run(capsys, server.base_url)
+    failed = [check for check in result["checks"] if check["status"] == "fail"]
+    assert len(failed) == 13
+    assert {check["cause"] for check in failed} == {"broken"}
+    assert result["msg"].count("The engine computes wrong values.") == 1
+    assert result["msg"].count("  fail") == 1
+    assert "Chat; Streaming; Thinking; Instant; Tool call;" in result["msg"]
+    for advice in ("hf_cache_verify); check transformers", "A proxy must not buffer", "--limit-mm-per-prompt"):
+        assert advice not in result["msg"]
+
+
+def test_a_fault_that_one_request_shows_is_not_one_of_the_load(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "one_index") as server:
+        result = run(capsys, server.base_url, checks=["tool_calls_parallel", "tool_calls_crowd", "messages_tools"])
+    assert [check["cause"] for check in result["checks"]] == ["", "protocol", "protocol", "protocol"]
+    assert "several are streamed at once" not in result["msg"]
+
+
+def test_an_error_behind_a_success_is_told_as_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "error_in_200") as server:
+        result = run(capsys, server.base_url, checks=["chat", "tool_call", "messages"])
+    assert result["msg"].count("CUDA error: an illegal memory access") == 1
+    assert "KeyError" not in result["msg"]
+    assert "weights" not in result["msg"]
+    with serving(KEY, "error_in_list") as server:
+        assert "with HTTP 200 and an error: The backend is asleep" in run(capsys, server.base_url)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "check", "advice"),
+    [
+        ("other_ids", "tool_call_streamed", "Kimi's template needs the ids"),
+        ("other_ids", "messages_tools", "Kimi's template needs the ids"),
+    ],
+)
+def test_an_empty_turn_after_other_ids_is_told_by_the_ids(
+    capsys: pytest.CaptureFixture[str], fault: str, check: str, advice: str
+) -> None:
+    with serving(KEY, fault, "ends_after_thoughts") as server:
+        assert advice in run(capsys, server.base_url, checks=[check])["msg"]
+    with serving(KEY, fault) as server:
+        assert run(capsys, server.base_url, checks=[check])["verdict"] == "pass"
+        options: dict[str, Any] = {"checks": [check], "tool_call_ids": r"functions\.\w+:\d+"}
+        assert "'call_0', which does not fit" in run(capsys, server.base_url, **options)["msg"]
+
+
+def test_a_system_role_that_is_refused_is_a_warning_that_says_what_follows(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "no_system_role") as server:
+        result = run(capsys, server.base_url)
+    assert result["verdict"] == "warn"
+    assert statuses(result) == {
+        **dict.fromkeys(CHECK_NAMES, "pass"),
+        **dict.fromkeys(["messages", "messages_tools"], "warn"),
+    }
+    told = "\n".join(result["summary"])
+    assert told.count("Claude Code 2.1.154 and newer send one.") == 1
+    assert "Use vLLM 0.23 or newer, or a newer client." in told
+    assert "HTTP 400" in told
+    again = [body["messages"] for _headers, body in posts(server, "/v1/messages?beta=true")][1]
+    assert [message["role"] for message in again] in (
+        ["user", "assistant", "user"],
+        ["user", "system", "assistant", "user"],
+    )
+
+
+def test_a_failure_that_does_not_repeat_is_a_warning_with_both_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "flaky") as server:
+        result = run(capsys, server.base_url, checks=["chat"])
+    assert (result["verdict"], statuses(result)["chat"]) == ("warn", "warn")
+    (line,) = (line for line in result["summary"] if "Chat" in line)
+    assert "First: The answer to 'What is the capital of France?" in line
+    assert "'The capital of France is Lyon.' Then: Answered in 12 tokens." in line
+    assert "The capital of France is Paris." in result["checks"][1]["evidence"]
+
+
+def test_an_open_server_is_no_flake(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "open") as server:
+        run(capsys, server.base_url, checks=["key"])
+    assert len([path for path, headers, _body in server.requests if "wrong" in headers.get("Authorization", "")]) == 8
+
+
+def test_a_tokenizer_without_a_key_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with vLLM itself, which asks for its key at /v1 only."""
+    with serving(KEY, "open /tokenize", "open /detokenize") as server:
+        result = run(capsys, server.base_url, checks=["key"])
+    assert result["verdict"] == "warn"
+    assert "POST /tokenize and POST /detokenize answer without it." in result["checks"][1]["message"]
+
+
+def test_a_refusal_for_another_reason_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "refuses_with_400") as server:
+        result = run(capsys, server.base_url, checks=["key"])
+    assert "HTTP 400" in result["msg"]
+    assert "answers a request" not in result["msg"]
+
+
+def test_every_endpoint_is_asked_without_its_key(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as server:
+        result = run(capsys, server.base_url)
+    sent = {(path.partition("?")[0], headers.get("Authorization")) for path, headers, _body in server.requests}
+    paths = {path for path, key in sent if key == f"Bearer {KEY}"} - {"/metrics", "/version"}
+    assert result["verdict"] == "pass"
+    assert paths == {path for path, key in sent if key is None}
+    assert paths == {path for path, key in sent if key and "wrong" in key}
+
+
+def test_a_context_that_is_shorter_than_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as server:
+        result = run(capsys, server.base_url, checks=["long_context"], long_context={"tokens": 200_000})
+    assert f"A context of 200000 tokens was asked for, and the server has one of {CONTEXT}." in result["msg"]
+
+
+def test_a_failure_that_the_recipe_allows_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "blind") as server:
+        result = run(capsys, server.base_url, checks=["chat", "image"], warn={"image": "Its tower is {{ small }}."})
+    assert (result["verdict"], statuses(result)["image"]) == ("warn", "warn")
+    assert "Only a warning: Its tower is {{ small }}." in result["checks"][2]["message"]
+
+
+def test_single_calls_are_asked_for_where_a_model_cannot_do_two(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "one_call") as server:
+        options: dict[str, Any] = {"skip": {"tool_calls_parallel": "The script has one call."}}
+        assert run(capsys, server.base_url, checks=["tool_calls_crowd"], **options)["verdict"] == "pass"
+        assert run(capsys, server.base_url, checks=["tool_calls_crowd"])["verdict"] == "fail"
+
+
+def test_no_check_asks_with_the_outcome_of_another_key(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    options: dict[str, Any] = {"reuse_file": str(tmp_path / "kept.json"), "checks": ["chat"]}
+    with serving() as server:
+        assert run(capsys, server.base_url, **options)["verdict"] == "pass"
+        assert run(capsys, server.base_url, api_key="rotated", **options)["verdict"] == "fail"
+
+
+def test_a_form_of_ids_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(capsys, "http://127.0.0.1:1", tool_call_ids="functions(")
+    assert result["msg"].startswith("tool_call_ids: 'functions(' is no regular expression: ")
+
+
+def test_a_model_may_remember_the_result_of_its_tool(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "remembers") as server:
+        assert run(capsys, server.base_url, checks=["messages_tools"])["verdict"] == "pass"
+    assert len(posts(server, "/v1/messages?beta=true")) == 3
+
+
 def test_all_failures_come_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(KEY, "blind", "one_call", "counts_badly") as server:
         result = run(capsys, server.base_url)
     failed = [name for name, status in statuses(result).items() if status == "fail"]
-    assert failed == ["tool_calls_parallel", "image", "count_tokens"]
-    assert result["summary"][0] == f"FAIL: {len(CHECK_NAMES) - 3} pass, 3 fail of {len(CHECK_NAMES)} functional checks"
+    assert failed == ["tool_calls_parallel", "tool_calls_crowd", "image", "count_tokens"]
+    assert result["summary"][0] == f"FAIL: {len(CHECK_NAMES) - 4} pass, 4 fail of {len(CHECK_NAMES)} functional checks"
 
 
 def test_a_key_that_cannot_be_read(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -204,7 +451,13 @@ MISSED: list[tuple[str, tuple[str, ...], dict[str, Any], str, str]] = [
         "HTTP 401",
     ),
     ("no key", (), {"api_key": ""}, "key", "no key was sent, and the server wants one"),
-    ("a wrong name", (), {"served_model_name": "kimi"}, "model", f"No model is served as 'kimi'; served are {MODEL}."),
+    (
+        "a wrong name",
+        (),
+        {"served_model_name": "kimi"},
+        "model",
+        f"No model is served as 'kimi'; served are {MODEL}, alias, glm-5.",
+    ),
     ("another wrong name", (), {"further_model_names": [MODEL, "k2"]}, "model", "No model is served as 'k2'"),
     ("an unserved name", ("unlisted",), {}, "model", "served are other"),
 ]

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint import answers
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint.answers import AnswerError, ToolCall
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import sse_data
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint import answers, findings, inputs
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.answers import Answer, AnswerError, ToolCall
 
 RECORDED = Path(__file__).parents[3] / "fixtures" / "api"
 TOOL = {
@@ -29,13 +28,6 @@ def body(name: str) -> dict[str, Any]:
     return answer
 
 
-def events(name: str) -> list[tuple[float, dict[str, Any] | None]]:
-    lines = (RECORDED / name).read_bytes().splitlines(keepends=True)
-    return [
-        (float(number), None if data == "[DONE]" else json.loads(data)) for number, data in enumerate(sse_data(lines))
-    ]
-
-
 def test_chat() -> None:
     answer = answers.from_chat(body("h100-chat.txt"))
     assert (answer.text, answer.reasoning[:15], answer.tool_calls) == ("", "avme emwdygabat", ())
@@ -47,49 +39,10 @@ def test_chat_without_thinking() -> None:
     assert (answer.text[:15], answer.reasoning) == ("bkqxffcqaalhzwp", "")
 
 
-def test_chat_stream() -> None:
-    answer, arrivals = answers.from_chat_stream(events("h100-chat-stream.txt"))
-    assert answer.reasoning == "gsltdvzaaxad utgojigfonaejfcj"
-    assert (answer.stop, answer.output_tokens) == ("length", 8)
-    assert arrivals == (1, 2, 3, 4, 5, 6, 7), "the chunk of the role says nothing"
-
-
-def test_chat_stream_with_a_tool_call() -> None:
-    answer = answers.from_chat_stream(events("cpu-chat-stream-tools.txt")).answer
-    assert answer.reasoning == "This question needs the weather tool."
-    assert answer.tool_calls == (ToolCall("get_weather", '{"city": "Paris"}', "functions.get_weather:0"),)
-    assert answer.stop == "tool_calls"
-
-
 def test_messages() -> None:
     answer = answers.from_messages(body("h100-messages.txt"))
     assert (answer.text, answer.reasoning) == ("", " bjxatugaorsgatfepmfapcgdtmhht")
     assert (answer.stop, answer.input_tokens, answer.output_tokens) == ("max_tokens", 15, 8)
-
-
-def test_messages_stream_with_a_tool_call() -> None:
-    stream, blocks = answers.from_messages_stream(events("cpu-messages-stream-tools.txt"))
-    assert stream.answer.tool_calls == (ToolCall("get_weather", '{"city": "Paris"}', "functions.get_weather:0"),)
-    assert (stream.answer.stop, stream.answer.output_tokens) == ("tool_use", 14)
-    assert [block["type"] for block in blocks] == ["thinking", "tool_use"]
-    assert blocks[1] == {
-        "type": "tool_use",
-        "id": "functions.get_weather:0",
-        "name": "get_weather",
-        "input": {"city": "Paris"},
-    }
-
-
-@pytest.mark.parametrize("end", range(1, 7))
-def test_a_chat_stream_that_ends_early(end: int) -> None:
-    with pytest.raises(AnswerError, match=r"The stream lacks .* It was cut off"):
-        answers.from_chat_stream(events("cpu-chat-stream-tools.txt")[:end])
-
-
-@pytest.mark.parametrize("end", range(1, 11))
-def test_a_messages_stream_that_ends_early(end: int) -> None:
-    with pytest.raises(AnswerError, match=r"cut off|no valid JSON"):
-        answers.from_messages_stream(events("cpu-messages-stream-tools.txt")[:end])
 
 
 def test_the_older_name_of_the_reasoning() -> None:
@@ -120,45 +73,93 @@ def test_arguments_that_fit() -> None:
     assert answers.require_call(ToolCall("get_weather", '{"city": "Paris", "days": 2}', "1"), TOOL)["days"] == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "it is empty"),
-        (" \n", "it is empty"),
-        ("!" * 40, "it repeats '!' 40 times"),
-        ("Paris is" + "0" * 20, "it repeats '0' 20 times"),
-        ("The the " + "the " * 8, "it repeats a word 9 times"),
-        ("a b " * 5 + "a a c " * 20, "more than half"),
-        ("\ufffd\ufffdab\ufffd", "full of replacement characters"),
-    ],
-)
-def test_degenerate_texts(text: str, words: str) -> None:
-    assert words in answers.degenerate(text)
+SAID = "The capital of France is Paris."
+THOUGHT = "The user wants to know something."
+SOUND = Answer(SAID, THOUGHT, (), "stop", 24, 15, "kimi")
+CALL = ToolCall("get_weather", '{"city": "Paris"}', "functions.get_weather:0")
+
+
+def require_sound(answer: Answer, sent: int = 60) -> None:
+    answers.require_sound(answer, ("kimi", "k2"), sent, answers.ENDED)
 
 
 @pytest.mark.parametrize(
-    "text",
+    "changed",
     [
-        "Paris.",
-        "Ha ha ha ha, no!!!",
-        "A frame:\n" + "\u2500" * 40 + "\n\u2502 a \u2502\n" + "\u2501" * 30,
-        "~" * 20 + "\nBelow a line, " + "\u2014" * 20 + " and half done: " + "\u2588" * 20,
-        "# Title\n" + "=" * 60 + "\n" + "-" * 60,
-        "def f(x):\n" + " " * 24 + "return x",
-        "one two three four five six seven eight nine ten " * 4,
+        {},
+        {"reasoning": "", "output_tokens": 8},
+        {"model": "k2"},
+        {"model": ""},
+        {"output_tokens": 60},
+        {"input_tokens": 500},
+        {"text": "", "tool_calls": (CALL, CALL), "stop": "tool_calls", "output_tokens": 50},
+        # Thoughts that /v1/messages counts, and does not send.
+        {"reasoning": "", "stop": "end_turn", "output_tokens": 900},
     ],
 )
-def test_texts_that_are_language(text: str) -> None:
-    assert answers.degenerate(text) == ""
+def test_sound_answers(changed: dict[str, Any]) -> None:
+    require_sound(SOUND._replace(**changed))
 
 
-def test_the_picture_is_a_png() -> None:
-    head, _comma, data = answers.red_square().partition(",")
+@pytest.mark.parametrize(
+    ("changed", "cause", "words"),
+    [
+        ({"text": f"{THOUGHT}</think>{SAID}"}, findings.THOUGHTS_LEAK, "'think>', is in its answer"),
+        ({"reasoning": f"{THOUGHT}</think>"}, findings.THOUGHTS_LEAK, "is in its reasoning"),
+        ({"text": f"{SAID}<|im_end|>"}, findings.SPECIAL_LEAK, "'<|im_end|>'"),
+        ({"text": "<|tool_calls_section_begin|>"}, findings.CALLS_LEAK, "is in its answer"),
+        ({"reasoning": 'functions.get_weather:0{"city"'}, findings.CALLS_IN_REASONING, "is in its reasoning"),
+        (
+            {"tool_calls": (CALL._replace(arguments='{"city": "Paris<|tool_call_end|>"}'),)},
+            findings.CALLS_LEAK,
+            "is in its tool call",
+        ),
+        ({"reasoning": "!" * 90}, findings.BROKEN, "The reasoning is broken, it repeats '!' 90 times"),
+        ({"text": "the sea " * 30}, findings.BROKEN, "The answer is broken, it repeats 'the sea' again"),
+        ({"model": "glm-5"}, findings.OTHER_MODEL, "of another model, 'glm-5'"),
+        ({"stop": ""}, findings.STOPPED, "It stopped with None"),
+        ({"stop": "abort"}, findings.STOPPED, "It stopped with 'abort'"),
+        ({"stop": "content_filter"}, findings.STOPPED, "'content_filter'"),
+        ({"output_tokens": 1}, findings.MISCOUNTED, "1 output tokens, for 64 characters"),
+        ({"output_tokens": 90}, findings.MISCOUNTED, "90 output tokens, for 64 characters"),
+        ({"output_tokens": 150}, findings.MISCOUNTED, "150 output tokens, for 64 characters"),
+        ({"input_tokens": 3}, findings.MISCOUNTED, "3 input tokens, for 60 characters"),
+        ({"output_tokens": 0}, findings.MISCOUNTED, "24 input and 0 output tokens"),
+        ({"stop": "length"}, "", "did not end within 15 tokens"),
+    ],
+)
+def test_answers_that_are_not_sound(changed: dict[str, Any], cause: str, words: str) -> None:
+    with pytest.raises(AnswerError) as caught:
+        require_sound(SOUND._replace(**changed))
+    assert caught.value.cause == cause
+    assert words in str(caught.value)
+
+
+def test_two_calls_in_one_are_told() -> None:
+    with pytest.raises(AnswerError, match="Two calls are in one"):
+        answers.require_call(ToolCall("get_weather", '{"city": "Paris"}{"city": "Rome"}', "1"), TOOL)
+
+
+def test_arguments_that_are_no_text() -> None:
+    message = {"tool_calls": [{"id": "1", "function": {"name": "get_weather", "arguments": {"city": "Paris"}}}]}
+    choice = {"message": message, "finish_reason": "tool_calls"}
+    with pytest.raises(AnswerError, match="are not a text"):
+        answers.from_chat({"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})
+
+
+def test_tokens_from_the_prefix_cache_are_counted() -> None:
+    usage = {"input_tokens": 10, "cache_read_input_tokens": 30, "cache_creation_input_tokens": None, "output_tokens": 1}
+    assert answers.from_messages({"content": [], "stop_reason": "end_turn", "usage": usage}).input_tokens == 40
+
+
+@pytest.mark.parametrize("colour", inputs.COLOURS)
+def test_the_picture_is_a_png(colour: str) -> None:
+    head, _comma, data = inputs.picture(colour).partition(",")
     assert head == "data:image/png;base64"
     assert base64.b64decode(data).startswith(b"\x89PNG\r\n\x1a\n")
 
 
 def test_the_haystack_has_its_needle() -> None:
-    lines = answers.haystack(9, "needle").splitlines()
+    lines = inputs.haystack(9, "needle").splitlines()
     assert lines.index("needle") == 3
     assert len(set(lines)) == 10

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint import checks
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint.checks import CHECK_NAMES, Expected, Probe, Result
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint import checks, results
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.checks import CHECK_NAMES
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api, Event
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.probe import Expected, Probe
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.results import Result
 
 MODEL = "kimi"
 INFINITY = float("inf")
@@ -60,7 +62,7 @@ class Odd(Canned):
 
 def check(api: Api, *names: str, tokens: int | None = None) -> dict[str, Result]:
     probe = Probe(api, MODEL, (), Expected("Paris", {}, tokens, False, {"</think>": 7}))
-    return {result.name: result for result in checks.run_checks(probe, names, {})}
+    return {result.name: result for result in results.run_checks(probe, names, {})}
 
 
 @pytest.mark.parametrize("count", [*NO_COUNTS, None])

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import http.client
 import itertools
+import json
 import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint import client as _api_client
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api, ApiError
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api, ApiError, sse_events
 
 OK = b"HTTP/1.1 200 OK\r\n"
 TIMEOUT_S = 0.3
@@ -161,3 +163,51 @@ def test_what_cannot_be_sent(url: str, key: str | None, timeout_s: float, way: s
         WAYS[way](Api(url, key, timeout_s))
     assert caught.value.kind == _api_client.UNREACHABLE
     assert "two" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": {"message": "no memory"}}, "no memory"),
+        ({"error": "no memory", "choices": []}, "no memory"),
+        ({"type": "error", "error": {"type": "overloaded_error", "message": "no memory"}}, "no memory"),
+        ({"object": "error", "message": "no memory", "code": 500}, "no memory"),
+        ({"detail": "no memory"}, "no memory"),
+        ({"code": 500, "message": "no memory"}, "no memory"),
+        ({"errors": ["no memory"]}, "no memory"),
+    ],
+)
+def test_an_error_inside_of_a_success(body: dict[str, Any], said: str) -> None:
+    text = json.dumps(body).encode()
+    for way, answer in (("post", text), ("stream", text), ("stream", b"event: error\ndata: " + text + b"\n\n")):
+        with answering(OK + b"\r\n" + answer) as url, pytest.raises(ApiError, match=f"an error: .*{said}") as caught:
+            WAYS[way](Api(url, None, 5))
+        assert (caught.value.kind, caught.value.status) == (_api_client.ERROR, 200)
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": None, "choices": []}, {"object": "list", "data": []}, {"detail": 1, "a": 2}]
+)
+def test_a_success_is_none(body: dict[str, Any]) -> None:
+    with answering(OK + b"\r\n" + json.dumps(body).encode()) as url:
+        assert Api(url, None, 5).post("/x", {}) == body
+
+
+def test_an_answer_that_is_not_streamed() -> None:
+    with answering(OK + b'\r\n{"choices": []}') as url, pytest.raises(ApiError, match="did not stream its answer"):
+        stream_all(Api(url, None, 5))
+
+
+def test_events_have_names() -> None:
+    lines = [
+        b"event: ping\n",
+        b"data: 1\n",
+        b"\n",
+        b": a comment\n",
+        b"data: 2\n",
+        b"data: 3\n",
+        b"\n",
+        b"event: x\n",
+        b"\n",
+    ]
+    assert list(sse_events(lines)) == [("ping", "1"), ("", "2\n3")]

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The causes that an observation points to, and what to do about each.
+
+A check's own advice applies where what was seen points to no cause.
+"""
+
+from __future__ import annotations
+
+BROKEN = "broken"
+BROKEN_UNDER_LOAD = "broken_under_load"
+MIXED_UP = "mixed_up"
+THOUGHTS_LEAK = "thoughts_leak"
+CALLS_LEAK = "calls_leak"
+CALLS_IN_REASONING = "calls_in_reasoning"
+SPECIAL_LEAK = "special_leak"
+CALLS_LOST = "calls_lost"
+CALLS_MISSING = "calls_missing"
+CALLS_LOST_UNDER_LOAD = "calls_lost_under_load"
+BROKEN_CALLS = "broken_calls"
+CALL_IDS = "call_ids"
+STOPPED = "stopped"
+MISCOUNTED = "miscounted"
+OTHER_MODEL = "other_model"
+PROTOCOL = "protocol"
+CUT = "cut"
+SYSTEM_ROLE = "system_role"
+SYSTEM_ROLE_IN_OTHER_WORDS = "system_role_in_other_words"
+ERROR_IN_200 = "error_in_200"
+FORM = "form"
+ENGINE_FAILED = "engine_failed"
+OPEN = "open"
+
+# The kinds of markup in C(texts).
+MARKUP = {"thoughts": THOUGHTS_LEAK, "calls": CALLS_LEAK, "special": SPECIAL_LEAK}
+
+# What becomes of calls that a parser does not follow.
+OF_CALLS = (CALLS_LOST, CALLS_MISSING, BROKEN_CALLS, PROTOCOL, CALLS_LEAK, CALLS_IN_REASONING)
+
+_NEWER_PARSER = "vLLM before 0.20 breaks and loses calls of Kimi in streams: try a newer vLLM."
+
+ADVICE = {
+    BROKEN: (
+        "The engine computes wrong values. Restart it: once the KV cache holds NaN, every answer is broken. If it"
+        " happens again, check the weights (hf_cache_verify), then try a newer image, another attention backend,"
+        " --kv-cache-dtype auto, or no draft."
+    ),
+    BROKEN_UNDER_LOAD: (
+        "Kernels or the KV cache break answers under load: try another vLLM, --kv-cache-dtype auto, or no draft."
+    ),
+    MIXED_UP: (
+        "Answers are mixed up under load: a proxy or gateway in front of the server, or the prefix cache, confuses"
+        " requests. Nobody else may use this server until that is fixed. Try without --enable-prefix-caching, and"
+        " without the proxy."
+    ),
+    THOUGHTS_LEAK: "See --reasoning-parser, and transformers: it must know the token </think>.",
+    CALLS_LEAK: "The tool parser did not read the call: see --enable-auto-tool-choice and --tool-call-parser.",
+    CALLS_IN_REASONING: (
+        "The reasoning parser took the call for thoughts: see --reasoning-parser, which must fit the model and the"
+        " --tool-call-parser. vLLM 0.19 does so if the tokens of a call are special ones in tokenizer.json."
+    ),
+    SPECIAL_LEAK: "Check transformers and the tokenizer's files: special tokens must not be text.",
+    CALLS_LOST: f"The tool parser lost the call: see --tool-call-parser. {_NEWER_PARSER}",
+    CALLS_MISSING: (
+        f"The model or the tool parser left a call out: see --tool-call-parser and the chat template. {_NEWER_PARSER}"
+    ),
+    CALLS_LOST_UNDER_LOAD: (
+        f"Calls are lost or broken if several are streamed at once. {_NEWER_PARSER} Until then, clients must not stream"
+        " requests with tools."
+    ),
+    BROKEN_CALLS: f"See --tool-call-parser. {_NEWER_PARSER}",
+    CALL_IDS: (
+        "Kimi's template needs the ids functions.NAME:INDEX, and with others the model ends later turns after its"
+        " thoughts. See --tool-call-parser, and check that no proxy rewrites the ids."
+    ),
+    STOPPED: (
+        "The engine or a gateway ended the answer: abort is a dropped request or a restarted engine, content_filter is"
+        " a gateway's filter. The server's log has the reason."
+    ),
+    MISCOUNTED: (
+        "Somebody else counts: a gateway estimates the usage, or another tokenizer counts it. Budgets, costs and the"
+        " figures of the benchmark are wrong by that factor."
+    ),
+    OTHER_MODEL: "A gateway sends the requests to another model: correct its route, or the address and the port.",
+    PROTOCOL: "Clients drop such an answer. Try a newer vLLM, and the server without the proxy in front of it.",
+    CUT: "Something ends the stream early: the server's log has the reason, or a proxy's time limit does.",
+    SYSTEM_ROLE: (
+        "Claude Code 2.1.154 and newer send one. 2.1.332 sends the request again without it and works, at the price of"
+        " one failed request in each conversation; clients between them without that fallback fail. Use vLLM 0.23 or"
+        " newer, or a newer client."
+    ),
+    SYSTEM_ROLE_IN_OTHER_WORDS: (
+        "Claude Code 2.1.154 and newer send one. 2.1.332 knows the words of vLLM before 0.23 and sends the request"
+        " again without it, but it does not know these and gives up. Use vLLM 0.23 or newer, without the proxy in front"
+        " of it."
+    ),
+    ERROR_IN_200: "The status claims success, so clients read the error as an answer: the server's log has the reason.",
+    FORM: "This is no answer of this API: another program or version answers, or a gateway rewrites the answers.",
+    ENGINE_FAILED: "The engine has failed: see the server's log.",
+    OPEN: (
+        "Check that the server was started with its key (vllm_api_key), that the key guard is active, and that this is"
+        " the server."
+    ),
+}

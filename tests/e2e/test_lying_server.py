@@ -29,6 +29,9 @@ CLIENT = [
     [
         ("none", "pass", "even_speed"),
         ("cut", "invalid", "output_length"),
+        ("repeats", "invalid", "answers_readable"),
+        ("pads", "warn", "answers_readable"),
+        ("role-first", "warn", "first_token"),
     ],
 )
 def test_the_real_client_and_a_lie(lie: str, verdict: str, check: str, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@
     traffic       other prompts are counted as well
     repeats       every answer is one repeated token
     pads          usage and counters claim four times as many tokens as the texts have
+    comments      a proxy sends comments between the chunks, at which vLLM's client loses some
     role-first    a gateway sends the role at once, long before the first token
     uncached      does not count what it finds in its prefix cache
 
@@ -185,6 +186,10 @@ class Handler(BaseHTTPRequestHandler):
         return self.server.lie != "uncounted" or name in ("running", "waiting")
 
     def _event(self, value: dict[str, Any], at_once: bool = False) -> None:
+        if self.server.lie == "comments":
+            self.wfile.write(b": ping\n\n")
+            self.wfile.flush()
+            time.sleep(0.002)  # so that it arrives apart
         self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")
         if at_once:
             self.wfile.flush()

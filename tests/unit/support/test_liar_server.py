@@ -49,6 +49,7 @@ VERDICTS = {
     "traffic": ("invalid", "no_other_traffic"),
     "repeats": ("invalid", "answers_readable"),
     "pads": ("warn", "answers_readable"),
+    "comments": ("pass", ""),  # which the stand-in reads as it should
     "role-first": ("warn", "first_token"),
     "uncached": ("warn", "prompts_not_cached"),
 }

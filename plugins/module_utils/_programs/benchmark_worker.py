@@ -83,6 +83,7 @@ _FIGURES = ("completed", "duration")
 _LISTS = ("input_lens", "output_lens", "start_times", "ttfts", "itls")
 # The client's sums may differ from those of its own lists by this share.
 ROUNDING = 0.01
+_UNAMBIGUOUS = ("_tokens", "_throughput", "mean_ttft_ms")
 FIGURE_MAX = 1e15
 
 
@@ -453,8 +454,8 @@ def condense(result: Any, first_chunk_has_text: bool | None = None) -> dict[str,
     kept["contradictions"] = [
         f"{name} is {kept[name]:g} by the client and {figure:g} by its own list"
         for name, figure in by_client.items()
-        # Before vLLM 0.20 the latency included the chunk with the usage.
-        if "e2el" not in name and "tpot" not in name and _is_figure(kept.get(name)) and _differ(kept[name], figure)
+        # The others have several definitions: of percentiles, and of a latency with the chunk of the usage or without.
+        if name.endswith(_UNAMBIGUOUS) and _is_figure(kept.get(name)) and _differ(kept[name], figure)
     ]
     kept.update(sums(result, e2els))
     return kept

@@ -162,7 +162,7 @@ def test_a_result_that_is_no_object(result: Any) -> None:
         ({"total_input_tokens": 4}, "total_input_tokens is 4 by the client and 5 by its own list"),
         ({"request_throughput": 2}, "request_throughput is 2 by the client and 0.333333 by its own list"),
         ({"mean_ttft_ms": 13}, "mean_ttft_ms is 13 by the client and 1000 by its own list"),
-        ({"p99_itl_ms": 13}, "p99_itl_ms is 13 by the client and 500 by its own list"),
+        ({"p99_itl_ms": 13}, None),  # of which there are several definitions
         ({"mean_e2el_ms": 2100.0}, None),  # before vLLM 0.20 with the time until the chunk of the usage
     ],
 )

@@ -21,7 +21,12 @@ description:
   - A run that looks odd, such as one with chunks that hold many tokens, a speed far above the published one, or slots
     that stay free, has the verdict V(warn) at best. The warning gives the figure and the expected bound.
   - Compares what the client received with what the server counted. If the server counts nothing, as with
-    C(--disable-log-stats), the verdict is V(invalid).
+    C(--disable-log-stats), the verdict is V(invalid). If it lacks a single counter, the verdict is V(warn) at best.
+  - Reads the texts of the answers. If all repeat the same few words, are no valid Unicode or are empty, the verdict is
+    V(invalid). The result keeps some of them.
+  - Computes all sums from the client's lists of requests. If the client gives others, the verdict is V(invalid).
+  - Sends one short request before the load, which shows how many tokens the chat template adds and whether the first
+    chunk of a stream has text, and one after it if the client has kept no text of the answers.
   - Compares the figures with O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.
@@ -36,6 +41,13 @@ options:
       - By default C(docker exec -i) with O(container).
     type: list
     elements: str
+  engine_args:
+    description:
+      - With O(client_command), the engine arguments of the server, of which C(stream-interval) and
+        C(max-num-batched-tokens) affect how answers arrive. Others are ignored.
+      - With O(container) they are read from its command line.
+    type: dict
+    default: {}
   api_key_file:
     description: File with the server's API key, where the client runs. Without it no key is sent.
     type: path
@@ -280,6 +292,10 @@ from ..module_utils._core.timestamp import epoch
 from ..module_utils._core.units import human_duration
 from ..module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from ..module_utils._docker.cli import DockerError, inspect_container
+from ..module_utils._vllm.args import ArgsError, render_args
+
+# What reading a value of another form than expected may raise.
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class SmokeBenchmark:
@@ -298,7 +314,8 @@ class SmokeBenchmark:
         if params["repetitions"] < 1:
             raise benchmark.BenchmarkError([f"repetitions: {params['repetitions']} is not 1 or more."])
         self._argv = self._client_argv()
-        self._engine = benchmark.ENGINE_DEFAULTS
+        self._engine = self._engine_of(None)
+        self.notes: list[str] = []
 
     def _client_argv(self, seed: int | None = None) -> list[str]:
         model, served_model_name = self._params["model"], self._params["served_model_name"]
@@ -330,45 +347,70 @@ class SmokeBenchmark:
         server, load = self._fingerprints(container)
         if server is None or load is None or (container and not container["State"]["Running"]):
             return None
-        self._engine = _engine(container)
-        found = store.newest(self._params["results_dir"], load, server, _now(), self._params["reuse_max_age_s"])
-        if found is None:
+        self._engine = self._engine_of(container)
+        stored = store.newest(self._params["results_dir"], load, server, _now(), self._params["reuse_max_age_s"])
+        path, record = stored.path, stored.record
+        self.notes += stored.ignored
+        try:
+            outcome = self._judge_stored(record) if record else None
+            finished_at = str(record["finished_at"]) if outcome else ""
+        except _MALFORMED:
+            self.notes.append(f"The stored result {path} is damaged. It is ignored, and so are earlier ones.")
             return None
-        path, record = found
-        if record["verdict"] == INVALID or len(record.get("repetitions") or [0]) < self._params["repetitions"]:
-            return None
-        outcome = self._judge(benchmark.Run(record["client"], record["counters"]), record.get("repetitions"))
-        if outcome["verdict"] not in (PASS, WARN):
+        if outcome is None:
             return None
         if not look_only:
             name, key_file = self._params["served_model_name"], self._params["api_key_file"]
             require_answer(Load.none(self._place, self._base_url, key_file, name, self._workload["endpoint"]))
         if outcome["verdict"] != record["verdict"] and not look_only:
             store.judge_again(path, {**record, **outcome})
-        outcome["summary"].append(f"  from the result of {record['finished_at']}, judged again")
+        outcome["summary"].append(f"  from the result of {finished_at}, judged again")
         return {**outcome, "result_path": path, "reused": True}
+
+    def _judge_stored(self, record: dict[str, Any]) -> dict[str, Any] | None:
+        """Judge a stored result; return None if it is not good enough."""
+        repetitions = record.get("repetitions")
+        if record["verdict"] == INVALID or len(repetitions or [0]) < self._params["repetitions"]:
+            return None
+        outcome = self._judge(benchmark.Run(record["client"], record["counters"], record["look"]), repetitions)
+        return outcome if outcome["verdict"] in (PASS, WARN) else None
 
     def run(self) -> dict[str, Any]:
         """Load the server, judge the figures and store the result."""
         container = self._running_container()
         if not os.access(self._params["results_dir"], os.W_OK):
             raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
-        self._engine = _engine(container)
-        tokenizer = tokenizer_args(container, self._workload) if container else []
+        self._engine = self._engine_of(container)
         started_at = _now()
+        server, _load = self._fingerprints(container)
+        note = store.begin(self._params["results_dir"], server, started_at, self._size)
+        try:
+            outcome = self._run(container, started_at, note)
+        except LoadError as exc:
+            store.keep(note, server, _now(), str(exc))
+            raise
+        except (RunError, ControllerGone):  # which say nothing of the server
+            store.forget(note)
+            raise
+        except _MALFORMED as exc:
+            raise RunError(
+                f"The benchmark has run, but its result could not be judged: {exc!r}. What was measured is in {note}."
+            ) from exc
+        store.forget(note)
+        return outcome
+
+    def _run(self, container: dict[str, Any] | None, started_at: datetime, note: str) -> dict[str, Any]:
+        """Load the server; until the result is stored, what was measured is kept in the file C(note)."""
+        tokenizer = tokenizer_args(container, self._workload) if container else []
         seed = self._workload["seed"]
         first_seed = int(started_at.timestamp()) if seed is None else seed
         runs: list[Measured] = []
         outcomes: list[dict[str, Any]] = []
         for number in range(self._params["repetitions"]):
-            try:
-                argv = [*self._client_argv(first_seed + number), *tokenizer]
-                runs.append(self._measure(argv, number, container))
-            except LoadError as exc:
-                server, _load = self._fingerprints(container)
-                if server:
-                    store.save_failure(self._params["results_dir"], server, _now(), self._size, str(exc))
-                raise
+            argv = [*self._client_argv(first_seed + number), *tokenizer]
+            runs.append(self._measure(argv, number, container))
+            server, _load = self._fingerprints(container, runs[-1].server)
+            store.keep(note, server, _now(), "The benchmark has run and was not judged.", runs[-1].run._asdict())
             outcomes.append(self._judge(runs[-1].run))
             if outcomes[-1]["verdict"] == INVALID:
                 break
@@ -398,6 +440,7 @@ class SmokeBenchmark:
             "server_fingerprint": server,
             "counters": runs[chosen].run.counters,
             "client": runs[chosen].run.client,
+            "look": runs[chosen].run.look,
             "client_command": mask_argv(command),
             "spec_decode": measured.spec_decode(runs[chosen].run),
         }
@@ -415,6 +458,7 @@ class SmokeBenchmark:
             warmup_requests=self._workload["warmup_prompts"],
             requests=self._requests,
             output_tokens=self._requests * self._workload["output_len"],
+            endpoint=self._workload["endpoint"],
             server_since=epoch(container["State"]["StartedAt"]) if container else None,
         )
         count = self._params["repetitions"]
@@ -447,6 +491,14 @@ class SmokeBenchmark:
             outcome["spread"] = spread
             lines.append(repeated(len(repetitions), spread))
         return {**outcome, "summary": [*lines, *(f"  hint: {hint}" for hint in found_hints)]}
+
+    def _engine_of(self, container: dict[str, Any] | None) -> benchmark.Engine:
+        if container:
+            return benchmark.Engine.of(container["Args"])
+        try:
+            return benchmark.Engine.of(render_args(self._params["engine_args"]))
+        except ArgsError as exc:
+            raise benchmark.BenchmarkError([f"engine_args: {exc}"]) from exc
 
     def _container(self) -> dict[str, Any] | None:
         return inspect_container(self._place.container) if self._place.container else None
@@ -506,10 +558,6 @@ class SmokeBenchmark:
         }
 
 
-def _engine(container: dict[str, Any] | None) -> benchmark.Engine:
-    return benchmark.Engine.of(container["Args"]) if container else benchmark.ENGINE_DEFAULTS
-
-
 def _looks_odd(checks: list[dict[str, Any]]) -> bool:
     """Return whether a condition of validity, which has no limit of its own, gave a warning."""
     return any(check["status"] == WARN and "limit" not in check for check in checks)
@@ -525,6 +573,7 @@ def main() -> None:
         argument_spec={
             "container": {"type": "str"},
             "client_command": {"type": "list", "elements": "str"},
+            "engine_args": {"type": "dict", "default": {}},
             "api_key_file": {"type": "path", "default": "/run/secrets/vllm_api_key", "no_log": False},
             "base_url": {"type": "str", "required": True},
             "model": {"type": "str", "required": True},
@@ -547,8 +596,13 @@ def main() -> None:
     try:
         job = SmokeBenchmark(module.params, ProgressFile(module.params["progress_file"], watched=True))
         if module.check_mode:
-            module.exit_json(changed=False, **job.plan())
+            plan = job.plan()
+            for note in job.notes:
+                module.warn(note)
+            module.exit_json(changed=False, **plan)
         outcome = job.reusable() or job.run()
+        for note in job.notes:
+            module.warn(note)
     except (benchmark.BenchmarkError, RunError, store.StoreError, DockerError, ControllerGone) as exc:
         module.fail_json(msg=str(exc), verdict=INVALID, summary=str(exc).splitlines())
     if outcome["verdict"] in (FAIL, INVALID):

@@ -74,6 +74,13 @@ sets:
   type: list
   elements: dict
   sample: [{name: code, prompts: 8, output_tokens: 2048, acceptance_length: 3.1, per_position: [0.9, 0.7, 0.5]}]
+unreadable:
+  description:
+    - Number of answers that are empty, no valid Unicode or repeat a few words. The drafts of such answers are right, so
+      the acceptance says nothing.
+  returned: when not in check mode
+  type: int
+  sample: 0
 undisturbed:
   description: Whether the server generated nothing for other clients during the probe.
   returned: when not in check mode
@@ -149,6 +156,8 @@ def main() -> None:
         module.fail_json(msg=f"An answer does not have the expected form ({type(exc).__name__}: {exc}).")
     except OSError as exc:
         module.fail_json(msg=f"The outcome cannot be kept in {params['reuse_file']}: {exc.strerror}.")
+    if found.get("unreadable"):
+        module.warn(found["summary"])
     module.exit_json(changed=False, **found)
 
 

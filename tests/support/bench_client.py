@@ -28,6 +28,7 @@ class Output(NamedTuple):
     inputs: int
     outputs: int
     error: str
+    text: str = ""
 
 
 def option(name: str) -> str:
@@ -36,8 +37,10 @@ def option(name: str) -> str:
 
 def ask(_number: int) -> Output:
     wanted = int(option("random-output-len"))
-    body = {"model": option("served-model-name"), "stream": True, "max_completion_tokens": wanted}
-    start, times, words = time.perf_counter(), [], 0
+    prompt = [{"role": "user", "content": "word " * int(option("random-input-len"))}]
+    body = {"model": option("served-model-name"), "messages": prompt, "stream": True, "max_completion_tokens": wanted}
+    start, times = time.perf_counter(), []
+    words: list[str] = []
     usage: dict[str, Any] = {}
     request = urllib.request.Request(option("base-url") + option("endpoint"), json.dumps(body).encode())
     try:
@@ -49,11 +52,11 @@ def ask(_number: int) -> Output:
                 usage = event.get("usage") or usage
                 if event["choices"]:
                     times.append(time.perf_counter())
-                    words += 1
+                    words.append(event["choices"][0]["delta"].get("content") or "")
     except OSError as exc:
         return Output(start, [], int(option("random-input-len")), 0, str(exc))
     inputs = usage.get("prompt_tokens", int(option("random-input-len")))
-    return Output(start, times, inputs, usage.get("completion_tokens", words), "")
+    return Output(start, times, inputs, usage.get("completion_tokens", len(words)), "", "".join(words))
 
 
 def main() -> None:
@@ -66,9 +69,7 @@ def main() -> None:
         duration = time.perf_counter() - began
     good = [output for output in outputs if not output.error]
     gaps = [[later - earlier for earlier, later in zip(o.times, o.times[1:], strict=False)] for o in outputs]
-    every_gap = sorted(gap for request in gaps for gap in request) or [0.0]
     tokens = sum(output.outputs for output in good)
-    tpots = [sum(gap) / max(o.outputs - 1, 1) for o, gap in zip(outputs, gaps, strict=True) if not o.error]
     result = {
         "completed": len(good),
         "failed": count - len(good),
@@ -77,14 +78,12 @@ def main() -> None:
         "total_input_tokens": sum(output.inputs for output in good),
         "total_output_tokens": tokens,
         "output_throughput": tokens / duration,
-        "mean_tpot_ms": 1000 * sum(tpots) / max(len(tpots), 1),
-        "median_itl_ms": 1000 * every_gap[len(every_gap) // 2],
-        "p90_itl_ms": 1000 * every_gap[len(every_gap) * 9 // 10],
         "start_times": [output.start for output in outputs],
         "ttfts": [output.times[0] - output.start if output.times else 0.0 for output in outputs],
         "itls": gaps,
         "input_lens": [output.inputs for output in outputs],
         "output_lens": [output.outputs for output in outputs],
+        "generated_texts": [output.text for output in outputs],
         "errors": [output.error for output in outputs],
     }
     Path(option("result-dir"), option("result-filename")).write_text(json.dumps(result))

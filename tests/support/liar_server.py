@@ -20,6 +20,11 @@
     nan           counts tokens, but reports NaN
     linger        keeps the connection open for a while after the last token
     traffic       other prompts are counted as well
+    repeats       every answer is one repeated token
+    pads          usage and counters claim four times as many tokens as the texts have
+    comments      a proxy sends comments between the chunks, at which vLLM's client loses some
+    role-first    a gateway sends the role at once, long before the first token
+    uncached      does not count what it finds in its prefix cache
 
 Standard library only.
 """
@@ -47,7 +52,10 @@ COUNTERS = {
     "output": "vllm:generation_tokens_total",
     "drafts": "vllm:spec_decode_num_drafts_total",
     "accepted": "vllm:spec_decode_num_accepted_tokens_total",
+    "queries": "vllm:prefix_cache_queries_total",
+    "hits": "vllm:prefix_cache_hits_total",
 }
+WORDS = ["the", "sea", "is", "wide", "and", "of", "a", "blue", "that", "nobody", "has", "counted", "so", "far"]
 
 
 class LiarServer(ThreadingHTTPServer):
@@ -108,22 +116,34 @@ class Handler(BaseHTTPRequestHandler):
             return
         server.count(running=1)
         tokens = asked.get("max_completion_tokens") or asked.get("max_tokens") or 16
+        # It cannot tokenize: a short prompt is the one that shows the template's length.
+        short = len(json.dumps(asked["messages"])) < 100
+        prompt = server.prompt_tokens - 63 if short else server.prompt_tokens
         sent = tokens // 2 if lie == "lengths" else tokens
         self._send("", 200)
         try:
-            for pause in self._pauses(number, sent):
+            if lie == "role-first":
+                self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}, at_once=True)
+            for index, pause in enumerate(self._pauses(number, sent)):
                 time.sleep(pause / server.hurry)
-                self._event({"choices": [{"index": 0, "delta": {"content": "word "}}]}, at_once=pause > 0)
+                words = "!!!!" if lie == "repeats" else self._words(number, index)
+                self._event({"choices": [{"index": 0, "delta": {"content": words}}]}, at_once=pause > 0)
             if lie != "cut":
-                usage = {"prompt_tokens": server.prompt_tokens, "completion_tokens": sent}
+                usage = {"prompt_tokens": prompt, "completion_tokens": sent}
                 self._event({"choices": [], "usage": usage})
                 self.wfile.write(b"data: [DONE]\n\n")
-            self._count(sent)
+            self._count(sent, prompt)
             if lie == "linger":
                 self.wfile.flush()
                 time.sleep(2 * (FIRST_S + sent * TOKEN_S))
         finally:
             server.count(running=-1)
+
+    def _words(self, number: int, index: int) -> str:
+        """Return the text of a chunk: one word for each token."""
+        count = 1 if self.server.lie == "pads" else TOKENS_PER_CHUNK
+        places = range(count * index, count * (index + 1))
+        return "".join(WORDS[(number * place * place + number) % len(WORDS)] + " " for place in places)
 
     def _pauses(self, number: int, tokens: int) -> Iterator[float]:
         """Yield how long to wait before each chunk."""
@@ -139,17 +159,19 @@ class Handler(BaseHTTPRequestHandler):
             return
         elif lie.startswith("cache"):
             seconds = 0.0
-        for pause in [0.0 if lie.startswith("cache") else FIRST_S, *[seconds / max(gaps, 1)] * gaps]:
+        first = 8 * FIRST_S if lie == "role-first" else FIRST_S
+        for pause in [0.0 if lie.startswith("cache") else first, *[seconds / max(gaps, 1)] * gaps]:
             yield 4 * pause if lie == "slow-half" and number // 4 % 2 else pause
 
-    def _count(self, tokens: int) -> None:
+    def _count(self, tokens: int, prompt: int) -> None:
         lie = self.server.lie
         if lie == "cache":
             return
         drafts = tokens // TOKENS_PER_CHUNK
         self.server.count(
             requests=1,
-            prompt=self.server.prompt_tokens * (3 if lie == "traffic" else 1),
+            prompt=prompt * (3 if lie == "traffic" else 1),
+            queries=prompt,
             output=tokens + (tokens // 5 if lie == "counters" else 0),
             drafts=drafts,
             accepted=drafts * (TOKENS_PER_CHUNK - 1),
@@ -159,9 +181,15 @@ class Handler(BaseHTTPRequestHandler):
         return dict.fromkeys(["prompt", "output"], "NaN") if self.server.lie == "nan" else {}
 
     def _counts(self, name: str) -> bool:
+        if self.server.lie == "uncached":
+            return name not in ("queries", "hits")
         return self.server.lie != "uncounted" or name in ("running", "waiting")
 
     def _event(self, value: dict[str, Any], at_once: bool = False) -> None:
+        if self.server.lie == "comments":
+            self.wfile.write(b": ping\n\n")
+            self.wfile.flush()
+            time.sleep(0.002)  # so that it arrives apart
         self.wfile.write(b"data: " + json.dumps(value).encode() + b"\n\n")
         if at_once:
             self.wfile.flush()

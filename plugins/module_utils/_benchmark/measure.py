@@ -42,6 +42,8 @@ def requests(client: Mapping[str, Any]) -> list[Request]:
 def compute_metrics(run: Run, workload: Mapping[str, Any]) -> dict[str, float]:
     """Return every metric that the run measured. A metric without a figure is absent, never 0."""
     client = run.client
+    if client.get("problems"):
+        return {}
     completed = client["completed"]
     found: dict[str, float | None] = {
         name: client.get(_CLIENT_KEYS.get(name, name))
@@ -49,16 +51,21 @@ def compute_metrics(run: Run, workload: Mapping[str, Any]) -> dict[str, float]:
         if metric.origin == CLIENT and (completed or name in _NO_STATISTIC)
     }
     if any(client.get("output_lens", ())):
-        found.update(_request_metrics(client))
+        found.update(_request_metrics(client, workload))
         found.update(_server_metrics(run))
     found.update(_goodput(client, workload.get("goodput") or {}))
     figures = {name: found.get(name) for name in METRICS}
     return {name: float(figure) for name, figure in figures.items() if figure is not None}
 
 
-def _request_metrics(client: Mapping[str, Any]) -> dict[str, float | None]:
+def concurrency_of(client: Mapping[str, Any], workload: Mapping[str, Any]) -> int:
+    """Return how many requests the client sent at a time."""
+    return int(client.get("max_concurrency") or workload["max_concurrency"])
+
+
+def _request_metrics(client: Mapping[str, Any], workload: Mapping[str, Any]) -> dict[str, float | None]:
     answered = requests(client)
-    concurrency = min(client["max_concurrency"], len(answered))
+    concurrency = min(concurrency_of(client, workload), len(answered))
     outputs = sum(request.outputs for request in answered)
     latencies = [request.e2el for request in answered]
     metrics: dict[str, float | None] = {
@@ -94,15 +101,21 @@ def _server_metrics(run: Run) -> dict[str, float | None]:
 
 
 def cached_share(run: Run) -> float | None:
-    """Return the percentage of the input found in the prefix cache, or None if the server does not count it."""
+    """Return the percentage of the input found in any prefix cache, or None if the server does not count it."""
     queries, hits = run.gained("prefix_cache_queries"), run.gained("prefix_cache_hits")
-    return None if queries is None or hits is None else 100 * hits / max(queries, 1)
+    read, cached = run.gained("prompt_tokens"), run.gained("prompt_tokens_cached")
+    shares = []
+    if queries is not None and hits is not None:
+        shares.append((hits + (run.gained("external_cache_hits") or 0)) / max(queries, 1))
+    if read is not None and cached is not None:
+        shares.append(cached / max(read, 1))
+    return 100 * max(shares) if shares else None
 
 
 def _goodput(client: Mapping[str, Any], limits: Mapping[str, float | None]) -> dict[str, float]:
     """Return the goodput. Failed and empty requests count as outside the limits."""
     wanted = [(name[: -len("_ms")], limits[name]) for name in GOODPUT_LIMITS if limits.get(name)]
-    asked = client["completed"] + client.get("failed", 0)
+    asked = client["completed"] + (client.get("failed") or 0)
     if not wanted or not asked:
         return {}
     good = sum(

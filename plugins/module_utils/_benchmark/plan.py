@@ -109,10 +109,21 @@ ENGINE_DEFAULTS = Engine()
 
 
 class Run(NamedTuple):
-    """The outcome of a benchmark run. C(counters) are the server's, by time: before, measuring, busiest, after."""
+    """The outcome of a benchmark run. C(counters) are the server's, by time: before, measuring, busiest, after.
+
+    C(look) is what one request before the run has shown of the server's streams; it is empty if there was none.
+    """
 
     client: Mapping[str, Any]
     counters: Mapping[str, Mapping[str, float] | None]
+    look: Mapping[str, Any] = {}
+
+    @property
+    def template_tokens(self) -> int | None:
+        """Return how many tokens the server adds to a prompt, or None if it is unknown."""
+        counted = self.look.get("prompt_tokens")
+        # The prompt of that request is a single character.
+        return max(0, counted - 1) if isinstance(counted, int) else None
 
     def gained(self, counter: str, with_warmup: bool = False) -> float | None:
         """Return how much a counter grew during the run, or None if the server does not have it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import shlex
 import subprocess
@@ -19,7 +20,7 @@ from typing import IO, Any, NamedTuple, cast
 from .._core.secrets import mask_argv
 from .._docker.cli import WORKER_PROGRAM, worker_job
 from .._hf.cache import CacheError, RepoCache
-from .._programs import benchmark_worker, prometheus
+from .._programs import benchmark_worker, prometheus, texts
 from .._vllm.args import option_values
 from .._vllm.log.watch import newest_lines, settled, stopped
 from .plan import Run
@@ -30,8 +31,16 @@ END_GRACE_S = 15
 ASK_LIMIT_S = 60
 # By the kernel's clock, a process may seem to start this much earlier than its container.
 CLOCK_SLACK_S = 60
-# The time the worker needs in addition to the client's limit: waiting for an idle server, reading results.
-WORKER_GRACE_S = benchmark_worker.IDLE_WAIT_S + benchmark_worker.LAST_LOOK_S + 40
+# The time the worker needs in addition to the client's limit: waiting for an idle server and for late counters, two
+# requests of its own, reading results and counting tokens.
+WORKER_GRACE_S = (
+    2 * benchmark_worker.IDLE_WAIT_S
+    + 2 * benchmark_worker.LATE_COUNTERS_S
+    + 2 * benchmark_worker.LOOK_LIMIT_S
+    + benchmark_worker.LAST_LOOK_S
+    + benchmark_worker.TOKENIZER_LIMIT_S
+    + 40
+)
 
 
 class RunError(Exception):
@@ -159,7 +168,7 @@ def measure(load: Load, report: Callable[[str], None]) -> Measured:
                 if event["event"] in ("server", "started", "measuring", "progress"):
                     report(progress.line(event))
         if last.get("event") == "finished":
-            return _measured(last, progress)
+            return _measured(last, progress, load.warmup_requests)
         stderr.seek(0)
         noise = stderr.read().decode("utf-8", errors="replace").strip()
     raise (LoadError if progress.before else RunError)(_why_nothing(load, last, progress, noise))
@@ -183,6 +192,7 @@ class Progress:
         self._measuring: dict[str, Any] | None = None
         self._text = "the client is starting"
         self.before: dict[str, float] = {}
+        self.look: dict[str, Any] = {}
         self.server: dict[str, Any] = {}
         self.client_version = ""
 
@@ -192,6 +202,7 @@ class Progress:
             self.server = event["server"]
         elif event["event"] == "started":
             self.before = event["counters"]
+            self.look = event.get("look") or {}
             self.client_version = event["client_version"]
         elif event["event"] == "measuring":
             self._measuring = event
@@ -239,6 +250,7 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
     watchdog.start()
     job = worker_job(
         prometheus,
+        texts,
         benchmark_worker,
         argv=load.argv,
         base_url=load.base_url,
@@ -248,7 +260,8 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
         endpoint=load.endpoint,
         server_since=None if load.server_since is None else load.server_since - CLOCK_SLACK_S,
         idle_wait_s=benchmark_worker.IDLE_WAIT_S,
-        first_look_s=benchmark_worker.FIRST_LOOK_S,
+        late_counters_s=benchmark_worker.LATE_COUNTERS_S,
+        warmup_requests=load.warmup_requests,
     )
     try:
         with contextlib.suppress(BrokenPipeError):
@@ -277,18 +290,17 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return None
 
 
-def _measured(event: dict[str, Any], progress: Progress) -> Measured:
+def _measured(event: dict[str, Any], progress: Progress, warmup_requests: int) -> Measured:
     client = event["result"]
     if client is None:
         ended = f"The client ended with exit code {event['rc']} and wrote no result. Its last lines:"
         raise LoadError("\n".join([ended, *("  " + line for line in event["output"][-10:])]))
-    counters = {
-        "before": progress.before,
-        "measuring": event["measuring"],
-        "busiest": event["busiest"],
-        "after": event["counters"],
-    }
-    return Measured(Run(client, counters), progress.server, progress.client_version)
+    before, measuring = progress.before, event["measuring"]
+    if measuring and measuring.get("requests", math.inf) < before.get("requests", 0.0) + warmup_requests:
+        measuring = None  # they are older than the end of the warm-up
+    counters = {"before": before, "measuring": measuring, "busiest": event["busiest"], "after": event["counters"]}
+    look = {**progress.look, "sample": event.get("sample")}
+    return Measured(Run(client, counters, look), progress.server, progress.client_version)
 
 
 def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: str) -> str:
@@ -304,6 +316,11 @@ def _why_nothing(load: Load, last: dict[str, Any], progress: Progress, noise: st
         return (
             f"The server at {load.base_url} serves {', '.join(last['models'])}, not {load.served_model_name}."
             " Is that its port, and is served_model_name right?"
+        )
+    if event == "unreachable" and load.base_url + "/metrics" in last["error"]:
+        return (
+            f"The server's counters cannot be read {load.place}: {last['error']}. Without them no figure can be"
+            " verified. Is the server vLLM, and does what stands before it let /metrics through?"
         )
     if event == "unreachable":
         return (

@@ -50,6 +50,9 @@ def summary(
     validity = [check for check in checks if check.limit is None]
     thresholds = [check for check in checks if check.limit is not None]
     rows = [[check.status, check.name, check.message] for check in validity if check.status != PASS]
+    unknown = [
+        ["", check.name, check.message] for check in validity if check.status == PASS and "unknown" in check.message
+    ]
     judged = [
         [
             check.status,
@@ -76,7 +79,7 @@ def summary(
     ]
     odd = verdict != INVALID and bool(rows)
     lines = [_headline(verdict, workload, size, thresholds, metrics, odd)]
-    for table in (rows, judged):
+    for table in (rows, judged, unknown):
         lines += ["  " + line for line in _aligned(sorted(table, key=lambda row: _ORDER.index(row[0])))]
     if interval is not None and verdict != INVALID:
         lines.append(f"  {_STEADY} is known to +/- {number(interval)} tok/s (95 %)")
@@ -151,11 +154,30 @@ def hints(
     # If a metric has several checks, the worst counts.
     status = {check.name: check.status for check in sorted(checks, key=lambda check: -_ORDER.index(check.status))}
     missed = {name for name, found in status.items() if found != PASS}
-    return [*_validity_hints(run, missed, metrics, workload), *_speed_hints(missed, status, metrics, engine)]
+    return [*_validity_hints(run, missed, status, metrics, workload), *_speed_hints(missed, status, metrics, engine)]
+
+
+def _traffic_hints(run: Run, workload: Mapping[str, Any]) -> Iterable[str]:
+    """Return why the counts of server and client differ. Other clients are named only if the counts show them."""
+    produced, counted = (run.gained(counter, with_warmup=True) for counter in ("output_tokens", "requests"))
+    sent = run.client["completed"] + run.client["failed"] + workload["warmup_prompts"]
+    if produced is None:
+        yield "The server counts no tokens: start it without --disable-log-stats."
+    elif produced < run.client["total_output_tokens"]:
+        yield "The server counted less than the client received: a cache, a proxy or another server answered."
+    elif counted is None:
+        yield "The server produced more than the client received. It does not count requests, so the cause is unknown."
+    elif counted <= sent + 1:
+        yield (
+            "The server counted no more requests than the client sent, so no other client took part. A proxy between"
+            " them may lose or change chunks."
+        )
+    else:
+        yield "Other traffic reached the server: keep other clients away."
 
 
 def _validity_hints(
-    run: Run, missed: set[str], metrics: Mapping[str, float], workload: Mapping[str, Any]
+    run: Run, missed: set[str], status: Mapping[str, str], metrics: Mapping[str, float], workload: Mapping[str, Any]
 ) -> Iterable[str]:
     errors = " ".join(run.client.get("errors") or {}).lower()
     yield from dict.fromkeys(hint for part, hint in _ERROR_HINTS.items() if part in errors)
@@ -163,12 +185,24 @@ def _validity_hints(
         yield "The server stopped, restarted or hung during the run: its log says why; playbooks/status.yml shows it."
     if "input_length" in missed and metrics["mean_input_len"] > workload["input_len"]:
         yield "Prompts are longer than asked for: client and server tokenize differently (version of transformers?)."
-    if "output_length" in missed:
+    lossy = missed & {"all_requests_completed", "output_length", "no_other_traffic", "answers_streamed"}
+    if lossy and run.look.get("comments"):
+        yield "The stream has SSE comments, such as keep-alives of a proxy. vLLM's client loses chunks there."
+    elif "no_other_traffic" in missed and status["no_other_traffic"] == INVALID:
+        yield from _traffic_hints(run, workload)
+    elif "output_length" in missed:
         yield "Answers are shorter than asked for: max-model-len is too small, or ignore_eos had no effect."
-    if "no_other_traffic" in missed:
-        yield "Other traffic reached the server, or a proxy answered in its place: keep other clients and proxies away."
-    if "prompts_not_cached" in missed:
-        yield "An earlier run had the same seed: leave out the seed, so that each run chooses its own."
+    if status.get("prompts_not_cached") == INVALID:
+        if workload.get("seed") is not None:
+            yield "An earlier run had the same seed: leave out the seed, so that each run chooses its own."
+        else:
+            yield "This run chose its own seed: do its prompts have something in common, such as a prefix in args?"
+    if status.get("answers_readable") == INVALID:
+        yield "The model does not work: check its weights, KV cache type and kernels, and restart the server."
+    if "client_result" in missed:
+        yield "The client's version writes another result than expected: measure with the image of a tested version."
+    if "acceptance_plausible" in missed and status.get("answers_readable") != PASS:
+        yield "Read texts of the result: a model that repeats one token is fast, because its drafts are right."
     if "plausible_speed" in missed:
         yield "Faster than expected: are model and load the published ones, and did a cache or a proxy answer?"
     if "slots_filled" in missed:

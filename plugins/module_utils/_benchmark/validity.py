@@ -4,9 +4,10 @@
 
 """Whether the figures of a benchmark run mean anything. Pure.
 
-Two kinds of condition. A run is C(invalid) if what it measured is unknown: requests failed, lengths are wrong, other
-traffic or a cache took part, the server restarted, or its counters contradict the client. A run that only looks odd, by
-bounds that no HGX B200 has confirmed yet, gets C(warn) with its figure and the bound.
+Two kinds of condition. A run is C(invalid) if what it measured is unknown or impossible: requests failed, lengths are
+wrong, other traffic or a cache took part, the server restarted, its counters contradict the client, the client
+contradicts itself, or all answers are rubbish. A run that only looks odd, by bounds that no HGX B200 has confirmed yet,
+gets C(warn) with its figure and the bound, and so does one of which something is unknown.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from __future__ import annotations
 import contextlib
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._core.verdict import INVALID, PASS, WARN
-from .measure import cached_share, compute_metrics, requests
+from .measure import cached_share, compute_metrics, concurrency_of, requests
 from .metrics import HIGHER, METRICS
 from .plan import ENGINE_DEFAULTS, Check, Engine, Run, number, request_count
 
-# A chat template adds at most this many tokens. More means that client and server tokenize differently.
+# A prompt may have this many tokens more than asked for and than the chat template adds, as far as the server tells the
+# latter. More means that client and server tokenize differently.
 TEMPLATE_TOKENS = 64
 # The share by which the server's and the client's counts may differ.
 TRAFFIC_TOLERANCE = 0.01
@@ -38,8 +40,15 @@ STEPS_PER_CHUNK = 1.5
 STEPS_PER_CHUNK_OF_ANSWER = 32
 # Milliseconds that a step of an engine takes at least, with its scheduling.
 STEP_MIN_MS = 0.8
-# How many times better than published a figure may be. A smaller load shortens the time to the first token much more.
-TIMES_BETTER = {"output_throughput": 3, "mean_tpot_ms": 3, "mean_ttft_ms": 20}
+# How many times better than published a figure may be. A smaller or warmer load shortens the time to the first token
+# much more, and high percentiles of a short run are noise.
+TIMES_BETTER, TIMES_BETTER_TTFT = 1.5, 20
+# In percent of the drafted tokens. Beyond, a model most likely repeats itself.
+ACCEPTED_SHARE_MAX = 90.0
+# The share of the answers from which something concerns the run and not single answers.
+MOST = 0.5
+# Data sets of random tokens. What a healthy model answers to them need not make sense.
+RANDOM_DATASETS = ("random", "random-mm", "random-rerank", "prefix_repetition", "burstgpt")
 # The share of the slots' time, between the first and the last start, in which requests run.
 BUSY_SHARE_MIN = 0.9
 # How long the client may run on after the last token: a share of the time before it, and seconds.
@@ -59,7 +68,10 @@ def validity_checks(
     engine: Engine = ENGINE_DEFAULTS,
 ) -> list[Check]:
     """Return the conditions that the run must meet, met or not; without an answer, only the first ones."""
-    checks = [_all_completed(run, request_count(workload, size)), _server_stayed_up(run)]
+    readable = _client_result(run.client, workload)
+    if run.client.get("problems"):
+        return [readable]
+    checks = [readable, _all_completed(run, request_count(workload, size)), _server_stayed_up(run)]
     if not run.client["completed"]:
         return checks
     one_length = _has_one_length(workload)
@@ -68,13 +80,18 @@ def validity_checks(
         return checks
     checks.append(_no_other_traffic(run, workload, one_length))
     if one_length:
-        checks += [_input_length(run.client, workload["input_len"]), _prompts_not_cached(run, workload, size)]
+        checks += [_input_length(run, workload["input_len"]), _prompts_not_cached(run, workload, size)]
     metrics = compute_metrics(run, workload)
+    speed, acceptance = _plausible_speed(run.client, metrics, published or {}), _acceptance(metrics, published or {})
+    too_good = not speed.status == acceptance.status == PASS
     return [
         *checks,
+        _answers_readable(run, workload, too_good),
         _answers_streamed(run.client, metrics, engine),
-        _plausible_speed(run.client, metrics, published or {}),
-        _slots_filled(run.client),
+        _first_token(run.client),
+        speed,
+        acceptance,
+        _slots_filled(run.client, workload),
         _even_speed(run.client, metrics, workload, engine),
     ]
 
@@ -91,6 +108,23 @@ def _is_zero(value: Any) -> bool:
     with contextlib.suppress(ValueError):  # a mapping as text
         return not float(value or 0)
     return False
+
+
+def _client_result(client: Mapping[str, Any], workload: Mapping[str, Any]) -> Check:
+    name = "client_result"
+    if client.get("problems"):
+        return Check(name, INVALID, "the result of the client cannot be judged: " + "; ".join(client["problems"]))
+    found = list(client.get("contradictions") or ())
+    ends = [start + e2el for start, e2el in zip(client["start_times"], client["e2els"])]
+    span = max(ends, default=0.0) - min(client["start_times"], default=0.0)
+    if span > client["duration"] * (1 + TRAFFIC_TOLERANCE):
+        found.append(f"the requests took {span:g} s, the duration is {client['duration']:g} s")
+    at_once, wanted = client.get("max_concurrency"), workload["max_concurrency"]
+    if at_once not in (None, wanted):
+        found.append(f"it says that it sent {at_once} requests at a time, {wanted} were asked for")
+    if found:
+        return Check(name, INVALID, "the client contradicts itself: " + "; ".join(found))
+    return Check(name, PASS, "the client's sums are those of its requests")
 
 
 def _server_stayed_up(run: Run) -> Check:
@@ -123,13 +157,20 @@ def _output_length(client: Mapping[str, Any], wanted: int | None) -> Check:
     return _condition("output_length", set(outputs) == {wanted}, f"{message}, {wanted} were requested")
 
 
-def _input_length(client: Mapping[str, Any], wanted: int) -> Check:
-    lengths = [request.inputs for request in requests(client)]
+def _template_max(run: Run) -> int:
+    """Return how many tokens more than asked for a prompt may have."""
+    return TEMPLATE_TOKENS + (run.template_tokens or 0)
+
+
+def _input_length(run: Run, wanted: int) -> Check:
+    lengths, template = [request.inputs for request in requests(run.client)], _template_max(run)
     mean = statistics.fmean(lengths)
     # Random tokens, decoded and encoded again, may become a few fewer.
-    low, high = round(wanted * (1 - TRAFFIC_TOLERANCE)), wanted + TEMPLATE_TOKENS
+    low, high = round(wanted * (1 - TRAFFIC_TOLERANCE)), wanted + template
     message = f"the prompts have {mean:.1f} tokens on average, {low} to {high} are expected"
-    if min(lengths) < wanted * (1 - LENGTH_SLACK) or max(lengths) > wanted * (1 + LENGTH_SLACK) + TEMPLATE_TOKENS:
+    if run.template_tokens is not None:
+        message += f"; the server adds {run.template_tokens} to each"
+    if min(lengths) < wanted * (1 - LENGTH_SLACK) or max(lengths) > wanted * (1 + LENGTH_SLACK) + template:
         message = f"the prompts have {_range(lengths)} tokens, all should have about {wanted}"
         return Check("input_length", INVALID, message)
     return _condition("input_length", low <= mean <= high, message)
@@ -155,7 +196,15 @@ def _no_other_traffic(run: Run, workload: Mapping[str, Any], one_length: bool) -
     if produced > wanted * (1 + TRAFFIC_TOLERANCE) + unknown + longest_answer:
         return Check(name, INVALID, found)
     misfit = _misfit_of_requests(run, workload) or (_misfit_of_prompts(run, workload) if one_length else "")
-    return Check(name, INVALID, misfit) if misfit else Check(name, PASS, found)
+    if misfit:
+        return Check(name, INVALID, misfit)
+    unknown = [words for counter, words in _COUNTED.items() if run.gained(counter, with_warmup=True) is None]
+    if unknown:
+        return Check(name, WARN, f"{found}; its counts of {' and '.join(unknown)} are unknown")
+    return Check(name, PASS, found)
+
+
+_COUNTED = {"requests": "requests", "prompt_tokens": "prompt tokens"}
 
 
 def _misfit_of_requests(run: Run, workload: Mapping[str, Any]) -> str:
@@ -184,22 +233,140 @@ def _misfit_of_prompts(run: Run, workload: Mapping[str, Any]) -> str:
     if read < least * (1 - TRAFFIC_TOLERANCE):
         return f"the server counted {read:.0f} prompt tokens, the client sent {least}: it did not read all of them"
     # A client that counts its own text (vLLM 0.19 and older) does not know the chat template.
-    template = TEMPLATE_TOKENS * (client["completed"] + client.get("failed", 0) + warmup)
-    most = sum_ + warmup * max(lengths) + template
+    template = _template_max(run)
+    if run.template_tokens is not None:
+        template = max(0, workload["input_len"] + template - min(lengths))
+    most = sum_ + warmup * max(lengths) + template * (client["completed"] + client.get("failed", 0) + warmup)
     if read > most * (1 + TRAFFIC_TOLERANCE) + max(lengths):
         return f"the server counted {read:.0f} prompt tokens, the client sent at most {most}"
     return ""
 
 
 def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Check:
-    share = cached_share(run) or 0
-    count = request_count(workload, size)
-    unavoidable = 1 / count + TEMPLATE_TOKENS / workload["input_len"]
+    name, share = "prompts_not_cached", cached_share(run)
+    if share is None:
+        return Check(name, WARN, "unknown: the server does not count how much of the input was in its prefix cache")
+    count, template = request_count(workload, size), run.template_tokens
+    unavoidable = 100 / count
     if not run.counters.get("measuring"):  # the counters include the warm-up, which repeats one prompt
-        unavoidable += workload["warmup_prompts"] / (count + workload["warmup_prompts"])
-    limit = min(CACHED_SHARE_MAX, 100 * unavoidable + CACHED_SHARE_SLACK)
+        unavoidable += 100 * workload["warmup_prompts"] / (count + workload["warmup_prompts"])
+    if template is None:
+        unavoidable += 100 * TEMPLATE_TOKENS / workload["input_len"]
+        limit = min(CACHED_SHARE_MAX, unavoidable + CACHED_SHARE_SLACK)
+    else:  # which each request has, and of the rest hardly anything
+        own = workload["input_len"] / (workload["input_len"] + template)
+        limit = 100 * (1 - own) + own * min(CACHED_SHARE_MAX, unavoidable) + CACHED_SHARE_SLACK
     message = f"{share:.1f} % of the input was in the prefix cache, at most {limit:.1f} % is expected"
-    return _condition("prompts_not_cached", share <= limit, message)
+    return _condition(name, share <= limit, message)
+
+
+def _answers_readable(run: Run, workload: Mapping[str, Any], too_good: bool) -> Check:
+    """Look at the texts. C(too_good) is whether other figures suggest that the model repeats itself."""
+    name, found = "answers_readable", run.client.get("texts")
+    if not found or not found["count"]:
+        return Check(name, WARN, "unknown: the client has kept no text of the answers")
+    count, spoken = found["count"], found["count"] - found["empty"]
+    if not spoken:
+        return _only_thoughts(name, count, run.look)
+    random = workload["dataset"] in RANDOM_DATASETS
+    counted = "" if found.get("tokens") else "; the number of tokens in them is unknown"
+    worst = (PASS, f"{count} answers were read{counted}")
+    for status, message in (
+        *_rubbish(found, spoken, random, too_good),
+        *_unlike_answers(found, run.look, random, too_good),
+    ):
+        if _GRAVITY.index(status) > _GRAVITY.index(worst[0]):
+            worst = (status, message)
+    return Check(name, *worst)
+
+
+_GRAVITY = (PASS, WARN, INVALID)
+
+
+def _rubbish(found: Mapping[str, Any], spoken: int, random: bool, too_good: bool) -> Iterable[tuple[str, str]]:
+    """Yield what is wrong with answers that have text. Single ones may be odd if their prompts are random."""
+    loops = found["loops"] or {"": 0}
+    most_frequent = max(loops, key=lambda loop: loops[loop])
+    for kind, number_of, alike in (
+        (f"repeat few words or characters, such as {most_frequent!r}", found["looping"], loops[most_frequent]),
+        ("are no valid Unicode", found["broken"], found["broken"]),
+    ):
+        message = f"{number_of} of {found['count']} answers {kind}"
+        if number_of >= MOST * spoken:
+            certain = not random or too_good or (alike == spoken and spoken > 1)
+            yield INVALID if certain else WARN, f"{message}: the figures are those of a model that does not work"
+        elif number_of and not random:
+            yield WARN, message
+
+
+def _unlike_answers(
+    found: Mapping[str, Any], look: Mapping[str, Any], random: bool, too_good: bool
+) -> Iterable[tuple[str, str]]:
+    """Yield what is odd about readable answers, as a whole."""
+    count, tokens = found["count"], found.get("tokens")
+    if found["empty"] >= MOST * count and look.get("thoughts") is not True:
+        yield WARN, f"{found['empty']} of {count} answers have no text"
+    if found["distinct"] == 1 and count > 1 and (too_good or not random):
+        yield WARN, f"all {count} answers are alike"
+    if tokens and tokens["claimed"] > tokens["counted"] * (1 + LENGTH_SLACK):
+        counted = f"the server counts {tokens['claimed']} tokens in answers whose texts have {tokens['counted']}"
+        yield WARN, f"{counted} by the model's tokenizer; special tokens leave no text"
+
+
+def _only_thoughts(name: str, count: int, look: Mapping[str, Any]) -> Check:
+    """Judge a run whose answers have no text; the client keeps no thoughts."""
+    sample, nothing = look.get("sample"), f"none of the {count} answers has a text"
+    if look.get("thoughts") is False and not look["text"].strip():
+        return Check(name, INVALID, f"{nothing}, nor has one more")
+    if not sample:
+        return Check(name, WARN, f"unknown: {nothing}, and whether they are thoughts was not seen")
+    if sample["empty"] or sample["looping"] or sample["broken"]:
+        return Check(name, INVALID, f"{nothing}, and one more answer is {sample['samples'][0][:60]!r}")
+    return Check(name, PASS, f"{nothing} beside its thoughts, which the client does not keep; one more was read")
+
+
+def _first_token(client: Mapping[str, Any]) -> Check:
+    name, late = "first_token", client.get("late_text")
+    if not late:
+        return Check(name, PASS, "the first chunk has the first token")
+    times = [f"{1000 * late[moment]:.0f} ms" for moment in ("first_chunk_s", "second_chunk_s")]
+    if late["corrected"]:
+        message = f"the first chunk came after {times[0]} and has no text, the first text after {times[1]}"
+        return Check(name, WARN, f"{message}; the time to the first token is the latter")
+    message = f"the first chunk came after {times[0]}, the second after {times[1]}"
+    return Check(name, WARN, f"{message}; if the first one has no text, the time to the first token is the latter")
+
+
+def _acceptance(metrics: Mapping[str, float], published: Mapping[str, float]) -> Check:
+    name, share = "acceptance_plausible", metrics.get("acceptance_rate")
+    if share is None:
+        return Check(name, PASS, "the server counts no drafts")
+    message = f"{share:.1f} % of the drafted tokens were accepted"
+    if not 0 <= share <= 100 * (1 + TRAFFIC_TOLERANCE):
+        return Check(name, INVALID, f"{message}, which is impossible")
+    faster = [name for name in _speeds(published) if _times_better(name, metrics, published) > 1]
+    usual = published.get("acceptance_rate", ACCEPTED_SHARE_MAX)
+    if share > max(usual, ACCEPTED_SHARE_MAX) and faster:
+        compared = f"{faster[0]} is {_times_better(faster[0], metrics, published):.2f} times as good as published"
+        return Check(name, WARN, f"{message} and {compared}: a model that repeats itself does that")
+    return Check(name, PASS, message)
+
+
+def _speeds(published: Mapping[str, float]) -> list[str]:
+    """Return the published figures of speed, without percentiles."""
+    return [
+        name
+        for name in published
+        if name in METRICS and name.endswith(("_throughput", "_tpot_ms", "_itl_ms", "_e2el_ms")) and name[0] != "p"
+    ]
+
+
+def _times_better(name: str, metrics: Mapping[str, float], published: Mapping[str, float]) -> float:
+    """Return how many times as good as published a figure is, 0 if it is unknown."""
+    if not (metrics.get(name, 0) > 0 and published.get(name, 0) > 0):
+        return 0.0
+    ratio = metrics[name] / published[name]
+    return ratio if METRICS[name].better == HIGHER else 1 / ratio
 
 
 def _answers_streamed(client: Mapping[str, Any], metrics: Mapping[str, float], engine: Engine) -> Check:
@@ -230,18 +397,17 @@ def _plausible_speed(client: Mapping[str, Any], metrics: Mapping[str, float], pu
         odd.append(f"half of the answers started within {first:.2f} ms; {expected}")
     if gap < STEP_MIN_MS:
         odd.append(f"half of the chunks came within {gap:.2f} ms of the one before; {expected}")
-    for metric, most in TIMES_BETTER.items():
-        if not (metrics.get(metric) and published.get(metric)):
-            continue
-        ratio = metrics[metric] / published[metric]
-        times = ratio if METRICS[metric].better == HIGHER else 1 / ratio
+    bounds = {**dict.fromkeys(_speeds(published), TIMES_BETTER), "mean_ttft_ms": TIMES_BETTER_TTFT}
+    for metric, most in bounds.items():
+        times = _times_better(metric, metrics, published)
         if times > most:
-            odd.append(f"{metric} is {times:.1f} times better than published; at most {most} times is expected")
+            figures = f"{number(metrics[metric])} against {number(published[metric])} {METRICS[metric].unit}"
+            odd.append(f"{metric} is {times:.1f} times as good as published ({figures})")
     return _unless_odd("plausible_speed", odd, "the speed is possible")
 
 
-def _slots_filled(client: Mapping[str, Any]) -> Check:
-    answered, slots = requests(client), client["max_concurrency"]
+def _slots_filled(client: Mapping[str, Any], workload: Mapping[str, Any]) -> Check:
+    answered, slots = requests(client), concurrency_of(client, workload)
     first, last = min(request.start for request in answered), max(request.start for request in answered)
     span = max(request.start + request.e2el for request in answered) - first
     afterwards, most = client["duration"] - span, AFTERWARDS_SHARE * span + AFTERWARDS_S
@@ -269,7 +435,7 @@ def _even_speed(
     if spread > limit:
         odd.append(f"{message}; at most {number(limit)} times is expected")
     answered = requests(client)
-    prompts = client["max_concurrency"] * math.ceil(workload["input_len"] / engine.max_num_batched_tokens)
+    prompts = concurrency_of(client, workload) * math.ceil(workload["input_len"] / engine.max_num_batched_tokens)
     gaps = client.get("long_gaps") or {"count": 0, "seconds": 0.0}
     waits, most = gaps["count"] / len(answered), WAITS_SLACK * prompts
     share = gaps["seconds"] / (sum(request.e2el for request in answered) or 1.0)

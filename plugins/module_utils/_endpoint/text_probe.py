@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from .._programs.texts import survey
 from . import answers
 from .client import Api
 from .server import ACCEPTED, ACCEPTED_AT, DRAFTS, GENERATED, parse_metrics
@@ -40,9 +41,10 @@ def probe(api: Api, model: str, sets: Mapping[str, Sequence[str]], output_len: i
     Raises ApiError, and KeyError, TypeError or IndexError for a malformed answer.
     """
 
-    def ask(prompt: str) -> int:
+    def ask(prompt: str) -> tuple[int, str]:
         body = {"model": model, "messages": [{"role": "user", "content": prompt}], "max_tokens": output_len}
-        return answers.from_chat(api.post("/v1/chat/completions", body)).output_tokens
+        answer = answers.from_chat(api.post("/v1/chat/completions", body))
+        return answer.output_tokens, answer.reasoning + answer.text
 
     def counters() -> dict[str, float]:
         return parse_metrics(api.get("/metrics"))
@@ -50,10 +52,13 @@ def probe(api: Api, model: str, sets: Mapping[str, Sequence[str]], output_len: i
     found = []
     first = before = counters()
     tokens, seconds = 0, 0.0
+    texts: list[str] = []
     with ThreadPoolExecutor(concurrency) as pool:
         for name, prompts in sets.items():
             started = time.monotonic()
-            generated = sum(pool.map(ask, prompts))
+            answered = list(pool.map(ask, prompts))
+            generated = sum(count for count, _text in answered)
+            texts += [text for _count, text in answered]
             seconds += time.monotonic() - started
             after = counters()
             found.append(
@@ -61,12 +66,14 @@ def probe(api: Api, model: str, sets: Mapping[str, Sequence[str]], output_len: i
             )
             tokens += generated
             before = after
+    read = survey(texts)
     counted = before.get(GENERATED, 0.0) - first.get(GENERATED, 0.0)
     return {
         **acceptance(first, before),
         "output_tokens": tokens,
         "output_throughput": round(tokens / seconds, 1) if seconds else None,
         "sets": found,
+        "unreadable": max(read["empty"], read["looping"], read["broken"]),
         # The last step of an answer can draft beyond its end; the server counts these tokens but does not send them.
         "undisturbed": abs(counted - tokens) <= max(FOREIGN_SHARE * tokens, 4 * sum(map(len, sets.values()))),
     }
@@ -78,4 +85,6 @@ def summary(found: Mapping[str, Any]) -> str:
         return "No draft is active: the server counts no drafted tokens."
     sets = ", ".join(f"{entry['name']} {entry['acceptance_length'] or 'unknown'}" for entry in found["sets"])
     words = f"{found['acceptance_length']} tokens are accepted per step on real text ({sets})"
+    if found["unreadable"]:
+        words += f"; {found['unreadable']} answers are empty, repeat themselves or are no text"
     return words if found["undisturbed"] else f"{words}; the figures include tokens of other requests"

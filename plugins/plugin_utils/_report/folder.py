@@ -23,6 +23,8 @@ from .document import build, scrubbed
 # The name used for a run without a result.
 UNMEASURED = "unmeasured"
 INDEX = "index.html"
+# What reading a result of another form than expected may raise.
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _REPORT = ("report.html", "report.md", "report.json")
 
 
@@ -66,7 +68,10 @@ class Folder:
         earlier = self._document(host, stem) if record else None
         if record:
             self._forget(host, UNMEASURED)
-        return self._write_report(host, stem, {**_kept(earlier, parts), "result": record}, outcome)
+        try:
+            return self._write_report(host, stem, {**_kept(earlier, parts), "result": record}, outcome)
+        except _MALFORMED as exc:
+            raise ReportError(f"{result or self._path / host} is damaged: {exc!r}.") from exc
 
     def remake(self) -> list[Path]:
         """Write the reports of all results again and return the pages' paths."""
@@ -76,7 +81,8 @@ class Folder:
                 written.append(self._write_sweep(host, stem, record))
             else:
                 earlier = self._document(host, stem) or {}
-                written.append(self._write_report(host, stem, {"result": record, **earlier}, {}))
+                with self._left_out(host, stem):
+                    written.append(self._write_report(host, stem, {"result": record, **earlier}, {}))
         for host in self._hosts():
             if unmeasured := self._document(host, UNMEASURED):
                 written.append(self._write_report(host, UNMEASURED, unmeasured, {"msg": unmeasured.get("problem")}))
@@ -90,8 +96,11 @@ class Folder:
             if history.is_sweep(record):
                 sweeps.append((host, stem, page))
                 continue
-            document = self._document(host, stem) or build(host, {"result": record}, {}, self._secrets)
-            entries.append(history.Entry(host, stem, document, page))
+            with self._left_out(host, stem):
+                document = self._document(host, stem) or build(host, {"result": record}, {}, self._secrets)
+                entry = history.Entry(host, stem, document, page)
+                history.groups([entry])
+                entries.append(entry)
         unmeasured = [
             (host, self._page(host, UNMEASURED), str(found.get("problem") or "The benchmark did not run."))
             for host in self._hosts()
@@ -106,6 +115,16 @@ class Folder:
             hosts=len({entry.host for entry in entries}),
         )
         return self._write(self._path / INDEX, text)
+
+    @contextlib.contextmanager
+    def _left_out(self, host: str, stem: str) -> Iterator[None]:
+        """Leave out a result that is damaged, and say so."""
+        try:
+            yield
+        except _MALFORMED:
+            problem = f"{self._path / host / stem}.json is damaged and left out."
+            if problem not in self.problems:
+                self.problems.append(problem)
 
     def _hosts(self) -> list[str]:
         return sorted(path.name for path in self._path.iterdir() if path.is_dir()) if self._path.is_dir() else []

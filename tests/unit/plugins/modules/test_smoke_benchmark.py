@@ -95,14 +95,18 @@ if behaviour == "good":
     for _ in range(count):
         ask()
 done = count if behaviour == "good" else 0
+seconds = count * 0.5 / min(count, 4)
 result = dict(
-    completed=done, failed=count - done, duration=count * 0.5 / min(count, 4), max_concurrency=4, num_prompts=count,
+    completed=done, failed=count - done, duration=seconds, max_concurrency=4, num_prompts=count,
     total_input_tokens=76 * done, total_output_tokens=output * done,
-    output_throughput=output * done / 2.0, total_token_throughput=(76 + output) * done / 2.0,
+    output_throughput=output * done / seconds, total_token_throughput=(76 + output) * done / seconds,
     input_lens=[76] * count, output_lens=[output if done else 0] * count,
     ttfts=[0.1] * count, itls=[[0.1] * 4] * count, start_times=[0.5 * (i // 4) for i in range(count)],
-    generated_texts=["text"] * count, errors=["" if done else "Traceback:\\n  Unauthorized"] * count,
+    generated_texts=["Answer %d" % i for i in range(count)],
+    errors=["" if done else "Traceback:\\n  Unauthorized"] * count,
 )
+changes = json.load(open("{folder}/changes.json")) if os.path.exists("{folder}/changes.json") else {{}}
+result = {{key: entry for key, entry in {{**result, **changes}}.items() if entry != "missing"}}
 with open(os.path.join(value("result-dir"), value("result-filename")), "w") as stream:
     json.dump(result, stream)
 """
@@ -162,7 +166,7 @@ class Host:
             "served_model_name": NAME,
             "workload": WORKLOAD,
             "size": "smoke",
-            "thresholds": [{"metric": "output_throughput", "op": ">=", "value": 60, "source": "{{ page }}"}],
+            "thresholds": [{"metric": "output_throughput", "op": ">=", "value": 120, "source": "{{ page }}"}],
             "results_dir": str(self.results),
             "metadata": {"recipe": "tiny", "title": "A {{ title }}"},
             **changes,
@@ -173,11 +177,46 @@ class Server(ThreadingHTTPServer):
     """Counts as vLLM does."""
 
     counters: dict[str, int]
-    keys: set[str]
+    keys: set[str | None]
     looks = 0
     model = NAME
     pause_s = 0.0
     engine = 0  # what is answered in place of the engine's work, if any
+    template = 12  # tokens that it adds to a prompt
+    role_first = False  # whether the first chunk has no text
+    comments = ""
+    stale_s = 0.0  # how old the counters may be
+    cached = (0.0, "")  # when they were read, and the text
+    lacking: tuple[str, ...] = ()  # counters
+    wants_key = ""  # for /metrics
+    caches_template = False
+    gains: dict[str, int] = {}  # noqa: RUF012  # further ones of each request
+    thought = ""  # comes apart from the text
+    words: tuple[str, ...] = ("It", " is")
+
+    def streamed(self) -> str:
+        """A short answer, as vLLM streams it."""
+        usage = {"prompt_tokens": self.template + 1, "completion_tokens": 2}
+        events: list[dict[str, Any]] = [{"choices": [{"delta": {"content": word}}]} for word in self.words]
+        if self.thought:
+            events = [{"choices": [{"delta": {"reasoning": self.thought}}]}]
+        if self.role_first:
+            events.insert(0, {"choices": [{"delta": {"role": "assistant", "content": ""}}]})
+        events.append({"choices": [], "usage": usage})
+        return self.comments + "".join(f"data: {json.dumps(event)}\n\n" for event in events) + "data: [DONE]\n\n"
+
+    def metrics(self) -> str:
+        read_at, text = self.cached
+        if time.monotonic() - read_at < self.stale_s:
+            return text
+        lines = [
+            f'{sample}{{engine="0",position="{position}"}} {self.counters[name]}.0\n'
+            for name, sample in benchmark_worker.COUNTERS.items()
+            for position in range(3 if name == "accepted_at_" else 1)
+            if name not in self.lacking
+        ]
+        self.cached = time.monotonic(), "".join([*lines, "process_start_time_seconds 1795624276.59\n"])
+        return self.cached[1]
 
 
 @pytest.fixture
@@ -186,15 +225,12 @@ def server() -> Iterator[Server]:
         server: Server
 
         def do_GET(self) -> None:
-            counters = self.server.counters
-            lines = [
-                f'{sample}{{engine="0",position="{position}"}} {counters[name]}.0\n'
-                for name, sample in benchmark_worker.COUNTERS.items()
-                for position in range(3 if name == "accepted_at_" else 1)
-            ]
-            lines.append("process_start_time_seconds 1795624276.59\n")
+            key = self.server.wants_key
+            if self.path == "/metrics" and key and self.headers["Authorization"] != f"Bearer {key}":
+                self._send("", 401)
+                return
             answers = {
-                "/metrics": "".join(lines),
+                "/metrics": self.server.metrics(),
                 "/version": '{"version": "0.99"}',
                 "/v1/models": json.dumps({"data": [{"id": self.server.model}]}),
                 "/looks": str(self.server.looks),
@@ -208,13 +244,17 @@ def server() -> Iterator[Server]:
                 self._send("{}", self.server.engine)
                 return
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            tokens = asked if isinstance(asked, int) else asked["max_tokens"]
+            tokens = asked if isinstance(asked, int) else asked.get("max_tokens", 2)
             self.server.keys.add(self.headers["Authorization"])
-            gains = {"requests": 1, "prompt_tokens": 76, "output_tokens": tokens}
+            gains = {"requests": 1, "prompt_tokens": 64 + self.server.template, "output_tokens": tokens}
+            gains["prefix_cache_queries"] = gains["prompt_tokens"]
+            if self.server.caches_template:
+                gains["prefix_cache_hits"] = self.server.template
+            gains.update(self.server.gains)
             gains.update({"drafts": 4, "draft_tokens": 12, "accepted_tokens": 12, "accepted_at_": 4})
             for name, gain in gains.items():
                 self.server.counters[name] += gain
-            self._send("{}")
+            self._send(self.server.streamed() if isinstance(asked, dict) and asked.get("stream") else "{}")
 
         def _send(self, text: str, status: int = 200) -> None:
             self.send_response(status)
@@ -265,7 +305,7 @@ def test_a_pass(run: Any, host: Host, server: Server) -> None:
     assert result["metrics"]["acceptance_length"] == 4
     assert result["summary"][0].startswith("PASS: 1 of 1 thresholds met (size smoke: 8 requests of 64 + 16 tokens")
     assert "{{ page }}" in result["summary"][1]
-    assert server.keys == {"Bearer none"}
+    assert server.keys == {None, "Bearer none"}  # that of the worker's own request, and of the client's
 
     path = Path(result["result_path"])
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
@@ -275,8 +315,14 @@ def test_a_pass(run: Any, host: Host, server: Server) -> None:
     assert stored["environment"]["vllm_version"] == "0.99"
     assert stored["environment"]["client_argv"][-2:] == ["--temperature", "0"]
     assert NAME in stored["environment"]["client_argv"]
-    assert stored["counters"]["measuring"]["requests"] == 4
-    assert stored["counters"]["after"]["requests"] == 12
+    # One request before the run shows what the server is like.
+    assert [stored["counters"][when]["requests"] for when in ("before", "measuring", "after")] == [1, 5, 13]
+    assert (stored["look"]["prompt_tokens"], stored["look"]["first_chunk_has_text"]) == (13, True)
+    assert stored["client"]["texts"]["samples"][0] == "Answer 0"
+    assert os.listdir(host.results) == ["latest.json", path.name] or os.listdir(host.results) == [
+        path.name,
+        "latest.json",
+    ]
     assert "generated_texts" not in stored["client"]
     assert stored["client"]["e2els"] == [0.5] * 8
     assert stored["client"]["series"]["running"][0] == 4
@@ -290,7 +336,7 @@ def test_an_impossible_threshold(run: Any) -> None:
     result = run(thresholds=[{"metric": "output_throughput", "op": ">=", "value": 1e6, "tolerance": "10%"}])
     assert result["failed"]
     assert result["verdict"] == "fail"
-    assert "output_throughput         64 tok/s   >= 900000 tok/s (1000000 - 10%)" in result["msg"]
+    assert "output_throughput         128 tok/s  >= 900000 tok/s (1000000 - 10%)" in result["msg"]
     assert Path(result["result_path"]).exists()
     # The rest would only fill the screen: it is in the file.
     core = {"changed", "failed", "msg", "invocation", "warnings"}  # warnings may be those of an earlier test
@@ -304,7 +350,7 @@ def test_a_warning_does_not_fail(run: Any) -> None:
     assert result["verdict"] == "warn"
     warnings = json.dumps(result["warnings"])
     assert "WARN: 1 of 1 thresholds missed" in warnings
-    assert "output_throughput is 64 tok/s; the limit is >= 1000000 tok/s" in warnings
+    assert "output_throughput is 128 tok/s; the limit is >= 1000000 tok/s" in warnings
 
 
 def test_exit_code_0_with_all_requests_failed(run: Any, host: Host) -> None:
@@ -330,6 +376,287 @@ def test_a_key_is_used_and_shows_nowhere(run: Any, host: Host, server: Server) -
         "--api-key",
         "********",
     ]
+
+
+class TestForeignData:
+    """Whatever the client and the server write, the run is judged, and what was measured is stored."""
+
+    def changed(self, host: Host, **changes: Any) -> None:
+        (host.folder / "changes.json").write_text(json.dumps(changes))
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"ttfts": "missing", "itls": "missing"}, "it lacks ttfts, itls"),
+            ({"duration": 0}, "the duration is 0 s"),
+            ({"total_output_tokens": 500}, "total_output_tokens is 500 by the client and 128 by its own list"),
+            ({"duration": 0.1, "output_throughput": None}, "the requests took 1 s, the duration is 0.1 s"),
+        ],
+    )
+    def test_a_result_that_cannot_be_judged(self, run: Any, host: Host, changes: Any, reason: str) -> None:
+        run()
+        self.changed(host, **changes)
+        result = run(reuse="never")
+        assert (result["failed"], result["verdict"]) == (True, "invalid")
+        assert reason in result["msg"]
+        stored = json.loads(Path(result["result_path"]).read_text())
+        assert (stored["verdict"], stored["client"]["num_prompts"]) == ("invalid", 8)
+        (host.folder / "changes.json").unlink()
+        assert run(reuse="if_same")["reused"] is False, "the earlier pass does not count any more"
+
+    def test_sums_that_the_client_does_not_give_are_computed(self, run: Any, host: Host) -> None:
+        self.changed(host, **dict.fromkeys(["output_throughput", "total_input_tokens", "failed"], "missing"))
+        result = run()
+        assert result["verdict"] == "pass"
+        assert result["metrics"]["output_throughput"] == pytest.approx(128)
+        assert result["metrics"]["p95_itl_ms"] == pytest.approx(100)
+
+    @pytest.mark.parametrize("text", ["[]", '{"completed": 8'])
+    def test_a_result_that_is_no_json_object(self, run: Any, host: Host, text: str) -> None:
+        client = host.folder / "container" / "vllm"
+        client.write_text(client.read_text().replace("json.dump(result, stream)", f"stream.write({text!r})"))
+        result = run()
+        assert result["verdict"] == "invalid"
+        assert "client_result  the result of the client cannot be judged: it is no JSON" in result["msg"]
+        assert Path(result["result_path"]).exists()
+
+    def test_what_was_measured_survives_a_fault_of_ours(
+        self, run: Any, host: Host, monkeypatch: pytest.MonkeyPatch, a_minute_later: Callable[[], None]
+    ) -> None:
+        run()
+        a_minute_later()
+        with monkeypatch.context() as patch:
+            patch.setattr(smoke_benchmark, "validity_checks", lambda *_args: dict[str, Any]()["x"])
+            message = run()["msg"]
+        (kept,) = host.results.glob("*-failed.json")
+        assert message == (
+            f"The benchmark has run, but its result could not be judged: KeyError('x'). What was measured is in {kept}."
+        )
+        stored = json.loads(kept.read_text())
+        assert (stored["verdict"], stored["client"]["completed"]) == ("invalid", 8)
+        assert run(reuse="if_same")["reused"] is False
+
+    def test_a_damaged_result_is_ignored_in_one_sentence(self, run: Any) -> None:
+        path = Path(run()["result_path"])
+        record = json.loads(path.read_text())
+        sentence = f"The stored result {path} is damaged. It is ignored, and so are earlier ones."
+        damages: list[dict[str, Any]] = [
+            {"client": {}},
+            {"client": None},
+            {"client": {**record["client"], "output_lens": ["x"] * 8}},
+            {"client": {**record["client"], "texts": [1]}},
+            {"counters": []},
+            {"look": None},
+            {"look": 7},
+            {"repetitions": 7},
+            {"repetitions": [{"duration_s": "long"}] * 2},
+        ]
+        for damage in damages:
+            path.write_text(json.dumps({**record, **damage}))
+            planned = run(_ansible_check_mode=True, reuse="if_same")
+            assert sentence in json.dumps(planned["warnings"]), damage
+            assert len(planned["summary"]) == 1
+        result = run(reuse="if_same")
+        assert (result["verdict"], result["reused"]) == ("pass", False)
+        assert sentence in json.dumps(result["warnings"])
+        assert run(reuse="if_same")["reused"] is True
+
+    def test_a_result_of_an_earlier_version(self, run: Any) -> None:
+        path = Path(run()["result_path"])
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "schema": 2}))
+        result = run(reuse="if_same")
+        assert result["reused"] is False
+        assert "is of another version of this collection and is not reused" in json.dumps(result["warnings"])
+
+
+class TestCounters:
+    """What the server counts, and what it does not tell."""
+
+    @pytest.mark.parametrize("template", [0, 12, 75, 300, 1500])
+    def test_a_system_prompt_of_any_length_is_honest(self, run: Any, host: Host, server: Server, template: int) -> None:
+        """Each of the ten prompts of the template is found in the cache from the second request on."""
+        server.template = template
+        server.caches_template = True
+        lengths = [64 + template] * 8
+        (host.folder / "changes.json").write_text(
+            json.dumps({"input_lens": lengths, "total_input_tokens": None, "total_token_throughput": None})
+        )
+        result = run()
+        assert result["verdict"] == "pass", result
+
+    def test_more_than_the_template_is_not_honest(self, run: Any, host: Host, server: Server) -> None:
+        server.template = 75
+        (host.folder / "changes.json").write_text(
+            json.dumps({"input_lens": [64 + 75 + 65] * 8, "total_input_tokens": None, "total_token_throughput": None})
+        )
+        result = run()
+        assert result["verdict"] == "invalid"
+        assert "203 are expected; the server adds 75 to each" in result["msg"]
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("stale_s", [1.5, 3.0])
+    def test_counters_from_a_cache(self, run: Any, server: Server, stale_s: float) -> None:
+        server.stale_s = stale_s
+        server.counters.update(requests=5, output_tokens=900, prompt_tokens=900)
+        server.metrics()  # that of before
+        server.counters.update(requests=9, output_tokens=9900, prompt_tokens=9900)
+        result = run()
+        assert result["verdict"] == "pass", result
+
+    @pytest.mark.parametrize(
+        ("lacking", "verdict", "message"),
+        [
+            (["prefix_cache_hits", "prompt_tokens_cached"], "warn", "unknown: the server does not count how much"),
+            (["prefix_cache_hits"], "pass", ""),
+            (["prompt_tokens_cached"], "pass", ""),
+            (["requests"], "warn", "its counts of requests are unknown"),
+            (["prompt_tokens", "requests"], "warn", "its counts of requests and prompt tokens are unknown"),
+            (["output_tokens"], "invalid", "the server counts no tokens"),
+        ],
+    )
+    def test_a_missing_counter_is_unknown(
+        self, run: Any, server: Server, lacking: list[str], verdict: str, message: str
+    ) -> None:
+        server.lacking = tuple(lacking)
+        result = run()
+        assert result["verdict"] == verdict
+        assert message in json.dumps([result["summary"], result.get("warnings", [])])
+
+    def test_an_external_cache_counts(self, run: Any, server: Server) -> None:
+        server.gains = {"external_cache_hits": 70}
+        assert "% of the input was in the prefix cache" in run()["msg"]
+        server.gains = {"prompt_tokens_cached": 70}
+        assert "% of the input was in the prefix cache" in run()["msg"]
+
+    @pytest.mark.parametrize("key", ["", KEY])
+    def test_counters_behind_the_key(self, run: Any, host: Host, server: Server, key: str) -> None:
+        server.wants_key = KEY
+        (host.folder / "api_key").write_text(key)
+        result = run()
+        if key:
+            assert result["verdict"] == "pass", result
+            return
+        assert "The server's counters cannot be read in the container vllm: http://127.0.0.1" in result["msg"]
+        assert "/metrics answers 401 Unauthorized, and there is no API key here" in result["msg"]
+
+    def test_a_first_chunk_without_text(self, run: Any, host: Host, server: Server) -> None:
+        server.role_first = True
+        changes = {"ttfts": [0.013] * 8, "itls": [[0.387, *[0.025] * 4]] * 8}
+        (host.folder / "changes.json").write_text(json.dumps(changes))
+        result = run()
+        assert result["verdict"] == "warn"
+        assert result["metrics"]["mean_ttft_ms"] == pytest.approx(400)
+        assert result["metrics"]["tokens_per_chunk"] == pytest.approx(15 / 4)
+        assert (
+            "the first chunk came after 13 ms and has no text, the first text after 400 ms; "
+            "the time to the first token is the latter"
+        ) in json.dumps(result["warnings"])
+        server.role_first = False
+        assert "if the first one has no text, the time" in json.dumps(run()["warnings"])
+
+    def test_comments_in_the_stream(self, run: Any, host: Host, server: Server) -> None:
+        server.comments = ": ping\n\n"
+        (host.folder / "changes.json").write_text(
+            json.dumps({"output_lens": [15] * 8, "total_output_tokens": None, **dict.fromkeys(SUMS)})
+        )
+        message = run()["msg"]
+        assert "hint: The stream has SSE comments" in message
+        assert "other clients" not in message
+
+
+SUMS = ("output_throughput", "total_token_throughput")
+
+
+class TestTexts:
+    """What the answers say."""
+
+    def said(self, host: Host, texts: list[str], **changes: Any) -> None:
+        (host.folder / "changes.json").write_text(json.dumps({"generated_texts": texts, **changes}))
+
+    @pytest.mark.parametrize(
+        ("texts", "message"),
+        [
+            (["!" * 200] * 8, "8 of 8 answers repeat few words or characters, such as '!'"),
+            ([f"Well {index} {'the cat ' * 40}" for index in range(8)], "such as 'cat the'"),
+            (["\ufffda\ufffd\ufffdb\ud800\ufffd\ufffdcd\ufffd"] * 8, "8 of 8 answers are no valid Unicode"),
+        ],
+    )
+    def test_rubbish_is_invalid(self, run: Any, host: Host, texts: list[str], message: str) -> None:
+        self.said(host, texts)
+        result = run()
+        assert result["verdict"] == "invalid"
+        assert message in result["msg"]
+        assert "hint: The model does not work" in result["msg"]
+
+    def test_no_answer_has_a_text(self, run: Any, host: Host, server: Server) -> None:
+        self.said(host, [""] * 8)
+        assert "unknown: none of the 8 answers has a text" in json.dumps(run()["warnings"])
+        server.words = ("", "")
+        assert "none of the 8 answers has a text, nor has one more" in run()["msg"]
+
+    def test_a_part_of_the_answers(self, run: Any, host: Host) -> None:
+        """Random tokens make a healthy model babble now and then."""
+        self.said(host, ["!" * 200] * 3 + HONEST[:5])
+        assert run()["verdict"] == "pass"
+        self.said(host, ["!" * 200] * 2 + ["la " * 60] * 2 + HONEST[:4])
+        assert run()["verdict"] == "warn"
+
+    def test_no_texts(self, run: Any, host: Host) -> None:
+        self.said(host, "missing")  # type: ignore[arg-type]
+        assert "unknown: the client has kept no text of the answers" in json.dumps(run()["warnings"])
+
+    @pytest.mark.parametrize(("thought", "verdict"), [("The sea is blue and wide.", "pass"), ("!" * 99, "invalid")])
+    def test_thoughts_that_the_client_does_not_keep(
+        self, run: Any, host: Host, server: Server, thought: str, verdict: str
+    ) -> None:
+        server.thought = thought
+        self.said(host, [""] * 8)
+        result = run()
+        assert result["verdict"] == verdict, result
+        assert ("and one more answer is '!!!" in json.dumps(result)) == (verdict == "invalid")
+
+    @pytest.mark.parametrize(("factor", "verdict"), [(1, "pass"), (1.3, "warn")])
+    def test_tokens_are_counted_by_the_tokenizer(self, run: Any, host: Host, factor: float, verdict: str) -> None:
+        """A stand-in of transformers counts words."""
+        (host.folder / "tmp" / "transformers.py").write_text(TOKENIZER)
+        docker = host.folder / "bin" / "docker"
+        docker.write_text(docker.read_text().replace("env -i ", f"env -i PYTHONPATH='{host.folder}/tmp' "))
+        self.said(host, [f"{index} " + "word and " * int(7.5 / factor) for index in range(8)])
+        result = run()
+        assert result["verdict"] == verdict
+        if verdict == "warn":
+            assert "the server counts 128 tokens in answers whose texts have" in json.dumps(result["warnings"])
+
+    def test_acceptance_near_its_maximum_and_a_speed_above_published(self, run: Any, host: Host) -> None:
+        published = {"output_throughput": 100}
+        result = run(published=published)
+        assert result["verdict"] == "warn"
+        assert "100.0 % of the drafted tokens were accepted and output_throughput is 1.28 times as good" in json.dumps(
+            result["warnings"]
+        )
+        # With texts that repeat themselves it is more than odd.
+        self.said(host, [f"{index} " + "la " * 60 for index in range(5)] + HONEST[:3])
+        assert run(published=published)["verdict"] == "invalid"
+
+
+HONEST = [
+    "| Name | Value |\n| --- | --- |\n| a | 1 |\n| b | 2 |\n| c | 3 |\n",
+    "```python\nfor index in range(10):\n    print(index)\n    total += index\n```",
+    "Die Anfrage enthält zufällige Zeichen, also frage ich nach, was gemeint ist.",
+    "用户发送了一串随机的字符,看起来没有任何意义,所以我会礼貌地询问。",
+    "Запрос похож на случайный набор слов, поэтому я уточню.",
+    "1. One\n2. Two\n3. Three\n4. Four\n5. Five\n6. Six\n7. Seven\n8. Eight\n",
+    "مرحبا، يبدو أن النص عشوائي. هل يمكنك التوضيح؟",
+    "- 1,408 tok/s\n- 7,046 tok/s\n- 2,264.48 ms\n- 32,176.03 ms",
+]
+TOKENIZER = """
+class AutoTokenizer:
+    @classmethod
+    def from_pretrained(cls, name, trust_remote_code):
+        assert (name, trust_remote_code) == ("moonshotai/Kimi-K2.6", True)
+        return lambda text, add_special_tokens: type("Encoding", (), {"input_ids": text.split()})
+"""
 
 
 def seeds_of(host: Host) -> list[str]:
@@ -376,7 +703,7 @@ class TestReuse:
     def test_the_same_load_is_judged_again(self, run: Any, server: Server) -> None:
         first = run()
         asked = server.counters["requests"]
-        wanted = [{"metric": "output_throughput", "op": "<=", "value": 64}]
+        wanted = [{"metric": "output_throughput", "op": "<=", "value": 128}]
         second = run(reuse="if_same", thresholds=wanted)
         assert server.counters["requests"] == asked + 1, "a request for one token shows that the engine is alive"
         assert (second["reused"], second["result_path"], second["verdict"]) == (True, first["result_path"], "pass")
@@ -387,7 +714,7 @@ class TestReuse:
         self, run: Any, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run()
-        monkeypatch.setattr(benchmark_worker, "FIRST_LOOK_S", 0.1)
+        monkeypatch.setattr(benchmark_worker, "LATE_COUNTERS_S", 0.1)
         monkeypatch.setattr(_benchmark_run, "ASK_LIMIT_S", 20)
         advice = "Its log may say why: docker logs --tail 50 vllm. To restart it: docker restart vllm"
         for server.engine, reason in (
@@ -608,6 +935,12 @@ class TestWithoutDocker:
         assert run(reuse="if_same")["reused"] is True
         assert server.counters["requests"] == asked + 1
         assert not (host.folder / "docker.log").exists()
+
+    def test_the_engine_is_told(self, run: Any, host: Host) -> None:
+        (host.folder / "changes.json").write_text(json.dumps({"itls": [[0.4]] * 8}))
+        assert "15 tokens per chunk, 4 per step" in json.dumps(run()["warnings"])
+        assert run(engine_args={"stream-interval": 8, "tensor-parallel-size": 8})["verdict"] == "pass"
+        assert run(engine_args={"x": [[]]})["msg"].startswith("engine_args: ")
 
     def test_a_command_that_does_not_exist(self, run: Any) -> None:
         assert "cannot be run behind '/none x': No such file" in run(client_command=["/none", "x"])["msg"]

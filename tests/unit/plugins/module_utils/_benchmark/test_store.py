@@ -24,6 +24,10 @@ def record(fingerprint: str = "one", **more: Any) -> dict[str, Any]:
     return {"schema": store.SCHEMA, **ours, **more}
 
 
+def newest(folder: Path, now: datetime) -> store.Stored:
+    return store.newest(str(folder), "one", "server", now, 86400)
+
+
 def test_a_result_is_private_and_the_newest_is_linked(tmp_path: Path) -> None:
     first = store.save(str(tmp_path), record(text="{{ x }}"), NOON, "smoke")
     assert first == str(tmp_path / "20261123T120000Z-smoke.json")
@@ -50,45 +54,75 @@ def test_what_cannot_be_rendered_leaves_nothing(tmp_path: Path) -> None:
 def test_the_newest_of_the_same_load(tmp_path: Path) -> None:
     for hours, fingerprint in enumerate(["one", "one", "two"]):
         store.save(str(tmp_path), record(fingerprint, hours=hours), NOON + timedelta(hours=hours), "smoke")
-    (tmp_path / "20261123T150000Z-smoke.json").write_text("{ broken")
-    (tmp_path / "20261123T160000Z-smoke.json").write_text(json.dumps({**record(), "schema": store.SCHEMA + 1}))
-    found = store.newest(str(tmp_path), "one", "server", NOON + timedelta(hours=5), 86400)
-    assert found is not None
-    assert found[0] == str(tmp_path / "20261123T130000Z-smoke.json")
-    assert found[1]["hours"] == 1
+    found = newest(tmp_path, NOON + timedelta(hours=5))
+    assert found.path == str(tmp_path / "20261123T130000Z-smoke.json")
+    assert found.record["hours"] == 1
+    assert found.ignored == []
+
+
+@pytest.mark.parametrize("version", [1, 2, store.SCHEMA + 1])
+def test_a_result_of_another_version_is_refused_with_a_sentence(tmp_path: Path, version: int) -> None:
+    good = store.save(str(tmp_path), record(), NOON, "smoke")
+    other = tmp_path / "20261123T130000Z-smoke.json"
+    other.write_text(json.dumps(record(schema=version)))
+    found = newest(tmp_path, NOON + timedelta(hours=5))
+    assert found.path == good
+    assert found.ignored == [f"The stored result {other} is of another version of this collection and is not reused."]
+    other.write_text(json.dumps(record(schema=version, verdict="fail")))
+    assert newest(tmp_path, NOON + timedelta(hours=5)).path == ""
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{ broken", "[]", "null", "{}", '"text"', "[" * 100_000, "\x00", '{"schema": 3}']
+)
+def test_a_damaged_result_is_ignored_with_a_sentence(tmp_path: Path, content: str) -> None:
+    """It may have been a failure: earlier results do not count, later ones do."""
+    store.save(str(tmp_path), record(), NOON, "smoke")
+    damaged = tmp_path / "20261123T130000Z-smoke.json"
+    damaged.write_text(content)
+    found = newest(tmp_path, NOON + timedelta(hours=5))
+    assert found.path == ""
+    assert found.ignored == [f"The stored result {damaged} is damaged. It is ignored, and so are earlier ones."]
+    later = store.save(str(tmp_path), record(), NOON + timedelta(hours=2), "smoke")
+    assert newest(tmp_path, NOON + timedelta(hours=5)) == (later, record(), [])
 
 
 @pytest.mark.parametrize(("age_s", "found"), [(3600, True), (3601, False)])
 def test_an_old_result_does_not_count(tmp_path: Path, age_s: int, found: bool) -> None:
     store.save(str(tmp_path), record(), NOON, "smoke")
-    newest = store.newest(str(tmp_path), "one", "server", NOON + timedelta(seconds=age_s), 3600)
-    assert (newest is not None) == found
+    stored = store.newest(str(tmp_path), "one", "server", NOON + timedelta(seconds=age_s), 3600)
+    assert bool(stored.path) == found
 
 
 def test_a_clock_that_was_ahead_makes_nothing_newer(tmp_path: Path) -> None:
     ahead, now = NOON + timedelta(hours=5), NOON + timedelta(minutes=1)
     store.save(str(tmp_path), record(hours=5), ahead, "smoke")
-    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+    assert newest(tmp_path, now).path == ""
     store.save(str(tmp_path), record(hours=0), NOON, "smoke")
-    found = store.newest(str(tmp_path), "one", "server", now, 86400)
-    assert found is not None
-    assert found[1]["hours"] == 0
+    assert newest(tmp_path, now).record["hours"] == 0
     store.save(str(tmp_path), record(verdict="fail"), ahead + timedelta(hours=1), "smoke")
-    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+    assert newest(tmp_path, now).path == ""
 
 
 def test_a_load_that_gave_nothing_is_remembered(tmp_path: Path) -> None:
-    store.save(str(tmp_path), record(), NOON, "smoke")
-    store.save_failure(str(tmp_path), "another", NOON + timedelta(hours=1), "full", "time limit")
+    good = store.save(str(tmp_path), record(), NOON, "smoke")
+    store.begin(str(tmp_path), "another", NOON + timedelta(hours=1), "full")
     now = NOON + timedelta(hours=3)
-    assert store.newest(str(tmp_path), "one", "server", now, 86400) is not None
-    store.save_failure(str(tmp_path), "server", NOON + timedelta(hours=2), "full", "time limit")
-    assert store.newest(str(tmp_path), "one", "server", now, 86400) is None
+    assert newest(tmp_path, now).path == good
+    begun = store.begin(str(tmp_path), "server", NOON + timedelta(hours=2), "full")
+    assert newest(tmp_path, now).path == ""
+    store.keep(begun, "server", now, "time limit", {"client": {"completed": 8}})
+    assert newest(tmp_path, now).path == ""
+    kept = json.loads(Path(begun).read_text())
+    assert (kept["verdict"], kept["summary"], kept["client"]) == ("invalid", ["time limit"], {"completed": 8})
+    assert os.stat(begun).st_mode & 0o777 == 0o640
     assert os.readlink(tmp_path / "latest.json") == "20261123T120000Z-smoke.json"
+    store.forget(begun)
+    assert newest(tmp_path, now).path == good
 
 
 def test_no_folder_no_result(tmp_path: Path) -> None:
-    assert store.newest(str(tmp_path / "none"), "one", "server", NOON, 60) is None
+    assert newest(tmp_path / "none", NOON).path == ""
 
 
 @pytest.mark.parametrize(
@@ -105,5 +139,4 @@ def test_what_another_load_has_shown_since(tmp_path: Path, server: str, verdict:
     store.save(str(tmp_path), record(), NOON, "smoke")
     later = record("two", server_fingerprint=server, verdict=verdict)
     store.save(str(tmp_path), later, NOON + timedelta(hours=1), "full")
-    newest = store.newest(str(tmp_path), "one", "server", NOON + timedelta(hours=2), 86400)
-    assert (newest is not None) == found
+    assert bool(newest(tmp_path, NOON + timedelta(hours=2)).path) == found

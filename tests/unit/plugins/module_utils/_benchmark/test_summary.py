@@ -175,9 +175,11 @@ def test_hints_from_recorded_errors(name: str, parts: list[str]) -> None:
         ({"output_throughput": "fail"}, {"preemptions": 3.0}, "KV cache is too small"),
         ({"output_throughput": "fail", "steady_output_throughput": "pass"}, {}, "run is too short"),
         ({"mean_tpot_ms": "fail"}, {"acceptance_length": 2.0, "tokens_per_chunk": 2.0}, "clocks, NVLink"),
-        ({"no_other_traffic": "invalid"}, {}, "Other traffic reached the server"),
         ({"server_stayed_up": "invalid"}, {}, "its log says why"),
-        ({"prompts_not_cached": "invalid"}, {}, "leave out the seed"),
+        ({"prompts_not_cached": "invalid"}, {}, "something in common"),
+        ({"answers_readable": "invalid"}, {}, "The model does not work"),
+        ({"acceptance_plausible": "warn", "answers_readable": "warn"}, {}, "repeats one token"),
+        ({"client_result": "invalid"}, {}, "another result than expected"),
         ({"plausible_speed": "warn"}, {}, "Faster than expected"),
         ({"slots_filled": "warn"}, {}, "between requests"),
         ({"even_speed": "warn"}, {}, "uneven"),
@@ -189,6 +191,34 @@ def test_the_rules(missed: dict[str, str], metrics: dict[str, float], part: str)
     checks = [Check(name, status, "") for name, status in missed.items()]
     (hint,) = hints(Run({"errors": {}}, {}), WORKLOAD, checks, metrics)
     assert part in hint
+
+
+CLIENT = {"errors": {}, "completed": 8, "failed": 0, "total_output_tokens": 800}
+
+
+@pytest.mark.parametrize(
+    ("gains", "look", "part"),
+    [
+        ({"output_tokens": 1000.0, "requests": 20.0}, {}, "Other traffic reached the server"),
+        ({"output_tokens": 1000.0, "requests": 8.0}, {}, "no other client took part"),
+        ({"output_tokens": 1000.0}, {}, "the cause is unknown"),
+        ({"output_tokens": 700.0, "requests": 8.0}, {}, "a cache, a proxy or another server answered"),
+        ({"requests": 8.0}, {}, "--disable-log-stats"),
+        ({"output_tokens": 1000.0, "requests": 8.0}, {"comments": True}, "SSE comments"),
+    ],
+)
+def test_others_are_blamed_only_if_the_counts_show_them(gains: dict[str, float], look: Any, part: str) -> None:
+    run = Run(CLIENT, {"before": dict.fromkeys(gains, 0.0), "after": gains}, look)
+    checks = [Check("no_other_traffic", "invalid", ""), Check("output_length", "invalid", "")]
+    (hint,) = hints(run, {**WORKLOAD, "warmup_prompts": 0}, checks, {})
+    assert part in hint
+    assert ("other clients" in hint) == (part == "Other traffic reached the server")
+
+
+def test_a_seed_of_the_workload_explains_a_full_cache() -> None:
+    checks = [Check("prompts_not_cached", "invalid", "")]
+    (hint,) = hints(Run(CLIENT, {}), {**WORKLOAD, "seed": 1}, checks, {})
+    assert "leave out the seed" in hint
 
 
 @pytest.mark.parametrize("order", [1, -1])

@@ -59,6 +59,7 @@ def test_sets_are_told_apart() -> None:
     ]
     assert found["output_tokens"] == 36
     assert found["undisturbed"]
+    assert found["unreadable"] == 0
     assert text_probe.summary(found) == "2.5 tokens are accepted per step on real text (code 2.5, prose 2.5)"
     assert {body["max_tokens"] for _path, _headers, body in server.requests if body} == {32}
 
@@ -76,6 +77,13 @@ def test_the_tokens_of_others_are_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         found = text_probe.probe(api, MODEL, SETS, output_len=32, concurrency=1)
     assert not found["undisturbed"]
     assert "include tokens of other requests" in text_probe.summary(found)
+
+
+def test_the_acceptance_of_rubbish_is_worthless() -> None:
+    with serving(KEY, "shouts") as server:
+        found = text_probe.probe(Api(server.base_url, KEY, 5), MODEL, SETS, output_len=32, concurrency=2)
+    assert found["unreadable"] == 3
+    assert "; 3 answers are empty, repeat themselves or are no text" in text_probe.summary(found)
 
 
 def test_a_server_without_a_draft() -> None:

@@ -108,6 +108,23 @@ def test_a_result_that_is_none_is_named(tmp_path: Path, content: str | None, wor
         report(tmp_path, path)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [{"client": [1]}, {"checks": [{}]}, {"metadata": 7}, {"workload": [1]}, {"checks": 5}, {"spec_decode": True}],
+)
+def test_a_damaged_result_does_not_cost_the_page_of_all_runs(
+    tmp_path: Path, result: Path, damage: dict[str, Any]
+) -> None:
+    damaged = result.with_name("20261124T163145Z-quick.json")
+    damaged.write_text(json.dumps({**sample.result(size="quick"), **damage}), encoding="utf-8")
+    made = report(tmp_path, result)
+    made.remake()
+    assert made.problems == [f"{damaged} is damaged and left out."]
+    assert STEM in (tmp_path / "index.html").read_text(encoding="utf-8")
+    with pytest.raises(ReportError, match=r"20261124T163145Z-quick\.json is damaged"):
+        report(tmp_path, damaged)
+
+
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ReportError, match="file is not a writable folder"):

@@ -355,7 +355,7 @@ TOOLKIT: tuple[Signature, ...] = (
     Signature(
         "gpu-mig",
         "MIG in the way",
-        (r"(?P<what>[^\"]*\bMIG\b[^\"]*(?:not|invalid|failed|unknown|insufficient)[^\"]*)",),
+        (r"(?P<what>\bMIG\b[^\"]*(?:not|invalid|failed|unknown|insufficient)[^\"]*)",),
         "A GPU is split (MIG), or its parts are not as they are asked for.",
         "See 'nvidia-smi -L'. A server of whole GPUs needs MIG off ('nvidia-smi -mig 0' for each GPU, then a reset).",
         detail="It says: {what}.",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -95,7 +96,7 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
     whole = "\n".join(line.text for line in failure.lines)
     for message in reversed(failure.messages):
         for signature in SIGNATURES:
-            if signature.outside or (signature.within and not re.search(signature.within, whole)):
+            if signature.outside or (signature.within and not _compiled(signature.within).search(whole)):
                 continue
             for line in message:
                 match = _matches(signature, line)
@@ -120,9 +121,15 @@ def _in_lines(lines: Sequence[LogLine], outside: bool) -> Iterable[_Hit]:
             yield from (_Hit(signature, match, [line]) for line, match in matches if match)
 
 
+@functools.lru_cache(maxsize=None)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """There are more patterns than re remembers."""
+    return re.compile(pattern)
+
+
 def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:
     for pattern in signature.patterns:
-        match = re.search(pattern, line.text)
+        match = _compiled(pattern).search(line.text)
         if match:
             return match
     return None

@@ -121,7 +121,7 @@ def _in_lines(lines: Sequence[LogLine], outside: bool) -> Iterable[_Hit]:
             yield from (_Hit(signature, match, [line]) for line, match in matches if match)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     """There are more patterns than re remembers."""
     return re.compile(pattern)

@@ -500,18 +500,11 @@ def place(log: Log) -> Place | None:
 
 def _of_exception(raised: Raised) -> tuple[str, str]:
     """Return the key of the area of an exception with its frames, and what tells it; empty if nothing does."""
-    for pattern, key in _CLASSES:
-        if re.search(pattern, raised.name):
-            drafted = key in ("weights", "compile") and any(_DRAFT_FRAME.search(frame.text) for frame in raised.frames)
-            return ("draft" if drafted else key), raised.where()
-    found = ""
+    found = next((key for pattern, key in _CLASSES if re.search(pattern, raised.name)), "")
     for frame in reversed(raised.frames):
-        found = area_of_frame(*raised.path_and_function(frame))
-        if found:
-            break
+        found = found or area_of_frame(*raised.path_and_function(frame))
     found = found or _fallback(raised)
-    lines = [*raised.frames, *raised.message]
-    if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in lines):
+    if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in [*raised.frames, *raised.message]):
         found = "draft"
     if not found:
         found = next((key for pattern, key in _CLASSES_WITHOUT_FRAME if re.search(pattern, raised.name)), "")

@@ -999,7 +999,7 @@ _FABRIC = (
         "nccl-nvls",
         "NVLink SHARP (multicast) fails",
         (
-            r"nvls\.cc.*(?:WARN|fail|error)|NCCL WARN.*NVLS",
+            r"nvls\.cc.*(?:WARN|fail|error)(?!.*initialization error)|NCCL WARN.*NVLS",
             r"NVLS.*(?:fail|error|Multicast)",
             r"(?:cuMulticast|NVLink.*[Mm]ulticast|[Mm]ulticast (?:memory|object|group|bind)).*(?:fail|error|invalid)",
             r"[Ff]ailed to .*[Mm]ulticast",
@@ -2190,6 +2190,7 @@ _ENGINE = (
         (
             r"vLLM failed to compile the model\. The most likely reason",
             r"^AssertionError: Expected tensors only, but got",
+            r"increment_version expects each element of the iterable to be a tensor",
         ),
         "A compiled graph of the model in the cache is stale or broken: a compilation before this one failed, or"
         " another version made it.",

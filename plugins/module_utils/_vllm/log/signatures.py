@@ -283,8 +283,9 @@ _SPECULATION = (
         (r"page size of the layer is not divisible by the",),
         "The KV caches of the model and of its draft cannot be laid out together: their pages have sizes of which"
         " neither is a multiple of the other.",
-        "Take kv-cache-dtype out of the engine's arguments (vllm_engine_args_extra: {kv-cache-dtype: null}), set"
-        " another block-size, or take another draft.",
+        "Take kv-cache-dtype out of the engine's arguments (vllm_engine_args_extra: {kv-cache-dtype: null}; it costs"
+        " 7 % of the output and half of the tokens that the cache holds), set another block-size, or take another"
+        " draft.",
     ),
     Signature(
         "speculation-shapes",
@@ -643,7 +644,8 @@ _MODEL_FILES = (
             r"(?:No such file or directory|not found)(?!.*/blobs/).*(?:tiktoken\.model|tokenizer\.model"
             r"|tokenizer\.json"
             r"|tokenizer_config\.json|tokenization_\w+\.py)",
-            r"tokenizer\.(?:json|model)|tiktoken\.model|vocab_file",
+            r"^(?!.*(?:[Pp]ermission|[Ii]nput/output|[Ss]tale|[Nn]o space|os error (?!2\b)))"
+            r".*(?:tokenizer\.(?:json|model)|tiktoken\.model|vocab_file)",
             r"(?:vocab_file|path) should be .*not NoneType|expected str, bytes or os\.PathLike object, not NoneType",
         ),
         "A file of the tokenizer is missing or broken.",
@@ -1232,7 +1234,7 @@ _MEMORY = (
         (r"[Nn]o space left on device",),
         "The container has too little shared memory (/dev/shm).",
         _MORE_SHM,
-        within=r"shared_memory\.py|shm_broadcast|shm_object",
+        within=r"shared_memory\.py|shm_broadcast|shm_object|multiprocessing/(?:synchronize|context|heap|queues)\.py",
     ),
     Signature(
         "oom-killed",
@@ -1245,7 +1247,7 @@ _MEMORY = (
     Signature(
         "locked-memory",
         "Too little locked memory",
-        (r"NCCL WARN Call to ibv_reg_\w+ failed",),
+        (r"NCCL WARN Call to ibv_reg_\w+ failed|NCCL WARN Call to ibv_\w+ failed.*Cannot allocate memory",),
         "NCCL may not lock the memory that it wants to use over InfiniBand: the container's limit is too low, or"
         " NCCL's buffers are too large.",
         "Set NCCL_IB_DISABLE=1 in vllm_env_extra, for one node needs no InfiniBand; or give containers unlimited"
@@ -1279,8 +1281,6 @@ _SYSTEM = (
         (
             r"Read-only file system:? '?(?P<name>[^'\s]*)",
             r"os error 30\b",
-            r"No usable temporary directory",
-            r"cannot cache function",
         ),
         "The server writes to a folder that is mounted read-only.",
         "Let it write elsewhere: below /root/.cache/vllm, which is vllm_state_dir/cache on the host. The cache of"
@@ -1311,6 +1311,14 @@ _SYSTEM = (
                 "set NVreg_DeviceFileMode=0666 for the module nvidia, or run the container as root.",
             ),
         ),
+    ),
+    Signature(
+        "read-only",
+        "Read-only file system",
+        (r"No usable temporary directory", r"cannot cache function"),
+        "The server finds no folder that it may write to.",
+        "See /tmp and /root in the container: mounted read-only, full ('df -h'), or of another user. Below"
+        " /root/.cache/vllm, which is vllm_state_dir/cache on the host, it may write.",
     ),
     Signature(
         "permission-denied",
@@ -1635,7 +1643,7 @@ _GPU_FIRST = (
         "driver-too-old",
         "Driver too old for the image",
         (
-            r"unsatisfied condition: (?P<what>cuda ?>= ?[\d.]+)",
+            r"unsatisfied condition: (?P<what>(?:cuda|driver) ?>=? ?[\d.]+)",
             r"NVIDIA driver on your system is too old",
             r"CUDA_ERROR_UNSUPPORTED_PTX_VERSION|compiled with an unsupported toolchain",
         ),
@@ -2122,7 +2130,8 @@ _ENGINE = (
             r"FlashAttention does not support \w*fp8",
         ),
         "The KV cache cannot have that type on this hardware, or with this model's attention.",
-        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose auto.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose auto; it costs 7 % of"
+        " the output and half of the tokens that the cache holds.",
     ),
     Signature(
         "kv-cache-dtype",
@@ -2151,7 +2160,9 @@ _ENGINE = (
             r"Invalid attention backend",
         ),
         "No attention backend of this image suits the model, the GPU and the KV cache together.",
-        "Take out attention-backend and VLLM_ATTENTION_BACKEND, and kv-cache-dtype.",
+        "Take out attention-backend and VLLM_ATTENTION_BACKEND, which costs nothing; then kv-cache-dtype"
+        " (vllm_engine_args_extra: {kv-cache-dtype: null}), which costs 7 % of the output and half of the tokens that"
+        " the cache holds.",
         detail="The reasons: {why}.",
     ),
     Signature(
@@ -2205,7 +2216,8 @@ _ENGINE = (
         " workspace, or which a cached graph expects that was compiled before.",
         "Look in the log for 'Failed to initialize FlashInfer All Reduce workspace', which says why. Remove"
         " vllm_state_dir/cache/torch_compile_cache on the host; if it comes again, serve without the fusion"
-        " (vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}).",
+        " (vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}), whose gain is not"
+        " published by itself.",
     ),
     Signature(
         "kernel-too-large",
@@ -2467,7 +2479,11 @@ _START = (
     Signature(
         "illegal-instruction",
         "Processor too old for the image",
-        (r"[Ii]llegal instruction|SIGILL", r"Failed core proc\(s\): \{'[^']+': -4\b", r"exit code: -4\b"),
+        (
+            r"(?<!an )[Ii]llegal instruction(?! was)|SIGILL",
+            r"Failed core proc\(s\): \{'[^']+': -4\b",
+            r"exit code: -4\b",
+        ),
         "The image uses instructions that this processor does not have.",
         "Choose an image that is built for this processor.",
         exit_codes=(132,),

@@ -511,6 +511,57 @@ CASES = {
         "worker-died",
         "(2) It crashed in native code",
     ),
+    "semaphore without room": Case(
+        worker(
+            "OSError: [Errno 28] No space left on device",
+            "vllm/v1/executor/multiproc_executor.py make_worker_process",
+            "multiprocessing/synchronize.py __init__",
+        ),
+        "shared-memory",
+        "vllm_ipc_mode: host",
+        "vllm_hf_home",
+    ),
+    "illegal instruction of a GPU": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled cuda error",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("h:1:1 [0] NCCL WARN Cuda failure 715 'an illegal instruction was encountered'",),
+        ),
+        "nccl-error",
+        "",
+        "processor",
+    ),
+    "queue pair without memory": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled system error",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("h:1:1 [0] NCCL WARN Call to ibv_create_qp failed with error Cannot allocate memory errno 12",),
+        ),
+        "locked-memory",
+        "NCCL_IB_DISABLE=1",
+    ),
+    "tokenizer of another user": Case(
+        worker(
+            "PermissionError: [Errno 13] Permission denied: '/root/.cache/huggingface/hub/x/tokenizer.json'",
+            "transformers/tokenization_utils_base.py from_pretrained",
+        ),
+        "permission-denied",
+        "",
+        "missing or broken",
+    ),
+    "no temporary folder": Case(
+        worker("FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp']", *INIT),
+        "read-only",
+        "full",
+    ),
+    "CUDA in a process that was forked": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled cuda error",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("h:1:1 [2] transport/nvls.cc:246 NCCL WARN Cuda failure 3 'initialization error'",),
+        ),
+        "nccl-error",
+    ),
     # Who answered
     "CDN with an expired address": Case(
         worker(

@@ -1001,7 +1001,7 @@ _FABRIC = (
         "nccl-nvls",
         "NVLink SHARP (multicast) fails",
         (
-            r"nvls\.cc.*(?:WARN|fail|error)(?!.*initialization error)|NCCL WARN.*NVLS",
+            r"nvls\.cc(?!.*initialization error).*(?:WARN|fail|error)|NCCL WARN.*NVLS",
             r"NVLS.*(?:fail|error|Multicast)",
             r"(?:cuMulticast|NVLink.*[Mm]ulticast|[Mm]ulticast (?:memory|object|group|bind)).*(?:fail|error|invalid)",
             r"[Ff]ailed to .*[Mm]ulticast",

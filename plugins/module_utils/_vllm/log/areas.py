@@ -440,6 +440,8 @@ _CLASSES_WITHOUT_FRAME: tuple[tuple[str, str], ...] = (
     (r"(?:Connect|Connection|ConnectTimeout|HTTP|HTTPStatus|Proxy|SSL|ReadTimeout|MaxRetry)Error$", "hub"),
     (r"(?:BrokenPipe|ChildProcess|ProcessLookup|ConnectionReset|ConnectionRefused|EOF)Error$", "processes"),
 )
+# In the code that reads a model's files these tell of packages of other versions than it expects.
+_MISFIT = ("TypeError", "AttributeError", "NameError")
 # Words of lines outside of a traceback, the most specific first.
 _WORDS: tuple[tuple[str, str], ...] = (
     (
@@ -506,6 +508,8 @@ def _of_exception(raised: Raised) -> tuple[str, str]:
     found = found or _fallback(raised)
     if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in [*raised.frames, *raised.message]):
         found = "draft"
+    if found == "hub" and raised.name in _MISFIT:
+        found = "packages"
     if not found:
         found = next((key for pattern, key in _CLASSES_WITHOUT_FRAME if re.search(pattern, raised.name)), "")
     return found, raised.where()

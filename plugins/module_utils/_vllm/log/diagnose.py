@@ -145,18 +145,17 @@ def _told(hit: _Hit, log: Log, facts: Facts) -> Diagnosis:
     seen = _filled(signature.cause, signature.detail, values)
     cause, fix = signature.decided(seen, _all_of(log), facts._replace(values=values))
     fix = _filled(fix, signature.advice, values)
-    if (signature.is_hint or signature.locate) and log.failure is not None:
+    evidence = [str(line) for line in before if line.text.strip()]
+    if signature.is_hint or signature.locate:
         found = place(log)
-        if found is not None and telling in log.failure.lines:
+        if found is not None and log.failure is not None and telling in log.failure.lines:
             cause += f" The area: {found.area.title} ({found.where})."
             switches = [switch for switch in found.switches if switch.take_out not in fix]
             fix += f" {switch_words(switches)}" if switches else ""
-    return Diagnosis(
-        signature,
-        cause,
-        [*(str(line) for line in before if line.text.strip()), telling.around(*hit.match.span())],
-        fix,
-    )
+        elif found is not None and log.failure is None and found.evidence[0] is not telling:
+            cause += f" What was said before is of the area: {found.area.title}."
+            evidence.append(str(found.evidence[0]))
+    return Diagnosis(signature, cause, [*evidence, telling.around(*hit.match.span())], fix)
 
 
 def _all_of(log: Log) -> str:

@@ -2223,8 +2223,7 @@ _ENGINE = (
         "kernel-too-large",
         "Kernel that needs more than the GPU has",
         (
-            r"OutOfResources: out of resource: (?P<what>[\w ]+), Required: (?P<wanted>\d+),"
-            r" Hardware limit: (?P<limit>\d+)",
+            r"out of resource: (?P<what>[\w ]+?),? Required: (?P<wanted>\d+),? Hardware limit: ?(?P<limit>\d+)",
             r"OutOfResources: out of resource",
         ),
         "A kernel of Triton needs more of a resource than this GPU has: its settings are made for another GPU.",

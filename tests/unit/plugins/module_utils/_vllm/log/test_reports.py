@@ -562,6 +562,34 @@ CASES = {
         ),
         "nccl-error",
     ),
+    "said before a process died": Case(
+        [
+            *HEAD,
+            "/dvs/p4/build/nvshmem/src/host/init/init.cu:972: non-zero status: 7 nvshmemi_init failed",
+            "(EngineCore pid=271) ERROR 04-18 15:45:48 [multiproc_executor.py:258] Worker proc VllmWorker-3 died"
+            " unexpectedly, shutting down executor.",
+        ],
+        "worker-died",
+        "of the area: collectives and fabric.\n  /dvs/p4/build/nvshmem",
+    ),
+    "processor of another version": Case(
+        worker(
+            "TypeError: KimiK25Processor.__init__() got an unexpected keyword argument 'media_processor'",
+            "vllm/transformers_utils/processor.py cached_processor_from_config",
+            "transformers_modules/kimi/processing.py from_pretrained",
+        ),
+        "area packages",
+    ),
+    "kernel that does not fit": Case(
+        worker(
+            "torch._inductor.exc.InductorError: RuntimeError: No valid triton configs. OutOfMemoryError: out of"
+            " resource: triton_red_fused Required: 262192 Hardware limit:232448 Reducing block sizes may help.",
+            *PROFILE,
+            "torch/_inductor/runtime/triton_heuristics.py f",
+        ),
+        "kernel-too-large",
+        "262192",
+    ),
     # Who answered
     "CDN with an expired address": Case(
         worker(

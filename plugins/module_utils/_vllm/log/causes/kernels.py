@@ -10,6 +10,15 @@ from ...._core.causes import Alternative, Signature
 
 _NOT_COMPILED = "A kernel for the GPU could not be compiled while the server started."
 
+_KILLED = (
+    "A compiler that builds kernels for the GPU was killed (code 137), nearly always for lack of memory: one of them"
+    " takes up to 8 GiB, and as many run at once as there are processors."
+)
+_FEWER_JOBS = (
+    "Set MAX_JOBS=4 and FLASHINFER_NVCC_THREADS=1 in vllm_env_extra, or take away the container's limit of memory."
+    " 'dmesg | grep -i -e oom-kill -e killed' shows it. An image with ready-made kernels (flashinfer-jit-cache)"
+    " compiles nothing."
+)
 _LET_COMPILE = (
     "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or add"
     " enforce-eager: true to see whether it serves without."
@@ -175,7 +184,7 @@ ENGINE = (
         "compile-killed",
         "Compiler killed for lack of memory",
         (
-            r"FAILED: \[code=137\]",
+            r"FAILED: \[code=(?:137|143)\]",
             r"Killed signal terminated program (?P<name>\w+)",
             r"(?:nvcc error|cicc|ptxas|cudafe\+\+|cc1plus|ninja|nvcc).*(?:died due to signal 9|signal 9|[Kk]illed"
             r"|exit code 137"
@@ -183,11 +192,16 @@ ENGINE = (
             r"CalledProcessError: .*(?:nvcc|ninja|cicc|g\+\+).*(?:SIGKILL|non-zero exit status (?:137|-9))",
             r"(?:SubprocException|subprocess).*(?:SIGKILL|signal 9)",
         ),
-        "A compiler that builds kernels for the GPU was killed (code 137): one of them takes up to 8 GiB, and as many"
-        " run at once as there are processors, which is more memory than the host or the container's limit has.",
-        "Set MAX_JOBS=4 and FLASHINFER_NVCC_THREADS=1 in vllm_env_extra, or take away the container's limit of"
-        " memory. 'dmesg | grep -i -e oom-kill -e killed' shows it. An image with ready-made kernels"
-        " (flashinfer-jit-cache) compiles nothing.",
+        _KILLED,
+        _FEWER_JOBS,
+    ),
+    Signature(
+        "compile-killed",
+        "Compiler killed for lack of memory",
+        (r"^Killed$",),  # older versions of ninja tell no code
+        _KILLED,
+        _FEWER_JOBS,
+        within=r"[Nn]inja|nvcc|cc1plus",
     ),
     Signature(
         "kernel-compile",
@@ -335,7 +349,7 @@ COMPILER = (
         "Kernels could not be compiled",
         (
             r"(?P<what>error: .+)",
-            r"(?P<what>ptxas (?:fatal|error).*)",
+            r"(?P<what>(?:ptxas|nvcc) (?:fatal|error).*)",
         ),
         _NOT_COMPILED,
         _LET_COMPILE,

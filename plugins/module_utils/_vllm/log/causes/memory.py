@@ -241,7 +241,7 @@ MEMORY = (
             r"[Nn]o space left on device.*(?:/dev/shm|/psm_|/nccl-|shm)",
             r"(?:/dev/shm|shared memory|shm).*[Nn]o space left on device",
             r"posix_fallocate.*[Nn]o space left on device",
-            r"insufficient shared memory",
+            r"insufficient shared memory|exceeds memory available in /dev/shm|[Ii]nsufficient space in \S*/dev/shm",
             r"failed to extend /dev/shm",
             r"[Nn]ot enough free space in .*/dev/shm|/dev/shm is (?:full|too small)",
         ),
@@ -265,7 +265,7 @@ MEMORY = (
                 "The container has too little shared memory (/dev/shm).",
                 "'df -h /dev/shm' in the container shows 64M, or a full one.",
                 MORE_SHM,
-                decides=r"insufficient shared memory|might be caused by insufficient|increase (?:the )?shm",
+                decides=r"insufficient shared memory|out of shared memory|caused by insufficient|increase (?:the )?shm",
                 facts=_little_shm,
             ),
             Alternative(

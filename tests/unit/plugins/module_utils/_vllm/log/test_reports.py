@@ -152,6 +152,41 @@ CASES = {
         "compile-killed",
         "'cicc' died",
     ),
+    "killed without a code": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\n[160/312] /usr/local/cuda/bin/nvcc -c a.cu\nKilled\n"
+            "FAILED: a.cu.o\nninja: build stopped: subcommand failed.",
+            *NINJA,
+        ),
+        "compile-killed",
+        "MAX_JOBS=4",
+    ),
+    "wrong path of the compiler": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\nFAILED: [code=127] a.cuda.o\n/bin/sh: 1:"
+            " :/usr/local/cuda-12.8/bin/nvcc: not found\nninja: build stopped: subcommand failed.",
+            *NINJA,
+        ),
+        "kernel-compile",
+        "CUDA_HOME",
+    ),
+    "Ray's store": Case(
+        [
+            "[2026-03-25 05:44:29,435 W 39 39] (raylet) store_runner.cc:83: System memory request exceeds memory"
+            " available in /dev/shm. The request is for 10200547328 bytes, and the amount available is 9663676416 bytes."
+        ],
+        "shared-memory",
+        "vllm_ipc_mode: host",
+    ),
+    "shm found too small": Case(
+        worker(
+            "RuntimeError: Insufficient space in /dev/shm for shared-memory ring buffer: 240 MiB required, 64 MiB free."
+            " Increase /dev/shm (e.g. --shm-size or --ipc=host).",
+            "vllm/distributed/device_communicators/shm_broadcast.py check_shm_free_space",
+        ),
+        "shared-memory",
+        "vllm_ipc_mode: host",
+    ),
     "gcc killed": Case(
         worker(
             "RuntimeError: Error building extension 'cumem'\ng++: fatal error: Killed signal terminated program"

@@ -173,7 +173,7 @@ CASES = {
     "Ray's store": Case(
         [
             "[2026-03-25 05:44:29,435 W 39 39] (raylet) store_runner.cc:83: System memory request exceeds memory"
-            " available in /dev/shm. The request is for 10200547328 bytes, and the amount available is 9663676416 bytes."
+            " available in /dev/shm. The request is for 10200547328 bytes, and the amount available is 9663676416."
         ],
         "shared-memory",
         "vllm_ipc_mode: host",

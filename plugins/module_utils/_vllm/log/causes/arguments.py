@@ -216,7 +216,8 @@ DRAFT = (
         "draft-mismatch",
         "Draft model that does not fit",
         (r"^KeyError: ", r"^AssertionError"),
-        "The draft model does not fit: its weights have other shapes or names than this model and this vLLM expect.",
+        "The draft model cannot be loaded: mostly its weights have other shapes or names than this model and this"
+        " vLLM expect.",
         "Take a draft made for exactly this model, and an image of the version that it is made for.",
         # The code of a draft that is loaded already raises them, too: only while it is loaded do they tell of a misfit.
         within=r"(?s)drafter\.load_model"

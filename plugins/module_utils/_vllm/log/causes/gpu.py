@@ -284,7 +284,8 @@ GPU_FIRST = (
         "The CDI specification, by which Docker gives the GPUs to containers, names a file that is gone: mostly it"
         " was made for the driver before an upgrade.",
         "Make it anew with 'systemctl restart nvidia-cdi-refresh' or 'nvidia-ctk cdi generate"
-        " --output=/var/run/cdi/nvidia.yaml', then run the play again.",
+        " --output=/var/run/cdi/nvidia.yaml', then run the play again. A device node that is missing is made by"
+        " 'nvidia-modprobe -m -u -c=0'.",
         detail="It is {name}.",
     ),
     Signature(

@@ -101,9 +101,15 @@ ENGINE = (
     Signature(
         "quantization",
         "Quantization not supported",
+        (r"does not match the quantization method specified",),
+        "The quantization that is set is not the one of the model's own config.json.",
+        "Take quantization out of the engine's arguments.",
+    ),
+    Signature(
+        "quantization",
+        "Quantization not supported",
         (
             r"Unknown quantization method: '?(?P<name>[\w-]+)",
-            r"does not match the quantization method specified",
             r"quantization is (?:currently )?not supported",
             r"[Qq]uantization method (?P<name>\S+) is not supported",
             r"[Nn]o (?:compatible|supported) .*(?:quantization|kernel)",
@@ -111,7 +117,7 @@ ENGINE = (
             r"[Ff]ailed to find a kernel that can implement",
             r"No compressed-tensors compatible scheme",
         ),
-        "This vLLM cannot run the model's quantization on this hardware.",
+        "This vLLM cannot run the model's quantization, or not on this hardware.",
         "Leave quantization to the model's own config.json, or choose a model in another format or another image.",
         detail="It is {name}.",
     ),
@@ -136,8 +142,8 @@ ENGINE = (
             r"^AssertionError: Expected tensors only, but got",
             r"increment_version expects each element of the iterable to be a tensor",
         ),
-        "A compiled graph of the model in the cache is stale or broken: a compilation before this one failed, or"
-        " another version made it.",
+        "A compiled graph of the model in the cache is stale or broken: mostly a compilation before this one failed,"
+        " or another version made it.",
         "Remove vllm_state_dir/cache/torch_compile_cache on the host and run the play again; the graphs are compiled"
         " anew.",
     ),
@@ -174,11 +180,28 @@ ENGINE = (
             r"Assertion error \(\S*/jit/\S+\): .*(?:exit_code == 0|NVCC version)",
             r"NVCC version should be",
         ),
-        "A kernel for the GPU could not be compiled while the server started: the compiler refuses the code of"
-        " DeepGEMM, mostly because it is too old for this GPU.",
-        "Choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer); what"
-        " the compiler said stands in the log above the evidence. VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves"
-        " without DeepGEMM.",
+        "A kernel of DeepGEMM could not be compiled while the server started.",
+        "VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves without DeepGEMM.",
+        alternatives=(
+            Alternative(
+                "The compiler is too old for the code or the GPU, or its toolkit lacks headers.",
+                "what the compiler said stands in the log above the evidence; 'nvcc --version' in the container.",
+                "choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer).",
+                decides=r"NVCC version should be|unsupported gpu architecture|is not defined for option",
+            ),
+            Alternative(
+                "Its cache has a half-written kernel, of processes that compiled the same at once or were killed.",
+                "the next start gets further.",
+                "remove the folder deep_gemm in vllm_state_dir/cache on the host, or ~/.deep_gemm in the container,"
+                " and start again.",
+            ),
+            Alternative(
+                "The compiler was killed for lack of memory, or had no disk.",
+                "'dmesg | grep -i oom'; 'df -h'.",
+                "make room.",
+                decides=r"[Nn]o space left|code=137",
+            ),
+        ),
     ),
     Signature(
         "compile-killed",

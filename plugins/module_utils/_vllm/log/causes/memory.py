@@ -30,6 +30,11 @@ def _little_shm(facts: Facts) -> bool | None:
 # Without a CUDA context of another process a GPU has more than this share of its memory free.
 _FREE = 0.95
 
+_WITHOUT_FUSION = (
+    "vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}. Its gain is not published by"
+    " itself; the published figures were measured with it."
+)
+
 # Before those of memory: their 'out of memory' is not the GPU's.
 FABRIC = (
     Signature(
@@ -37,18 +42,35 @@ FABRIC = (
         "FlashInfer's all-reduce is not ready",
         (
             r"\[SymmDeviceMemory\].*[Mm]ulticast|[Dd]evice does not support multicast",
-            r"[Ff]ailed to (?:create|initialize|allocate).*(?:all-?reduce|AllReduce|allreduce"
-            r"|All Reduce).*[Ww]orkspace",
-            r"(?:cuMulticast|[Mm]ulticast).*(?:not supported|fail|error|invalid)|CUDA_ERROR_(?:NOT_SUPPORTED"
-            r"|NOT_PERMITTED)",
+            r"[Ff]ailed to (?:create|initialize|allocate).*(?:[Aa]ll-?[Rr]educe|All Reduce).*[Ww]orkspace",
+            r"(?:cuMulticast|[Mm]ulticast).*(?:not supported|fail|error|invalid)",
+            r"CUDA_ERROR_(?:NOT_SUPPORTED|NOT_PERMITTED)",
         ),
-        "The all-reduce that is fused with the next normalization (fuse_allreduce_rms, which the recipe sets) needs"
-        " multicast over NVLink, and this machine does not offer it: as in many virtual machines, or with a fabric"
-        " that is not set up.",
-        "Take the fusion out: vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}. Its"
-        " gain is not published by itself; the published figures were measured with it. Or choose an image with a"
-        " vLLM that falls back by itself (pull request 35085). Whether the fabric is at fault: 'nvidia-smi -q | grep"
-        " -A6 Fabric' must say Completed and Success.",
+        "The all-reduce that is fused with the next normalization (fuse_allreduce_rms, which the recipe sets) could"
+        " not set up the memory that the GPUs share over NVLink.",
+        f"It serves without: {_WITHOUT_FUSION}",
+        alternatives=(
+            Alternative(
+                "It needs multicast over NVLink, and this machine does not offer it: as in many virtual machines, or"
+                " with a fabric that is not set up.",
+                "'nvidia-smi -q | grep -A6 Fabric' does not say Completed and Success, or the machine is a guest.",
+                f"take the fusion out: {_WITHOUT_FUSION} Or choose an image with a vLLM that falls back by itself (pull"
+                " request 35085).",
+                decides=r"[Mm]ulticast|CUDA_ERROR_NOT_SUPPORTED|\(801\)|error 801",
+            ),
+            Alternative(
+                "The container may not pass on the handles of that memory.",
+                "vllm_capabilities_extra: [SYS_PTRACE] helps.",
+                f"keep that, or take the fusion out: {_WITHOUT_FUSION}",
+                decides=r"CUDA_ERROR_NOT_PERMITTED|\(800\)|pidfd",
+            ),
+            Alternative(
+                "There is no memory left for it.",
+                "nvidia-smi shows less than 1 GiB free at that moment.",
+                f"lower gpu-memory-utilization by 0.05, or take the fusion out: {_WITHOUT_FUSION}",
+                decides=r"CUDA_ERROR_OUT_OF_MEMORY|out of memory",
+            ),
+        ),
         within=r"all_?reduce_(?:rms_)?fusion|AllReduceFusion|flashinfer_all_reduce|flashinfer/comm|collective_fusion",
     ),
     Signature(

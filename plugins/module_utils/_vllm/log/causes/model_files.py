@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from ...._core.causes import Alternative, Signature
-from .remedies import CHECK_WEIGHTS
+from .remedies import CHECK_WEIGHTS, RECORDED
 
 _CDN = (
     "A download server behind the hub (its CDN) has refused a signed address with 403. The hub itself had admitted"
@@ -375,11 +375,30 @@ MODEL_FILES = (
         (
             r"Could not detect config format for no config file found",
             r"No such file or directory: '[^']*config\.json'|have a file named config\.json",
-            r"(?:Unrecognized model in|Should have a `model_type` key in its config\.json)",
             r"It looks like the config file at .* is not a valid JSON file",
         ),
         "The model's config.json is missing or broken.",
         CHECK_WEIGHTS,
+    ),
+    Signature(
+        "config-missing",
+        "No config.json",
+        (r"Unrecognized model in|Should have a `model_type` key in its config\.json",),
+        "transformers does not know what model this is.",
+        "",
+        alternatives=(
+            Alternative(
+                "The model's config.json is broken, or of another kind of repository.",
+                "the file on the host has no model_type.",
+                "correct the model's name in the recipe, or run the role hgx.inference.hf_cache again with"
+                " hf_cache_verify: true.",
+            ),
+            Alternative(
+                "The transformers of the image is older than the model.",
+                "the file has a model_type, which is not in the list of the message.",
+                f"correct transformers in image.pip of the recipe, or choose a newer image. {RECORDED}",
+            ),
+        ),
     ),
     Signature(
         "broken-json-file",

@@ -810,6 +810,53 @@ CASES = {
         "area compile",
         "mm-encoder-tp-mode: null",
     ),
+    "fused all-reduce without rights": Case(
+        worker(
+            "RuntimeError: CUDA driver error: CUDA_ERROR_NOT_PERMITTED(800)",
+            "vllm/compilation/passes/fusion/allreduce_rms_fusion.py __init__",
+            "flashinfer/comm/mnnvl.py __init__",
+        ),
+        "all-reduce-workspace",
+        "SYS_PTRACE",
+        "Fabric",
+    ),
+    "fused all-reduce, no word why": Case(
+        worker(
+            "RuntimeError: Failed to create allreduce fusion workspace",
+            "vllm/compilation/passes/fusion/allreduce_rms_fusion.py __init__",
+            "flashinfer/comm/allreduce.py create_allreduce_fusion_workspace",
+        ),
+        "all-reduce-workspace",
+        "(3) Test:",
+    ),
+    "DeepGEMM without a word of the compiler": Case(
+        worker(
+            "RuntimeError: Assertion error (csrc/jit/kernel_runtime.hpp:45): exit_code == 0",
+            *PROFILE,
+            "vllm/utils/deep_gemm.py fp8_gemm_nt",
+        ),
+        "kernel-compile",
+        "VLLM_USE_DEEP_GEMM=0",
+    ),
+    "quantization of another kind": Case(
+        worker(
+            "ValueError: Quantization method specified in the model config (fp8) does not match the quantization method"
+            " specified in the `quantization` argument (awq).",
+            "vllm/config/model.py _verify_quantization",
+        ),
+        "quantization",
+        "Take quantization out",
+        "hardware",
+    ),
+    "model that transformers does not know": Case(
+        worker(
+            "ValueError: Unrecognized model in /m. Should have a `model_type` key in its config.json, or contain one of"
+            " the following strings in its name: albert",
+            "transformers/models/auto/configuration_auto.py from_pretrained",
+        ),
+        "config-missing",
+        "(2) Test:",
+    ),
     # Areas
     "area weights": Case(
         worker(

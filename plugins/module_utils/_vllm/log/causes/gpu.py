@@ -43,7 +43,7 @@ GPU_FIRST = (
             Alternative(
                 "CUDA_VISIBLE_DEVICES names GPUs that the container does not have.",
                 "it is set in vllm_env_extra or the image; 'nvidia-smi -L' in the container lists fewer.",
-                "take it out.",
+                "take CUDA_VISIBLE_DEVICES out.",
                 decides=r"[Ee]rror 101\b",
             ),
             Alternative(
@@ -304,12 +304,11 @@ GPU = (
         "Docker cannot give GPUs to containers",
         (
             r"could not select device driver \"(?:cdi|nvidia)\"",
-            r"adding custom device \"(?:/dev/nvidia|nvidia\.com/)",
+            r"adding custom device \"nvidia\.com/",
             r"could not select device driver \"?\"? ?with capabilities: \[\[gpu",
             r"failed to discover GPU vendor from CDI",
             r"AMD CDI spec not found",
             r"CDI specs for required vendor amd\.com not found",
-            r"CDI device injection failed",
             r"[Uu]nknown or invalid runtime name: nvidia",
             r"nvidia-container-runtime\S*: (?:executable file )?not found",
             r"nvidia-container-runtime.*no such file",
@@ -320,6 +319,15 @@ GPU = (
         " info --format {{.Runtimes}}' names nvidia (else 'nvidia-ctk runtime configure --runtime=docker'); the"
         " engine was restarted since ('systemctl restart docker'); for CDI, 'nvidia-ctk cdi list' names"
         " nvidia.com/gpu=all. The role hgx.inference.nvidia_container_toolkit does these four.",
+    ),
+    Signature(
+        "no-gpu-runtime",
+        "Docker cannot give GPUs to containers",
+        (r"CDI device injection failed:? ?(?P<what>[^\"]*)",),
+        "The engine could not give the GPUs to the container by CDI.",
+        "See 'nvidia-ctk cdi list' and the files in /etc/cdi and /var/run/cdi: 'systemctl restart nvidia-cdi-refresh'"
+        " writes the one for the GPUs anew. vllm_gpu_request: runtime needs no such file.",
+        detail="It says: {what}.",
     ),
     Signature(
         "no-gpu-runtime",

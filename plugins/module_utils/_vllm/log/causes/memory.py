@@ -61,7 +61,7 @@ FABRIC = (
             Alternative(
                 "The container may not pass on the handles of that memory.",
                 "vllm_capabilities_extra: [SYS_PTRACE] helps.",
-                f"keep that, or take the fusion out: {_WITHOUT_FUSION}",
+                f"set vllm_capabilities_extra: [SYS_PTRACE], or take the fusion out: {_WITHOUT_FUSION}",
                 decides=r"CUDA_ERROR_NOT_PERMITTED|\(800\)|pidfd",
             ),
             Alternative(

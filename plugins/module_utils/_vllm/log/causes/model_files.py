@@ -151,7 +151,7 @@ MODEL_FILES = (
                 "The repository is gated, and the token's owner has no access, or the token is fine-grained and lacks"
                 " the permission for gated repositories.",
                 "the model's page, signed in as the token's owner, asks for the licence.",
-                "accept it, or give the token the permission; then run the role hgx.inference.hf_cache.",
+                "accept the licence, or give the token the permission; then run the role hgx.inference.hf_cache.",
                 decides=r"fine-grained|enable access to public gated repositories|[Gg]ated",
             ),
             Alternative(

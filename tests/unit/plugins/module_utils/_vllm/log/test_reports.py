@@ -985,7 +985,7 @@ CASES = {
         ],
         "custom-all-reduce",
         "Take it out of vllm_env_extra",
-        "peer access",
+        "NCCL_P2P",
     ),
     "nvcc of the distribution": Case(
         worker(
@@ -1111,7 +1111,7 @@ CASES = {
             " such file or directory"
         ],
         "cdi-hook",
-        "Write it anew",
+        "Write the specification anew",
     ),
     "runtime without runc": Case(
         [
@@ -1154,7 +1154,7 @@ CASES = {
             ' /run/containerd/containerd.sock: connect: connection refused": unavailable'
         ],
         "containerd-gone",
-        "Restart it",
+        "Restart containerd",
     ),
     "overlay on overlay": Case(
         [

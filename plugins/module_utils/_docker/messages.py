@@ -318,7 +318,8 @@ ENGINE: tuple[Signature, ...] = (
         "Device that the host does not have",
         (r"adding custom device \\?\"(?P<name>/[^\"\\]+)\\?\": (?:lstat \S+: )?no such file",),
         "The container is to have a device that the host does not have.",
-        "Load the module that makes the device ('nvidia-modprobe -u -c=0' for those of NVIDIA), or take it out of the container's settings.",
+        "Load the module that makes the device ('nvidia-modprobe -u -c=0' for those of NVIDIA), or take it out of the"
+        " container's settings.",
         detail="It is {name}.",
     ),
     Signature(

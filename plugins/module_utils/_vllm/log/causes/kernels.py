@@ -234,7 +234,8 @@ ENGINE = (
             r"(?P<name>nvcc): (?:command )?not found",
             r"(?P<name>CUDA_HOME) environment variable is not set",
         ),
-        "A kernel for the GPU could not be compiled while the server started: the image has no CUDA compiler.",
+        "A kernel for the GPU could not be compiled while the server started: there is no CUDA compiler where it is"
+        " sought.",
         "Choose an image with the CUDA toolkit, or with ready-made kernels (flashinfer-jit-cache, flashinfer-cubin);"
         " see that CUDA_HOME in vllm_env_extra is right. VLLM_USE_FLASHINFER_SAMPLER=0 and another attention-backend"
         " or moe-backend get round FlashInfer's kernels, at the cost of speed.",

@@ -311,6 +311,30 @@ MODEL_FILES = (
     Signature(
         "tokenizer-missing",
         "Tokenizer incomplete",
+        (r"Converting from (?:Tiktoken|SentencePiece) failed",),
+        "transformers cannot build the tokenizer from the files that the model has.",
+        "",
+        alternatives=(
+            Alternative(
+                "A package that reads them is missing: tiktoken, sentencepiece or protobuf.",
+                "'pip show tiktoken sentencepiece protobuf' in the container does not find one.",
+                "add it to image.pip of the recipe.",
+            ),
+            Alternative(
+                "This transformers does not know this kind of tokenizer, or the server may not run the model's own.",
+                "the recipe's image.pip pins another transformers, or trust-remote-code is not set.",
+                f"correct that. {RECORDED}",
+            ),
+            Alternative(
+                "A file of the tokenizer is missing.",
+                "the role hgx.inference.hf_cache with hf_cache_verify: true finds it so.",
+                "let that role fetch it.",
+            ),
+        ),
+    ),
+    Signature(
+        "tokenizer-missing",
+        "Tokenizer incomplete",
         (
             r"Can't load tokenizer for",
             r"Could not find tiktoken\.model",

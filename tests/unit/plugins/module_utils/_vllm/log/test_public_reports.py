@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import pytest
 
-from .test_reports import CAPTURE, HEAD, HOOK, INIT, LOAD, PROFILE, SHIM, Case, told_of, worker
+from .test_reports import CAPTURE, HEAD, HOOK, INIT, LOAD, NINJA, PROFILE, SHIM, Case, told_of, worker
 
 DOCKER = "docker: Error response from daemon: "
 RAISED = ["(APIServer pid=1) Traceback (most recent call last):"]
 NESTED = "(APIServer pid=1) (EngineCore_DP0 pid=68) ERROR 02-06 16:34:06 [core.py:936] "
+WEIGHTS = (*LOAD, "vllm/model_executor/model_loader/default_loader.py load_weights")
 FUSION = (
     *PROFILE,
     "vllm/compilation/passes/pass_manager.py configure",
@@ -33,8 +34,7 @@ CASES = {
                 "Traceback (most recent call last):",
                 '  File "/opt/lib/python3.10/site-packages/flashinfer/jit/cpp_ext.py", line 200, in run_ninja',
                 "    subprocess.run(",
-                "subprocess.CalledProcessError: Command '['ninja', '-v', '-C',"
-                " '/opt/.cache/flashinfer/86/cached_ops', '-f', 'x.ninja']' returned non-zero exit status 1.",
+                "subprocess.CalledProcessError: Command '['ninja', '-v', '-C', '/opt/.cache/flashinfer/86/cached_ops', '-f', 'x.ninja']' returned non-zero exit status 1.",
                 "",
                 "The above exception was the direct cause of the following exception:",
                 "",
@@ -55,8 +55,7 @@ CASES = {
         [
             *HEAD,
             "Failed: Cuda error custom_all_reduce.cuh:455 'invalid argument'",
-            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died"
-            " unexpectedly, shutting down executor.",
+            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died unexpectedly, shutting down executor.",
         ],
         "custom-all-reduce",
     ),
@@ -64,8 +63,7 @@ CASES = {
         [
             *HEAD,
             "Cuda error /workspace/csrc/custom_all_reduce.cuh:143 'invalid resource handle'",
-            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died"
-            " unexpectedly, shutting down executor.",
+            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died unexpectedly, shutting down executor.",
         ],
         "custom-all-reduce",
     ),
@@ -126,8 +124,7 @@ CASES = {
     ),
     "DeepGEMM#153": Case(
         worker(
-            "RuntimeError: Failed: Assertion error csrc/jit_kernels/impls/smxx_layout.hpp:136 'mn % 4 == 0 and"
-            " num_groups == 1'",
+            "RuntimeError: Failed: Assertion error csrc/jit_kernels/impls/smxx_layout.hpp:136 'mn % 4 == 0 and num_groups == 1'",
             *PROFILE,
             "vllm/utils/deep_gemm.py fp8_m_grouped_gemm_nt_masked",
         ),
@@ -212,8 +209,7 @@ CASES = {
     ),
     "vllm#35720 fp8 sm80": Case(
         worker(
-            'torch._inductor.exc.InductorError: CompilationError: at 1:0:\nValueError("type fp8e4nv not supported in'
-            " this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')\")",
+            "torch._inductor.exc.InductorError: CompilationError: at 1:0:\nValueError(\"type fp8e4nv not supported in this architecture. The supported fp8 dtypes are ('fp8e4b15', 'fp8e5')\")",
             *PROFILE,
             "torch/_inductor/compile_fx.py f",
         ),
@@ -221,8 +217,7 @@ CASES = {
     ),
     "vllm#26067 sm100 kernel": Case(
         worker(
-            "RuntimeError: Error in function 'run' at /workspace/csrc/trtllm_fused_moe_runner.cu:300: No kernel found"
-            " for the given options",
+            "RuntimeError: Error in function 'run' at /workspace/csrc/trtllm_fused_moe_runner.cu:300: No kernel found for the given options",
             *PROFILE,
             "vllm/model_executor/layers/fused_moe/layer.py forward",
             "flashinfer/fused_moe/core.py trtllm_fp8_block_scale_moe",
@@ -231,8 +226,7 @@ CASES = {
     ),
     "llm-d#1269 exit code": Case(
         worker(
-            "RuntimeError: Assertion error (csrc/apis/../jit_kernels/impls/../../jit/kernel_runtime.hpp:45):"
-            " exit_code == 0",
+            "RuntimeError: Assertion error (csrc/apis/../jit_kernels/impls/../../jit/kernel_runtime.hpp:45): exit_code == 0",
             *PROFILE,
             "vllm/utils/deep_gemm.py fp8_gemm_nt",
         ),
@@ -242,8 +236,7 @@ CASES = {
         [
             *HEAD,
             "(Worker_TP1 pid=301) Fatal Python error: Bus error",
-            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died"
-            " unexpectedly, shutting down executor.",
+            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died unexpectedly, shutting down executor.",
         ],
         "shared-memory",
     ),
@@ -252,17 +245,14 @@ CASES = {
             "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
             "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
             before=(
-                "h:1:1 [0] NCCL WARN Error while attaching to shared memory segment /dev/shm/nccl- (size 192814336),"
-                " error: No such file or directory (2)",
+                "h:1:1 [0] NCCL WARN Error while attaching to shared memory segment /dev/shm/nccl- (size 192814336), error: No such file or directory (2)",
             ),
         ),
         "shared-memory-apart",
     ),
     "vllm#3688 nccl invalid argument": Case(
         worker(
-            "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1333, unhandled cuda error (run"
-            " with NCCL_DEBUG=INFO for details), NCCL version 2.18.1\nncclUnhandledCudaError: Call to CUDA function"
-            " failed.\nLast error:\nCuda failure 'invalid argument'",
+            "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1333, unhandled cuda error (run with NCCL_DEBUG=INFO for details), NCCL version 2.18.1\nncclUnhandledCudaError: Call to CUDA function failed.\nLast error:\nCuda failure 'invalid argument'",
             "torch/distributed/distributed_c10d.py all_reduce",
         ),
         "nccl-error",
@@ -296,8 +286,7 @@ CASES = {
     ),
     "eagle3 54526 speculators": Case(
         worker(
-            "pydantic_core._pydantic_core.ValidationError: 1 validation error for SpeculativeConfig\n  Value error,"
-            " Unsupported speculative method: 'eagle3_spec'. [type=value_error]",
+            "pydantic_core._pydantic_core.ValidationError: 1 validation error for SpeculativeConfig\n  Value error, Unsupported speculative method: 'eagle3_spec'. [type=value_error]",
             "vllm/engine/arg_utils.py create_speculative_config",
         ),
         "draft-settings",
@@ -327,8 +316,7 @@ CASES = {
             '  File "/opt/conda/lib/python3.11/site-packages/vllm/__init__.py", line 13, in <module>',
             "    from vllm.engine.arg_utils import AsyncEngineArgs",
             '  File "/opt/conda/lib/python3.11/site-packages/vllm/config.py", line 22, in <module>',
-            "ImportError: cannot import name 'ALLOWED_LAYER_TYPES' from 'transformers.configuration_utils'"
-            " (/x/configuration_utils.py)",
+            "ImportError: cannot import name 'ALLOWED_LAYER_TYPES' from 'transformers.configuration_utils' (/x/configuration_utils.py)",
         ],
         "package-conflict",
     ),
@@ -345,9 +333,8 @@ CASES = {
     ),
     "nct#1357": Case(
         (
-            SHIM + "error during container init: error running hook #0: error running hook: exit status 1, stdout: ,"
-            " stderr: Auto-detected mode as 'legacy'\nnvidia-container-cli: ldcache error: process /sbin/ldconfig"
-            " failed with error code: 1: unknown."
+            SHIM
+            + "error during container init: error running hook #0: error running hook: exit status 1, stdout: , stderr: Auto-detected mode as 'legacy'\nnvidia-container-cli: ldcache error: process /sbin/ldconfig failed with error code: 1: unknown."
         ).split("\n"),
         "toolkit-ldconfig",
     ),
@@ -374,25 +361,21 @@ CASES = {
     ),
     "runc#2959": Case(
         [
-            DOCKER + "OCI runtime create failed: container_linux.go:367: starting container process caused:"
-            " process_linux.go:495: container init caused: process_linux.go:458: setting cgroup config for procHooks"
-            " process caused: load program: invalid argument: unknown"
+            DOCKER
+            + "OCI runtime create failed: container_linux.go:367: starting container process caused: process_linux.go:495: container init caused: process_linux.go:458: setting cgroup config for procHooks process caused: load program: invalid argument: unknown"
         ],
         "cgroup-device-filter",
     ),
     "runc#2792": Case(
         [
-            DOCKER + "OCI runtime create failed: container_linux.go:367: starting container process caused:"
-            " process_linux.go:495: container init caused: process_linux.go:458: setting cgroup config for procHooks"
-            " process caused: can't load program: operation not permitted: unknown."
+            DOCKER
+            + "OCI runtime create failed: container_linux.go:367: starting container process caused: process_linux.go:495: container init caused: process_linux.go:458: setting cgroup config for procHooks process caused: can't load program: operation not permitted: unknown."
         ],
         "cgroup-device-filter",
     ),
     "runc#3312": Case(
         [
-            "Error response from daemon: OCI runtime create failed: container_linux.go:380: starting container"
-            " process caused: process_linux.go:385: applying cgroup configuration for process caused: error creating"
-            " systemd unit `docker-init-proxy.scope`: got `failed`: unknown"
+            "Error response from daemon: OCI runtime create failed: container_linux.go:380: starting container process caused: process_linux.go:385: applying cgroup configuration for process caused: error creating systemd unit `docker-init-proxy.scope`: got `failed`: unknown"
         ],
         "cgroup-setup",
     ),
@@ -402,10 +385,7 @@ CASES = {
     ),
     "pterodactyl#118": Case(
         [
-            "ERROR: for daemon  Cannot start service daemon: OCI runtime create failed: container_linux.go:380:"
-            " starting container process caused: process_linux.go:545: container init caused: process_linux.go:508:"
-            " setting cgroup config for procHooks process caused: resulting devices cgroup doesn't match target mode:"
-            " unknown"
+            "ERROR: for daemon  Cannot start service daemon: OCI runtime create failed: container_linux.go:380: starting container process caused: process_linux.go:545: container init caused: process_linux.go:508: setting cgroup config for procHooks process caused: resulting devices cgroup doesn't match target mode: unknown"
         ],
         "cgroup-device-filter",
     ),
@@ -413,17 +393,13 @@ CASES = {
     "nct#1537": Case(
         [
             DOCKER
-            + "failed to create task for container: failed to create shim task: OCI runtime create failed: could not"
-            " apply required modification to OCI specification: error modifying OCI spec: failed to inject CDI"
-            " devices: unresolvable CDI devices runtime.nvidia.com/gpu=all: unknown"
+            + "failed to create task for container: failed to create shim task: OCI runtime create failed: could not apply required modification to OCI specification: error modifying OCI spec: failed to inject CDI devices: unresolvable CDI devices runtime.nvidia.com/gpu=all: unknown"
         ],
         "cdi-missing",
     ),
     "nct#1239": Case(
         [
-            "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: could"
-            " not apply required modification to OCI specification: error modifying OCI spec: failed to inject CDI"
-            " devices: unresolvable CDI devices management.nvidia.com/gpu=GPU-e78e68c0-4e6a-737e-f9cc-4223fe50aead"
+            "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: could not apply required modification to OCI specification: error modifying OCI spec: failed to inject CDI devices: unresolvable CDI devices management.nvidia.com/gpu=GPU-e78e68c0-4e6a-737e-f9cc-4223fe50aead"
         ],
         "cdi-missing",
     ),
@@ -442,33 +418,28 @@ CASES = {
     ),
     "hub 403 sd": Case(
         worker(
-            "requests.exceptions.HTTPError: 403 Client Error: Forbidden for url:"
-            " https://huggingface.co/CompVis/x/resolve/main/sd-v1-4.ckpt",
+            "requests.exceptions.HTTPError: 403 Client Error: Forbidden for url: https://huggingface.co/CompVis/x/resolve/main/sd-v1-4.ckpt",
             "huggingface_hub/utils/_errors.py hf_raise_for_status",
         ),
         "gated-repo",
     ),
     "hub cdn 403": Case(
         worker(
-            "huggingface_hub.errors.HfHubHTTPError: 403 Client Error: Forbidden for url:"
-            " https://cdn-lfs-us-1.hf.co/repos/ab/cd/abc?response-content-disposition=inline&Expires=170000000"
-            "0&Policy=ey&Signature=abc&Key-Pair-Id=K24",
+            "huggingface_hub.errors.HfHubHTTPError: 403 Client Error: Forbidden for url: https://cdn-lfs-us-1.hf.co/repos/ab/cd/abc?response-content-disposition=inline&Expires=1700000000&Policy=ey&Signature=abc&Key-Pair-Id=K24",
             "huggingface_hub/utils/_http.py hf_raise_for_status",
         ),
         "download-refused",
     ),
     "hub xet RuntimeError": Case(
         worker(
-            "RuntimeError: Data processing error: CAS service error : Reqwest Error: HTTP status client error (403"
-            " Forbidden), domain: https://cas-server.xethub.hf.co/reconstructions/abc",
+            "RuntimeError: Data processing error: CAS service error : Reqwest Error: HTTP status client error (403 Forbidden), domain: https://cas-server.xethub.hf.co/reconstructions/abc",
             "huggingface_hub/file_download.py xet_get",
         ),
         "download-refused",
     ),
     "hub xet io": Case(
         worker(
-            "RuntimeError: Data processing error: File reconstruction error: Internal Writer Error: Background writer"
-            " channel closed",
+            "RuntimeError: Data processing error: File reconstruction error: Internal Writer Error: Background writer channel closed",
             "huggingface_hub/file_download.py xet_get",
         ),
         "area hub",
@@ -552,9 +523,7 @@ CASES = {
             "gcc: fatal error: cannot execute ‘cc1’: execvp: No such file or directory",
             "compilation terminated.",
             *worker(
-                "torch._dynamo.exc.BackendCompilerFailed: backend='<vllm.compilation.backends.VllmBackend object at"
-                " 0x7>' raised:\nCalledProcessError: Command '['/usr/bin/gcc', '/tmp/x/main.c']' returned non-zero"
-                " exit status 1.",
+                "torch._dynamo.exc.BackendCompilerFailed: backend='<vllm.compilation.backends.VllmBackend object at 0x7>' raised:\nCalledProcessError: Command '['/usr/bin/gcc', '/tmp/x/main.c']' returned non-zero exit status 1.",
                 *PROFILE,
                 "torch/_dynamo/output_graph.py call_user_compiler",
             )[2:],
@@ -571,22 +540,17 @@ CASES = {
                 "current_platform.set_device(self.device)",
                 'File "/opt/vllm/lib64/python3.12/site-packages/torch/cuda/__init__.py", line 412, in _lazy_init',
                 "torch._C._cuda_init()",
-                "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before"
-                " calling NumCudaDevices() that might have already set an error? Error 803: system has unsupported"
-                " display driver / cuda driver combination",
+                "RuntimeError: Unexpected error from cudaGetDeviceCount(). Did you run some cuda functions before calling NumCudaDevices() that might have already set an error? Error 803: system has unsupported display driver / cuda driver combination",
             ]
         ],
         "cuda-803",
     ),
     "warning 803": Case(
         [
-            "(APIServer pid=1) /usr/local/lib/python3.12/dist-packages/torch/cuda/__init__.py:182: UserWarning: CUDA"
-            " initialization: Unexpected error from cudaGetDeviceCount(). Error 803: system has unsupported display"
-            " driver / cuda driver combination (Triggered internally at CUDAFunctions.cpp:119.)",
+            "(APIServer pid=1) /usr/local/lib/python3.12/dist-packages/torch/cuda/__init__.py:182: UserWarning: CUDA initialization: Unexpected error from cudaGetDeviceCount(). Error 803: system has unsupported display driver / cuda driver combination (Triggered internally at CUDAFunctions.cpp:119.)",
             "(APIServer pid=1) Traceback (most recent call last):",
             '(APIServer pid=1)   File "/x/site-packages/vllm/config/device.py", line 1, in __post_init__',
-            "(APIServer pid=1) RuntimeError: Failed to infer device type, please set the environment variable"
-            " `VLLM_LOGGING_LEVEL=DEBUG`",
+            "(APIServer pid=1) RuntimeError: Failed to infer device type, please set the environment variable `VLLM_LOGGING_LEVEL=DEBUG`",
         ],
         "cuda-803",
     ),
@@ -594,15 +558,13 @@ CASES = {
         [
             *HEAD,
             "(VllmWorker rank=3 pid=103125) INFO 05-28 17:47:14 [pynccl.py:69] vLLM is using nccl==2.21.5",
-            "CRITICAL 05-28 17:47:20 [core_client.py:269] Got fatal signal from worker processes, shutting down. See"
-            " stack trace above for root cause issue.",
+            "CRITICAL 05-28 17:47:20 [core_client.py:269] Got fatal signal from worker processes, shutting down. See stack trace above for root cause issue.",
         ],
         "worker-died",
     ),
     "triton shared mem": Case(
         worker(
-            "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 163840, Hardware limit:"
-            " 101376. Reducing block sizes or `num_stages` may help.",
+            "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 163840, Hardware limit: 101376. Reducing block sizes or `num_stages` may help.",
             *PROFILE,
             "triton/runtime/autotuner.py run",
         ),
@@ -614,8 +576,7 @@ CASES = {
     ),
     "nvrtc": Case(
         worker(
-            "RuntimeError: nvrtc: error: failed to open libnvrtc-builtins.so.13.0.\n  Make sure that"
-            " libnvrtc-builtins.so.13.0 is installed correctly.",
+            "RuntimeError: nvrtc: error: failed to open libnvrtc-builtins.so.13.0.\n  Make sure that libnvrtc-builtins.so.13.0 is installed correctly.",
             *PROFILE,
             "torch/nn/modules/module.py _call_impl",
         ),
@@ -632,31 +593,27 @@ CASES = {
     "libcuda mem shortage in workers": Case(
         [
             *HEAD,
-            "(Worker_TP0 pid=1) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a"
-            " total capacity of 178.35 GiB of which 1.2 GiB is free.",
+            "(Worker_TP0 pid=1) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 178.35 GiB of which 1.2 GiB is free.",
         ],
         "cuda-out-of-memory",
     ),
     "hf rate": Case(
         worker(
-            "huggingface_hub.errors.HfHubHTTPError: 429 Client Error: Too Many Requests for url:"
-            " https://huggingface.co/api/models/a",
+            "huggingface_hub.errors.HfHubHTTPError: 429 Client Error: Too Many Requests for url: https://huggingface.co/api/models/a",
             "huggingface_hub/utils/_http.py hf_raise_for_status",
         ),
         "hub-busy",
     ),
     "hf 5xx": Case(
         worker(
-            "huggingface_hub.errors.HfHubHTTPError: 502 Server Error: Bad Gateway for url:"
-            " https://huggingface.co/api/models/moonshotai/Kimi-K2.6",
+            "huggingface_hub.errors.HfHubHTTPError: 502 Server Error: Bad Gateway for url: https://huggingface.co/api/models/moonshotai/Kimi-K2.6",
             "huggingface_hub/utils/_http.py hf_raise_for_status",
         ),
         "area hub",
     ),
     "hf consistency": Case(
         worker(
-            "OSError: Consistency check failed: file should be of size 9815000000 but has size 4000000"
-            " (model-00002.safetensors).",
+            "OSError: Consistency check failed: file should be of size 9815000000 but has size 4000000 (model-00002.safetensors).",
             "huggingface_hub/file_download.py http_get",
         ),
         "corrupt-weights",
@@ -674,8 +631,7 @@ CASES = {
             "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
             "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
             before=(
-                "h:1:1 [0] transport/p2p.cc:273 NCCL WARN Cuda failure 217 'peer access is not supported between"
-                " these two devices'",
+                "h:1:1 [0] transport/p2p.cc:273 NCCL WARN Cuda failure 217 'peer access is not supported between these two devices'",
             ),
         ),
         "peer-access",
@@ -693,8 +649,7 @@ CASES = {
             "RuntimeError: NCCL error: internal error - please report this issue to the NCCL developers",
             "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
             before=(
-                "h:1:1 [0] misc/socket.cc:483 NCCL WARN socketStartConnect: Connect to 172.17.0.2<37501> failed :"
-                " Software caused connection abort",
+                "h:1:1 [0] misc/socket.cc:483 NCCL WARN socketStartConnect: Connect to 172.17.0.2<37501> failed : Software caused connection abort",
             ),
         ),
         "nccl-error",
@@ -735,9 +690,7 @@ CASES = {
     ),
     "docker ulimit": Case(
         [
-            "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI"
-            " runtime create failed: runc create failed: unable to start container process: error during container"
-            " init: error setting rlimit type 8: operation not permitted: unknown"
+            "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: error setting rlimit type 8: operation not permitted: unknown"
         ],
         "container-limits",
     ),
@@ -771,15 +724,14 @@ CASES = {
     ),
     "hook direct": Case(
         (
-            HOOK + "invoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not"
-            " supported. Please use the NVIDIA Container Runtime (e.g. specify the --runtime=nvidia flag) instead."
+            HOOK
+            + "invoking the NVIDIA Container Runtime Hook directly (e.g. specifying the docker --gpus flag) is not supported. Please use the NVIDIA Container Runtime (e.g. specify the --runtime=nvidia flag) instead."
         ).split("\n"),
         "toolkit-mode",
     ),
     "mps": Case(
         worker(
-            "torch.AcceleratorError: CUDA error: the remote procedural call between the MPS server and the MPS client"
-            " failed",
+            "torch.AcceleratorError: CUDA error: the remote procedural call between the MPS server and the MPS client failed",
             *INIT,
         ),
         "cuda-error",
@@ -821,8 +773,7 @@ CASES = {
     ),
     "FLASHINFER_MLA block size": Case(
         worker(
-            "ValueError: Selected backend AttentionBackendEnum.FLASHINFER_MLA is not valid for this configuration."
-            " Reason: ['block_size not supported']",
+            "ValueError: Selected backend AttentionBackendEnum.FLASHINFER_MLA is not valid for this configuration. Reason: ['block_size not supported']",
             "vllm/platforms/cuda.py get_attn_backend_cls",
         ),
         "attention-backend",
@@ -846,8 +797,7 @@ CASES = {
     ),
     "draft vocab d2t": Case(
         worker(
-            "RuntimeError: The size of tensor a (32000) must match the size of tensor b (163840) at non-singleton"
-            " dimension 0",
+            "RuntimeError: The size of tensor a (32000) must match the size of tensor b (163840) at non-singleton dimension 0",
             *LOAD,
             "vllm/v1/spec_decode/eagle.py load_model",
             "vllm/model_executor/models/llama_eagle3.py load_weights",
@@ -879,9 +829,7 @@ CASES = {
     ),
     "flashinfer no network": Case(
         worker(
-            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='edge.urm.nvidia.com', port=443): Max"
-            " retries exceeded with url: /artifactory/x.cubin (Caused by NameResolutionError('Failed to resolve"
-            " edge.urm.nvidia.com'))",
+            "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='edge.urm.nvidia.com', port=443): Max retries exceeded with url: /artifactory/x.cubin (Caused by NameResolutionError('Failed to resolve edge.urm.nvidia.com'))",
             *PROFILE,
             "flashinfer/jit/cubin_loader.py download_with_lock",
         ),
@@ -889,9 +837,7 @@ CASES = {
     ),
     "inductor triton smem": Case(
         worker(
-            "torch._inductor.exc.InductorError: RuntimeError: No valid triton configs. OutOfMemoryError: out of"
-            " resource: triton_red_fused Required: 262192 Hardware limit:232448 Reducing block sizes or `num_stages`"
-            " may help.",
+            "torch._inductor.exc.InductorError: RuntimeError: No valid triton configs. OutOfMemoryError: out of resource: triton_red_fused Required: 262192 Hardware limit:232448 Reducing block sizes or `num_stages` may help.",
             *PROFILE,
             "torch/_inductor/compile_fx.py f",
         ),
@@ -921,8 +867,7 @@ CASES = {
     ),
     "gloo timeouts": Case(
         worker(
-            "RuntimeError: [../third_party/gloo/gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 1800000ms"
-            " for recv operation to complete",
+            "RuntimeError: [../third_party/gloo/gloo/transport/tcp/unbound_buffer.cc:81] Timed out waiting 1800000ms for recv operation to complete",
             "torch/distributed/distributed_c10d.py broadcast_object_list",
         ),
         "area collectives",
@@ -992,8 +937,7 @@ CASES = {
     ),
     "moonvit flash attn": Case(
         worker(
-            "ImportError: This modeling file requires the following packages that were not found in your environment:"
-            " flash_attn. Run `pip install flash_attn`",
+            "ImportError: This modeling file requires the following packages that were not found in your environment: flash_attn. Run `pip install flash_attn`",
             "transformers/dynamic_module_utils.py check_imports",
         ),
         "package-missing",
@@ -1045,9 +989,7 @@ CASES = {
     ),
     "zero-size moe": Case(
         worker(
-            "ValueError: Failed to find a kernel that can implement the WNA16 linear layer. Reasons:"
-            " MarlinLinearKernel cannot implement due to: Weight input_size_per_partition = 88 is not divisible by"
-            " min_thread_k = 128. Consider reducing tensor_parallel_size",
+            "ValueError: Failed to find a kernel that can implement the WNA16 linear layer. Reasons: MarlinLinearKernel cannot implement due to: Weight input_size_per_partition = 88 is not divisible by min_thread_k = 128. Consider reducing tensor_parallel_size",
             *LOAD,
             "vllm/model_executor/kernels/linear/__init__.py choose_mp_linear_kernel",
         ),
@@ -1065,8 +1007,7 @@ CASES = {
         [
             *HEAD,
             "/dvs/p4/build/nvshmem/src/host/init/init.cu:972: non-zero status: 7 nvshmemi_init failed",
-            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died"
-            " unexpectedly, shutting down executor.",
+            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died unexpectedly, shutting down executor.",
         ],
         "worker-died",
     ),
@@ -1082,10 +1023,8 @@ CASES = {
         [
             *HEAD,
             "terminate called after throwing an instance of 'c10::DistBackendError'",
-            "  what():  [PG ID 2 PG GUID 3 Rank 3] Process group watchdog thread terminated with exception: CUDA"
-            " error: unspecified launch failure",
-            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above. Failed core"
-            " proc(s): {'EngineCore': -6}",
+            "  what():  [PG ID 2 PG GUID 3 Rank 3] Process group watchdog thread terminated with exception: CUDA error: unspecified launch failure",
+            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -6}",
         ],
         "cuda-fault",
     ),
@@ -1093,16 +1032,14 @@ CASES = {
         [
             *HEAD,
             "free(): invalid pointer",
-            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above. Failed core"
-            " proc(s): {'EngineCore': -6}",
+            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -6}",
         ],
         "aborted",
     ),
     "oom killer container": Case(
         [
             *HEAD,
-            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above. Failed core"
-            " proc(s): {'EngineCore': -9}",
+            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {'EngineCore': -9}",
         ],
         "killed",
     ),
@@ -1134,10 +1071,251 @@ CASES = {
             *RAISED,
             '(APIServer pid=1)   File "/x/site-packages/vllm/engine/arg_utils.py", line 1, in create_engine_config',
             "(APIServer pid=1) pydantic_core._pydantic_core.ValidationError: 1 validation error for ParallelConfig",
-            "(APIServer pid=1)   Value error, World size (16) is larger than the number of available GPUs (8) in this"
-            " node.",
+            "(APIServer pid=1)   Value error, World size (16) is larger than the number of available GPUs (8) in this node.",
         ],
         "too-few-gpus",
+    ),
+    "vllm#13127 lower": Case(
+        worker(
+            "AttributeError: Qwen2Tokenizer has no attribute lower",
+            "vllm/transformers_utils/tokenizer.py get_tokenizer",
+            "transformers/tokenization_utils_base.py __getattr__",
+        ),
+        "package-conflict",
+    ),
+    "swift#8352 saved by 5.2": Case(
+        [
+            *RAISED,
+            '(APIServer pid=1)   File "/x/site-packages/transformers/tokenization_utils_base.py", line 1, in from_pretrained',
+            "(APIServer pid=1) AttributeError: 'list' object has no attribute 'keys'",
+        ],
+        "package-conflict",
+    ),
+    "tinker#378 kimi": Case(
+        worker(
+            "ImportError: cannot import name 'bytes_to_unicode' from 'transformers.models.gpt2.tokenization_gpt2'",
+            "transformers_modules/Kimi/tokenization_kimi.py <module>",
+        ),
+        "package-conflict",
+    ),
+    "vllm#14465 guided": Case(
+        worker(
+            "AttributeError: 'MistralTokenizer' object has no attribute 'backend_tokenizer'",
+            "vllm/v1/structured_output/__init__.py __init__",
+            "vllm/tokenizers/mistral.py x",
+        ),
+        "package-conflict",
+    ),
+    "gloo 5779": Case(
+        worker(
+            "RuntimeError: Gloo connectFullMesh failed with [../third_party/gloo/gloo/transport/tcp/pair.cc:144] no error",
+            "vllm/distributed/parallel_state.py __init__",
+            "torch/distributed/distributed_c10d.py _new_process_group_helper",
+        ),
+        "network-interface",
+    ),
+    "llmc#959": Case(
+        worker(
+            "KeyError: 'layers.0.mlp.down_proj.weight_scale'",
+            *WEIGHTS,
+            "vllm/model_executor/models/llama.py load_weights",
+        ),
+        "weights-do-not-fit",
+    ),
+    "vllm#40358": Case(
+        worker(
+            "KeyError: 'layers.0.mlp.experts.w13_bias'", *WEIGHTS, "vllm/model_executor/models/gpt_oss.py load_weights"
+        ),
+        "weights-do-not-fit",
+    ),
+    "llmc#1127": Case(
+        worker(
+            "RuntimeError: start (0) + length (1280) exceeds dimension size (1024).",
+            *WEIGHTS,
+            "vllm/model_executor/models/pixtral.py load_weights",
+            "vllm/model_executor/parameter.py load_qkv_weight",
+        ),
+        "area weights",
+    ),
+    "vllm#25241 w4afp8": Case(
+        worker(
+            "ValueError: No compressed-tensors compatible scheme was found.",
+            *LOAD,
+            "vllm/model_executor/layers/quantization/compressed_tensors/compressed_tensors.py _get_scheme_from_parts",
+        ),
+        "quantization",
+    ),
+    "vllm#11010 tiktoken": Case(
+        worker(
+            "ValueError: Converting from Tiktoken failed, if a converter for SentencePiece is available, provide a model path with a SentencePiece tokenizer.model file.",
+            "transformers/convert_slow_tokenizer.py convert_slow_tokenizer",
+        ),
+        "tokenizer-missing",
+    ),
+    "vllm#27430 launch failure": Case(
+        worker(
+            "torch.AcceleratorError: CUDA error: unspecified launch failure",
+            *PROFILE,
+            "torch/cuda/streams.py synchronize",
+        ),
+        "cuda-fault",
+    ),
+    "vllm#19445 sampler OOM": Case(
+        worker(
+            "RuntimeError: CUDA out of memory occurred when warming up sampler with 256 dummy requests. Please try lowering `max_num_seqs` or `gpu_memory_utilization` when initializing the engine.",
+            "vllm/v1/worker/gpu_worker.py compile_or_warm_up_model",
+            "vllm/v1/worker/gpu_model_runner.py _dummy_sampler_run",
+        ),
+        "cuda-out-of-memory",
+    ),
+    "vllm#39872 cudart": Case(
+        [
+            *RAISED,
+            '(APIServer pid=1)   File "/x/site-packages/vllm/platforms/cuda.py", line 17, in <module>',
+            "(APIServer pid=1) ImportError: libcudart.so.12: cannot open shared object file: No such file or directory",
+        ],
+        "library-missing",
+    ),
+    "nct#1967 cuda unknown": Case(
+        [
+            *HEAD,
+            "(Worker_TP0 pid=1) /x/torch/cuda/__init__.py:182: UserWarning: CUDA initialization: CUDA unknown error - this may be due to an incorrectly set up environment, e.g. changing env variable CUDA_VISIBLE_DEVICES after program start.",
+            "(APIServer pid=1) RuntimeError: Failed to infer device type",
+        ],
+        "no-gpu",
+    ),
+    "nvd#68 inject": Case(
+        [
+            "docker: Error response from daemon: OCI runtime create failed: unable to retrieve OCI runtime error (open /run/x/log.json: no such file or directory): nvidia-container-runtime did not terminate sucessfully: 2019/07/23 17:28:30 ERROR: nvidia-container-runtime: inject NVIDIA hook: stat /usr/bin/nvidia-container-runtime-hook: no such file or directory\n: unknown."
+        ],
+        "no-gpu-runtime",
+    ),
+    "gpu-operator#1099": Case(
+        [
+            "Error: failed to create containerd task: failed to create shim task: OCI runtime create failed: unable to load containerd config: failed to load config: failed to run command chroot: exit status 127"
+        ],
+        "toolkit-runtime",
+    ),
+    "hopsworks loader": Case(
+        worker(
+            "RuntimeError: DataLoader worker (pid 729) is killed by signal: Bus error. It is possible that dataloader's workers are out of shared memory. Please try to raise your shared memory limit.",
+            *LOAD,
+        ),
+        "shared-memory",
+    ),
+    "vllm#36077 colon": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\n[1/11] :/usr/local/cuda-12.8/bin/nvcc -c a.cu\nFAILED: [code=127] a.cuda.o\n/bin/sh: 1: :/usr/local/cuda-12.8/bin/nvcc: not found",
+            *NINJA,
+        ),
+        "kernel-compile",
+    ),
+    "fi-win#6 single input": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\nFAILED: [code=1] sampling.cuda.o\nnvcc fatal   : A single input file is required for a non-link phase when an outputfile is specified",
+            *NINJA,
+        ),
+        "kernel-compile",
+    ),
+    "fi#3634 code 4": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\nFAILED: [code=143] a.cuda.o\nFAILED: [code=4] b.cuda.o\nninja: build stopped: subcommand failed.",
+            *NINJA,
+        ),
+        "compile-killed",
+    ),
+    "vllm#9369 nvls init": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("k:44712:44746 [2] transport/nvls.cc:246 NCCL WARN Cuda failure 3 'initialization error'",),
+        ),
+        "nccl-error",
+    ),
+    "nccl#2101 vgpu": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled cuda error (run with NCCL_DEBUG=INFO for details)",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("k:1:1 [0] init.cc:426 NCCL WARN Cuda failure 801 'operation not supported'",),
+        ),
+        "nccl-error",
+    ),
+    "vllm#24915 increment": Case(
+        worker(
+            "RuntimeError: increment_version expects each element of the iterable to be a tensor",
+            *PROFILE,
+            "torch/autograd/graph.py increment_version",
+        ),
+        "compile-cache",
+    ),
+    "club#572 AOT": Case(
+        worker(
+            "AttributeError: 'ColumnParallelLinear' object has no attribute 'workspace'",
+            *PROFILE,
+            "torch/_dynamo/aot_compile.py __call__",
+        ),
+        "area compile",
+    ),
+    "torch#180910 fake": Case(
+        worker(
+            "RuntimeError: Cannot access data pointer of Tensor (e.g. FakeTensor, FunctionalTensor). If you're using torch.compile/export/fx, it is likely that we are erroneously tracing into a custom kernel.",
+            *PROFILE,
+            "torch/_functorch/_aot_autograd/autograd_cache.py save",
+        ),
+        "area compile",
+    ),
+    "edut#579": Case(
+        worker(
+            "AssertionError: Expected tensors only, but got: <class 'int'>",
+            *PROFILE,
+            "torch/_inductor/utils.py copy_misaligned_inputs",
+        ),
+        "compile-cache",
+    ),
+    "ray#55209": Case(
+        worker(
+            "RuntimeError: vLLM failed to compile the model. The most likely reason for this is that a previous compilation failed, leading to a corrupted compilation artifact.",
+            *PROFILE,
+            "vllm/compilation/compiler_interface.py load",
+        ),
+        "compile-cache",
+    ),
+    "gpustack#5014 raylet": Case(
+        [
+            "[2026-03-25 05:44:29,435 W 39 39] (raylet) store_runner.cc:83: System memory request exceeds memory available in /dev/shm."
+        ],
+        "shared-memory",
+    ),
+    "nebari etc ENOSPC heap": Case(
+        worker(
+            "OSError: [Errno 28] No space left on device",
+            "torch/storage.py share_memory_",
+            "multiprocessing/heap.py __init__",
+        ),
+        "shared-memory",
+    ),
+    "glm4v budget": Case(
+        worker(
+            "KeyError: 'longest_edge'",
+            "vllm/multimodal/registry.py get_max_tokens",
+            "transformers/models/qwen2_vl/image_processing_qwen2_vl.py __init__",
+        ),
+        "area hub",
+    ),
+    "bagel": Case(
+        worker(
+            "ValueError: Attempted to assign 0 multimodal tokens to 4096 placeholders",
+            *PROFILE,
+            "vllm/model_executor/models/utils.py _merge_multimodal_embeddings",
+        ),
+        "area compile",
+    ),
+    "moderror trtllm": Case(
+        worker(
+            "RuntimeError: [TensorRT-LLM][ERROR] CUDA runtime error in cudaDeviceGetDefaultMemPool(&memPool, device): operation not supported",
+            *INIT,
+        ),
+        "area gpu-access",
     ),
 }
 

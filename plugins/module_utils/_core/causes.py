@@ -94,7 +94,11 @@ class Signature:
         judged = [(each, each.holds(said, facts)) for each in self.alternatives]
         for alternative, holds in judged:
             if holds:
-                return f"{seen} {alternative.cause}", alternative.fix[:1].upper() + alternative.fix[1:]
+                fix = alternative.fix[:1].upper() + alternative.fix[1:]
+                return (
+                    f"{seen} {alternative.cause}",
+                    f"{fix}\n  How to check that this is the cause: {alternative.test}",
+                )
         left = [alternative for alternative, holds in judged if holds is None] or list(self.alternatives)
         causes = " ".join(f"({number}) {each.cause}" for number, each in enumerate(left, 1))
         lines = ["Find out which cause it is, in this order."]

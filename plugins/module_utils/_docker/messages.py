@@ -215,7 +215,7 @@ ENGINE: tuple[Signature, ...] = (
             Alternative(
                 "It has ended, or hangs.",
                 "'systemctl status containerd' and 'journalctl -u containerd -n 50'.",
-                "restart it, then docker.",
+                "restart containerd, then docker.",
                 decides=r"containerd\.sock.*(?:refused|no such file)|failed to start containerd",
             ),
             Alternative(
@@ -316,9 +316,10 @@ ENGINE: tuple[Signature, ...] = (
     Signature(
         "device-missing",
         "Device that the host does not have",
-        (r"adding custom device \\?\"(?P<name>/[^\"\\]+)\\?\": no such file",),
+        (r"adding custom device \\?\"(?P<name>/[^\"\\]+)\\?\": (?:lstat \S+: )?no such file",),
         "The container is to have a device that the host does not have.",
-        "Load the module that makes the device, or take it out of the container's settings.",
+        "Load the module that makes the device ('nvidia-modprobe -u -c=0' for those of NVIDIA), or take it out of the"
+        " container's settings.",
         detail="It is {name}.",
     ),
     Signature(

@@ -108,14 +108,14 @@ def _try(image: str, request: str, gpus: int, timeout_s: float) -> Problem | Non
             gpus,
             hook=shutil.which("nvidia-container-runtime-hook", path=_PATH) is not None,
             engine_major=engine_major(engine) if done.rc else 0,
-            versions=_versions(engine) if done.rc else "",
+            versions=versions(engine) if done.rc else "",
             no_cgroups=bool(re.search(r"^\s*no-cgroups\s*=\s*true", read_text(_ROOT + _TOOLKIT_CONFIG), re.MULTILINE)),
         )
     )
 
 
-def _versions(engine: Mapping[str, Any]) -> str:
-    """Return the versions of what takes part in a container's start, in words."""
+def versions(engine: Mapping[str, Any]) -> str:
+    """Return the versions of what takes part in a container's start, in words. C(engine) is what it says of itself."""
     programs = (["containerd", "--version"], ["runc", "--version"], ["nvidia-ctk", "--version"])
     said = [run(program, 30, merge=False).output.partition("\n")[0].strip() for program in programs]
     return "; ".join([f"Docker {engine.get('ServerVersion', 'unknown')}", *filter(None, said)])

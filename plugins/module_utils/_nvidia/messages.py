@@ -258,7 +258,7 @@ TOOLKIT: tuple[Signature, ...] = (
             Alternative(
                 "The file is damaged or empty, as after a full disk.",
                 "'nvidia-ctk cdi list' fails for it.",
-                f"write it anew: {_NEW_SPEC}.",
+                f"write the specification anew: {_NEW_SPEC}.",
             ),
         ),
     ),
@@ -310,7 +310,7 @@ TOOLKIT: tuple[Signature, ...] = (
                 " command.",
                 "'grep -A3 hookName' of the specification names a path or a command that 'nvidia-cdi-hook --help'"
                 " does not have.",
-                f"write it anew: {_NEW_SPEC}.",
+                f"write the specification anew: {_NEW_SPEC}.",
                 decides=r"no such file|not found|unknown command|not defined|unrecognized",
             ),
             Alternative(
@@ -336,7 +336,7 @@ TOOLKIT: tuple[Signature, ...] = (
             Alternative(
                 "Its settings are not valid, or name a mode that this host does not support.",
                 "'nvidia-container-runtime --version' and /etc/nvidia-container-runtime/config.toml.",
-                "write them anew: 'nvidia-ctk config --in-place', with mode = \"auto\".",
+                "write its settings anew: 'nvidia-ctk config --in-place', with mode = \"auto\".",
                 decides=r"config|mode",
             ),
             Alternative(
@@ -355,7 +355,7 @@ TOOLKIT: tuple[Signature, ...] = (
     Signature(
         "gpu-mig",
         "MIG in the way",
-        (r"(?P<what>[^\"]*\bMIG\b[^\"]*(?:not|invalid|failed|unknown|insufficient)[^\"]*)",),
+        (r"(?P<what>\bMIG\b[^\"]*(?:not|invalid|failed|unknown|insufficient)[^\"]*)",),
         "A GPU is split (MIG), or its parts are not as they are asked for.",
         "See 'nvidia-smi -L'. A server of whole GPUs needs MIG off ('nvidia-smi -mig 0' for each GPU, then a reset).",
         detail="It says: {what}.",

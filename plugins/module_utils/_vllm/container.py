@@ -23,7 +23,8 @@ from .._core.timestamp import epoch
 from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
 from .._nvidia.smi import SmiError, parse_report
 from .._programs.prometheus import samples
-from .log.diagnose import diagnose, failure_text
+from .log.diagnose import failure_text
+from .log.watch import diagnose_engine
 from .release import LABEL, SPEC_DEFAULTS, create_args, observed
 from .spec import endpoint, guard_file
 
@@ -230,7 +231,7 @@ def _docker(args: list[str], timeout_s: float = 120, missing_ok: bool = False) -
 
 def _refusal(command: str, said: str) -> str:
     lines = said.splitlines()
-    known = diagnose(lines)
+    known = diagnose_engine(lines)
     if known is None:
         return f"docker {command}: {said}"
     cause, rest = failure_text(known, lines)

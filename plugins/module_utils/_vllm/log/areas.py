@@ -440,6 +440,8 @@ _CLASSES_WITHOUT_FRAME: tuple[tuple[str, str], ...] = (
     (r"(?:Connect|Connection|ConnectTimeout|HTTP|HTTPStatus|Proxy|SSL|ReadTimeout|MaxRetry)Error$", "hub"),
     (r"(?:BrokenPipe|ChildProcess|ProcessLookup|ConnectionReset|ConnectionRefused|EOF)Error$", "processes"),
 )
+# In the code that reads a model's files these tell of packages of other versions than it expects.
+_MISFIT = ("TypeError", "AttributeError", "NameError")
 # Words of lines outside of a traceback, the most specific first.
 _WORDS: tuple[tuple[str, str], ...] = (
     (
@@ -500,19 +502,14 @@ def place(log: Log) -> Place | None:
 
 def _of_exception(raised: Raised) -> tuple[str, str]:
     """Return the key of the area of an exception with its frames, and what tells it; empty if nothing does."""
-    for pattern, key in _CLASSES:
-        if re.search(pattern, raised.name):
-            drafted = key in ("weights", "compile") and any(_DRAFT_FRAME.search(frame.text) for frame in raised.frames)
-            return ("draft" if drafted else key), raised.where()
-    found = ""
+    found = next((key for pattern, key in _CLASSES if re.search(pattern, raised.name)), "")
     for frame in reversed(raised.frames):
-        found = area_of_frame(*raised.path_and_function(frame))
-        if found:
-            break
+        found = found or area_of_frame(*raised.path_and_function(frame))
     found = found or _fallback(raised)
-    lines = [*raised.frames, *raised.message]
-    if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in lines):
+    if found in _DRAFT_SHOWS and any(_DRAFT_FRAME.search(line.text) for line in [*raised.frames, *raised.message]):
         found = "draft"
+    if found == "hub" and raised.name in _MISFIT:
+        found = "packages"
     if not found:
         found = next((key for pattern, key in _CLASSES_WITHOUT_FRAME if re.search(pattern, raised.name)), "")
     return found, raised.where()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -95,7 +96,7 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
     whole = "\n".join(line.text for line in failure.lines)
     for message in reversed(failure.messages):
         for signature in SIGNATURES:
-            if signature.outside or (signature.within and not re.search(signature.within, whole)):
+            if signature.outside or (signature.within and not _compiled(signature.within).search(whole)):
                 continue
             for line in message:
                 match = _matches(signature, line)
@@ -120,9 +121,15 @@ def _in_lines(lines: Sequence[LogLine], outside: bool) -> Iterable[_Hit]:
             yield from (_Hit(signature, match, [line]) for line, match in matches if match)
 
 
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """There are more patterns than re remembers."""
+    return re.compile(pattern)
+
+
 def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:
     for pattern in signature.patterns:
-        match = re.search(pattern, line.text)
+        match = _compiled(pattern).search(line.text)
         if match:
             return match
     return None
@@ -138,18 +145,17 @@ def _told(hit: _Hit, log: Log, facts: Facts) -> Diagnosis:
     seen = _filled(signature.cause, signature.detail, values)
     cause, fix = signature.decided(seen, _all_of(log), facts._replace(values=values))
     fix = _filled(fix, signature.advice, values)
-    if (signature.is_hint or signature.locate) and log.failure is not None:
+    evidence = [str(line) for line in before if line.text.strip()]
+    if signature.is_hint or signature.locate:
         found = place(log)
-        if found is not None and telling in log.failure.lines:
+        if found is not None and log.failure is not None and telling in log.failure.lines:
             cause += f" The area: {found.area.title} ({found.where})."
             switches = [switch for switch in found.switches if switch.take_out not in fix]
             fix += f" {switch_words(switches)}" if switches else ""
-    return Diagnosis(
-        signature,
-        cause,
-        [*(str(line) for line in before if line.text.strip()), telling.around(*hit.match.span())],
-        fix,
-    )
+        elif found is not None and log.failure is None and found.evidence[0] is not telling:
+            cause += f" What was said before is of the area: {found.area.title}."
+            evidence.append(str(found.evidence[0]))
+    return Diagnosis(signature, cause, [*evidence, telling.around(*hit.match.span())], fix)
 
 
 def _all_of(log: Log) -> str:

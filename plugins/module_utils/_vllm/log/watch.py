@@ -24,7 +24,9 @@ from ..._core.secrets import scrub
 from ..._core.timestamp import epoch
 from ..._core.units import GIB
 from ..._docker.cli import MISSING, DockerError, inspect_container, run_docker
+from ..._docker.engine import info
 from ..._hf.safetensors import damage
+from ..._nvidia.gpu_probe import versions
 from .diagnose import Diagnosis, diagnose, failure_text
 from .phases import HUNG_FIX, Start
 
@@ -167,11 +169,21 @@ def _facts(details: dict[str, Any]) -> Facts:
     )
 
 
+def diagnose_engine(lines: list[str]) -> Diagnosis | None:
+    """Return the cause of what the engine says; of the layers below it, with the versions that take part."""
+    known = diagnose(lines)
+    if known is None or not known.signature.outside:
+        return known
+    told = versions(info() or {})
+    known = diagnose([*lines, told]) or known
+    return known._replace(evidence=[*known.evidence, f"versions: {told}"])
+
+
 def _from_outside(details: dict[str, Any]) -> Diagnosis | None:
     """Return what the engine or the kernel know of the end; the log of a process that was killed says nothing of it."""
     state = details["State"]
     if state.get("Error"):
-        known = diagnose(state["Error"].splitlines())
+        known = diagnose_engine(state["Error"].splitlines())
         if known is not None:
             return known
     killed = _kernel_kills(str(details.get("Id", "")), epoch(str(state.get("StartedAt", ""))))

@@ -348,6 +348,48 @@ def test_a_container_that_never_started_says_why(engine: Engine) -> None:
     assert f"  {why}" in message
 
 
+def test_the_layers_below_are_told_with_their_versions(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "info", lambda: {"ServerVersion": "28.5.2"})
+    why = "OCI runtime create failed: runc create failed: can't get final child's PID from pipe: EOF: unknown"
+    engine.says({**EXITED, "Status": "created", "ExitCode": 128, "StartedAt": "0001-01-01T00:00:00Z", "Error": why})
+    message = failure()
+    assert "The container's first process ended before runc had set it up." in message
+    assert "  versions: Docker 28.5.2" in message
+
+
+@pytest.mark.parametrize(
+    ("library", "told"), [("580.159.04", "A reboot changes nothing."), ("580.181.01", "Reboot the host")]
+)
+def test_the_versions_of_the_driver_decide(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, library: str, told: str
+) -> None:
+    (tmp_path / "version").write_text(
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build\nGCC version: gcc 13.3.0\n"
+    )
+    for name in ("1", library):
+        (tmp_path / f"libnvidia-ml.so.{name}").touch()
+    monkeypatch.setattr(watch, "_DRIVER_MODULE", str(tmp_path / "version"))
+    monkeypatch.setattr(watch, "_DRIVER_LIBRARIES", f"{tmp_path}/libnvidia-ml.so.*")
+    engine.says(EXITED, "RuntimeError: Error 803: system has unsupported display driver / cuda driver combination\n")
+    message = failure()
+    assert told in message
+    assert "Test:" not in message
+
+
+@pytest.mark.parametrize(
+    ("settings", "decided"),
+    [
+        ({"IpcMode": "private", "ShmSize": 64 << 20}, True),
+        ({"IpcMode": "private", "ShmSize": 32 << 30}, False),
+        ({"IpcMode": "host", "ShmSize": 64 << 20}, False),
+        ({}, False),
+    ],
+)
+def test_the_size_of_the_shared_memory_decides(engine: Engine, settings: dict[str, Any], decided: bool) -> None:
+    engine.says({**EXITED, "ExitCode": 135}, "Fatal Python error: Bus error\n", HostConfig=settings)
+    assert ("Test:" not in failure()) is decided
+
+
 def test_a_container_that_is_restarted_over_and_over(engine: Engine) -> None:
     engine.says(RUNNING)
     again = {**EXITED, "Restarting": True, "Status": "restarting"}

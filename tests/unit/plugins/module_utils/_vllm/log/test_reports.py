@@ -152,6 +152,41 @@ CASES = {
         "compile-killed",
         "'cicc' died",
     ),
+    "killed without a code": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\n[160/312] /usr/local/cuda/bin/nvcc -c a.cu\nKilled\n"
+            "FAILED: a.cu.o\nninja: build stopped: subcommand failed.",
+            *NINJA,
+        ),
+        "compile-killed",
+        "MAX_JOBS=4",
+    ),
+    "wrong path of the compiler": Case(
+        worker(
+            "RuntimeError: Ninja build failed. Ninja output:\nFAILED: [code=127] a.cuda.o\n/bin/sh: 1:"
+            " :/usr/local/cuda-12.8/bin/nvcc: not found\nninja: build stopped: subcommand failed.",
+            *NINJA,
+        ),
+        "kernel-compile",
+        "CUDA_HOME",
+    ),
+    "Ray's store": Case(
+        [
+            "[2026-03-25 05:44:29,435 W 39 39] (raylet) store_runner.cc:83: System memory request exceeds memory"
+            " available in /dev/shm. The request is for 10200547328 bytes, and the amount available is 9663676416."
+        ],
+        "shared-memory",
+        "vllm_ipc_mode: host",
+    ),
+    "shm found too small": Case(
+        worker(
+            "RuntimeError: Insufficient space in /dev/shm for shared-memory ring buffer: 240 MiB required, 64 MiB free."
+            " Increase /dev/shm (e.g. --shm-size or --ipc=host).",
+            "vllm/distributed/device_communicators/shm_broadcast.py check_shm_free_space",
+        ),
+        "shared-memory",
+        "vllm_ipc_mode: host",
+    ),
     "gcc killed": Case(
         worker(
             "RuntimeError: Error building extension 'cumem'\ng++: fatal error: Killed signal terminated program"
@@ -511,6 +546,85 @@ CASES = {
         "worker-died",
         "(2) It crashed in native code",
     ),
+    "semaphore without room": Case(
+        worker(
+            "OSError: [Errno 28] No space left on device",
+            "vllm/v1/executor/multiproc_executor.py make_worker_process",
+            "multiprocessing/synchronize.py __init__",
+        ),
+        "shared-memory",
+        "vllm_ipc_mode: host",
+        "vllm_hf_home",
+    ),
+    "illegal instruction of a GPU": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled cuda error",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("h:1:1 [0] NCCL WARN Cuda failure 715 'an illegal instruction was encountered'",),
+        ),
+        "nccl-error",
+        "",
+        "processor",
+    ),
+    "queue pair without memory": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled system error",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("h:1:1 [0] NCCL WARN Call to ibv_create_qp failed with error Cannot allocate memory errno 12",),
+        ),
+        "locked-memory",
+        "NCCL_IB_DISABLE=1",
+    ),
+    "tokenizer of another user": Case(
+        worker(
+            "PermissionError: [Errno 13] Permission denied: '/root/.cache/huggingface/hub/x/tokenizer.json'",
+            "transformers/tokenization_utils_base.py from_pretrained",
+        ),
+        "permission-denied",
+        "",
+        "missing or broken",
+    ),
+    "no temporary folder": Case(
+        worker("FileNotFoundError: [Errno 2] No usable temporary directory found in ['/tmp', '/var/tmp']", *INIT),
+        "read-only",
+        "full",
+    ),
+    "CUDA in a process that was forked": Case(
+        worker(
+            "RuntimeError: NCCL error: unhandled cuda error",
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("h:1:1 [2] transport/nvls.cc:246 NCCL WARN Cuda failure 3 'initialization error'",),
+        ),
+        "nccl-error",
+    ),
+    "said before a process died": Case(
+        [
+            *HEAD,
+            "/dvs/p4/build/nvshmem/src/host/init/init.cu:972: non-zero status: 7 nvshmemi_init failed",
+            "(EngineCore pid=271) ERROR 04-18 15:45:48 [multiproc_executor.py:258] Worker proc VllmWorker-3 died"
+            " unexpectedly, shutting down executor.",
+        ],
+        "worker-died",
+        "of the area: collectives and fabric.\n  /dvs/p4/build/nvshmem",
+    ),
+    "processor of another version": Case(
+        worker(
+            "TypeError: KimiK25Processor.__init__() got an unexpected keyword argument 'media_processor'",
+            "vllm/transformers_utils/processor.py cached_processor_from_config",
+            "transformers_modules/kimi/processing.py from_pretrained",
+        ),
+        "area packages",
+    ),
+    "kernel that does not fit": Case(
+        worker(
+            "torch._inductor.exc.InductorError: RuntimeError: No valid triton configs. OutOfMemoryError: out of"
+            " resource: triton_red_fused Required: 262192 Hardware limit:232448 Reducing block sizes may help.",
+            *PROFILE,
+            "torch/_inductor/runtime/triton_heuristics.py f",
+        ),
+        "kernel-too-large",
+        "262192",
+    ),
     # Who answered
     "CDN with an expired address": Case(
         worker(
@@ -696,6 +810,53 @@ CASES = {
         "area compile",
         "mm-encoder-tp-mode: null",
     ),
+    "fused all-reduce without rights": Case(
+        worker(
+            "RuntimeError: CUDA driver error: CUDA_ERROR_NOT_PERMITTED(800)",
+            "vllm/compilation/passes/fusion/allreduce_rms_fusion.py __init__",
+            "flashinfer/comm/mnnvl.py __init__",
+        ),
+        "all-reduce-workspace",
+        "SYS_PTRACE",
+        "Fabric",
+    ),
+    "fused all-reduce, no word why": Case(
+        worker(
+            "RuntimeError: Failed to create allreduce fusion workspace",
+            "vllm/compilation/passes/fusion/allreduce_rms_fusion.py __init__",
+            "flashinfer/comm/allreduce.py create_allreduce_fusion_workspace",
+        ),
+        "all-reduce-workspace",
+        "(3) Test:",
+    ),
+    "DeepGEMM without a word of the compiler": Case(
+        worker(
+            "RuntimeError: Assertion error (csrc/jit/kernel_runtime.hpp:45): exit_code == 0",
+            *PROFILE,
+            "vllm/utils/deep_gemm.py fp8_gemm_nt",
+        ),
+        "kernel-compile",
+        "VLLM_USE_DEEP_GEMM=0",
+    ),
+    "quantization of another kind": Case(
+        worker(
+            "ValueError: Quantization method specified in the model config (fp8) does not match the quantization method"
+            " specified in the `quantization` argument (awq).",
+            "vllm/config/model.py _verify_quantization",
+        ),
+        "quantization",
+        "Take quantization out",
+        "hardware",
+    ),
+    "model that transformers does not know": Case(
+        worker(
+            "ValueError: Unrecognized model in /m. Should have a `model_type` key in its config.json, or contain one of"
+            " the following strings in its name: albert",
+            "transformers/models/auto/configuration_auto.py from_pretrained",
+        ),
+        "config-missing",
+        "(2) Test:",
+    ),
     # Areas
     "area weights": Case(
         worker(
@@ -824,7 +985,7 @@ CASES = {
         ],
         "custom-all-reduce",
         "Take it out of vllm_env_extra",
-        "peer access",
+        "NCCL_P2P",
     ),
     "nvcc of the distribution": Case(
         worker(
@@ -950,7 +1111,7 @@ CASES = {
             " such file or directory"
         ],
         "cdi-hook",
-        "Write it anew",
+        "Write the specification anew",
     ),
     "runtime without runc": Case(
         [
@@ -993,7 +1154,7 @@ CASES = {
             ' /run/containerd/containerd.sock: connect: connection refused": unavailable'
         ],
         "containerd-gone",
-        "Restart it",
+        "Restart containerd",
     ),
     "overlay on overlay": Case(
         [

@@ -1,0 +1,412 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Causes: Kernels and compilers, and the engine that runs them."""
+
+from __future__ import annotations
+
+from ...._core.causes import Alternative, Signature
+
+_NOT_COMPILED = "A kernel for the GPU could not be compiled while the server started."
+
+_KILLED = (
+    "A compiler that builds kernels for the GPU was killed (code 137), nearly always for lack of memory: one of them"
+    " takes up to 8 GiB, and as many run at once as there are processors."
+)
+_FEWER_JOBS = (
+    "Set MAX_JOBS=4 and FLASHINFER_NVCC_THREADS=1 in vllm_env_extra, or take away the container's limit of memory."
+    " 'dmesg | grep -i -e oom-kill -e killed' shows it. An image with ready-made kernels (flashinfer-jit-cache)"
+    " compiles nothing."
+)
+_LET_COMPILE = (
+    "Choose an image that brings compiler and CUDA toolkit, remove the compile cache (vllm_state_dir/cache), or add"
+    " enforce-eager: true to see whether it serves without."
+)
+
+# Before those of the model's files: the same errors of the network, of another server.
+KERNELS = (
+    Signature(
+        "kernel-download",
+        "Kernels could not be downloaded",
+        (
+            r"(?:[Ff]ailed|[Uu]nable) to (?:get|download|fetch).*(?:cubin|kernel|artifact)",
+            r"cubin.*(?:not found|404|checksum)",
+        ),
+        "A library wanted to download kernels for this GPU and could not.",
+        "Choose an image that has them, or give the container a way to the network whenever it starts.",
+    ),
+    Signature(
+        "kernel-download",
+        "Kernels could not be downloaded",
+        (
+            r"(?:Connect|ConnectTimeout|Connection|NewConnection|MaxRetry|NameResolution|HTTP)Error\b|ReadTimeout\b",
+            r"^AssertionError: \S+\.h not found",
+        ),
+        "FlashInfer wanted to download kernels for this GPU and could not.",
+        "Choose an image that has them (the package flashinfer-cubin), or give the container a way to the network"
+        " whenever it starts.",
+        within=r"flashinfer/(?:artifacts|jit/|\S*cubin)",
+    ),
+)
+
+ENGINE = (
+    Signature(
+        "kv-cache-dtype",
+        "KV cache type not supported",
+        (
+            r"kv_cache_dtype not supported",
+            r"(?i)does not support (?:fp8|quantized|\w+) kv[- _]?cache",
+            r"[Uu]nsupported (?:kv[_ ]?cache|data type of kv cache|kv_cache_dtype)",
+            r"kv[_-]cache[_-]dtype.*(?:not supported|unsupported|not implemented|invalid)",
+            r"(?i)fp8 kv[- _]?cache.*not (?:yet )?(?:supported|implemented)",
+            r"FlashAttention does not support \w*fp8",
+        ),
+        "The KV cache cannot have that type on this hardware, or with this model's attention.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose auto; it costs 7 % of"
+        " the output and half of the tokens that the cache holds.",
+    ),
+    Signature(
+        "kv-cache-dtype",
+        "KV cache type not supported",
+        (
+            r"expected scalar type \w+ but found Float8",
+            r"(?:[Uu]nsupported|[Ii]nvalid|not supported|must be|[Ee]xpected).{0,60}(?:fp8|float8|Float8|FP8|e4m3"
+            r"|E4M3|e5m2)",
+            r"(?:fp8|float8|Float8|FP8|e4m3|E4M3|e5m2).{0,60}(?:not supported|unsupported|not implemented|invalid)",
+        ),
+        "The attention of this image cannot read a KV cache in fp8 (kv-cache-dtype, which the recipe sets), with this"
+        " model on this GPU.",
+        "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}); it costs 7 % of the output and"
+        " half of the tokens that the cache holds. Or set another attention-backend.",
+        within=r"attention/|flash_attn|flash_mla|flashmla|flashinfer/(?:mla|decode|prefill|attention)"
+        r"|reshape_and_cache"
+        r"|concat_and_cache",
+    ),
+    Signature(
+        "attention-backend",
+        "No attention backend for this model",
+        (
+            r"No valid attention backend found.*Reasons: \{(?P<why>.+)\}",
+            r"No valid attention backend found",
+            r"Selected backend \S+ is not valid for this configuration",
+            r"Invalid attention backend",
+        ),
+        "No attention backend of this image suits the model, the GPU and the KV cache together.",
+        "Take out attention-backend and VLLM_ATTENTION_BACKEND, which costs nothing; then kv-cache-dtype"
+        " (vllm_engine_args_extra: {kv-cache-dtype: null}), which costs 7 % of the output and half of the tokens that"
+        " the cache holds.",
+        detail="The reasons: {why}.",
+    ),
+    Signature(
+        "quantization",
+        "Quantization not supported",
+        (r"does not match the quantization method specified",),
+        "The quantization that is set is not the one of the model's own config.json.",
+        "Take quantization out of the engine's arguments.",
+    ),
+    Signature(
+        "quantization",
+        "Quantization not supported",
+        (
+            r"Unknown quantization method: '?(?P<name>[\w-]+)",
+            r"quantization is (?:currently )?not supported",
+            r"[Qq]uantization method (?P<name>\S+) is not supported",
+            r"[Nn]o (?:compatible|supported) .*(?:quantization|kernel)",
+            r"[Uu]nsupported (?:quantization|quant)|Quantization scheme is not supported",
+            r"[Ff]ailed to find a kernel that can implement",
+            r"No compressed-tensors compatible scheme",
+        ),
+        "This vLLM cannot run the model's quantization, or not on this hardware.",
+        "Leave quantization to the model's own config.json, or choose a model in another format or another image.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "moe-backend",
+        "No kernels for the experts",
+        (
+            r"No (?P<name>\w+) MoE backend supports the deployment",
+            r"MoE backend '(?P<name>\w+)' does not support the deployment",
+        ),
+        "This vLLM has no kernels for the model's experts that suit the quantization, the GPU and the parallelism"
+        " together.",
+        "Take out moe-backend and the environment variables that choose one (VLLM_USE_FLASHINFER_MOE_*), change"
+        " tensor or expert parallelism, or choose another image.",
+        detail="It is about {name}.",
+    ),
+    Signature(
+        "compile-cache",
+        "Compiled graph that is stale or broken",
+        (
+            r"vLLM failed to compile the model\. The most likely reason",
+            r"^AssertionError: Expected tensors only, but got",
+            r"increment_version expects each element of the iterable to be a tensor",
+        ),
+        "A compiled graph of the model in the cache is stale or broken: mostly a compilation before this one failed,"
+        " or another version made it.",
+        "Remove vllm_state_dir/cache/torch_compile_cache on the host and run the play again; the graphs are compiled"
+        " anew.",
+    ),
+    Signature(
+        "all-reduce-workspace",
+        "FlashInfer's all-reduce is not ready",
+        (r"Flashinfer (?:allreduce )?workspace must be initialized",),
+        "The compiled graph fuses all-reduce with the next normalization, for which FlashInfer could not make its"
+        " workspace, or which a cached graph expects that was compiled before.",
+        "Look in the log for 'Failed to initialize FlashInfer All Reduce workspace', which says why. Remove"
+        " vllm_state_dir/cache/torch_compile_cache on the host; if it comes again, serve without the fusion"
+        " (vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}), whose gain is not"
+        " published by itself.",
+    ),
+    Signature(
+        "kernel-too-large",
+        "Kernel that needs more than the GPU has",
+        (
+            r"out of resource: (?P<what>[\w ]+?),? Required: (?P<wanted>\d+),? Hardware limit: ?(?P<limit>\d+)",
+            r"OutOfResources: out of resource",
+        ),
+        "A kernel of Triton needs more of a resource than this GPU has: its settings are made for another GPU.",
+        "Try another version of the image; or take out the engine argument that chose the kernel (attention-backend,"
+        " moe-backend, quantization) and tuned settings (VLLM_TUNED_CONFIG_FOLDER).",
+        detail="Of {what} it needs {wanted}, and there are {limit}.",
+        # Outside of a traceback it is a choice that the compiler has tried and passed over.
+        within=r"triton",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?:NVCC|NVRTC) compilation failed",
+            r"Assertion error \(\S*/jit/\S+\): .*(?:exit_code == 0|NVCC version)",
+            r"NVCC version should be",
+        ),
+        "A kernel of DeepGEMM could not be compiled while the server started.",
+        "VLLM_USE_DEEP_GEMM=0 in vllm_env_extra serves without DeepGEMM.",
+        alternatives=(
+            Alternative(
+                "The compiler is too old for the code or the GPU, or its toolkit lacks headers.",
+                "what the compiler said stands in the log above the evidence; 'nvcc --version' in the container.",
+                "choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer).",
+                decides=r"NVCC version should be|unsupported gpu architecture|is not defined for option",
+            ),
+            Alternative(
+                "Its cache has a half-written kernel, of processes that compiled the same at once or were killed.",
+                "the next start gets further.",
+                "remove the folder deep_gemm in vllm_state_dir/cache on the host, or ~/.deep_gemm in the container,"
+                " and start again.",
+            ),
+            Alternative(
+                "The compiler was killed for lack of memory, or had no disk.",
+                "'dmesg | grep -i oom'; 'df -h'.",
+                "make room.",
+                decides=r"[Nn]o space left|code=137",
+            ),
+        ),
+    ),
+    Signature(
+        "compile-killed",
+        "Compiler killed for lack of memory",
+        (
+            r"FAILED: \[code=(?:137|143)\]",
+            r"Killed signal terminated program (?P<name>\w+)",
+            r"(?:nvcc error|cicc|ptxas|cudafe\+\+|cc1plus|ninja|nvcc).*(?:died due to signal 9|signal 9|[Kk]illed"
+            r"|exit code 137"
+            r"|code 137|status 137|exit status 137)",
+            r"CalledProcessError: .*(?:nvcc|ninja|cicc|g\+\+).*(?:SIGKILL|non-zero exit status (?:137|-9))",
+            r"(?:SubprocException|subprocess).*(?:SIGKILL|signal 9)",
+        ),
+        _KILLED,
+        _FEWER_JOBS,
+    ),
+    Signature(
+        "compile-killed",
+        "Compiler killed for lack of memory",
+        (r"^Killed$",),  # older versions of ninja tell no code
+        _KILLED,
+        _FEWER_JOBS,
+        within=r"[Nn]inja|nvcc|cc1plus",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?(?P<name>\S*nvcc)\b",
+            r"(?P<name>nvcc): (?:command )?not found",
+            r"(?P<name>CUDA_HOME) environment variable is not set",
+        ),
+        "A kernel for the GPU could not be compiled while the server started: there is no CUDA compiler where it is"
+        " sought.",
+        "Choose an image with the CUDA toolkit, or with ready-made kernels (flashinfer-jit-cache, flashinfer-cubin);"
+        " see that CUDA_HOME in vllm_env_extra is right. VLLM_USE_FLASHINFER_SAMPLER=0 and another attention-backend"
+        " or moe-backend get round FlashInfer's kernels, at the cost of speed.",
+        detail="It misses {name}.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?:[Cc]ould not find|not find|No such file or directory:?) [`'\"]?\S*ninja\b|Ninja is required",
+            r"ninja: (?:command )?not found",
+        ),
+        "A kernel for the GPU could not be compiled while the server started: the image has no ninja.",
+        "Add ninja to the recipe's image.pip, or choose an image that has it.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"Failed to find C compiler|[Nn]o (?:working )?C\+\+ compiler|InvalidCxxCompiler",
+            r"(?:gcc|g\+\+|cc1plus)['`]?: .*(?:No such file|not found)|cannot execute .?cc1",
+        ),
+        "A kernel for the GPU could not be compiled while the server started: the image has no working C or C++"
+        " compiler.",
+        "Choose an image that brings the compiler (gcc and g++). Without, it serves with enforce-eager: true only"
+        " where no kernel is to be compiled.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"fatal error: (?P<name>\S+\.(?:h|hpp|cuh|hh)): No such file",
+            r"fatal error: (?P<name>[\w/.+]+): No such file",
+        ),
+        "A kernel for the GPU could not be compiled while the server started: the image lacks a header.",
+        "Choose an image with the whole CUDA toolkit; Python.h is in python3-dev. A package in image.pip that was put"
+        " on top may have replaced the folder with the headers.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (r"cannot find -l(?P<name>\w+)",),
+        "A kernel for the GPU could not be linked while the server started: the linker does not find a library.",
+        "Where it is cuda: add /usr/local/cuda/lib64/stubs to LIBRARY_PATH in vllm_env_extra, or see that the"
+        " container has the driver's libcuda.so. Else choose an image that has the library.",
+        detail="It is lib{name}.",
+    ),
+    Signature(
+        "compiler-crash",
+        "Compiler that crashed",
+        (
+            r"internal compiler error|FAILED: \[code=139\]|(?:nvcc|cicc|ptxas|cc1plus).*(?:[Ss]egmentation fault"
+            r"|signal 11)",
+            r"LLVM ERROR|Tileiras|MLIR.*(?:[Ff]ail|[Cc]rash)",
+        ),
+        "A compiler itself crashed over a kernel for the GPU.",
+        "Remove vllm_state_dir/cache on the host and try once more; then take out what chose the kernel (moe-backend,"
+        " attention-backend, the fusions of compilation_config), or try another version of the image.",
+        locate=True,
+    ),
+    Signature(
+        "engine-ready-timeout",
+        "Engine not ready in time",
+        (
+            r"Timed out waiting for engine core process\w* to start.*Waited (?P<seconds>\d+)",
+            r"Timed out waiting for (?:(?:new )?engine core process|engines? to)",
+            r"VLLM_ENGINE_READY_TIMEOUT_S",
+        ),
+        "The engine was not ready within vLLM's own time limit.",
+        "",
+        detail="It waited for {seconds} s.",
+        alternatives=(
+            Alternative(
+                "It still made progress: large weights load longer than that.",
+                "the newest lines of the workers show shards or graphs that go on, 'iostat -x 5' shows reading.",
+                "set VLLM_ENGINE_READY_TIMEOUT_S in vllm_env_extra to more seconds than the load takes, such as 3600;"
+                " see that the disk is fast.",
+            ),
+            Alternative(
+                "A worker hangs, mostly while the GPUs set up their communication.",
+                "nothing is read, the GPUs stand at 0 % and the log repeats 'No available shared memory broadcast"
+                " block'.",
+                "a longer limit does not help. 'py-spy dump --pid PID' of the workers shows where they wait; try"
+                " NCCL_NVLS_ENABLE=0, then VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra.",
+            ),
+            Alternative(
+                "A worker has ended without a word.",
+                "'dmesg | grep -i -e oom -e killed -e xid' names it.",
+                "see to that.",
+            ),
+        ),
+    ),
+    Signature(
+        "front-end-gone",
+        "The API server did not answer its engine",
+        (r"Did not receive response from front-end process within",),
+        "The engine waited for the API server, which had ended or hung.",
+        "See the lines of the API server (APIServer) above that line for its own error.",
+        severity="hint",
+    ),
+    Signature(
+        "engine-hung",
+        "Engine hung",
+        (r"RPC call to (?P<what>\w+) timed out", r"TimeoutError: .*(?:execute_model|sample_tokens)"),
+        "A worker did not answer the engine in time.",
+        "",
+        detail="It was asked for {what}.",
+        alternatives=(
+            Alternative(
+                "It waits for another GPU, or hangs in a kernel.",
+                "nvidia-smi shows GPUs at 0 % or 100 % for minutes, or 'dmesg | grep -i xid' shows a fault; 'py-spy"
+                " dump --pid PID' of the workers shows where.",
+                "restart the server; see to the fault. Try NCCL_NVLS_ENABLE=0 or disable-custom-all-reduce: true.",
+                decides=r"NVRM: Xid|Xid \(PCI",
+            ),
+            Alternative(
+                "It compiles kernels at a first request, on slow or few processors.",
+                "'top' shows nvcc, cicc or ptxas.",
+                "raise VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS in vllm_env_extra; the next start finds them compiled.",
+            ),
+            Alternative(
+                "A worker has ended.",
+                "'dmesg | grep -i -e oom -e killed' names it.",
+                "see to the memory.",
+            ),
+        ),
+    ),
+)
+
+# The compiler's own exceptions stand around any other cause, such as a full disk.
+COMPILER = (
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?P<what>error: .+)",
+            r"(?P<what>(?:ptxas|nvcc) (?:fatal|error).*)",
+        ),
+        _NOT_COMPILED,
+        _LET_COMPILE,
+        detail="The compiler says: {what}.",
+        within=r"[Nn]inja build failed|ninja: build stopped|Error building extension|nvcc .*-c ",
+        locate=True,
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"FAILED: .*",
+            r"ninja: build stopped|[Nn]inja build failed",
+            r"ptxas (?:fatal|error)|PTXASError|`ptxas` (?:failed|raised)",
+            r"Error compiling objects for extension|Error building extension|C\+\+ compile error|CppCompileError",
+            r"CalledProcessError: Command .*(?:gcc|g\+\+|/cc|clang|nvcc|ld)\b",
+        ),
+        _NOT_COMPILED,
+        _LET_COMPILE,
+        locate=True,
+        severity="hint",
+    ),
+    Signature(
+        "kernel-compile",
+        "Kernels could not be compiled",
+        (
+            r"(?:InductorError|BackendCompilerFailed|TorchRuntimeError|torch\._dynamo\.exc\.\w+"
+            r"|triton\.compiler\.errors\.\w+|CompilationError)\b",
+        ),
+        "A part of the model could not be compiled while the server started.",
+        "The evidence has the compiler's own reason. Remove vllm_state_dir/cache; enforce-eager: true serves without"
+        " compiled graphs, at the cost of a large part of the speed.",
+        locate=True,
+        severity="hint",
+    ),
+)

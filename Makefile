@@ -94,6 +94,9 @@ lint: setup ## Run ruff, mypy, yamllint, ansible-lint
 unit: setup ## Run the unit tests, without the slow ones
 	@pytest $(SIDE_BY_SIDE) -m 'not slow'
 
+fuzz: setup ## Try the readers of foreign data with much more, and other, data than the unit tests do; 10 minutes
+	@FUZZ_TIMES=$(or $(FUZZ_TIMES),100) pytest $(SIDE_BY_SIDE) tests/unit/fuzz tests/unit/plugins -k 'fuzz or Fuzz'
+
 docs: dist .cache/venv/docs/.ready ## Build the documentation into .cache/docs/html and check its links
 	@export PATH=$(CURDIR)/.cache/venv/docs/bin:$$PATH
 	python -m docs.build dist/hgx-inference-*.tar.gz .cache/docs
@@ -146,4 +149,4 @@ clean: ## Remove everything that these targets created: demo, caches, results, e
 	fi
 	rm -rf .ansible .cache .venv dist results
 
-.PHONY: help demo demo-down plan setup requirements check lint unit docs evidence schema importer compat sanity e2e molecule test dist ee clean
+.PHONY: help demo demo-down plan setup requirements check lint unit fuzz docs evidence schema importer compat sanity e2e molecule test dist ee clean

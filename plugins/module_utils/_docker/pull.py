@@ -46,12 +46,13 @@ class Layers:
     def add(self, message: Mapping[str, Any]) -> None:
         """Take one message: C({id, status, progressDetail: {current, total}})."""
         layer, state = message.get("id"), str(message.get("status", ""))
-        if not layer or state.startswith("Pulling from"):
+        if not isinstance(layer, str) or not layer or state.startswith("Pulling from"):
             return
         self._states[layer] = state
-        detail = message.get("progressDetail") or {}
-        if state == "Downloading" and detail.get("total"):
-            self._bytes[layer], self._totals[layer] = int(detail.get("current") or 0), int(detail["total"])
+        detail = message.get("progressDetail")
+        current, total = (detail.get(name) if isinstance(detail, Mapping) else None for name in ("current", "total"))
+        if state == "Downloading" and isinstance(total, int) and total > 0:
+            self._bytes[layer], self._totals[layer] = current if isinstance(current, int) else 0, total
         elif state in _DONE and layer in self._totals:
             self._bytes[layer] = self._totals[layer]
 

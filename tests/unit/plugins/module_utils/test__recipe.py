@@ -193,7 +193,9 @@ def test_what_the_checks_expect_has_defaults(data: dict[str, Any]) -> None:
     recipe = resolve(data, "published")
     assert recipe["functional"] == {
         "skip": {},
+        "warn": {},
         "answer": "Paris",
+        "tool_call_ids": "",
         "instant_template_kwargs": {"thinking": False},
         "long_context": {"tokens": None, "recall": True},
         "token_ids": {},

@@ -336,32 +336,34 @@ def _troubles(gpu: dict[str, Any]) -> Iterable[str]:
 
 def _nvlink(needs: Needs, host: Host) -> Finding | None:
     """Check the links of GPUs that talk through switches. Bridges may join only some GPUs of a host."""
-    if not _answers(needs, host):
+    # While the fabric is not complete, its links may be inactive, and the fabric is what is told.
+    if not _answers(needs, host) or needs.install_driver or _has_incomplete_fabric(host):
         return None
     gpus = host.nvidia["gpus"]
-    switched = (
-        needs.fabric or host.nvidia["hardware"]["nvswitch"] != "none" or any(gpu["fabric"]["state"] for gpu in gpus)
-    )
-    if not switched:
+    switches = host.nvidia["hardware"]["nvswitch"] != "none" or any(gpu["fabric"]["state"] for gpu in gpus)
+    if not (needs.fabric or switches):
         return None
-    need = "all NVLinks of each GPU active"
-    links = {gpu["index"]: gpu["nvlink"] for gpu in gpus}
+    need, links = "all NVLinks of each GPU active", {gpu["index"]: gpu["nvlink"] for gpu in gpus}
     if all(link is None for link in links.values()):
-        return Finding(
-            False, need, "unknown: nvidia-smi nvlink --status tells nothing", "See what it prints.", certain=False
-        )
+        found = "unknown: nvidia-smi nvlink --status tells nothing"
+        return Finding(False, need, found, "See what it prints.", certain=False)
     most = max(link["active"] for link in links.values() if link)
     down = [
         f"GPU {index}: {link['active'] if link else 'no'} active" + (f", {link['inactive']} inactive" if link else "")
         for index, link in links.items()
         if link is None or link["active"] < most or link["inactive"]
     ]
+    others = f"; {most} on each of the others" if len(down) < len(links) else ""
     return Finding(
         not down,
         need,
-        f"{'; '.join(down)}; up to {most} on the others" if down else f"{most} on each GPU",
+        "; ".join(down) + others if down else f"{most} on each GPU",
         "Reset the GPUs or reboot the host. If a link stays inactive, report it to the provider and use another node.",
     )
+
+
+def _has_incomplete_fabric(host: Host) -> bool:
+    return any(gpu["fabric"]["state"] not in (None, "Completed") for gpu in host.nvidia["gpus"])
 
 
 def _gpu_errors(needs: Needs, host: Host) -> Finding | None:

@@ -30,7 +30,7 @@ def loop_of(text: str) -> str:
     text = text.strip()
     for period in range(1, min(LOOP_CHARACTERS, len(text) // LOOP_TIMES) + 1):
         pairs = zip(reversed(text), reversed(text[:-period]))
-        repeated = period + sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        repeated = period + sum(1 for _pair in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
         if repeated >= max(len(text) / 2, LOOP_TIMES * period):
             unit = _rotated(text[-period:])
             return unit if len(unit.split()) <= LOOP_WORDS else ""

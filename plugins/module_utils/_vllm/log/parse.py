@@ -47,7 +47,7 @@ _HARMLESS_FRAME = re.compile(r"usage_lib\.py|resource_tracker\.py|in __del__$")
 _REQUEST_FRAME = re.compile(r"uvicorn/protocols/|starlette/(?:middleware|responses)")
 _TRACEBACK = "Traceback (most recent call last):"
 _CAUSED, _MEANWHILE = "direct cause of the following exception", "another exception occurred"
-_FRAME = re.compile(r'^\s*(?:\|\s*)*File ["“](?P<path>[^"”]+)["”], line \d+(?:, in (?P<function>\S+))?')
+_FRAME = re.compile(r'^\s*(?:\|\s*)*File ["\u201c](?P<path>[^"\u201d]+)["\u201d], line \d+(?:, in (?P<function>\S+))?')
 _SOURCE = re.compile(r'^\s*File "|^    \s*\S')  # of a traceback whose beginning is missing
 _EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(?:: .*|:)?$")
 # A process that says so before its traceback will not go on.

@@ -110,6 +110,8 @@ PROBLEM = {
 LINKS_UNKNOWN = nvidia(gpus=[{**gpu, "nvlink": None} for gpu in nvidia()["gpus"]])
 LINKS_DOWN = copy.deepcopy(LINKS_UNKNOWN)
 smi.add_nvlink(LINKS_DOWN["gpus"], all_links_inactive(*(gpu["uuid"] for gpu in LINKS_DOWN["gpus"])))
+JOINING = nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"})
+JOINING["gpus"][7]["nvlink"] = {"active": 0, "inactive": 18}
 R570 = nvidia(driver_version="570.133.20", loaded_module={"version": "570.133.20", "open": True})
 R550 = nvidia(driver_version="550.54.15", loaded_module={"version": "550.54.15", "open": True})
 OLD_MODULE = nvidia(driver_version="580.105.08", loaded_module={"version": "580.105.08", "open": True})
@@ -226,7 +228,7 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "nvlink",
         NEEDS,
         {"nvidia": LINKS_DOWN},
-        "GPU 7: 0 active, 0 inactive; up to 18 on the others",
+        "GPU 7: 0 active, 0 inactive; 18 on each of the others",
         "use another node",
     ),
     ("nvlink", NEEDS, {"nvidia": LINKS_UNKNOWN}, "unknown", "prints"),
@@ -406,6 +408,8 @@ def test_every_check_can_fail() -> None:
         ),
         # A module that has been accepted under Secure Boot.
         (NEEDS, {"secure_boot": True}),
+        # Links of a fabric that is about to be complete.
+        (NEEDS, {"nvidia": JOINING, "uptime_s": 90.0}),
         # A driver that is old for the image, but not for what was chosen.
         (COMPATIBLE, {"nvidia": R570}),
         (replace(NEEDS, image="vllm/vllm-openai:v0.23.0-cu129"), {"nvidia": R570}),

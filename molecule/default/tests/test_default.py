@@ -116,7 +116,7 @@ def test_the_answers_are_those_that_clients_expect(host: Host) -> None:
     assert kept["verdict"] == "pass"
     skipped = {check["name"]: check["message"] for check in kept["checks"] if check["status"] == "skipped"}
     assert set(skipped) == {"tool_calls_parallel", "image"}, "the recipe says why"
-    assert len(kept["checks"]) == 16
+    assert len(kept["checks"]) == 17
 
 
 def test_the_draft_is_accepted_on_real_text(host: Host) -> None:

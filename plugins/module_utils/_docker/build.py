@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from .registry import parse_reference
+
 IDENTITY_LABEL = "hgx.inference.identity"
 BASE_LABEL = "hgx.inference.base"
 
@@ -38,10 +40,9 @@ def pinned_dockerfile(dockerfile: str, base: str, details: Mapping[str, Any] | N
 
     C(details) is what C(docker inspect) says of the base. One without a digest stays a name.
     """
-    repository = base.partition("@")[0]
-    if ":" in repository.rpartition("/")[2]:
-        repository = repository.rpartition(":")[0]
-    digests = [digest for digest in (details or {}).get("RepoDigests") or [] if digest.startswith(f"{repository}@")]
+    repository = parse_reference(base).repository
+    known = (details or {}).get("RepoDigests") or []
+    digests = [digest for digest in known if parse_reference(digest).repository == repository]
     pinned = (digests or [base])[0]
     identity = hashlib.sha256(f"{image_identity(details)}\n{dockerfile}".encode()).hexdigest()
     labels = {IDENTITY_LABEL: f"built:{identity[:12]}", BASE_LABEL: pinned}

@@ -23,6 +23,7 @@ from typing import Any
 from .._core.progress import Meter
 from .._core.units import human_bytes
 from .cli import DockerError
+from .registry import parse_reference
 
 _SOCKET = "/var/run/docker.sock"
 # The engine keeps finished layers, so a second attempt fetches only the others.
@@ -134,9 +135,10 @@ def _attempt(engine: str, image: str, stall_s: float, layers: Layers, tell: Call
 
 def _read(connection: _UnixConnection, image: str, arrived: queue.Queue[dict[str, Any] | None]) -> None:
     """Put the engine's messages into the queue, and None at the end."""
-    name, tag = _name_and_tag(image)
+    reference = parse_reference(image)
+    query = urllib.parse.urlencode({"fromImage": reference.repository, "tag": reference.version})
     try:
-        connection.request("POST", f"/images/create?{urllib.parse.urlencode({'fromImage': name, 'tag': tag})}")
+        connection.request("POST", f"/images/create?{query}")
         response = connection.getresponse()
         if response.status != 200:
             arrived.put({"error": json.loads(response.read()).get("message") or f"status {response.status}"})
@@ -147,14 +149,6 @@ def _read(connection: _UnixConnection, image: str, arrived: queue.Queue[dict[str
         arrived.put(None)
     except (OSError, http.client.HTTPException, ValueError, AttributeError) as exc:
         arrived.put({"error": f"{type(exc).__name__} {exc}"})
-
-
-def _name_and_tag(image: str) -> tuple[str, str]:
-    name, _at, digest = image.partition("@")
-    bare, colon, tag = name.rpartition(":")
-    if not colon or "/" in tag:
-        bare, tag = name, "latest"
-    return bare, digest or tag
 
 
 class _UnixConnection(http.client.HTTPConnection):

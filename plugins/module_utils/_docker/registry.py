@@ -26,6 +26,7 @@ _TYPES = ", ".join(
 )
 _HUB_LOGIN = "https://index.docker.io/v1/"
 _MOST_BYTES = 2**20
+API_PATH = "/v2/"
 
 
 class Reference(NamedTuple):
@@ -34,6 +35,11 @@ class Reference(NamedTuple):
     domain: str
     path: str
     version: str
+
+    @property
+    def repository(self) -> str:
+        """The name without the version."""
+        return f"{self.domain}/{self.path}" if self.domain else self.path
 
 
 class Answer(NamedTuple):
@@ -64,10 +70,10 @@ def registry_url(image: str, mirrors: tuple[str, ...] = ()) -> str:
     """Return the API address of an image's registry, or of the first mirror of Docker Hub."""
     domain = parse_reference(image).domain
     if not domain and mirrors:
-        return mirrors[0].rstrip("/") + "/v2/"
+        return mirrors[0].rstrip("/") + API_PATH
     # As in Docker, a registry on the host itself needs no TLS.
     scheme = "http" if domain.startswith(("localhost", "127.")) else "https"
-    return f"{scheme}://{domain or 'registry-1.docker.io'}/v2/"
+    return f"{scheme}://{domain or 'registry-1.docker.io'}{API_PATH}"
 
 
 def has_login(image: str, config: str = "") -> bool:

@@ -17,12 +17,11 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from .._core.units import human_bytes
-from .._docker.registry import Answer
+from .._docker.registry import API_PATH, Answer
 
 URL_TIMEOUT_S = 5.0
 # For all questions together, because a request's time limit does not cover name resolution.
 ALL_TIMEOUT_S = 8.0
-REGISTRY_PATH = "/v2/"
 _MOST_BYTES = 16 * 2**20
 
 _Key = TypeVar("_Key")
@@ -59,7 +58,7 @@ def unreachable(url: str) -> str | None:
     except urllib.error.HTTPError as exc:
         return f"status {exc.code}" if exc.code >= 500 else None
     except urllib.error.URLError as exc:
-        if isinstance(exc.reason, ssl.SSLError) and url.endswith(REGISTRY_PATH):
+        if isinstance(exc.reason, ssl.SSLError) and url.endswith(API_PATH):
             return None
         return str(exc.reason)
     except (OSError, ValueError) as exc:

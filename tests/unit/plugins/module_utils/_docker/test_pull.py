@@ -95,7 +95,7 @@ def test_bytes_and_layers_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "query"),
     [
-        ("ubuntu", "fromImage=ubuntu&tag=latest"),
+        ("ubuntu", "fromImage=library%2Fubuntu&tag=latest"),
         ("host:5000/a", "fromImage=host%3A5000%2Fa&tag=latest"),
         ("a/b:1@sha256:0", "fromImage=a%2Fb&tag=sha256%3A0"),
     ],
@@ -136,7 +136,7 @@ def test_a_registry_that_says_nothing_stalls(tmp_path: Path, monkeypatch: pytest
 def test_unpacking_is_no_stall(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_pull, "_POLL_S", 0.05)
     with engine(tmp_path, [*STARTED, FINISHED[0]], silent=True) as server:
-        threading.Timer(1.0, server.over.set).start()
+        threading.Timer(0.45, server.over.set).start()
         assert pull(tmp_path)
     assert len(server.asked) == 1
 

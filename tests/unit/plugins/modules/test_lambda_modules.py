@@ -17,7 +17,6 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hgx.inference.plugins.module_utils._lambda import client
-from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import Clock
 from ansible_collections.hgx.inference.plugins.modules import (
     lambda_firewall_ruleset,
     lambda_instance,
@@ -31,6 +30,7 @@ from ansible_collections.hgx.inference.tests.support.lambda_api_server import (
     LambdaApi,
     LambdaServer,
 )
+from ansible_collections.hgx.inference.tests.support.simulated_clock import SimulatedClock
 
 Run = Callable[..., dict[str, Any]]
 NODE = {"name": "kimi", "instance_type": "gpu_8x_b200_sxm6"}
@@ -43,24 +43,9 @@ def server() -> Iterator[LambdaServer]:
         yield server
 
 
-class FakeClock(Clock):
-    """Time passes only where it is waited for."""
-
-    now = 1_800_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += max(0.0, seconds)
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
-    clock = FakeClock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimulatedClock:
+    clock = SimulatedClock()
     monkeypatch.setattr(client, "Clock", lambda: clock)
     return clock
 
@@ -118,7 +103,7 @@ def test_life_of_an_instance(server: LambdaServer, run: Run, port: int, tmp_path
 
 
 def test_lambdas_own_pace_is_kept(
-    server: LambdaServer, run: Run, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    server: LambdaServer, run: Run, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request in a second, a launch in twelve: whatever the modules do, one after another."""
     monkeypatch.setenv("LAMBDA_API_INTERVAL", "1")
@@ -131,7 +116,7 @@ def test_lambdas_own_pace_is_kept(
     assert server.refused_for_pace == 0
 
 
-def test_a_storm_ends_in_a_clear_error(server: LambdaServer, run: Run, clock: FakeClock) -> None:
+def test_a_storm_ends_in_a_clear_error(server: LambdaServer, run: Run, clock: SimulatedClock) -> None:
     run(lambda_instance, **NODE, ssh_port=0)
     server.faults = [Fault("status", status=429, times=10**6)]
     started = clock.now

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._docker.registry imp
     parse_reference,
     registry_url,
 )
+from ansible_collections.hgx.inference.tests.support.serving import serving
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -76,18 +76,13 @@ class Registry(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(json.dumps({"token": "anonymous"}).encode())
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Registry) as server:
-        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/v2/"
-        server.shutdown()
+    with serving(Registry) as address:
+        yield f"{address}/v2/"
 
 
 @pytest.mark.parametrize(

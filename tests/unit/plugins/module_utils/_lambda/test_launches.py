@@ -20,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.account import Account, Identity
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import (
     Client,
-    Clock,
     LambdaError,
     Response,
     TransportError,
@@ -28,6 +27,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.client impor
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.instance import Limits, Manager
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.launch import Wanted
 from ansible_collections.hgx.inference.tests.support.lambda_api_server import KEY, LambdaApi, Refusal
+from ansible_collections.hgx.inference.tests.support.simulated_clock import SimulatedClock
 
 KIMI = Identity(name="kimi")
 B200 = Wanted(type="gpu_8x_b200_sxm6", owner="eve", lifetime_hours=4)
@@ -39,21 +39,6 @@ HOURS_S = 7200.0
 
 class Killed(BaseException):
     """The run ends without a further step."""
-
-
-class SimulatedClock(Clock):
-    """Time passes only where it is waited for."""
-
-    now = 1_800_000_000.0
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += max(0.0, seconds)
 
 
 class Launches(RuleBasedStateMachine):

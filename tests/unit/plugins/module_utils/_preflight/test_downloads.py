@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import http.server
 import json
-import threading
 from collections.abc import Iterator
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.downloads import find_model
+from ansible_collections.hgx.inference.tests.support.serving import serving
 
 FILES = [{"rfilename": "a", "size": 595 * 10**9}, {"rfilename": "b", "size": 10**9}]
 
@@ -38,18 +38,13 @@ class Hub(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body.encode())
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, args=[0.02], daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(Hub) as address:
+        yield address
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,8 @@ from ..module_utils._vllm.log.in_force import Flag, shown
 from ..module_utils._vllm.ready import Limits, NotReady, Server, newest_start, wait_until_ready
 from ..module_utils._vllm.stall import installed
 
+ALIVE_S = 30.0
+
 
 def main() -> None:
     """Run the module."""
@@ -177,7 +179,8 @@ def main() -> None:
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
 
     def report(line: str, force: bool = False) -> None:
-        if params["state_dir"]:
+        # This module outlives a play that was killed, which deploys no longer.
+        if params["state_dir"] and progress.unseen_s() < ALIVE_S:
             give_sign_of_life(params["state_dir"], params["run"])
         progress.report(line, force=force)
 

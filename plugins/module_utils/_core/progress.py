@@ -53,14 +53,17 @@ class ProgressFile:
         self._written_at = now
         replace_text(self._path, " ".join(line.split()) + "\n")
 
-    def _require_controller(self) -> None:
+    def unseen_s(self) -> float:
+        """Return for how long the controller has not read the progress; 0 if nobody is to read it."""
         try:
-            seen_at = os.stat(f"{self._path}.seen").st_mtime
+            return time.time() - os.stat(f"{self._path}.seen").st_mtime
         except OSError:
-            return
-        if seen_at < NEVER:
+            return 0.0
+
+    def _require_controller(self) -> None:
+        unseen_s = self.unseen_s()
+        if unseen_s > time.time() - NEVER:
             raise ControllerGone("The play has ended; this task was stopped.")
-        unseen_s = time.time() - seen_at
         if unseen_s > UNWATCHED_LIMIT_S:
             raise ControllerGone(f"Nobody has watched this task for {unseen_s:.0f} s; it was stopped.")
 

@@ -47,7 +47,8 @@ def announce(state_dir: str, mine: Deployment) -> None:
             raise DeploymentError(
                 f"{other.run.partition(' ')[0]} is deploying release {other.release} on this host, for"
                 f" {human_duration(for_s)} now. Nothing was changed. Run this play again when that has ended."
-                f" If it was killed, it no longer counts in {human_duration(left_s)}."
+                f" If it was killed, remove {_path(state_dir)}, or wait: without a sign of life it no longer counts in"
+                f" {human_duration(left_s)}."
             )
         replace_text(_path(state_dir), json.dumps(mine._asdict()))
 

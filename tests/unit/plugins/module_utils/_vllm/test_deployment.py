@@ -56,7 +56,9 @@ def test_the_same_play_and_the_same_release_go_on(tmp_path: Path) -> None:
 def test_a_play_that_was_killed_does_not_count_for_long(tmp_path: Path) -> None:
     announce(str(tmp_path), OURS)
     silence(tmp_path, SILENT_AFTER_S - 60)
-    with pytest.raises(DeploymentError, match="it no longer counts in 60 s"):
+    with pytest.raises(
+        DeploymentError, match=r"deployment\.json, or wait: without a sign of life it no longer counts in 60 s"
+    ):
         announce(str(tmp_path), THEIRS)
     give_sign_of_life(str(tmp_path), THEIRS.run)  # of another play
     silence(tmp_path, SILENT_AFTER_S + 1)

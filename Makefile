@@ -8,8 +8,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 INVENTORY ?= inventories/lambda
 READY := .venv/.ready
-# Unit tests run side by side, because many of them wait for a process or a timer.
-SIDE_BY_SIDE := --numprocesses=auto --dist=worksteal
+# Unit tests run side by side, more than there are cores, because many of them wait for a process or a timer.
+SIDE_BY_SIDE := --numprocesses=$(shell expr $$(nproc) + 1) --dist=worksteal
 # Empty if this user gets root without a password.
 ASK_SUDO = $(shell [ "$$(id -u)" = 0 ] || sudo -n true 2>/dev/null || echo --ask-become-pass)
 
@@ -94,6 +94,9 @@ lint: setup ## Run ruff, mypy, yamllint, ansible-lint
 unit: setup ## Run the unit tests, without the slow ones
 	@pytest $(SIDE_BY_SIDE) -m 'not slow'
 
+unit-all: setup ## Run all unit tests
+	@pytest $(SIDE_BY_SIDE) --durations=20 tests/unit
+
 fuzz: setup ## Try the readers of foreign data with much more, and other, data than the unit tests do; 10 minutes
 	@FUZZ_TIMES=$(or $(FUZZ_TIMES),100) pytest $(SIDE_BY_SIDE) tests/unit/fuzz tests/unit/plugins -k 'fuzz or Fuzz'
 
@@ -122,17 +125,16 @@ e2e: setup ## Run the site on this machine with the real vLLM, and with injected
 
 molecule: setup ## Run the site and the roles on container hosts with systemd, the real vLLM and stubs of NVIDIA's packages
 	@ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
-	tests/molecule.sh
+	tests/lanes.sh $(MOLECULE_LANES)
 
-test: lint ## Run all tests, the quick ones first
-	@pytest $(SIDE_BY_SIDE) --durations=20
-	# The first scenarios of Molecule mostly wait.
-	echo "docs, importer, sanity: started, see .cache/package.log"
-	$(MAKE) docs importer sanity >.cache/package.log 2>&1 & package=$$!
-	$(MAKE) molecule
-	wait $$package || { cat .cache/package.log; exit 1; }
-	echo "docs, importer, sanity: passed"
-	$(MAKE) e2e
+# The hosts of the first two lanes and one or two more are as many as root's 128 inotify instances allow.
+MOLECULE_LANES := 'nvidia_container_toolkit nvidia_driver' 'prepare docker hf_cache preflight' 'vllm default'
+OTHER_LANES := 'tests/e2e/test_embedded_default.py' 'docs importer sanity tests/e2e/test_faults.py tests/e2e/test_lying_server.py'
+
+test: setup ## Run all tests, the quick ones first
+	@tests/lanes.sh lint unit-all
+	ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
+	tests/lanes.sh $(MOLECULE_LANES) $(OTHER_LANES)
 
 dist: setup ## Build the collection artifact into dist/
 	@rm -f dist/*.tar.gz
@@ -149,4 +151,4 @@ clean: ## Remove everything that these targets created: demo, caches, results, e
 	fi
 	rm -rf .ansible .cache .venv dist results
 
-.PHONY: help demo demo-down plan setup requirements check lint unit fuzz docs evidence schema importer compat sanity e2e molecule test dist ee clean
+.PHONY: help demo demo-down plan setup requirements check lint unit unit-all fuzz docs evidence schema importer compat sanity e2e molecule test dist ee clean

@@ -175,7 +175,7 @@ def test_a_release_that_passes_is_promoted_and_one_that_fails_is_not(tmp_path: P
         assert run.returncode == 2, run.stdout + run.stderr
         assert "They are reported after the benchmark, which runs all the same." in told
         last = told[told.rindex("FAIL: 1 pass, 1 fail of 2 functional checks fail Tool call:") :]
-        assert figures in last
+        assert figures in last, run.stdout
         assert "Nothing was rolled back, because this is the last good release." in last
     kept = list((tmp_path / "results" / "node").glob("*.json"))
     assert len(kept) == 3, "the second run judges the figures of the first"

@@ -316,7 +316,9 @@ def test_a_pass(run: Any, host: Host, server: Server) -> None:
     assert stored["environment"]["client_argv"][-2:] == ["--temperature", "0"]
     assert NAME in stored["environment"]["client_argv"]
     # One request before the run shows what the server is like.
-    assert [stored["counters"][when]["requests"] for when in ("before", "measuring", "after")] == [1, 5, 13]
+    before, measuring, after = (stored["counters"][when]["requests"] for when in ("before", "measuring", "after"))
+    assert (before, after) == (1, 13)
+    assert 5 <= measuring <= 13, "read after the warm-up, as soon as the machine lets it"
     assert (stored["look"]["prompt_tokens"], stored["look"]["first_chunk_has_text"]) == (13, True)
     assert stored["client"]["texts"]["samples"][0] == "Answer 0"
     assert os.listdir(host.results) == ["latest.json", path.name] or os.listdir(host.results) == [

@@ -30,6 +30,9 @@ _PIDS_LIMIT = 32768
 _CAPABILITIES = ("DAC_OVERRIDE",)
 # The weights are mounted read-only and belong to their own user. Code of a model's repository goes to our own cache.
 _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": "/root/.cache/vllm/hf_modules", "VLLM_NO_USAGE_STATS": "1"}
+# vLLM's own limit for the start of its engine, and what it is unless it is set, in seconds.
+READY_LIMIT = "VLLM_ENGINE_READY_TIMEOUT_S"
+_OWN_READY_LIMIT_S = 600
 _GUARD_FOLDER = "/run/guard"
 _GUARD = "key_guard.KeyGuard"
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -160,6 +163,7 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
         **_ENVIRONMENT,
         **({"PYTHONPATH": _GUARD_FOLDER} if guarded else {}),
         **({"VLLM_ENABLE_CUDA_COMPATIBILITY": "1"} if settings["vllm_cuda_compatibility"] else {}),
+        **_ready_limit(settings),
         **settings["vllm_env"],
         **settings["vllm_env_extra"],
     }
@@ -189,6 +193,18 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
             "published": [{"address": address.strip("[]"), "port": port}],
         },
     }
+
+
+def _ready_limit(settings: Settings) -> dict[str, str]:
+    """Return vLLM's own limit, so that it does not end a start for which there is still time."""
+    timeout_s = int(settings["vllm_ready_timeout"])
+    given = {**settings["vllm_env"], **settings["vllm_env_extra"]}.get(READY_LIMIT)
+    if given is not None and int(given) < timeout_s:
+        raise ValueError(
+            f"{READY_LIMIT} is {given} in vllm_env or vllm_env_extra, and vllm_ready_timeout is {timeout_s}: vLLM would"
+            " end a start for which there is still time. Take the variable out, it follows from vllm_ready_timeout."
+        )
+    return {READY_LIMIT: str(timeout_s)} if timeout_s > _OWN_READY_LIMIT_S else {}
 
 
 def read_server(command: Sequence[str], ports: Sequence[str]) -> Server:

@@ -24,7 +24,7 @@ from .._apt import sources
 from .._core.files import read_text
 from .._core.process import run
 from .._core.units import GB
-from .._docker.cli import DockerError, run_docker
+from .._docker.cli import DockerError, own_pids, run_docker
 from .._docker.registry import Answer, find_image, has_login, registry_url
 from .._hf.cache import CacheError, RepoCache
 from .._nvidia.host import gpu_info
@@ -97,7 +97,10 @@ def look(needs: Needs, places: Places) -> Host:
         headers=headers_job.result(),
         secure_boot=_secure_boot(),
         nvidia=nvidia,
-        own_pids=_own_pids(nvidia, engine.own_container),
+        own_pids=own_pids(
+            (engine.own_container or {}).get("Id", ""),
+            {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]},
+        ),
         volumes={
             "weights": _volume_of(needs.hf_home or "/", volumes),
             "images": _volume_of(engine.root, volumes),
@@ -148,14 +151,6 @@ def _engine(places: Places) -> Engine:
     mirrors = tuple((settings.get("RegistryConfig") or {}).get("Mirrors") or ())
     has_proxy = bool(settings.get("HttpProxy") or settings.get("HttpsProxy"))
     return Engine(True, root, running, image.rc == 0 and not moves, mirrors, has_proxy)
-
-
-def _own_pids(nvidia: dict[str, Any], container: dict[str, Any] | None) -> frozenset[int]:
-    """Return the processes on the GPUs that belong to our own server's container, by their control group."""
-    if container is None:
-        return frozenset()
-    pids = {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]}
-    return frozenset(pid for pid in pids if container["Id"] in read_text(f"/proc/{pid}/cgroup"))
 
 
 def _weights_missing(needs: Needs, places: Places) -> int | None:

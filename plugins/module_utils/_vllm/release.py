@@ -244,8 +244,8 @@ def observed(
     """Return the specification that a real container has, from what C(docker inspect) says of it.
 
     A container made from the ID of the wanted image counts as one made from its name. A variable that both the image
-    and the specification set counts as set by the latter. The limit of a start counts as the wanted one: it is no reason
-    to start a server again.
+    and the specification set counts as set by the latter. The limit of a start counts as the wanted one: it is no
+    reason to start a server again.
     """
     limit = {name: value for name, value in wanted["env"].items() if name == READY_LIMIT}
     given = [f"{name}={value}" for name, value in wanted["env"].items()]

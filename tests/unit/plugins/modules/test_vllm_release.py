@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._vllm import gpus
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import guard_file
 from ansible_collections.hgx.inference.plugins.modules import (
@@ -25,6 +26,7 @@ from ansible_collections.hgx.inference.plugins.modules import (
     vllm_release_info,
     vllm_status,
 )
+from ansible_collections.hgx.inference.tests.unit.support import gpu_reports
 
 IMAGE: dict[str, Any] = {"Id": "sha256:aa", "RepoDigests": ["some/image@sha256:dd"], "Config": {"Env": ["PATH=/bin"]}}
 SPEC: dict[str, Any] = {
@@ -272,6 +274,28 @@ def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engi
     assert "s3cret" not in json.dumps(calls)
     assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
     assert run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+def test_no_start_on_gpus_that_others_fill(
+    run: Run, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(gpu_reports.recorded("h100-busy.xml"), encoding="utf-8")
+    (engine / "nvidia-smi").write_text(f"#!/bin/sh\ncat {report}\n", encoding="utf-8")
+    (engine / "nvidia-smi").chmod(0o755)
+    record = recorded(run, tmp_path, spec={**SPEC, "gpus": "runtime"})["record"]
+    who = "of 81559 MiB by VLLM::EngineCore (pid 782, 73958 MiB)"
+    wanted = {"container": "vllm", "record": record, "cache_home": str(tmp_path), "has_key": False}
+    assert who in run(vllm_precheck, **wanted)["msg"]
+
+    monkeypatch.setattr(gpus, "PROCESS_TIMEOUT_S", 0)
+    options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record}
+    refused = run(vllm_container, **options)
+    assert who in refused["msg"]
+    assert not refused["at_fault"], "no other release starts there, either"
+    assert '"start"' not in (engine / "calls").read_text(encoding="utf-8")
+    report.write_text(gpu_reports.recorded("h100-idle.xml"), encoding="utf-8")
+    assert run(vllm_container, **options)["changed"]
 
 
 def test_the_guard_is_written_where_it_is_mounted_and_gone(run: Run, engine: Path, tmp_path: Path) -> None:

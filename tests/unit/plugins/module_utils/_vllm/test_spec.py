@@ -129,7 +129,7 @@ def test_vllms_own_limit_follows_from_ours(changes: dict[str, Any], limit: str |
 
 
 def test_vllms_own_limit_is_not_below_ours() -> None:
-    with pytest.raises(ValueError, match="is 1800 in vllm_env .*vllm_ready_timeout is 3600"):
+    with pytest.raises(ValueError, match=r"is 1800 in vllm_env .*vllm_ready_timeout is 3600"):
         make(env={"VLLM_ENGINE_READY_TIMEOUT_S": "1800"})
 
 

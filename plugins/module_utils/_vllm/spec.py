@@ -16,9 +16,10 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 from .._core.mappings import merge
+from .._docker.build import Image, derived_image
 from .._hf.cache import COMMIT
 from .._programs import key_guard
 from .args import option_name, option_values, render_args
@@ -67,14 +68,6 @@ class Settings(TypedDict):
     vllm_state_dir: str
 
 
-class Image(NamedTuple):
-    """The image that runs. C(dockerfile) builds it from C(base); it is empty where there is nothing to build."""
-
-    name: str
-    base: str
-    dockerfile: str
-
-
 class Published(TypedDict):
     """A published port of the host. The address has no brackets; an empty one means every address to Docker."""
 
@@ -105,19 +98,9 @@ def guard_file(state_dir: str) -> tuple[str, str]:
 
 
 def make_image(settings: Settings) -> Image:
-    """Return the image. The tag of a derived one follows from its Dockerfile, so the same packages are built once."""
+    """Return the image, which is built if packages come on top."""
     name, tag, digest = settings["vllm_image_name"], settings["vllm_image_tag"], settings["vllm_image_digest"]
-    base = f"{name}@{digest}" if digest else f"{name}:{tag}"
-    if not settings["vllm_image_pip"]:
-        return Image(base, base, "")
-    dockerfile = (
-        "# Written by Ansible. The image's tag is made of this file's content.\n"
-        f"FROM {base}\n"
-        "RUN python3 -m pip install --no-cache-dir --root-user-action=ignore"
-        f" {shlex.join(map(str, settings['vllm_image_pip']))}\n"
-    )
-    content = hashlib.sha256(dockerfile.encode()).hexdigest()[:12]
-    return Image(f"hgx-inference/{os.path.basename(name)}:{tag}-{content}", base, dockerfile)
+    return derived_image(f"{name}@{digest}" if digest else f"{name}:{tag}", tag, settings["vllm_image_pip"])
 
 
 def known_commits(

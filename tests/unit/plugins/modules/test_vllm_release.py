@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._docker.build import BASE_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import gpus
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import guard_file
@@ -56,6 +57,8 @@ elif words[0] in ("pull", "build"):
     os.rename(f"{folder}/away", f"{folder}/image.json")
 elif words[0] == "start" and os.path.exists(f"{folder}/refusal"):
     sys.exit(open(f"{folder}/refusal").read())
+elif words[0] == "run" and "sh" in words:
+    print("a==1", "----", "a==2", "b==2", sep=chr(10))
 elif words[0] == "run":
     print('{"problems": ["unrecognized arguments: --max-model-len"]}')
 """
@@ -188,6 +191,20 @@ def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Pa
     back = recorded(run, tmp_path, release=first["id"])
     assert (back["action"], back["record"]) == ("adopt", first["record"]), "the old container still runs"
     assert "There is no record of the release" in recorded(run, tmp_path, release="f" * 12)["msg"]
+
+
+def test_the_packages_of_an_image_that_was_built_are_recorded(run: Run, engine: Path, tmp_path: Path) -> None:
+    built = {**IMAGE, "RepoDigests": [], "Config": {"Env": [], "Labels": {BASE_LABEL: "some/image@sha256:dd"}}}
+    dockerfile = "FROM some/image:tag\nRUN python3 -m pip install b==2\n"
+    (engine / "image.json").unlink()
+    (engine / "away").write_text(json.dumps([built]), encoding="utf-8")
+    result = run(vllm_image, name="some/image:tag", dockerfile=dockerfile)
+    assert "have changed others, too: a 1 -> 2. Their versions" in str(result["warnings"])
+    first = recorded(run, tmp_path)
+    assert len(first["record"]["image"]["packages"]) == 12
+    kept = tmp_path / "state/releases" / first["id"] / "packages.txt"
+    assert kept.read_text(encoding="utf-8") == "a==2\nb==2\n"
+    assert recorded(run, tmp_path)["record"]["image"] == first["record"]["image"]
 
 
 def test_a_trial_leaves_no_record(run: Run, engine: Path, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..module_utils._vllm.container import GPU_TIMEOUT_S, STOP_TIMEOUT_S
+from ..module_utils._vllm.container import STOP_TIMEOUT_S
+from ..module_utils._vllm.gpus import GPU_TIMEOUT_S
 from ..plugin_utils._progress import ProgressActionBase
 
 
@@ -16,4 +17,4 @@ class ActionModule(ProgressActionBase):
     """Runs the module in the background and shows its progress. The module continues without the controller."""
 
     def time_limit_s(self, args: dict[str, Any]) -> int:
-        return int(args.get("drain_timeout", 60)) + STOP_TIMEOUT_S + int(GPU_TIMEOUT_S) + 300
+        return int(args.get("drain_timeout", 60)) + STOP_TIMEOUT_S + 2 * int(GPU_TIMEOUT_S) + 300

@@ -80,6 +80,11 @@ options:
   image:
     description: The image. Its registry is contacted only if the image is not on the host.
     type: str
+  image_pip:
+    description: Pinned Python packages that come on top of O(image). Unless that is built, pip asks its index for them.
+    type: list
+    elements: str
+    default: []
   image_alternatives:
     description: Other images for the same deployment. They are named where the image or the driver does not fit.
     type: list
@@ -219,6 +224,7 @@ def main() -> None:
             "hub": {"type": "str"},
             "hub_token": {"type": "str", "no_log": True},
             "image": {"type": "str"},
+            "image_pip": {"type": "list", "elements": "str", "default": []},
             "image_alternatives": {
                 "type": "list",
                 "elements": "dict",
@@ -255,10 +261,11 @@ def main() -> None:
     )
     places = Places(
         models=tuple((model["repo"], model["revision"]) for model in params["models"]),
+        image_pip=tuple(params["image_pip"]),
         **{
             field.name: params[field.name]
             for field in fields(Places)
-            if field.name in params and field.name != "models"
+            if field.name in params and field.name not in ("models", "image_pip")
         },
     )
     findings = judge(needs, look(needs, places))

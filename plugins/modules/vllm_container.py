@@ -16,7 +16,7 @@ description:
   - Carries out the action that M(hgx.inference.vllm_release) has found necessary.
   - A release whose address others can reach gets its key guard, which is written again if it is missing.
   - The new container is created before the old one is stopped. The old server is drained first, and the new one starts
-    when the GPU memory of the old one is free.
+    when the GPU memory of the old one is free. It is not started on GPUs whose memory others hold.
 options:
   name:
     description: Name of the container.
@@ -106,6 +106,7 @@ from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._vllm import container as _vllm_container
 from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.gpus import require_room
 from ..module_utils._vllm.key import key_file, stage_key, use_staged_key, wants_key
 from ..module_utils._vllm.store import CURRENT, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
@@ -188,6 +189,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     old = inspect_container(name)
     if old:
         _vllm_container.remove_shared_memory(old)
+    require_room(record["container"], progress)
     if new_key:
         use_staged_key(params["state_dir"])
     try:

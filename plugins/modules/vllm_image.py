@@ -14,6 +14,7 @@ version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Ensures that an image is on the host. An existing image is never updated, so nothing drifts by itself.
+  - A build that runs pip records the Python packages in the image. The module warns of changes that nobody asked for.
 options:
   name:
     description: The image.
@@ -65,7 +66,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.progress import ProgressFile
 from ..module_utils._docker import pull as _pull
 from ..module_utils._docker.build import pinned_dockerfile
-from ..module_utils._docker.cli import DockerError, follow_docker, inspect_image
+from ..module_utils._docker.cli import Completed, DockerError, follow_docker, inspect_image
+from ..module_utils._docker.packages import conflict, read_packages, recording, unasked, unfit
 from ..module_utils._docker.registry import has_login
 
 _LONGEST_LINE = 100
@@ -95,7 +97,8 @@ def main() -> None:
             if dockerfile:
                 if base and inspect_image(base) is None:
                     pull(base, module.params["stall_timeout"], progress)
-                build(name, dockerfile, base, progress)
+                for warning in warnings_of(name, dockerfile, build(name, dockerfile, base, progress)):
+                    module.warn(warning)
             else:
                 pull(name, module.params["stall_timeout"], progress)
             image = inspect_image(name)
@@ -121,22 +124,39 @@ def pull(name: str, stall_s: float, progress: ProgressFile) -> None:
     _run(["pull", name], f"{name} cannot be pulled", tell)
 
 
-def build(name: str, dockerfile: str, base: str, progress: ProgressFile) -> None:
-    """Build an image and report the current step. Raises DockerError."""
+def build(name: str, dockerfile: str, base: str, progress: ProgressFile) -> list[str]:
+    """Build an image, report the current step, and return the lines of the build. Raises DockerError."""
     content, labels = pinned_dockerfile(dockerfile, base, inspect_image(base) if base else None)
-    _run(
+    done = _run(
         ["build", "--tag", name, *(word for item in labels.items() for word in ("--label", "=".join(item))), "-"],
         f"{name} cannot be built",
         lambda line: progress.report(f"building {name}: {line[:_LONGEST_LINE]}"),
-        content,
+        recording(content),
     )
+    return done.stdout.splitlines()
 
 
-def _run(args: list[str], problem: str, tell: Callable[[str], None], stdin: str = "") -> None:
+def warnings_of(name: str, dockerfile: str, lines: list[str]) -> list[str]:
+    """Return what the build of an image has done that nobody asked for."""
+    unfitting, changed = unfit(lines), unasked(read_packages(name), dockerfile)
+    warnings = []
+    if unfitting:
+        warnings.append(f"pip says that packages of {name} do not fit each other: {'; '.join(unfitting)}.")
+    if changed:
+        warnings.append(
+            f"The packages on top of {name} have changed others, too: {', '.join(changed)}. Their versions follow from"
+            " the day of the build. Add them to vllm_image_pip, so that each host gets the same."
+        )
+    return warnings
+
+
+def _run(args: list[str], problem: str, tell: Callable[[str], None], stdin: str = "") -> Completed:
     done = follow_docker(args, tell, stdin)
     if done.rc != 0:
-        last = "\n".join(f"  {line}" for line in done.stdout.strip().splitlines()[-_LAST_LINES:])
-        raise DockerError(f"{problem}. Docker says:\n{last}")
+        lines = done.stdout.strip().splitlines()
+        told = "\n".join(f"  {line}" for line in conflict(lines) or lines[-_LAST_LINES:])
+        raise DockerError(f"{problem}. Docker says:\n{told}")
+    return done
 
 
 if __name__ == "__main__":

@@ -73,12 +73,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.files import free_bytes, read_text
-from ..module_utils._docker.cli import DockerError, inspect_container, run_docker
+from ..module_utils._docker.cli import DockerError, inspect_container, own_pids, run_docker
 from ..module_utils._hf.cache import CacheError
 from ..module_utils._preflight.host import port_trouble
 from ..module_utils._vllm import precheck
 from ..module_utils._vllm.args_check import Reading, read_args
 from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.gpus import full_gpus, full_words, read_gpus
 from ..module_utils._vllm.release import secret_problems, server_args
 
 ARGS_TIMEOUT_S = 180.0
@@ -141,12 +142,21 @@ def _problems(params: dict[str, Any]) -> list[str]:
         *([] if planned else precheck.weights(params["cache_home"], models)),
         *precheck.memory(params["memory_gib"], _available_bytes(), held),
         *precheck.shared_memory(spec["shm_gib"], free_bytes("/dev/shm"), spec["ipc"]),
+        *(_full_gpus(spec, str((container or {}).get("Id", ""))) if spec["gpus"] else []),
     ]
     for published in server["published"]:
         address, number = published["address"], published["port"]
         trouble = port_trouble(address, number, running)
         problems += [*precheck.open_endpoint(address, params["has_key"]), *precheck.port(address, number, trouble)]
     return problems
+
+
+def _full_gpus(spec: dict[str, Any], container_id: str) -> list[str]:
+    """Only processes of others count: what a server has left is freed by the time that the next one starts."""
+    gpus = read_gpus()
+    pids = {process["pid"] for gpu in gpus for process in gpu["processes"]}
+    taken = full_gpus(gpus, own_pids(container_id, pids), spec, only_processes=True)
+    return [f"The GPUs have no room for the server. {full_words(taken, spec)}"] if taken else []
 
 
 def _available_bytes() -> int:

@@ -196,6 +196,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.build import base_of, image_identity
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
+from ..module_utils._docker.packages import Packages, read_packages
 from ..module_utils._vllm import release as _vllm_release
 from ..module_utils._vllm.container import image_source
 from ..module_utils._vllm.deployment import Deployment, DeploymentError, announce, finish
@@ -288,12 +289,21 @@ class Releases:
         """Make a release the current one, and return those whose records were removed."""
         try:
             if not self._store.has(record["id"]):
+                packages = self._packages(record)
                 self._store.write(record)
+                self._store.keep_packages(record["id"], packages)
             self._store.point(CURRENT, record["id"])
         except StoreError:
             finish(self._params["state_dir"], self._params["run"])
             raise
         return self._store.prune(self._params["keep"])
+
+    def _packages(self, record: dict[str, Any]) -> tuple[str, ...]:
+        """Return the Python packages of an image that this host has built: on another day they may be others."""
+        packages = read_packages(record["image"]["id"]) if record["image"]["base"] else Packages()
+        if packages.digest:
+            record["image"]["packages"] = packages.digest
+        return packages.all
 
     def settled(self) -> dict[str, Any]:
         """End the deployment of this play."""

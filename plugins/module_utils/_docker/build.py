@@ -7,13 +7,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .registry import parse_reference
 
 IDENTITY_LABEL = "hgx.inference.identity"
 BASE_LABEL = "hgx.inference.base"
+REPOSITORY = "hgx-inference"
+
+
+class Image(NamedTuple):
+    """The image that runs. C(dockerfile) builds it from C(base); it is empty where there is nothing to build."""
+
+    name: str
+    base: str
+    dockerfile: str
+
+
+def derived_image(base: str, tag: str, pip: Sequence[str]) -> Image:
+    """Return the image with these Python packages on top of C(base), a name with a tag or a digest.
+
+    Its tag is C(tag) with the hash of its Dockerfile, so the same packages are built once.
+    """
+    if not pip:
+        return Image(base, base, "")
+    dockerfile = (
+        "# Written by Ansible. The image's tag is made of this file's content.\n"
+        f"FROM {base}\n"
+        "RUN python3 -m pip install --no-cache-dir --root-user-action=ignore"
+        f" {shlex.join(map(str, pip))}\n"
+    )
+    content = hashlib.sha256(dockerfile.encode()).hexdigest()[:12]
+    name = os.path.basename(base.partition("@")[0]).partition(":")[0]
+    return Image(f"{REPOSITORY}/{name}:{tag}-{content}", base, dockerfile)
 
 
 def image_identity(details: Mapping[str, Any] | None) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import inspect
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import ModuleType
 from typing import IO, Any, NamedTuple, cast
 
+from .._core.files import read_text
 from .._core.process import run
 
 # The program with which Python in a container becomes a worker. It gets the sources of its modules with the job through
@@ -92,6 +93,11 @@ def worker_job(*modules: ModuleType, **job: Any) -> bytes:
     """Return the stdin for WORKER_PROGRAM to run C(main(job)) of the last of these modules of C(_programs)."""
     sources = {f"{_PACKAGE}.{module.__name__.rpartition('.')[2]}": inspect.getsource(module) for module in modules}
     return json.dumps({**job, "loader": _LOADER, "modules": sources}).encode() + b"\n"
+
+
+def own_pids(container_id: str, pids: Collection[int]) -> frozenset[int]:
+    """Return which of the host's processes belong to a container, by their control group."""
+    return frozenset(pid for pid in pids if container_id and container_id in read_text(f"/proc/{pid}/cgroup"))
 
 
 def inspect_container(name: str) -> dict[str, Any] | None:

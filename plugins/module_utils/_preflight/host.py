@@ -24,11 +24,21 @@ from .._apt import sources
 from .._core.files import read_text
 from .._core.process import run
 from .._core.units import GB
-from .._docker.cli import DockerError, run_docker
+from .._docker.build import REPOSITORY, derived_image
+from .._docker.cli import DockerError, own_pids, run_docker
 from .._docker.registry import Answer, find_image, has_login, registry_url
 from .._hf.cache import CacheError, RepoCache
 from .._nvidia.host import gpu_info
-from .downloads import ALL_TIMEOUT_S, URL_TIMEOUT_S, ask_all, find_model, unreachable
+from .downloads import (
+    ALL_TIMEOUT_S,
+    SILENT_PIP,
+    URL_TIMEOUT_S,
+    ask_all,
+    find_model,
+    find_package,
+    pip_command,
+    unreachable,
+)
 from .judge import Host, Needs, Volume
 
 PROGRAM_TIMEOUT_S = 10.0
@@ -52,6 +62,7 @@ class Places:
 
     models: tuple[tuple[str, str], ...] = ()  # repository and revision
     image: str = ""
+    image_pip: tuple[str, ...] = ()  # the packages that the image is built with
     container: str = ""
     hub: str = ""
     hub_token: str = field(default="", repr=False)
@@ -69,6 +80,7 @@ class Engine:
     root: str
     own_container: dict[str, Any] | None
     image_present: bool | None
+    is_built: bool = False  # whether the image with its packages is there
     mirrors: tuple[str, ...] = ()  # of Docker Hub
     has_proxy: bool = False  # of its own
 
@@ -87,6 +99,8 @@ def look(needs: Needs, places: Places) -> Host:
         urls, questions = _wanted_urls(needs, places, engine, missing), _questions(places, engine, missing)
         sources_job = pool.submit(_ask_sources, urls, questions)
         nvidia, (reached, silent, answers) = nvidia_job.result(), sources_job.result()
+    silence = Answer("unknown", SILENT_PIP)
+    pins = {pin: answers.get(pin, silence) for pin in places.image_pip if pin in questions}
     os_release = _os_release()
     volumes = _volumes()
     return Host(
@@ -97,7 +111,10 @@ def look(needs: Needs, places: Places) -> Host:
         headers=headers_job.result(),
         secure_boot=_secure_boot(),
         nvidia=nvidia,
-        own_pids=_own_pids(nvidia, engine.own_container),
+        own_pids=own_pids(
+            (engine.own_container or {}).get("Id", ""),
+            {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]},
+        ),
         volumes={
             "weights": _volume_of(needs.hf_home or "/", volumes),
             "images": _volume_of(engine.root, volumes),
@@ -113,7 +130,8 @@ def look(needs: Needs, places: Places) -> Host:
         kernel_log=kernel_job.result(),
         reached=reached,
         unreachable=silent,
-        downloads=answers,
+        downloads={name: answer for name, answer in answers.items() if name not in pins},
+        python_packages=pins,
         source_conflicts=_source_conflicts(),
         dpkg_problems=packages_job.result()[0],
         upgraded_driver=packages_job.result()[1],
@@ -139,6 +157,7 @@ def _engine(places: Places) -> Engine:
             root = root_now = _CONTAINERD_ROOT
         container = run_docker(["container", "inspect", places.container], timeout_s=PROGRAM_TIMEOUT_S)
         image = run_docker(["image", "inspect", "--format", "present", places.image], timeout_s=PROGRAM_TIMEOUT_S)
+        built = run_docker(["image", "ls", "--quiet", "--filter", _built(places)], timeout_s=PROGRAM_TIMEOUT_S)
     except (DockerError, ValueError):
         return Engine(False, root, None, None)
     details = json.loads(container.stdout)[0] if container.rc == 0 else None
@@ -147,15 +166,13 @@ def _engine(places: Places) -> Engine:
     moves = os.path.realpath(root) != os.path.realpath(root_now)
     mirrors = tuple((settings.get("RegistryConfig") or {}).get("Mirrors") or ())
     has_proxy = bool(settings.get("HttpProxy") or settings.get("HttpsProxy"))
-    return Engine(True, root, running, image.rc == 0 and not moves, mirrors, has_proxy)
+    is_built = bool(built.stdout.strip()) and not moves
+    return Engine(True, root, running, image.rc == 0 and not moves, is_built, mirrors, has_proxy)
 
 
-def _own_pids(nvidia: dict[str, Any], container: dict[str, Any] | None) -> frozenset[int]:
-    """Return the processes on the GPUs that belong to our own server's container, by their control group."""
-    if container is None:
-        return frozenset()
-    pids = {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]}
-    return frozenset(pid for pid in pids if container["Id"] in read_text(f"/proc/{pid}/cgroup"))
+def _built(places: Places) -> str:
+    """Return the filter for the image with its packages, whatever the tag is that its base had."""
+    return f"reference={REPOSITORY}/*:*-{derived_image(places.image, '', places.image_pip).name.rpartition('-')[2]}"
 
 
 def _weights_missing(needs: Needs, places: Places) -> int | None:
@@ -361,4 +378,7 @@ def _questions(places: Places, engine: Engine, weights_missing: int | None) -> d
     if places.hub and weights_missing != 0:
         for repo, revision in places.models:
             questions[f"{repo} at {revision}"] = partial(find_model, places.hub, repo, revision, places.hub_token)
+    if places.image_pip and not engine.is_built:
+        pip = pip_command()
+        questions.update({pin: partial(find_package, pin, pip) for pin in places.image_pip})
     return questions

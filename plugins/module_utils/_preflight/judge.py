@@ -108,6 +108,7 @@ class Host:
     unreachable: dict[str, str] = field(default_factory=dict)
     reached: tuple[str, ...] = ()
     downloads: dict[str, Answer] = field(default_factory=dict)  # by name of the image or model
+    python_packages: dict[str, Answer] = field(default_factory=dict)  # by pin
     source_conflicts: tuple[str, ...] = ()
     dpkg_problems: tuple[str, ...] = ()
     upgraded_driver: tuple[str, ...] = ()  # packages of the driver that an unattended upgrade may replace
@@ -628,6 +629,33 @@ def _downloads(needs: Needs, host: Host) -> Finding | None:
     )
 
 
+def _python_packages(needs: Needs, host: Host) -> Finding | None:
+    """Check that the packages exist which the image is built with. A build without them fails after its pull."""
+    answers = host.python_packages
+    if not answers:
+        return None
+    absent = {pin: answer for pin, answer in answers.items() if answer.state == "absent"}
+    unknown = {pin: answer for pin, answer in answers.items() if answer.state == "unknown"}
+    told = absent or unknown or answers
+    words = {"absent": "not there", "unknown": "unknown", "present": "there"}
+    found = [
+        f"{pin}: {words[answer.state]}" + (f" ({answer.detail})" if answer.detail else "")
+        for pin, answer in told.items()
+    ]
+    fix = (
+        "Correct vllm_image_pip, by default image.pip of the recipe."
+        if absent
+        else "Nothing is wrong as far as is known: the build asks the index again."
+    )
+    return Finding(
+        not absent and not unknown,
+        "the packages that the image is built with, in pip's index",
+        "; ".join(found),
+        fix,
+        certain=bool(absent),
+    )
+
+
 _DOWNLOAD_STATES = {
     "present": "there",
     "absent": "not there",
@@ -706,6 +734,7 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "packages": _packages,
     "reachability": _reachability,
     "downloads": _downloads,
+    "python_packages": _python_packages,
 }
 
 

@@ -17,12 +17,11 @@ from typing import Any
 
 from .._core.files import read_text, replace_text
 from .._core.http import request
-from .._core.process import run
 from .._core.progress import ProgressFile
 from .._core.timestamp import epoch
 from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
-from .._nvidia.smi import SmiError, parse_report
 from .._programs.prometheus import samples
+from .gpus import held_memory, wait_until_freed
 from .log.diagnose import failure_text
 from .log.watch import diagnose_engine
 from .release import LABEL, SPEC_DEFAULTS, create_args, observed
@@ -32,8 +31,6 @@ POLL_INTERVAL_S = 0.5
 # Seconds after SIGTERM. vLLM ends its engine and workers in fewer, but its web server then waits without end for a
 # request that came in the very moment and that nobody answers any more: so it is killed.
 STOP_TIMEOUT_S = 7
-GPU_TIMEOUT_S = 120.0
-_GPU_SLACK_MIB = 512
 _REQUESTS = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 _NEXT = "{}-next"
 # Python's shared memory and semaphores, and NCCL's buffers.
@@ -73,10 +70,10 @@ def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
         return 0
     found = observed(container, [], SPEC_DEFAULTS)
     cut_off = drain(endpoint(found["server"])["base_url"], drain_s, progress)
-    held = _gpu_memory(name) if container["HostConfig"].get("DeviceRequests") else {}
+    held = held_memory(name) if container["HostConfig"].get("DeviceRequests") else {}
     progress.report("stopping the server", force=True)
     _docker(["stop", "-t", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
-    _wait_for_gpus(held, progress)
+    wait_until_freed(held, progress)
     return cut_off
 
 
@@ -187,40 +184,6 @@ def remove(name: str) -> bool:
     for each in found:
         _docker(["rm", "--force", each])
     return bool(found)
-
-
-def memory_limits(gpus: Collection[Mapping[str, Any]], pids: Collection[int]) -> dict[str, int]:
-    """Return GPU -> to how many MiB its used memory must fall once these processes are gone; without others' GPUs."""
-    limits = {}
-    for gpu in gpus:
-        ours = sum(process["memory_mib"] or 0 for process in gpu["processes"] if process["pid"] in pids)
-        if ours:
-            limits[gpu["uuid"]] = max(0, (gpu["memory_used_mib"] or 0) - ours) + _GPU_SLACK_MIB
-    return limits
-
-
-def _gpu_memory(name: str) -> dict[str, int]:
-    listed = run_docker(["top", name, "-eo", "pid"]).stdout.split()
-    return memory_limits(_gpus(), {int(word) for word in listed if word.isdigit()})
-
-
-def _wait_for_gpus(limits: Mapping[str, int], progress: ProgressFile) -> None:
-    """The driver frees the memory of a process that has ended a while later, and the next one must not find it used."""
-    deadline = time.monotonic() + GPU_TIMEOUT_S
-    while limits and time.monotonic() < deadline:
-        used = {gpu["uuid"]: gpu["memory_used_mib"] or 0 for gpu in _gpus()}
-        busy = [uuid for uuid, limit in limits.items() if used.get(uuid, 0) > limit]
-        if not busy:
-            return
-        progress.report(f"waiting for the memory of {len(busy)} GPUs")
-        time.sleep(POLL_INTERVAL_S)
-
-
-def _gpus() -> list[dict[str, Any]]:
-    with suppress(SmiError):
-        gpus: list[dict[str, Any]] = parse_report(run(["nvidia-smi", "-q", "-x"], 60).output)["gpus"]
-        return gpus
-    return []
 
 
 def _docker(args: list[str], timeout_s: float = 120, missing_ok: bool = False) -> None:

@@ -228,8 +228,8 @@ class _Watch:
     def _late(self) -> str:
         last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]
         fix = (
-            "raise vllm_ready_timeout, since it was still moving. Where it is left running, run the play again: it goes"
-            " on waiting and restarts nothing."
+            f"raise vllm_ready_timeout above {self._limits.timeout_s:.0f}, since it was still moving, and run the play"
+            " again. A server that runs by then is not restarted."
         )
         if self._follower.start.is_complete:
             fix = HUNG_FIX.format(self._server.container)

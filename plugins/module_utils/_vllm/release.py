@@ -20,7 +20,7 @@ from .._core.secrets import MASK, is_secret_name, scrub
 from .._core.units import GIB
 from .._nvidia.gpu_request import REQUESTS
 from .key import CONTAINER_FILE
-from .spec import bracketed, read_server
+from .spec import READY_LIMIT, bracketed, read_server
 
 LABEL = "hgx.inference.release"
 # On the container of a release that is only tried: the name of the variant.
@@ -244,8 +244,10 @@ def observed(
     """Return the specification that a real container has, from what C(docker inspect) says of it.
 
     A container made from the ID of the wanted image counts as one made from its name. A variable that both the image
-    and the specification set counts as set by the latter.
+    and the specification set counts as set by the latter. The limit of a start counts as the wanted one: it is no
+    reason to start a server again.
     """
+    limit = {name: value for name, value in wanted["env"].items() if name == READY_LIMIT}
     given = [f"{name}={value}" for name, value in wanted["env"].items()]
     config, host = container["Config"], container["HostConfig"]
     command = _whole_command(container)
@@ -258,11 +260,16 @@ def observed(
     return {
         "image": wanted["image"] if image_id and name == image_id else name,
         "command": command,
-        "env": dict(
-            entry.partition("=")[::2]
-            for entry in config.get("Env") or []
-            if entry in given or (entry not in image_env and not _ADDED_BY_DOCKER.fullmatch(entry.partition("=")[0]))
-        ),
+        "env": {
+            **{
+                name: value
+                for entry in config.get("Env") or []
+                for name, _equals, value in [entry.partition("=")]
+                if entry in given or (entry not in image_env and not _ADDED_BY_DOCKER.fullmatch(name))
+                if name != READY_LIMIT
+            },
+            **limit,
+        },
         "mounts": list(host.get("Binds") or []),
         "ports": ports,
         "gpus": _gpus(host.get("DeviceRequests") or []),

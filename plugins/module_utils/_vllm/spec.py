@@ -16,9 +16,10 @@ import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 from .._core.mappings import merge
+from .._docker.build import Image, derived_image
 from .._hf.cache import COMMIT
 from .._programs import key_guard
 from .args import option_name, option_values, render_args
@@ -30,6 +31,9 @@ _PIDS_LIMIT = 32768
 _CAPABILITIES = ("DAC_OVERRIDE",)
 # The weights are mounted read-only and belong to their own user. Code of a model's repository goes to our own cache.
 _ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "HF_MODULES_CACHE": "/root/.cache/vllm/hf_modules", "VLLM_NO_USAGE_STATS": "1"}
+# vLLM's own limit for the start of its engine, and what it is unless it is set, in seconds.
+READY_LIMIT = "VLLM_ENGINE_READY_TIMEOUT_S"
+_OWN_READY_LIMIT_S = 600
 _GUARD_FOLDER = "/run/guard"
 _GUARD = "key_guard.KeyGuard"
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -64,14 +68,6 @@ class Settings(TypedDict):
     vllm_state_dir: str
 
 
-class Image(NamedTuple):
-    """The image that runs. C(dockerfile) builds it from C(base); it is empty where there is nothing to build."""
-
-    name: str
-    base: str
-    dockerfile: str
-
-
 class Published(TypedDict):
     """A published port of the host. The address has no brackets; an empty one means every address to Docker."""
 
@@ -102,19 +98,9 @@ def guard_file(state_dir: str) -> tuple[str, str]:
 
 
 def make_image(settings: Settings) -> Image:
-    """Return the image. The tag of a derived one follows from its Dockerfile, so the same packages are built once."""
+    """Return the image, which is built if packages come on top."""
     name, tag, digest = settings["vllm_image_name"], settings["vllm_image_tag"], settings["vllm_image_digest"]
-    base = f"{name}@{digest}" if digest else f"{name}:{tag}"
-    if not settings["vllm_image_pip"]:
-        return Image(base, base, "")
-    dockerfile = (
-        "# Written by Ansible. The image's tag is made of this file's content.\n"
-        f"FROM {base}\n"
-        "RUN python3 -m pip install --no-cache-dir --root-user-action=ignore"
-        f" {shlex.join(map(str, settings['vllm_image_pip']))}\n"
-    )
-    content = hashlib.sha256(dockerfile.encode()).hexdigest()[:12]
-    return Image(f"hgx-inference/{os.path.basename(name)}:{tag}-{content}", base, dockerfile)
+    return derived_image(f"{name}@{digest}" if digest else f"{name}:{tag}", tag, settings["vllm_image_pip"])
 
 
 def known_commits(
@@ -160,6 +146,7 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
         **_ENVIRONMENT,
         **({"PYTHONPATH": _GUARD_FOLDER} if guarded else {}),
         **({"VLLM_ENABLE_CUDA_COMPATIBILITY": "1"} if settings["vllm_cuda_compatibility"] else {}),
+        **_ready_limit(settings),
         **settings["vllm_env"],
         **settings["vllm_env_extra"],
     }
@@ -189,6 +176,18 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
             "published": [{"address": address.strip("[]"), "port": port}],
         },
     }
+
+
+def _ready_limit(settings: Settings) -> dict[str, str]:
+    """Return vLLM's own limit, so that it does not end a start for which there is still time."""
+    timeout_s = int(settings["vllm_ready_timeout"])
+    given = {**settings["vllm_env"], **settings["vllm_env_extra"]}.get(READY_LIMIT)
+    if given is not None and int(given) < timeout_s:
+        raise ValueError(
+            f"{READY_LIMIT} is {given} in vllm_env or vllm_env_extra, and vllm_ready_timeout is {timeout_s}: vLLM would"
+            " end a start for which there is still time. Take the variable out, it follows from vllm_ready_timeout."
+        )
+    return {READY_LIMIT: str(timeout_s)} if timeout_s > _OWN_READY_LIMIT_S else {}
 
 
 def read_server(command: Sequence[str], ports: Sequence[str]) -> Server:

@@ -5,6 +5,7 @@
 """The releases of a host, on disk.
 
 STATE/releases/ID/release.json    what a server runs with, who deployed it, and when
+STATE/releases/ID/packages.txt    the Python packages of its image, if the host has built that
 STATE/releases/ID/benchmark.json  the result that it was promoted with
 STATE/current, STATE/last_good    links to the release that is to run, and to the newest that passed
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -81,6 +83,14 @@ class Store:
         except OSError as exc:
             if new:
                 shutil.rmtree(folder, ignore_errors=True)
+            raise self._cannot_write(exc) from exc
+
+    def keep_packages(self, release: str, packages: Sequence[str]) -> None:
+        """Keep the Python packages of the image of a recorded release, if they are known. Raises StoreError."""
+        try:
+            if packages:
+                _write(os.path.join(self._releases, release, "packages.txt"), "\n".join([*packages, ""]))
+        except OSError as exc:
             raise self._cannot_write(exc) from exc
 
     def point(self, name: str, release: str) -> None:

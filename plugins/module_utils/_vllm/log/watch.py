@@ -27,6 +27,7 @@ from ..._docker.cli import MISSING, DockerError, inspect_container, run_docker
 from ..._docker.engine import info
 from ..._hf.safetensors import damage
 from ..._nvidia.gpu_probe import versions
+from ..gpus import holders
 from .diagnose import Diagnosis, diagnose, failure_text
 from .phases import HUNG_FIX, Start
 
@@ -36,6 +37,7 @@ SETTLE_S = 5.0
 # Reading back how a long running server once started.
 _START_LINES = 20000
 _DAMAGED_SHOWN = 5
+_HOLDERS_SHOWN = 8
 _MODEL_FOLDER = re.compile(r"(?:model_path \[|model=')(/[^'\]]+)")
 _DRIVER_MODULE = "/proc/driver/nvidia/version"
 _DRIVER_LIBRARIES = "/usr/lib/*/libnvidia-ml.so.*"
@@ -139,6 +141,9 @@ def failed(details: dict[str, Any], lines: list[str], headline: str, code: int |
     diagnosis = _from_outside(details) or diagnose(lines, code, _facts(details))
     if diagnosis and diagnosis.key == "corrupt-weights":
         diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *_damaged_weights(details, lines)])
+    if diagnosis and diagnosis.key in ("gpu-memory-taken", "cuda-out-of-memory"):
+        others = holders(str(details.get("Id", "")))[:_HOLDERS_SHOWN]
+        diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *(f"nvidia-smi: {line}" for line in others)])
     cause, rest = failure_text(diagnosis, lines)
     if not lines:
         rest.insert(0, "  (the log is empty)")

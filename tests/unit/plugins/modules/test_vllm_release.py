@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._docker.build import BASE_LABEL
+from ansible_collections.hgx.inference.plugins.module_utils._vllm import gpus
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import guard_file
 from ansible_collections.hgx.inference.plugins.modules import (
@@ -25,6 +27,7 @@ from ansible_collections.hgx.inference.plugins.modules import (
     vllm_release_info,
     vllm_status,
 )
+from ansible_collections.hgx.inference.tests.unit.support import gpu_reports
 
 IMAGE: dict[str, Any] = {"Id": "sha256:aa", "RepoDigests": ["some/image@sha256:dd"], "Config": {"Env": ["PATH=/bin"]}}
 SPEC: dict[str, Any] = {
@@ -54,6 +57,8 @@ elif words[0] in ("pull", "build"):
     os.rename(f"{folder}/away", f"{folder}/image.json")
 elif words[0] == "start" and os.path.exists(f"{folder}/refusal"):
     sys.exit(open(f"{folder}/refusal").read())
+elif words[0] == "run" and "sh" in words:
+    print("a==1", "----", "a==2", "b==2", sep=chr(10))
 elif words[0] == "run":
     print('{"problems": ["unrecognized arguments: --max-model-len"]}')
 """
@@ -188,6 +193,20 @@ def test_from_the_first_start_to_a_rollback(run: Run, engine: Path, tmp_path: Pa
     assert "There is no record of the release" in recorded(run, tmp_path, release="f" * 12)["msg"]
 
 
+def test_the_packages_of_an_image_that_was_built_are_recorded(run: Run, engine: Path, tmp_path: Path) -> None:
+    built = {**IMAGE, "RepoDigests": [], "Config": {"Env": [], "Labels": {BASE_LABEL: "some/image@sha256:dd"}}}
+    dockerfile = "FROM some/image:tag\nRUN python3 -m pip install b==2\n"
+    (engine / "image.json").unlink()
+    (engine / "away").write_text(json.dumps([built]), encoding="utf-8")
+    result = run(vllm_image, name="some/image:tag", dockerfile=dockerfile)
+    assert "have changed others, too: a 1 -> 2. Their versions" in str(result["warnings"])
+    first = recorded(run, tmp_path)
+    assert len(first["record"]["image"]["packages"]) == 12
+    kept = tmp_path / "state/releases" / first["id"] / "packages.txt"
+    assert kept.read_text(encoding="utf-8") == "a==2\nb==2\n"
+    assert recorded(run, tmp_path)["record"]["image"] == first["record"]["image"]
+
+
 def test_a_trial_leaves_no_record(run: Run, engine: Path, tmp_path: Path) -> None:
     current = recorded(run, tmp_path)["id"]
     serves(engine)
@@ -272,6 +291,28 @@ def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engi
     assert "s3cret" not in json.dumps(calls)
     assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
     assert run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+def test_no_start_on_gpus_that_others_fill(
+    run: Run, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = tmp_path / "report.xml"
+    report.write_text(gpu_reports.recorded("h100-busy.xml"), encoding="utf-8")
+    (engine / "nvidia-smi").write_text(f"#!/bin/sh\ncat {report}\n", encoding="utf-8")
+    (engine / "nvidia-smi").chmod(0o755)
+    record = recorded(run, tmp_path, spec={**SPEC, "gpus": "runtime"})["record"]
+    who = "of 81559 MiB by VLLM::EngineCore (pid 782, 73958 MiB)"
+    wanted = {"container": "vllm", "record": record, "cache_home": str(tmp_path), "has_key": False}
+    assert who in run(vllm_precheck, **wanted)["msg"]
+
+    monkeypatch.setattr(gpus, "PROCESS_TIMEOUT_S", 0)
+    options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record}
+    refused = run(vllm_container, **options)
+    assert who in refused["msg"]
+    assert not refused["at_fault"], "no other release starts there, either"
+    assert '"start"' not in (engine / "calls").read_text(encoding="utf-8")
+    report.write_text(gpu_reports.recorded("h100-idle.xml"), encoding="utf-8")
+    assert run(vllm_container, **options)["changed"]
 
 
 def test_the_guard_is_written_where_it_is_mounted_and_gone(run: Run, engine: Path, tmp_path: Path) -> None:

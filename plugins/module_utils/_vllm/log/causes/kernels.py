@@ -312,8 +312,7 @@ ENGINE = (
             Alternative(
                 "It still made progress: large weights load longer than that.",
                 "the newest lines of the workers show shards or graphs that go on, 'iostat -x 5' shows reading.",
-                "set VLLM_ENGINE_READY_TIMEOUT_S in vllm_env_extra to more seconds than the load takes, such as 3600;"
-                " see that the disk is fast.",
+                "raise vllm_ready_timeout above that, from which vLLM's own limit follows; see that the disk is fast.",
             ),
             Alternative(
                 "A worker hangs, mostly while the GPUs set up their communication.",

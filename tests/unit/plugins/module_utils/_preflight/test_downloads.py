@@ -9,10 +9,11 @@ from __future__ import annotations
 import http.server
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._preflight.downloads import find_model
+from ansible_collections.hgx.inference.plugins.module_utils._preflight.downloads import find_model, find_package
 from ansible_collections.hgx.inference.tests.support.serving import serving
 
 FILES = [{"rfilename": "a", "size": 595 * 10**9}, {"rfilename": "b", "size": 10**9}]
@@ -66,3 +67,74 @@ def test_what_a_hub_says(repo: str, revision: str, token: str, expected: tuple[s
 def test_what_is_no_answer_is_unknown(hub: str) -> None:
     assert find_model(hub, "org/odd", "main", "token").state == "unknown"
     assert find_model("http://127.0.0.1:1", "org/model", "main", "").state == "unknown"
+
+
+# What pip 23 to 26 print, shortened.
+WANTED = "ERROR: Could not find a version that satisfies the requirement pkg=={} (from versions: {})\n"
+MISSED = WANTED + "ERROR: No matching distribution found for pkg=={}\n"
+NO_PAGE = "Could not fetch URL https://index.example/pkg/: 404 Client Error: Not Found for url: x - skipping\n"
+NO_HOST = "Could not fetch URL https://index.example/pkg/: connection error: [Errno -2] Name unknown - skipping\n"
+LISTED = "pkg (2.0)\nAvailable versions: 2.0, 1.10, 1.9\n  INSTALLED: 1.9\n"
+NO_LIST = "ERROR: No matching distribution found for pkg\n"
+
+
+@pytest.mark.parametrize(
+    ("pin", "here", "there", "listed", "state", "detail"),
+    [
+        ("pkg==2.0", "Would install pkg-2.0", "ERROR: odd", "ERROR: odd", "present", ""),
+        # A wheel for the image's Python only, and a package without wheels.
+        ("pkg==2.0", MISSED.format("2.0", "1.0", "2.0"), "Would install pkg-2.0", LISTED, "present", ""),
+        (
+            "pkg[x]==1.9",
+            MISSED.format("1.9", "none", "1.9"),
+            MISSED.format("1.9", "none", "1.9"),
+            LISTED,
+            "present",
+            "",
+        ),
+        (
+            "pkg==3",
+            MISSED.format("3", "1.9, 1.10, 2.0", "3"),
+            MISSED.format("3", "1.9, 1.10, 2.0", "3"),
+            LISTED,
+            "absent",
+            "its newest are 1.9, 1.10, 2.0",
+        ),
+        ("pkg==3", NO_PAGE + MISSED.format("3", "none", "3"), "", NO_PAGE + NO_LIST, "unknown", "pip did not answer"),
+        *(
+            (
+                "pkg==3",
+                page + MISSED.format("3", "none", "3"),
+                page + MISSED.format("3", "none", "3"),
+                page + NO_LIST,
+                *end,
+            )
+            for page, *end in (
+                (NO_PAGE, "absent", "no version of it is"),
+                (NO_HOST, "unknown", "connection error: [Errno"),
+            )
+        ),
+        ("pkg==3", "ERROR: unknown option", "ERROR: unknown option", "ERROR: unknown option", "unknown", "ERROR: unk"),
+    ],
+)
+def test_what_pip_says(pin: str, here: str, there: str, listed: str, state: str, detail: str, tmp_path: Path) -> None:
+    pip = tmp_path / "pip"
+    for name, text in (("here", here), ("there", there), ("listed", listed)):
+        (tmp_path / name).write_text(text)
+    pip.write_text(
+        f"""#!/bin/sh
+case $* in *--isolated*) ;; *) exit 3 ;; esac
+test "$PIP_CONFIG_FILE" = /dev/null || exit 3
+case $* in index*pkg\\ *) said=listed ;; *--python-version*) said=there ;; *) said=here ;; esac
+cat {tmp_path}/$said
+grep -q -e "Would install" -e "Available" {tmp_path}/$said
+"""
+    )
+    pip.chmod(0o755)
+    answer = find_package(pin, [str(pip)])
+    assert answer.state == state
+    assert answer.detail.startswith(detail)
+
+
+def test_without_pip_it_is_unknown() -> None:
+    assert find_package("pkg==1", []) == ("unknown", "there is no pip on this host that could ask")

@@ -242,6 +242,21 @@ def test_what_is_asked_of_registry_and_hub(
     assert list(_preflight_host._questions(PLACES, engine, missing)) == asked
 
 
+@pytest.mark.parametrize(("is_built", "asked"), [(False, ["a==1", "b==2"]), (True, [])])
+def test_an_index_is_only_asked_for_what_is_not_built(
+    is_built: bool, asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    places = replace(PLACES, image_pip=("a==1", "b==2"))
+    engine = Engine(True, "/", None, True, is_built=is_built)
+    assert list(_preflight_host._questions(places, engine, 0)) == asked
+
+
+def test_a_built_image_is_known_by_its_base_and_its_packages() -> None:
+    places = replace(PLACES, image="vllm/vllm-openai:cu130-nightly", image_pip=("transformers==4.57.6",))
+    assert _preflight_host._built(places) == "reference=hgx-inference/*:*-c0eaf6e7401f"
+
+
 def test_a_registry_with_a_login_is_not_asked_as_a_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     (tmp_path / "config.json").write_text('{"auths": {"https://index.docker.io/v1/": {}}}')

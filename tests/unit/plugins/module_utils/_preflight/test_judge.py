@@ -95,6 +95,7 @@ HEALTHY = Host(
     skew_s=0.4,
     uptime_s=90_000.0,
     downloads={IMAGE: Answer("present", "sha256:0")},
+    python_packages={"transformers==4.57.6": Answer("present", "")},
     kernel_log="[    0.000000] Linux version 6.8.0-60-generic\n",
     reached=("https://huggingface.co", "https://registry-1.docker.io/v2/"),
 )
@@ -351,6 +352,20 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
     ("downloads", NEEDS, {"downloads": {"a/b at x": Answer("denied", "status 401")}}, "refused", "Set HF_TOKEN"),
     ("downloads", NEEDS, {"downloads": {"a/b at x": Answer("limited", "status 429")}}, "too many", "set HF_TOKEN"),
     (
+        "python_packages",
+        NEEDS,
+        {"python_packages": {"a==9": Answer("absent", "its newest are 1, 2"), "b==1": Answer("present", "")}},
+        "a==9: not there (its newest are 1, 2)",
+        "Correct vllm_image_pip",
+    ),
+    (
+        "python_packages",
+        NEEDS,
+        {"python_packages": {"a==9": Answer("present", ""), "b==1": Answer("unknown", "there is no pip")}},
+        "b==1: unknown (there is no pip)",
+        "Nothing is wrong as far as is known",
+    ),
+    (
         "reachability",
         NEEDS,
         {"unreachable": {"https://hub.example": "Connection refused"}},
@@ -425,6 +440,13 @@ def test_every_check_can_fail() -> None:
 def test_no_defect(needs: Needs, changes: dict[str, Any]) -> None:
     findings = judge(needs, replace(HEALTHY, **changes))
     assert {name: finding for name, finding in findings.items() if finding and not finding.ok} == {}
+
+
+@pytest.mark.parametrize(("state", "certain"), [("absent", True), ("unknown", False)])
+def test_a_package_that_nobody_could_ask_for_only_warns(state: str, certain: bool) -> None:
+    finding = judge(NEEDS, replace(HEALTHY, python_packages={"a==9": Answer(state, "")}))["python_packages"]
+    assert finding is not None
+    assert finding.certain is certain
 
 
 def test_a_gpu_without_a_fabric_is_fine_where_none_is_needed() -> None:

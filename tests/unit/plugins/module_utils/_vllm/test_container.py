@@ -73,15 +73,6 @@ def test_a_counter_that_is_no_number_counts_nothing(monkeypatch: pytest.MonkeyPa
     assert container.requests_under_way("http://127.0.0.1:1") == 1
 
 
-def test_the_memory_of_the_old_server_must_be_free_and_others_may_stay() -> None:
-    def gpu(uuid: str, used: int | None, *processes: tuple[int, int | None]) -> dict[str, Any]:
-        listed = [{"pid": pid, "memory_mib": memory} for pid, memory in processes]
-        return {"uuid": uuid, "memory_used_mib": used, "processes": listed}
-
-    gpus = [gpu("a", 90_000, (1, 80_000), (7, 9_000)), gpu("b", 9_000, (7, 9_000)), gpu("c", None, (2, None))]
-    assert container.memory_limits(gpus, {1, 2}) == {"a": 10_512}
-
-
 DIED = {"Running": False, "StartedAt": "2026-11-23T10:00:00Z", "FinishedAt": "2026-11-23T11:00:00Z"}
 DURING, BEFORE = 1795428000.0 + 1800, 1795428000.0 - 60  # seconds since 1970
 

@@ -95,6 +95,13 @@ def test_a_container_reads_back_as_its_specification() -> None:
     assert plan() == release.Plan("none", [], [], [])
 
 
+@pytest.mark.parametrize("limit", [{}, {"VLLM_ENGINE_READY_TIMEOUT_S": "600"}])
+def test_another_limit_of_the_start_restarts_no_server(limit: dict[str, str]) -> None:
+    found = container(changed(env={**SPEC["env"], **limit}))
+    for wanted in ({**limit, "VLLM_ENGINE_READY_TIMEOUT_S": "7200"}, {}):
+        assert plan(changed(env={**SPEC["env"], **wanted}), found).action == "none"
+
+
 def test_a_container_made_from_the_id_of_a_kept_image() -> None:
     found = container()
     found["Config"]["Image"] = IMAGE_ID

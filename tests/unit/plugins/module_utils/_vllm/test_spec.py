@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
         "speculative-config": {"method": "eagle3", "model": DRAFT, "num_speculative_tokens": 3},
     },
     "vllm_engine_args_extra": {},
-    "vllm_env": {"VLLM_USE_V1": "1", "VLLM_ENGINE_READY_TIMEOUT_S": "3600"},
+    "vllm_env": {"VLLM_USE_V1": "1"},
     "vllm_env_extra": {},
     "vllm_cuda_compatibility": False,
     "vllm_container_port": 8001,
@@ -105,10 +105,32 @@ def test_the_whole_of_it() -> None:
     }
 
 
+# Version 0.2.0 had both limits in the settings.
+@pytest.mark.parametrize("env", [SETTINGS["vllm_env"], {"VLLM_USE_V1": "1", "VLLM_ENGINE_READY_TIMEOUT_S": "3600"}])
 @pytest.mark.parametrize(("commits", "release"), [({}, "7b5d4748ea47"), (PINS, "cade9c9869df")])
-def test_an_update_of_the_collection_restarts_no_server(commits: dict[str, str], release: str) -> None:
+def test_an_update_of_the_collection_restarts_no_server(
+    commits: dict[str, str], release: str, env: dict[str, str]
+) -> None:
     """The IDs are those of version 0.2.0. Another one would be another release, and a restart of minutes."""
-    assert release_id(normalize(make(SETTINGS, commits)), "sha256:1", {"a/b": "c" * 40}) == release
+    assert release_id(normalize(make(SETTINGS, commits, env=env)), "sha256:1", {"a/b": "c" * 40}) == release
+
+
+@pytest.mark.parametrize(
+    ("changes", "limit"),
+    [
+        ({}, "3600"),
+        ({"ready_timeout": "7200"}, "7200"),
+        ({"ready_timeout": 600}, None),  # vLLM's own
+        ({"env_extra": {"VLLM_ENGINE_READY_TIMEOUT_S": 5400}}, "5400"),
+    ],
+)
+def test_vllms_own_limit_follows_from_ours(changes: dict[str, Any], limit: str | None) -> None:
+    assert make(**changes)["env"].get("VLLM_ENGINE_READY_TIMEOUT_S") == limit
+
+
+def test_vllms_own_limit_is_not_below_ours() -> None:
+    with pytest.raises(ValueError, match=r"is 1800 in vllm_env .*vllm_ready_timeout is 3600"):
+        make(env={"VLLM_ENGINE_READY_TIMEOUT_S": "1800"})
 
 
 @pytest.mark.parametrize(

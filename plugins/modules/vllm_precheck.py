@@ -13,7 +13,9 @@ short_description: Check that a vLLM server can start, before the old one is sto
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Parses the command line with the vLLM of the image, in a temporary container. No model is loaded.
+  - Parses the command line with the vLLM of the image, in a temporary container. vLLM then makes its configuration of
+    the options and the model's files, which refuses for instance a context that is longer than the model's. No model is
+    loaded.
   - Checks that the weights are complete and unchanged since they were verified, that there is enough memory, that the
     port is free, and that endpoint, secrets and remote code are safe.
   - The command line of a release that is recorded has been checked before. It is only checked again while the server
@@ -85,10 +87,10 @@ from ..module_utils._preflight.host import port_trouble
 from ..module_utils._vllm import precheck
 from ..module_utils._vllm.args_check import Reading, read_args
 from ..module_utils._vllm.container import healthy, image_source
-from ..module_utils._vllm.release import SPEC_DEFAULTS, observed, secret_problems, server_args
+from ..module_utils._vllm.release import SPEC_DEFAULTS, observed, secret_problems
 from ..module_utils._vllm.spec import endpoint
 
-ARGS_TIMEOUT_S = 180.0
+ARGS_TIMEOUT_S = 300.0
 _CHECKED_BEFORE = "the command line was checked when the release was recorded"
 
 
@@ -135,7 +137,7 @@ def _read(params: dict[str, Any]) -> Reading:
             " of that release, which brings it."
         )
         return Reading([words], "there is no image")
-    return read_args(name, server_args(record["container"]["command"]), record["container"]["gpus"], ARGS_TIMEOUT_S)
+    return read_args(name, record["container"], "weights" not in params["planned"], ARGS_TIMEOUT_S)
 
 
 def _problems(params: dict[str, Any]) -> list[str]:

@@ -102,6 +102,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.process import run
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image, run_docker
+from ..module_utils._nvidia.gpu_probe import list_gpus
 from ..module_utils._nvidia.gpu_request import gpu_names
 from ..module_utils._vllm import release, status
 from ..module_utils._vllm.container import healthy
@@ -212,7 +213,7 @@ def _lines(spec: dict[str, Any] | None) -> list[str] | None:
 
 def _gpus(name: str) -> dict[str, Any]:
     host = gpu_names(run(["nvidia-smi", "-L"], 60).output)
-    inside = run_docker(["exec", name, "nvidia-smi", "-L"], merge=True)
+    inside = list_gpus(lambda program: run_docker(["exec", name, program, "-L"], merge=True))
     seen = len(gpu_names(inside.stdout)) if inside.rc == 0 else None
     problem = status.gpu_problem(len(host), seen, inside.stdout)
     return {"host": len(host), "lost": bool(problem), "problem": problem}

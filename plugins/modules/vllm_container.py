@@ -144,7 +144,10 @@ def main() -> None:
     try:
         if module.params["state"] == "absent":
             module.exit_json(**_absent(module.params, module.check_mode))
-        module.exit_json(**_started(module.params, module.check_mode))
+        result = _started(module.params, module.check_mode)
+        if warning := result.pop("warning", ""):
+            module.warn(warning)
+        module.exit_json(**result)
     except (DockerError, SecretError, OSError, StoreError) as exc:
         # Only a start that fails is the release's fault.
         module.fail_json(msg=str(exc), at_fault=isinstance(exc, StartError))
@@ -188,7 +191,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     # Docker would create them with other modes.
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
-    _vllm_container.prepare(name, record, image, wants_key(params))
+    warning = _vllm_container.prepare(name, record, image, wants_key(params))
     # A full disk shows here, and not once the server is stopped.
     new_key = stage_key(params)
     Service(name, params["state_dir"]).pause()
@@ -204,7 +207,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
         _vllm_container.switch(name)
     except DockerError as exc:
         raise StartError(str(exc)) from exc
-    result: dict[str, Any] = {"changed": True, "cut_off": cut_off}
+    result: dict[str, Any] = {"changed": True, "cut_off": cut_off, "warning": warning}
     if running:
         result["downtime"] = round(time.monotonic() - stopped_at, 1)
     return {**result, "kept_log": keep_log(params["state_dir"], old, log) if old and log else ""}

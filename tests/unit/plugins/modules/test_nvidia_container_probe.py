@@ -172,7 +172,7 @@ def test_without_docker(host: Host, capsys: Capture, monkeypatch: pytest.MonkeyP
 
 
 PLAIN = (
-    'docker: Error response from daemon: failed to create task for container: unable to start container process: error'
+    "docker: Error response from daemon: failed to create task for container: unable to start container process: error"
     ' during container init: exec: "nvidia-smi": executable file not found in $PATH'
 )
 
@@ -192,7 +192,10 @@ def by_path(path: str) -> str:
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ("    - hostPath: /x/nvidia-smi\n      containerPath: /srv/nvidia/bin/nvidia-smi\n", "/srv/nvidia/bin/nvidia-smi"),
+        (
+            "    - hostPath: /x/nvidia-smi\n      containerPath: /srv/nvidia/bin/nvidia-smi\n",
+            "/srv/nvidia/bin/nvidia-smi",
+        ),
         ('{"hostPath": "/x/nvidia-smi", "containerPath": "/srv/bin/nvidia-smi"}', "/srv/bin/nvidia-smi"),
         ("kind: nvidia.com/gpu", "/opt/driver/bin/nvidia-smi"),
     ],

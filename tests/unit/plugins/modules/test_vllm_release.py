@@ -355,9 +355,7 @@ DIED = (
 )
 
 
-def test_a_dead_server_is_explained_and_its_log_outlives_its_container(
-    run: Run, engine: Path, tmp_path: Path
-) -> None:
+def test_a_dead_server_is_explained_and_its_log_outlives_its_container(run: Run, engine: Path, tmp_path: Path) -> None:
     plan = recorded(run, tmp_path, api_key="s3cret")
     ends(engine, 0, labels={LABEL: plan["id"]})
     (engine / "logs").write_text(DIED, encoding="utf-8")
@@ -421,4 +419,33 @@ def test_a_recorded_command_line_is_not_checked_while_nothing_serves(
         assert "org/name is not in the cache" in run(vllm_precheck, **wanted, recorded=True)["msg"]
         assert refused in run(vllm_precheck, **wanted)["msg"]
     monkeypatch.setattr(vllm_precheck, "healthy", lambda _url: True)
-    assert refused in run(vllm_precheck, **wanted, recorded=True)["msg"], "it serves, so the check costs nobody anything"
+    assert refused in run(vllm_precheck, **wanted, recorded=True)["msg"], (
+        "it serves, so the check costs nobody anything"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "option", "warned"),
+    [(2**20, "nofile=65535:1048576", False), (20000, "", True), (None, "", False)],
+    ids=["enough", "too few", "unknown"],
+)
+def test_open_files(
+    run: Run,
+    engine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: int | None,
+    option: str,
+    warned: bool,
+) -> None:
+    record = recorded(run, tmp_path)["record"]
+    told: list[str] = []
+    monkeypatch.setattr(vllm_container.AnsibleModule, "warn", lambda _module, words: told.append(words))
+    monkeypatch.setattr(vllm_container._vllm_container, "open_files", lambda: files)
+    result = run(vllm_container, name="vllm", state_dir=str(tmp_path / "state"), record=record)
+    calls = [json.loads(line) for line in (engine / "calls").read_text(encoding="utf-8").splitlines()]
+    (created,) = (words for words in calls if words[0] == "create")
+    assert (option in created) is bool(option)
+    assert ("--ulimit" in created) is bool(option)
+    assert ("may have 20000 open files" in "".join(told)) is warned
+    assert "warning" not in result

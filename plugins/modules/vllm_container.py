@@ -17,6 +17,9 @@ description:
   - A release whose address others can reach gets its key guard, which is written again if it is missing.
   - The new container is created before the old one is stopped. The old server is drained first, and the new one starts
     when the GPU memory of the old one is free. It is not started on GPUs whose memory others hold.
+  - Keeps the newest part of the old server's log with its release, without secrets, since Docker removes the log with
+    the container.
+  - The server may have as many open files as vLLM asks for. Warns if the engine cannot give them.
 options:
   name:
     description: Name of the container.
@@ -87,6 +90,11 @@ cut_off:
   returned: success, and not in check mode
   type: int
   sample: 0
+kept_log:
+  description: File with the log of the server that was replaced. Empty if there was none.
+  returned: when a server was started
+  type: str
+  sample: /var/lib/hgx-inference/vllm/releases/1f2e3d4c5b6a/ended.log
 downtime:
   description: Time from the old server's stop to the start of the new one's process, in seconds.
   returned: when a server was replaced
@@ -106,6 +114,7 @@ from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._vllm import container as _vllm_container
 from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.ended import keep_log, read_log
 from ..module_utils._vllm.gpus import require_room
 from ..module_utils._vllm.key import key_file, stage_key, use_staged_key, wants_key
 from ..module_utils._vllm.store import CURRENT, Store, StoreError
@@ -136,7 +145,10 @@ def main() -> None:
     try:
         if module.params["state"] == "absent":
             module.exit_json(**_absent(module.params, module.check_mode))
-        module.exit_json(**_started(module.params, module.check_mode))
+        result = _started(module.params, module.check_mode)
+        if warning := result.pop("warning", ""):
+            module.warn(warning)
+        module.exit_json(**result)
     except (DockerError, SecretError, OSError, StoreError) as exc:
         # Only a start that fails is the release's fault.
         module.fail_json(msg=str(exc), at_fault=isinstance(exc, StartError))
@@ -180,13 +192,14 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     # Docker would create them with other modes.
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
-    _vllm_container.prepare(name, record, image, wants_key(params))
+    warning = _vllm_container.prepare(name, record, image, wants_key(params))
     # A full disk shows here, and not once the server is stopped.
     new_key = stage_key(params)
     Service(name, params["state_dir"]).pause()
     cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
     stopped_at = time.monotonic()
     old = inspect_container(name)
+    log = read_log(name, old) if old else []
     if old:
         _vllm_container.remove_shared_memory(old)
     require_room(record["container"], progress)
@@ -196,10 +209,10 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
         _vllm_container.switch(name)
     except DockerError as exc:
         raise StartError(str(exc)) from exc
-    result: dict[str, Any] = {"changed": True, "cut_off": cut_off}
+    result: dict[str, Any] = {"changed": True, "cut_off": cut_off, "warning": warning}
     if running:
         result["downtime"] = round(time.monotonic() - stopped_at, 1)
-    return result
+    return {**result, "kept_log": keep_log(params["state_dir"], old, log) if old and log else ""}
 
 
 if __name__ == "__main__":

@@ -13,9 +13,13 @@ short_description: Check that a vLLM server can start, before the old one is sto
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Parses the command line with the vLLM of the image, in a temporary container. No model is loaded.
+  - Parses the command line with the vLLM of the image, in a temporary container. vLLM then makes its configuration of
+    the options and the model's files, which refuses for instance a context that is longer than the model's. No model is
+    loaded.
   - Checks that the weights are complete and unchanged since they were verified, that there is enough memory, that the
     port is free, and that endpoint, secrets and remote code are safe.
+  - The command line of a release that is recorded has been checked before. It is only checked again while the server
+    serves, and not while users wait.
   - Fails with all problems at once. Problems that only appear while a model is loaded are not found.
 options:
   container:
@@ -38,6 +42,10 @@ options:
     description: Memory that must be available, including what the running server holds.
     type: float
     default: 0
+  recorded:
+    description: Whether O(record) is the record of a release that was deployed on this host before.
+    type: bool
+    default: false
   planned:
     description: What is not on the host yet in check mode, because the real run would fetch it. It is not checked.
     type: list
@@ -60,8 +68,8 @@ RETURN = r"""
 checked:
   description:
     - V(false) if the command line was not parsed, because the image is only planned or keeps its parser in an unknown
-      place.
-    - A warning says the latter.
+      place, or because the release is recorded and nothing serves.
+    - A warning says the second.
   returned: success
   type: bool
 """
@@ -78,11 +86,13 @@ from ..module_utils._hf.cache import CacheError
 from ..module_utils._preflight.host import port_trouble
 from ..module_utils._vllm import precheck
 from ..module_utils._vllm.args_check import Reading, read_args
-from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.container import healthy, image_source
 from ..module_utils._vllm.gpus import full_gpus, full_words, read_gpus
-from ..module_utils._vllm.release import secret_problems, server_args
+from ..module_utils._vllm.release import SPEC_DEFAULTS, observed, secret_problems
+from ..module_utils._vllm.spec import endpoint
 
-ARGS_TIMEOUT_S = 180.0
+ARGS_TIMEOUT_S = 300.0
+_CHECKED_BEFORE = "the command line was checked when the release was recorded"
 
 
 def main() -> None:
@@ -94,6 +104,7 @@ def main() -> None:
             "cache_home": {"type": "path", "required": True},
             "has_key": {"type": "bool", "required": True, "no_log": False},
             "memory_gib": {"type": "float", "default": 0},
+            "recorded": {"type": "bool", "default": False},
             "planned": {"type": "list", "elements": "str", "choices": ["image", "weights"], "default": []},
         },
         supports_check_mode=True,
@@ -107,7 +118,7 @@ def main() -> None:
     if problems:
         listed = "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
         module.fail_json(msg=f"Nothing was stopped or started, because a server cannot run as wanted:\n{listed}")
-    if reading.unchecked and "image" not in params["planned"]:
+    if reading.unchecked not in ("", _CHECKED_BEFORE) and "image" not in params["planned"]:
         module.warn(
             f"The image's vLLM keeps its parser in an unknown place, no option was checked: {reading.unchecked}"
         )
@@ -119,13 +130,15 @@ def _read(params: dict[str, Any]) -> Reading:
     if "image" in params["planned"]:
         return Reading([], "the image is only planned")
     name = image_source(record)
+    if name is not None and params["recorded"] and not _serves(params["container"]):
+        return Reading([], _CHECKED_BEFORE)
     if name is None:
         words = (
             f"The image {record['container']['image']} is not on this host. Run playbooks/serve.yml with the settings"
             " of that release, which brings it."
         )
         return Reading([words], "there is no image")
-    return read_args(name, server_args(record["container"]["command"]), record["container"]["gpus"], ARGS_TIMEOUT_S)
+    return read_args(name, record["container"], "weights" not in params["planned"], ARGS_TIMEOUT_S)
 
 
 def _problems(params: dict[str, Any]) -> list[str]:
@@ -157,6 +170,13 @@ def _full_gpus(spec: dict[str, Any], container_id: str) -> list[str]:
     pids = {process["pid"] for gpu in gpus for process in gpu["processes"]}
     taken = full_gpus(gpus, own_pids(container_id, pids), spec, only_processes=True)
     return [f"The GPUs have no room for the server. {full_words(taken, spec)}"] if taken else []
+
+
+def _serves(name: str) -> bool:
+    container = inspect_container(name)
+    if container is None or not container["State"]["Running"]:
+        return False
+    return healthy(endpoint(observed(container, [], SPEC_DEFAULTS)["server"])["base_url"])
 
 
 def _available_bytes() -> int:

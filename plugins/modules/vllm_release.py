@@ -17,7 +17,8 @@ description:
     weights. Its ID is derived from these, so the same configuration is the same release.
   - Compares a release with the real container, and returns the necessary action and its reasons.
     M(hgx.inference.vllm_container) carries it out.
-  - Records the release on the host atomically, before a server is changed.
+  - Records the release on the host atomically, before a server is changed. To start or replace the server of a release
+    that is the current one already counts as no change here.
 seealso:
   - module: hgx.inference.vllm_release_info
 options:
@@ -261,9 +262,10 @@ class Releases:
             has_record or bool(trial),
             container is not None and key_is_new(self._params, container, _vllm_release.is_keyed(container)),
         )
-        changed = plan.action != "none"
+        acts = plan.action != "none"
         result = {
-            "changed": changed,
+            # To start a recorded release again records nothing. Check mode predicts the whole deployment.
+            "changed": acts and (self._check_mode or not (has_record or trial)),
             "id": record["id"],
             "action": plan.action,
             "reasons": plan.reasons,
@@ -277,9 +279,9 @@ class Releases:
             "msg": _words(plan, record["id"]),
             **self._pointers,
         }
-        if changed:
+        if acts:
             result["diff"] = _diff(plan, self._pointers[CURRENT], record["id"])
-        if changed and not self._check_mode:
+        if acts and not self._check_mode:
             self._announce(record)
             if not trial:
                 result["removed"] = self._record(record)

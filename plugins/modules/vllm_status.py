@@ -62,6 +62,11 @@ cause:
   returned: success
   type: list
   elements: str
+kept_log:
+  description: Where M(hgx.inference.vllm_container) keeps the server's log when it replaces the container; empty if
+    there is no container.
+  returned: success
+  type: str
 last_good:
   description: The newest release that passed; empty if there is none.
   returned: success
@@ -97,11 +102,13 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._core.process import run
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image, run_docker
+from ..module_utils._nvidia.gpu_probe import list_gpus
 from ..module_utils._nvidia.gpu_request import gpu_names
 from ..module_utils._vllm import release, status
 from ..module_utils._vllm.container import healthy
+from ..module_utils._vllm.ended import kept_log, why_ended
 from ..module_utils._vllm.key import key_file, read_key
-from ..module_utils._vllm.log.watch import newest_lines, start_words, stopped
+from ..module_utils._vllm.log.watch import start_words
 from ..module_utils._vllm.spec import endpoint
 from ..module_utils._vllm.store import CURRENT, LAST_GOOD, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
@@ -135,6 +142,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "healthy": False,
         "phase": "",
         "cause": [],
+        "kept_log": "",
         "trial": "",
         "drift": [],
         "gpus": {"host": 0, "lost": False, "problem": ""},
@@ -149,7 +157,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
     try:
         container = inspect_container(params["container"])
         if container is not None:
-            found.update(_running(container, found, wanted))
+            found.update(_running(container, found, wanted, params["state_dir"]))
     except DockerError as exc:
         found["problem"] = f"UNKNOWN, the engine does not answer: {exc}"
     return found
@@ -173,8 +181,10 @@ def _key(state_dir: str) -> dict[str, str]:
     return {"key_file": path, "key_mode": mode}
 
 
-def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of the status that an existing container adds. Raises DockerError."""
+def _running(
+    container: dict[str, Any], found: dict[str, Any], wanted: dict[str, Any], state_dir: str
+) -> dict[str, Any]:
+    """Return the part of the status that an existing container adds. Raises DockerError and SecretError."""
     name, state, record = found["container"], container["State"], found["record"]
     image = inspect_image(container["Image"])
     environment = (image or {}).get("Config", {}).get("Env") or []
@@ -189,7 +199,8 @@ def _running(container: dict[str, Any], found: dict[str, Any], wanted: dict[str,
         **endpoint(real["server"]),
         "healthy": serving,
         "phase": "" if serving or not state["Running"] else start_words(name, state["StartedAt"]),
-        "cause": [] if state["Running"] else stopped(name, container, newest_lines(name, state), "").splitlines(),
+        "cause": why_ended(name, container, state_dir),
+        "kept_log": kept_log(state_dir, container),
         "trial": release.left_by_trial(container, record.get("id", "")),
         "drift": status.drift(_lines(recorded), _lines(real), plan),
         "gpus": _gpus(name) if real["gpus"] and state["Running"] else found["gpus"],
@@ -202,7 +213,7 @@ def _lines(spec: dict[str, Any] | None) -> list[str] | None:
 
 def _gpus(name: str) -> dict[str, Any]:
     host = gpu_names(run(["nvidia-smi", "-L"], 60).output)
-    inside = run_docker(["exec", name, "nvidia-smi", "-L"], merge=True)
+    inside = list_gpus(lambda program: run_docker(["exec", name, program, "-L"], merge=True))
     seen = len(gpu_names(inside.stdout)) if inside.rc == 0 else None
     problem = status.gpu_problem(len(host), seen, inside.stdout)
     return {"host": len(host), "lost": bool(problem), "problem": problem}

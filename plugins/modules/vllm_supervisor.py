@@ -17,7 +17,7 @@ description:
     limited number of times. A container that is stopped on purpose stays down until the next boot.
   - Never reloads systemd, which can take the GPUs away from running containers. The unit holds no setting, so that it
     never changes.
-  - On a host without systemd the module does nothing.
+  - On a host without systemd the module does nothing, and warns of it.
 options:
   name:
     description: Name of the container.
@@ -92,6 +92,11 @@ def main() -> None:
     service = Service(params["name"], params["state_dir"], module.check_mode)
     try:
         if not service.possible:
+            if params["state"] == "present":
+                module.warn(
+                    f"This host has no systemd, so nothing restarts the server {params['name']} after it has ended, or"
+                    " after a boot. Run playbooks/serve.yml again then, or use your own supervisor."
+                )
             module.exit_json(changed=False, unit="")
         if params["state"] == "absent":
             module.exit_json(changed=service.remove(), unit=service.unit)

@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -23,6 +25,8 @@ SYSTEMD = "/run/systemd/system"
 POLL_INTERVAL_S = 0.5
 RELOAD_TIMEOUT_S = 15.0
 _LOG_LINES = 15
+_MOST_OPEN_FILES = 2**20  # what systemd and Docker call unlimited
+_CAP_SYS_RESOURCE = 24  # its bit, see capabilities(7)
 
 
 class Process(NamedTuple):
@@ -68,6 +72,35 @@ def process() -> Process | None:
     if os.path.basename(argv[0]) != "dockerd":
         return None
     return Process(pid, argv, dict(entry.partition("=")[::2] for entry in environment), log, f"{boot}/{pid}/{started}")
+
+
+def open_files() -> int | None:
+    """Return how many open files a container can be given, None if that cannot be read.
+
+    Containers get the limits of containerd, or of the engine that starts it. To raise them takes CAP_SYS_RESOURCE.
+    """
+    pids = _pids("containerd") or _pids("dockerd")
+    try:
+        limit = re.search(r"^Max open files\s+\S+\s+(\d+|unlimited)", _read(f"{PROC}/{pids[0]}/limits"), re.MULTILINE)
+        capabilities = re.search(r"^CapEff:\s*([0-9a-f]+)", _read(f"{PROC}/{pids[0]}/status"), re.MULTILINE)
+        in_namespace = _read(f"{PROC}/{pids[0]}/uid_map").split() != ["0", "0", "4294967295"]
+        most = min(int(_read(f"{PROC}/sys/fs/nr_open")), _MOST_OPEN_FILES)
+    except (OSError, ValueError, IndexError):
+        return None
+    if limit is None or capabilities is None:
+        return None
+    may_raise = bool(int(capabilities[1], 16) & 1 << _CAP_SYS_RESOURCE) and not in_namespace
+    return most if may_raise or limit[1] == "unlimited" else min(int(limit[1]), most)
+
+
+def _pids(program: str) -> list[str]:
+    """Return the processes of a program."""
+    found = []
+    for path in glob.glob(f"{PROC}/[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            if _read(path).strip() == program:
+                found.append(path.split("/")[-2])
+    return sorted(found, key=int)
 
 
 def config_file(argv: list[str], default: str) -> str:

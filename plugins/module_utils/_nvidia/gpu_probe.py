@@ -11,21 +11,24 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.files import read_text
 from .._core.process import run
 from .._docker import engine as _docker_engine
-from .._docker.cli import DockerError, run_docker
+from .._docker.cli import Completed, DockerError, run_docker
 from .._docker.daemon import engine_major
-from .gpu_request import REQUESTS, Problem, Trial, diagnose, last_line
+from .gpu_request import NO_SMI, REQUESTS, Problem, Trial, diagnose, last_line
 
 PULL_TIMEOUT_S = 900
 _ROOT = "/"
 _TOOLKIT_CONFIG = "etc/nvidia-container-runtime/config.toml"
 # Files that decide whether a container gets the GPUs, apart from versions and the engine itself.
-_SETTINGS = ("etc/docker/daemon.json", _TOOLKIT_CONFIG, "etc/cdi/*", "var/run/cdi/*")
+_CDI = ("etc/cdi/*", "var/run/cdi/*")
+_SETTINGS = ("etc/docker/daemon.json", _TOOLKIT_CONFIG, *_CDI)
+_SMI = "nvidia-smi"
+_SMI_IN_CONTAINER = re.compile(r"containerPath\W+(/[^\s\"',]*/nvidia-smi)\b")
 # The PATH of an engine, which may differ from the PATH here.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -74,7 +77,6 @@ def fingerprint(gpus: int) -> dict[str, Any]:
     """Return what a proof depends on. While it is unchanged, the proof holds."""
     engine = _docker_engine.process()
     toolkit = run(["nvidia-ctk", "--version"], 30, merge=False).output.partition("\n")[0]
-    libraries = glob.glob(f"{_ROOT}usr/lib/*/libnvidia-ml.so.*")
     settings = hashlib.sha256()
     for pattern in _SETTINGS:
         for path in sorted(glob.glob(_ROOT + pattern)):
@@ -85,17 +87,61 @@ def fingerprint(gpus: int) -> dict[str, Any]:
         "toolkit": toolkit.rpartition(" ")[2],
         "driver": {
             "module": read_text(f"{_ROOT}proc/driver/nvidia/version").partition("\n")[0],
-            "libraries": sorted({os.path.basename(path) for path in libraries}),
+            "libraries": libraries(),
         },
         "settings": settings.hexdigest()[:16],
     }
 
 
+def libraries() -> list[str]:
+    """Return the names of the driver's management library, one for each version that is installed."""
+    roots = {f"{_ROOT}usr", f"{_ROOT.rstrip('/')}{driver_root() or '/usr'}"}
+    patterns = [f"{root}/{folder}" for root in roots for folder in ("lib/*", "lib", "lib64")]
+    found = [path for pattern in patterns for path in glob.glob(f"{pattern}/libnvidia-ml.so.*")]
+    return sorted({os.path.basename(path) for path in found})
+
+
+def driver_root() -> str:
+    """Return the folder of the driver's bin, if it is outside of /usr; else nothing."""
+    program = shutil.which(_SMI)
+    folder = os.path.dirname(program) if program else ""
+    if os.path.basename(folder) != "bin" or folder in ("/usr/bin", "/bin"):
+        return ""
+    return os.path.dirname(folder)
+
+
+def list_gpus(run_smi: Callable[[str], Completed]) -> Completed:
+    """Run nvidia-smi in a container, by its name or, where that is not on the PATH, by its path.
+
+    C(run_smi) runs the program of that name or path there. Raises DockerError.
+    """
+    first = run_smi(_SMI)
+    if first.rc != 0 and re.search(NO_SMI, first.stdout):
+        for path in _smi_paths():
+            again = run_smi(path)
+            if not re.search(NO_SMI, again.stdout):
+                return again
+    return first
+
+
+def _smi_paths() -> list[str]:
+    """Return where containers may have the program: where a CDI specification or the host has it."""
+    specs = [read_text(path) for pattern in _CDI for path in sorted(glob.glob(_ROOT + pattern))]
+    paths = [path for spec in specs for path in _SMI_IN_CONTAINER.findall(spec)]
+    paths += [f"{driver_root()}/bin/{_SMI}"] if driver_root() else []
+    return [path for path in dict.fromkeys(paths) if os.path.dirname(path) not in _PATH.split(":")]
+
+
 def _try(image: str, request: str, gpus: int, timeout_s: float) -> Problem | None:
     name = f"hgx-gpu-probe-{os.getpid()}"
-    options = ["--rm", "--name", name, "--pull", "never", "--network", "none", "--entrypoint", "nvidia-smi"]
+    options = ["--rm", "--name", name, "--pull", "never", "--network", "none"]
+
+    def run_smi(program: str) -> Completed:
+        words = ["run", *options, "--entrypoint", program, *REQUESTS[request], image, "-L"]
+        return run_docker(words, timeout_s=timeout_s, merge=True)
+
     try:
-        done = run_docker(["run", *options, *REQUESTS[request], image, "-L"], timeout_s=timeout_s, merge=True)
+        done = list_gpus(run_smi)
     except DockerError as exc:
         run_docker(["rm", "--force", name])
         return Problem("A container that lists the GPUs hangs", str(exc), "See 'dmesg | grep -e NVRM -e Xid'.")
@@ -109,6 +155,7 @@ def _try(image: str, request: str, gpus: int, timeout_s: float) -> Problem | Non
             hook=shutil.which("nvidia-container-runtime-hook", path=_PATH) is not None,
             engine_major=engine_major(engine) if done.rc else 0,
             versions=versions(engine) if done.rc else "",
+            driver_root=driver_root(),
             no_cgroups=bool(re.search(r"^\s*no-cgroups\s*=\s*true", read_text(_ROOT + _TOOLKIT_CONFIG), re.MULTILINE)),
         )
     )

@@ -17,6 +17,9 @@ from .messages import TOOLKIT
 # The arguments between "docker run" and the image.
 REQUESTS = {"runtime": ["--gpus", "all"], "cdi": ["--device", "nvidia.com/gpu=all"]}
 
+# What engine and runtime say of a container without the program, by name or path.
+NO_SMI = r'exec: "[^"]*nvidia-smi": (executable file not found|stat [^\n]*no such file)'
+
 _LONGEST_LINE = 400
 _GPU = re.compile(r"^GPU \d+: (.*?)(?: \(UUID: .*\))?$", re.MULTILINE)
 _SEE_HELP = re.compile(r"(Run|See) 'docker run --help'")
@@ -35,6 +38,7 @@ class Trial(NamedTuple):
     engine_major: int = 26
     no_cgroups: bool = False  # set in the toolkit's config.toml
     versions: str = ""  # of engine, containerd, runc and toolkit, in words
+    driver_root: str = ""  # where the host's driver is, if not in /usr
 
 
 class Problem(NamedTuple):
@@ -147,6 +151,24 @@ def _no_nvml(trial: Trial, line: str) -> Problem:
     )
 
 
+def _no_smi(trial: Trial, line: str) -> Problem:
+    if trial.request == "cdi":
+        root = f" --driver-root={trial.driver_root} --dev-root=/" if trial.driver_root else ""
+        return Problem(
+            "The CDI specification gives the container no nvidia-smi: it was written where the driver's programs were"
+            " not found",
+            line,
+            f"Renew it: nvidia-ctk cdi generate{root} --output=/etc/cdi/nvidia.yaml, with the driver's programs on the"
+            " PATH.",
+            "spec",
+        )
+    return Problem(
+        "The toolkit injected no part of the driver into the container",
+        line,
+        "Check 'nvidia-container-cli list' on the host; the image must not set NVIDIA_VISIBLE_DEVICES=void.",
+    )
+
+
 def _fixed(cause: str, fix: str, remedy: str = "") -> Callable[[Trial, str], Problem]:
     """Return the explanation for a line that always has the same meaning."""
     return lambda _trial, line: Problem(cause, line, fix, remedy)
@@ -216,13 +238,7 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
             "spec",
         ),
     ),
-    (
-        r'exec: "nvidia-smi": executable file not found',
-        _fixed(
-            "The toolkit injected no part of the driver into the container",
-            "Check 'nvidia-container-cli list' on the host; the image must not set NVIDIA_VISIBLE_DEVICES=void.",
-        ),
-    ),
+    (NO_SMI, _no_smi),
     (r"No devices were found", _fixed("The container sees none of the GPUs", _DRIVER)),
 )
 

@@ -4,6 +4,8 @@
 
 """The part of a check that runs inside a vLLM image: its own parser reads a command line. No model is loaded.
 
+Where the model's files are at hand, vLLM then makes its configuration of it, as a server does before it uses a GPU.
+
 Prints one JSON object: C({"problems": [...], "options": [...]}) or, where this version of vLLM is laid out in another
 way, C({"unchecked": reason}).
 """
@@ -26,7 +28,7 @@ REASONING_PARSERS = ("vllm.reasoning",)
 
 
 def main(job: dict[str, Any]) -> None:
-    """Check C(job["argv"]), the server's arguments without its command.
+    """Check C(job["argv"]), the server's arguments without its command; with C(job["model"]) against the model, too.
 
     C(options) are all that the parser knows.
     """
@@ -35,14 +37,14 @@ def main(job: dict[str, Any]) -> None:
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()) as errors:
         try:
             parser = _first(SERVER_ARGS, "make_arg_parser")(_first(PARSER_CLASS, "FlexibleArgumentParser")())
-            problems = list(_problems(parser, job["argv"], errors))
+            problems = list(_problems(parser, job["argv"], errors, job["model"]))
             result: dict[str, Any] = {"problems": problems, "options": sorted(parser._option_string_actions)}
         except (ImportError, AttributeError) as exc:
             result = {"unchecked": f"{type(exc).__name__}: {exc}"}
     output.write(json.dumps(result) + "\n")
 
 
-def _problems(parser: Any, argv: list[str], errors: io.StringIO) -> Iterator[str]:
+def _problems(parser: Any, argv: list[str], errors: io.StringIO, with_model: bool) -> Iterator[str]:
     validate = _first(SERVER_ARGS, "validate_parsed_serve_args")
     try:
         args = parser.parse_args(argv)
@@ -55,6 +57,33 @@ def _problems(parser: Any, argv: list[str], errors: io.StringIO) -> Iterator[str
         yield str(exc)
         return
     # The parser takes any name; the server looks it up only when it starts.
+    unknown = list(_unknown_parsers(args))
+    yield from unknown
+    if with_model and not unknown:
+        yield from _unfit(args)
+
+
+def _unfit(args: Any) -> Iterator[str]:
+    """Yield why vLLM's configuration refuses the model with these options.
+
+    Only what it says of values counts. The rest may be due to this container, which has no network, and whose GPUs are
+    in use.
+    """
+    try:
+        engine = importlib.import_module("vllm.engine.arg_utils").AsyncEngineArgs.from_cli_args(args)
+        context = importlib.import_module("vllm.usage.usage_lib").UsageContext.OPENAI_API_SERVER
+        engine.create_engine_config(usage_context=context)
+    except ValueError as exc:
+        if not isinstance(exc, OSError):  # a file that is missing
+            # pydantic adds its own type of the error, the input and a link.
+            lines = (line.partition(" [type=")[0] for line in str(exc).splitlines() if "errors.pydantic" not in line)
+            yield "\n".join(lines)
+    except (Exception, SystemExit):  # pylint: disable=broad-except
+        return
+
+
+def _unknown_parsers(args: Any) -> Iterator[str]:
+    """Yield the names of parsers that this vLLM does not have."""
     for name, modules, manager in (
         ("tool_call_parser", TOOL_PARSERS, "ToolParserManager"),
         ("reasoning_parser", REASONING_PARSERS, "ReasoningParserManager"),

@@ -7,14 +7,18 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from .._core.secrets import scrub
 from .._docker.cli import WORKER_PROGRAM, DockerError, DockerTimeout, run_docker, worker_job
 from .._nvidia.gpu_request import REQUESTS
 from .._programs import args_worker
+from .key import CONTAINER_FOLDER
 from .log.diagnose import diagnose, failure_text
+from .release import server_args
 
 
 class Reading(NamedTuple):
@@ -24,16 +28,22 @@ class Reading(NamedTuple):
     unchecked: str
 
 
-def read_args(image: str, args: list[str], gpus: str, timeout_s: float) -> Reading:
-    """Parse a server's arguments with the image's parser. C(gpus) is how to request GPUs, or empty for none.
+def read_args(image: str, spec: Mapping[str, Any], with_model: bool, timeout_s: float) -> Reading:
+    """Parse a server's arguments with the image's parser, and with C(with_model) make vLLM's configuration of them.
+
+    The temporary container has the GPUs, the environment and the folders of the server, but not its API key.
 
     Raises DockerError if the container does not start.
     """
     name = f"hgx-inference-check-{secrets.token_hex(4)}"
-    container = ["--rm", "--name", name, "--interactive", "--network", "none", "--env", "VLLM_LOGGING_LEVEL=ERROR"]
-    command = ["run", *container, *REQUESTS.get(gpus, []), "--entrypoint", "python3", image, "-c", WORKER_PROGRAM]
+    container = ["--rm", "--name", name, "--interactive", "--network", "none", *REQUESTS.get(spec["gpus"], [])]
+    if with_model:
+        container += [word for key, value in spec["env"].items() for word in ("--env", f"{key}={value}")]
+        container += [word for mount in spec["mounts"] if _is_there(mount) for word in ("--volume", mount)]
+    container += ["--env", "VLLM_LOGGING_LEVEL=ERROR", "--entrypoint", "python3"]
+    job = worker_job(args_worker, argv=server_args(spec["command"]), model=with_model)
     try:
-        done = run_docker(command, timeout_s=timeout_s, stdin=worker_job(args_worker, argv=args))
+        done = run_docker(["run", *container, image, "-c", WORKER_PROGRAM], timeout_s=timeout_s, stdin=job)
     except DockerTimeout:
         run_docker(["rm", "--force", name])
         raise DockerError(
@@ -49,6 +59,12 @@ def read_args(image: str, args: list[str], gpus: str, timeout_s: float) -> Readi
         raise DockerError(scrub(words)) from None
     problems = [_with_fix(scrub(problem), result.get("options", [])) for problem in result.get("problems", [])]
     return Reading(problems, str(result.get("unchecked", "")))
+
+
+def _is_there(mount: str) -> bool:
+    """Return whether a mount is one for the check. Docker would create a folder that is missing."""
+    source, target = mount.split(":")[:2]
+    return target != CONTAINER_FOLDER and os.path.isdir(source)
 
 
 def _with_fix(problem: str, options: list[str]) -> str:

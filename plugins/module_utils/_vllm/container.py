@@ -20,11 +20,12 @@ from .._core.http import request
 from .._core.progress import ProgressFile
 from .._core.timestamp import epoch
 from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
+from .._docker.engine import open_files
 from .._programs.prometheus import samples
 from .gpus import held_memory, wait_until_freed
 from .log.diagnose import failure_text
 from .log.watch import diagnose_engine
-from .release import LABEL, SPEC_DEFAULTS, create_args, observed
+from .release import LABEL, OPEN_FILES, SPEC_DEFAULTS, create_args, observed
 from .spec import endpoint, guard_file
 
 POLL_INTERVAL_S = 0.5
@@ -169,13 +170,22 @@ def switch(name: str) -> None:
     _docker(["start", name])
 
 
-def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool) -> None:
+def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool) -> str:
     """Create the next container beside the running one, so that what is wrong with it shows before that is stopped.
 
-    C(keyed) is whether the server is to have an API key. Raises DockerError.
+    C(keyed) is whether the server is to have an API key. Returns a warning about the engine, or nothing. Raises
+    DockerError.
     """
+    limit = open_files()
     _docker(["rm", "--force", _NEXT.format(name)], missing_ok=True)
-    _docker(create_args(_NEXT.format(name), record, image, keyed))
+    _docker(create_args(_NEXT.format(name), record, image, keyed, limit))
+    if limit is None or limit >= OPEN_FILES:
+        return ""
+    return (
+        f"The server may have {limit} open files, because the Docker engine cannot give it more; vLLM asks for"
+        f" {OPEN_FILES}. With many clients it then refuses connections. Raise LimitNOFILE of the services docker and"
+        " containerd, or 'ulimit -Hn' of the shell that starts dockerd."
+    )
 
 
 def remove(name: str) -> bool:

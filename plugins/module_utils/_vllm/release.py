@@ -23,6 +23,8 @@ from .key import CONTAINER_FILE
 from .spec import READY_LIMIT, bracketed, read_server
 
 LABEL = "hgx.inference.release"
+# vLLM raises its limit of open files to this, and warns if it cannot: each client and each worker needs some.
+OPEN_FILES = 65535
 # On the container of a release that is only tried: the name of the variant.
 TRIAL_LABEL = "hgx.inference.trial"
 ID = re.compile(r"[0-9a-f]{12}")
@@ -190,10 +192,13 @@ def plan(
     return Plan("none", [], [], [])
 
 
-def create_args(name: str, record: Mapping[str, Any], image: str, keyed: bool) -> list[str]:
+def create_args(
+    name: str, record: Mapping[str, Any], image: str, keyed: bool, open_files: int | None = None
+) -> list[str]:
     """Return the words after C(docker) that create the container of a release from C(image), an ID or a name.
 
-    C(keyed) is whether the server is to have an API key.
+    C(keyed) is whether the server is to have an API key. C(open_files) is how many the engine can give; None leaves the
+    limit as it is. It is a property of the host, and no part of a release.
     """
     spec = record["container"]
     options: list[str] = ["--name", name, "--label", f"{LABEL}={record['id']}", "--restart", "no", "--pull", "never"]
@@ -201,6 +206,7 @@ def create_args(name: str, record: Mapping[str, Any], image: str, keyed: bool) -
     options += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL"]
     options += [word for capability in spec["capabilities"] for word in ("--cap-add", capability)]
     options += ["--pids-limit", str(spec["pids_limit"] or -1)]
+    options += ["--ulimit", f"nofile={OPEN_FILES}:{open_files}"] if (open_files or 0) >= OPEN_FILES else []
     options += [word for key, value in spec["env"].items() for word in ("--env", f"{key}={value}")]
     options += [word for mount in spec["mounts"] for word in ("--volume", mount)]
     options += [word for port in spec["ports"] for word in ("--publish", port)]

@@ -116,6 +116,10 @@ class Store:
             return result
         return None
 
+    def log(self, release: str) -> str:
+        """Return the path for the log of a server that has ended; with its release, if that is recorded."""
+        return os.path.join(os.path.dirname(self._record(release)) if self.has(release) else self._root, "ended.log")
+
     def prune(self, keep: int) -> list[str]:
         """Remove the oldest records beyond C(keep), but never what C(current) and C(last_good) lead to."""
         pointed = {self.pointed(CURRENT), self.pointed(LAST_GOOD)}

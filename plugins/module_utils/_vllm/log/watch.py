@@ -26,7 +26,7 @@ from ..._core.units import GIB
 from ..._docker.cli import MISSING, DockerError, inspect_container, run_docker
 from ..._docker.engine import info
 from ..._hf.safetensors import damage
-from ..._nvidia.gpu_probe import versions
+from ..._nvidia.gpu_probe import libraries, versions
 from ..gpus import holders
 from .diagnose import Diagnosis, diagnose, failure_text
 from .phases import HUNG_FIX, Start
@@ -40,7 +40,6 @@ _DAMAGED_SHOWN = 5
 _HOLDERS_SHOWN = 8
 _MODEL_FOLDER = re.compile(r"(?:model_path \[|model=')(/[^'\]]+)")
 _DRIVER_MODULE = "/proc/driver/nvidia/version"
-_DRIVER_LIBRARIES = "/usr/lib/*/libnvidia-ml.so.*"
 _VERSION = re.compile(r"(?:^|[ .])(\d{3}\.\d[\d.]*)")
 _NEVER = "0001-01-01T00:00:00Z"
 
@@ -163,12 +162,11 @@ def _facts(details: dict[str, Any]) -> Facts:
     """Return what the host and the container's settings say beside its log."""
     settings = details.get("HostConfig", {})
     module = _VERSION.search(read_text(_DRIVER_MODULE))
-    names = (os.path.basename(path) for path in glob.glob(_DRIVER_LIBRARIES))
     shm = settings.get("ShmSize") if settings.get("IpcMode") not in ("host", None) else None
     requests = settings.get("DeviceRequests") or []
     return Facts(
         module=module[1] if module else "",
-        libraries=tuple(sorted({match[1] for match in map(_VERSION.search, names) if match})),
+        libraries=tuple(sorted({match[1] for match in map(_VERSION.search, libraries()) if match})),
         shm_bytes=None if shm is None else int(shm),
         cdi=any(request.get("Driver") == "cdi" for request in requests) if requests else None,
     )

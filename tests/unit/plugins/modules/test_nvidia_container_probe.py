@@ -169,3 +169,72 @@ def test_without_docker(host: Host, capsys: Capture, monkeypatch: pytest.MonkeyP
     (host.root / "docker").unlink()
     monkeypatch.setenv("PATH", str(host.root))
     assert "docker command is not on this host's PATH" in host.run(capsys)["msg"]
+
+
+PLAIN = (
+    "docker: Error response from daemon: failed to create task for container: unable to start container process: error"
+    ' during container init: exec: "nvidia-smi": executable file not found in $PATH'
+)
+
+
+def beside_usr(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the driver be in /opt/driver."""
+    host.program("opt/driver/bin/nvidia-smi", "")
+    monkeypatch.setenv("PATH", f"{host.root}:{host.root}/opt/driver/bin:/usr/bin:/bin")
+    monkeypatch.setattr(gpu_probe, "driver_root", lambda: "/opt/driver")
+
+
+def by_path(path: str) -> str:
+    """Return what a container does that has nvidia-smi only there."""
+    return f"case \"$*\" in *'--entrypoint {path} '*) echo '{LISTED}' ;; *) echo '{PLAIN}' >&2; exit 127 ;; esac"
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        (
+            "    - hostPath: /x/nvidia-smi\n      containerPath: /srv/nvidia/bin/nvidia-smi\n",
+            "/srv/nvidia/bin/nvidia-smi",
+        ),
+        ('{"hostPath": "/x/nvidia-smi", "containerPath": "/srv/bin/nvidia-smi"}', "/srv/bin/nvidia-smi"),
+        ("kind: nvidia.com/gpu", "/opt/driver/bin/nvidia-smi"),
+    ],
+    ids=["YAML", "JSON", "as on the host"],
+)
+def test_a_program_beside_the_path_lists_the_gpus(
+    host: Host, capsys: Capture, monkeypatch: pytest.MonkeyPatch, spec: str, path: str
+) -> None:
+    beside_usr(host, monkeypatch)
+    host.write("etc/cdi/nvidia.yaml", spec)
+    host.docker(cdi=by_path(path))
+    result = host.run(capsys, requests=["cdi"])
+    assert (result["request"], result["problems"]) == ("cdi", {})
+
+
+def test_a_specification_without_the_program(host: Host, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside_usr(host, monkeypatch)
+    host.docker(cdi=by_path("/nowhere"), runtime=by_path("/nowhere"))
+    problems = host.run(capsys, requests=["cdi", "runtime"])["problems"]
+    assert problems["cdi"]["cause"].startswith("The CDI specification gives the container no nvidia-smi")
+    assert "nvidia-ctk cdi generate --driver-root=/opt/driver --dev-root=/ " in problems["cdi"]["fix"]
+    assert problems["cdi"]["remedy"] == "spec"
+    assert "void" not in str(problems["cdi"])
+    assert "NVIDIA_VISIBLE_DEVICES" in problems["runtime"]["fix"]
+
+
+def test_libraries_beside_usr_count(host: Host, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    beside_usr(host, monkeypatch)
+    host.write("opt/driver/lib64/libnvidia-ml.so.580.95.05", "")
+    proof = host.run(capsys)["proof"]
+    assert proof["driver"]["libraries"] == ["libnvidia-ml.so.580.95.05"]
+    host.write("opt/driver/lib64/libnvidia-ml.so.580.126.20", "")
+    assert host.run(capsys, last_proof=proof)["started"] is True
+
+
+@pytest.mark.parametrize(
+    ("program", "root"),
+    [("/usr/bin/nvidia-smi", ""), ("/usr/local/nvidia/bin/nvidia-smi", "/usr/local/nvidia"), (None, "")],
+)
+def test_where_the_driver_is(monkeypatch: pytest.MonkeyPatch, program: str | None, root: str) -> None:
+    monkeypatch.setattr(gpu_probe.shutil, "which", lambda *_args, **_options: program)
+    assert gpu_probe.driver_root() == root

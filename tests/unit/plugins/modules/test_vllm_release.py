@@ -55,6 +55,8 @@ elif words[0] in ("pull", "build"):
     print("a1: Pulling fs layer", "a2: Already exists", "a1: Pull complete", sep=chr(10))
     open(f"{folder}/stdin", "w").write(sys.stdin.read())
     os.rename(f"{folder}/away", f"{folder}/image.json")
+elif words[0] in ("logs", "events") and os.path.exists(f"{folder}/{words[0]}"):
+    print(open(f"{folder}/{words[0]}").read(), end="")
 elif words[0] == "start" and os.path.exists(f"{folder}/refusal"):
     sys.exit(open(f"{folder}/refusal").read())
 elif words[0] == "run" and "sh" in words:
@@ -287,7 +289,7 @@ def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engi
     assert (result["changed"], result["cut_off"]) == (True, 0)
     calls = [json.loads(line) for line in (engine / "calls").read_text(encoding="utf-8").splitlines()]
     verbs = [words[0] for words in calls if words[0] not in ("image", "container")]
-    assert verbs == ["rm", "create", "stop", "rm", "rename", "start"]
+    assert verbs == ["rm", "create", "stop", "logs", "rm", "rename", "start"]
     assert "s3cret" not in json.dumps(calls)
     assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
     assert run(vllm_container, name="vllm", state="absent")["changed"]
@@ -378,3 +380,114 @@ def test_an_image_that_is_nowhere(run: Run, engine: Path) -> None:
     (engine / "image.json").unlink()
     message = run(vllm_image, name="missing:1")["msg"]
     assert message == "missing:1 cannot be pulled. Docker says:\n  manifest for missing:1 not found"
+
+
+def ends(engine: Path, code: int, labels: dict[str, str] | None = None) -> None:
+    """Let the container of SPEC have ended."""
+    serves(engine, labels=labels)
+    (details,) = json.loads((engine / "container.json").read_text(encoding="utf-8"))
+    details["State"] |= {"Running": False, "Status": "exited", "ExitCode": code, "FinishedAt": "2030-01-01T01:00:00Z"}
+    (engine / "container.json").write_text(json.dumps([details]), encoding="utf-8")
+
+
+DIED = (
+    "(EngineCore pid=171) ERROR 11-30 02:40:01 [multiproc_executor.py:298] Worker proc VllmWorker-1 died unexpectedly"
+    " (exit code: None), shutting down executor.\nkey s3cret of the server\n"
+)
+
+
+def test_a_dead_server_is_explained_and_its_log_outlives_its_container(run: Run, engine: Path, tmp_path: Path) -> None:
+    plan = recorded(run, tmp_path, api_key="s3cret")
+    ends(engine, 0, labels={LABEL: plan["id"]})
+    (engine / "logs").write_text(DIED, encoding="utf-8")
+    state = str(tmp_path / "state")
+    start = {"name": "vllm", "state_dir": state, "record": plan["record"], "api_key": "s3cret"}
+    status = run(vllm_status, container="vllm", state_dir=state, spec=SPEC)
+    assert "VllmWorker-1" in status["cause"][0]
+    again = recorded(run, tmp_path)
+    assert (again["action"], again["changed"]) == ("start", False), "the release is recorded already"
+    assert recorded(run, tmp_path, check=True)["changed"], "a plan predicts the start"
+    assert "ended.log" not in str([*Path(state).rglob("*")])
+
+    (Path(state) / "secrets").mkdir(exist_ok=True)
+    (Path(state) / "secrets/vllm_api_key").write_text("s3cret", encoding="utf-8")
+    started = run(vllm_container, **start)
+    assert started["kept_log"] == status["kept_log"] == f"{state}/releases/{plan['id']}/ended.log"
+    kept = Path(started["kept_log"])
+    assert "VllmWorker-1 died unexpectedly" in kept.read_text(encoding="utf-8")
+    assert "s3cret" not in kept.read_text(encoding="utf-8")
+    assert kept.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_log_of_a_server_without_a_record_is_kept_too(run: Run, engine: Path, tmp_path: Path) -> None:
+    record = recorded(run, tmp_path)["record"]
+    ends(engine, 1)
+    (engine / "logs").write_text("x" * 3 * 2**20 + "the end\n", encoding="utf-8")
+    options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record}
+    kept = Path(run(vllm_container, **options)["kept_log"])
+    assert kept == tmp_path / "state/ended.log"
+    assert kept.stat().st_size <= 2**20 + 1
+    assert kept.read_text(encoding="utf-8").endswith("the end\n")
+
+
+def test_a_log_that_cannot_be_kept_stops_no_start(run: Run, engine: Path, tmp_path: Path) -> None:
+    record = recorded(run, tmp_path)["record"]
+    ends(engine, 1)
+    (engine / "logs").write_text("words", encoding="utf-8")
+    (tmp_path / "state/ended.log").mkdir()
+    result = run(vllm_container, name="vllm", state_dir=str(tmp_path / "state"), record=record)
+    assert (result["changed"], result["kept_log"]) == (True, "")
+
+
+def test_a_server_that_somebody_stopped_has_no_cause(run: Run, engine: Path, tmp_path: Path) -> None:
+    ends(engine, 0)
+    (engine / "logs").write_text(DIED, encoding="utf-8")
+    (engine / "events").write_text('{"Actor": {"Attributes": {"signal": "15"}}}\n', encoding="utf-8")
+    status = run(vllm_status, container="vllm", state_dir=str(tmp_path / "state"), spec=SPEC)
+    assert status["cause"] == ["The server's container vllm was stopped on request (exit code 0)."]
+
+
+def test_a_recorded_command_line_is_not_checked_while_nothing_serves(
+    run: Run, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = recorded(run, tmp_path)["record"]
+    wanted = {"container": "vllm", "record": record, "cache_home": str(tmp_path), "has_key": False}
+    refused = "unrecognized arguments: --max-model-len"
+    monkeypatch.setattr(vllm_precheck, "healthy", lambda _url: False)
+    states: list[Callable[[], object]] = [lambda: None, lambda: ends(engine, 0), lambda: serves(engine)]
+    for prepare in states:
+        prepare()
+        assert refused not in run(vllm_precheck, **wanted, recorded=True)["msg"]
+        assert "org/name is not in the cache" in run(vllm_precheck, **wanted, recorded=True)["msg"]
+        assert refused in run(vllm_precheck, **wanted)["msg"]
+    monkeypatch.setattr(vllm_precheck, "healthy", lambda _url: True)
+    assert refused in run(vllm_precheck, **wanted, recorded=True)["msg"], (
+        "it serves, so the check costs nobody anything"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "option", "warned"),
+    [(2**20, "nofile=65535:1048576", False), (20000, "", True), (None, "", False)],
+    ids=["enough", "too few", "unknown"],
+)
+def test_open_files(
+    run: Run,
+    engine: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    files: int | None,
+    option: str,
+    warned: bool,
+) -> None:
+    record = recorded(run, tmp_path)["record"]
+    told: list[str] = []
+    monkeypatch.setattr(vllm_container.AnsibleModule, "warn", lambda _module, words: told.append(words))
+    monkeypatch.setattr(vllm_container._vllm_container, "open_files", lambda: files)
+    result = run(vllm_container, name="vllm", state_dir=str(tmp_path / "state"), record=record)
+    calls = [json.loads(line) for line in (engine / "calls").read_text(encoding="utf-8").splitlines()]
+    (created,) = (words for words in calls if words[0] == "create")
+    assert (option in created) is bool(option)
+    assert ("--ulimit" in created) is bool(option)
+    assert ("may have 20000 open files" in "".join(told)) is warned
+    assert "warning" not in result

@@ -19,6 +19,7 @@ import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._docker.cli import DockerError
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.args_check import read_args
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import normalize
 
 PARSER = "from argparse import ArgumentParser as FlexibleArgumentParser\n"
 SERVER_ARGS = """
@@ -27,6 +28,7 @@ def make_arg_parser(parser):
     parser.add_argument("--model", required=True)
     parser.add_argument("--tool-call-parser")
     parser.add_argument("--reasoning-parser")
+    parser.add_argument("--max-model-len", type=int, default=1)
     return parser
 def validate_parsed_serve_args(args):
     if args.model == "bad":
@@ -38,13 +40,51 @@ class ToolParserManager:
     def list_registered():
         return ["kimi_k2", "hermes"]
 """
+ENGINE = """
+import os
+MESSAGE = '''1 validation error for ModelConfig
+  Value error, User-specified max_model_len (9) is greater than the derived max_model_len (max_position_embeddings=4.0
+ or model_max_length=None in model's config.json). [type=value_error, input_value=ArgsKwargs(()), input_type=ArgsKwargs]
+    For further information visit https://errors.pydantic.dev/2.14/v/value_error'''
+class Missing(FileNotFoundError, ValueError):
+    pass
+class AsyncEngineArgs:
+    @classmethod
+    def from_cli_args(cls, args):
+        engine = cls()
+        engine.length = args.max_model_len
+        return engine
+    def create_engine_config(self, usage_context):
+        print("a configuration that talks")
+        assert usage_context == "server" and os.environ.get("HOME") != "refuse"
+        if self.length > 8:
+            raise ValueError(MESSAGE.replace("4.0\\n", "4.0"))
+        if self.length == 7:
+            raise Missing("the weights are not in the cache")
+        if self.length == 6:
+            raise RuntimeError("CUDA out of memory")
+        if self.length == 5:
+            raise SystemExit(3)
+"""
+USAGE = """
+class UsageContext:
+    OPENAI_API_SERVER = "server"
+"""
+MODEL = {"vllm/engine/arg_utils.py": ENGINE, "vllm/usage/usage_lib.py": USAGE}
 LAYOUTS = {
     "old": {
         "vllm/utils/__init__.py": PARSER,
         "vllm/entrypoints/openai/cli_args.py": SERVER_ARGS,
         "vllm/entrypoints/openai/tool_parsers.py": TOOL_PARSERS,
+        **MODEL,
     },
     "new": {
+        "vllm/utils/argparse_utils.py": PARSER,
+        "vllm/entrypoints/launchers/cli_args.py": SERVER_ARGS,
+        "vllm/tool_parsers.py": TOOL_PARSERS,
+        **MODEL,
+    },
+    "no engine": {
         "vllm/utils/argparse_utils.py": PARSER,
         "vllm/entrypoints/launchers/cli_args.py": SERVER_ARGS,
         "vllm/tool_parsers.py": TOOL_PARSERS,
@@ -53,8 +93,11 @@ LAYOUTS = {
 }
 
 
-def check(folder: Path, layout: str, args: list[str], gpus: str = "") -> tuple[dict[str, Any], list[str]]:
+def check(
+    folder: Path, layout: str, args: list[str], with_model: bool = False, **spec: Any
+) -> tuple[dict[str, Any], list[str]]:
     """Return the reading and the words of its call of docker."""
+    spec = normalize({"command": ["vllm", "serve", *args], **spec})
     for name, content in LAYOUTS[layout].items():
         (folder / "site" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "site" / name).write_text(content)
@@ -69,7 +112,7 @@ def check(folder: Path, layout: str, args: list[str], gpus: str = "") -> tuple[d
     program = (
         "import json\n"
         "from ansible_collections.hgx.inference.plugins.module_utils._vllm.args_check import read_args\n"
-        f"print(json.dumps(read_args('some/image:tag', {args!r}, {gpus!r}, 60)._asdict()))\n"
+        f"print(json.dumps(read_args('some/image:tag', {spec!r}, {with_model}, 60)._asdict()))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -84,7 +127,7 @@ def check(folder: Path, layout: str, args: list[str], gpus: str = "") -> tuple[d
 @pytest.mark.parametrize("layout", ["old", "new"])
 def test_good_arguments(tmp_path: Path, layout: str) -> None:
     args = ["--model", "{{ braces }}", "--tool-call-parser", "kimi_k2"]
-    result, words = check(tmp_path, layout, args)
+    result, _words = check(tmp_path, layout, args)
     assert result == {"problems": [], "unchecked": ""}
     assert "--gpus" not in words
     assert words[words.index("--entrypoint") + 1 : -2] == ["python3", "some/image:tag"]
@@ -116,6 +159,41 @@ def test_an_unknown_layout_is_said_and_not_taken_for_a_mistake(tmp_path: Path) -
     assert "ModuleNotFoundError" in result["unchecked"]
 
 
+@pytest.mark.parametrize("layout", ["old", "new"])
+def test_values_that_the_model_does_not_take(tmp_path: Path, layout: str) -> None:
+    args = ["--model", "x", "--max-model-len", "9"]
+    result, _words = check(tmp_path, layout, args, with_model=True)
+    (found,) = result["problems"]
+    assert "max_model_len (9) is greater than the derived max_model_len" in found
+    assert "Fix: Lower max-model-len" in found
+    assert "type=value_error" not in found
+    assert "pydantic.dev" not in found
+    assert check(tmp_path, layout, args)[0]["problems"] == [], "the weights are not here yet"
+
+
+@pytest.mark.parametrize("length", [1, 5, 6, 7], ids=["fits", "exit", "GPU in use", "missing file"])
+def test_what_only_the_check_runs_into_refuses_nothing(tmp_path: Path, length: int) -> None:
+    result, _words = check(tmp_path, "new", ["--model", "x", "--max-model-len", str(length)], with_model=True)
+    assert result == {"problems": [], "unchecked": ""}
+
+
+def test_another_engine_refuses_nothing(tmp_path: Path) -> None:
+    result, _words = check(tmp_path, "no engine", ["--model", "x", "--max-model-len", "9"], with_model=True)
+    assert result == {"problems": [], "unchecked": ""}
+
+
+def test_the_model_is_read_as_the_server_would(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    mounts = [f"{cache}:/root/.cache/huggingface:ro", f"{cache}:/run/secrets:ro", f"{tmp_path}/no:/root/.cache/vllm:rw"]
+    spec = {"env": {"A": "{{ braces }}", "VLLM_LOGGING_LEVEL": "DEBUG"}, "mounts": mounts}
+    _result, _words = check(tmp_path, "new", ["--model", "x"], with_model=True, **spec)
+    assert [word for word in words if word.startswith(str(tmp_path))] == mounts[:1]
+    assert "A={{ braces }}" in words
+    assert words.index("VLLM_LOGGING_LEVEL=ERROR") > words.index("VLLM_LOGGING_LEVEL=DEBUG")
+    assert words[words.index("--network") + 1] == "none"
+
+
 @pytest.mark.parametrize(("gpu_request", "words"), [("runtime", "--gpus all"), ("cdi", "--device nvidia.com/gpu=all")])
 def test_gpus(tmp_path: Path, gpu_request: str, words: str) -> None:
     _result, asked = check(tmp_path, "new", ["--model", "x"], gpus=gpu_request)
@@ -129,7 +207,7 @@ def test_a_container_that_does_not_start(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(DockerError) as caught:
-        read_args("some/image:tag", [], "runtime", 60)
+        read_args("some/image:tag", normalize({"gpus": "runtime"}), False, 60)
     assert str(caught.value).startswith(
         "The command line could not be checked with some/image:tag: Docker could not give the GPUs"
     )

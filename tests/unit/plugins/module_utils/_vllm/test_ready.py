@@ -369,7 +369,7 @@ def test_the_versions_of_the_driver_decide(
     for name in ("1", library):
         (tmp_path / f"libnvidia-ml.so.{name}").touch()
     monkeypatch.setattr(watch, "_DRIVER_MODULE", str(tmp_path / "version"))
-    monkeypatch.setattr(watch, "_DRIVER_LIBRARIES", f"{tmp_path}/libnvidia-ml.so.*")
+    monkeypatch.setattr(watch, "libraries", lambda: [path.name for path in tmp_path.glob("libnvidia-ml.so.*")])
     engine.says(EXITED, "RuntimeError: Error 803: system has unsupported display driver / cuda driver combination\n")
     message = failure()
     assert told in message

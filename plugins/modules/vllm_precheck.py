@@ -70,8 +70,7 @@ import os
 import re
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.files import free_bytes, read_text
 from ..module_utils._docker.cli import DockerError, inspect_container, run_docker
 from ..module_utils._hf.cache import CacheError
@@ -84,9 +83,10 @@ from ..module_utils._vllm.release import secret_problems, server_args
 ARGS_TIMEOUT_S = 180.0
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "container": {"type": "str", "required": True},
             "record": {"type": "dict", "required": True},

@@ -10,7 +10,6 @@ import json
 import secrets
 from typing import NamedTuple
 
-from .._core.secrets import scrub
 from .._docker.cli import WORKER_PROGRAM, DockerError, DockerTimeout, run_docker, worker_job
 from .._nvidia.gpu_request import REQUESTS
 from .._programs import args_worker
@@ -46,8 +45,8 @@ def read_args(image: str, args: list[str], gpus: str, timeout_s: float) -> Readi
         lines = done.stderr.splitlines()
         cause, rest = failure_text(diagnose(lines, done.rc or None), lines)
         words = "\n".join([f"The command line could not be checked with {image}: {cause}", *rest])
-        raise DockerError(scrub(words)) from None
-    problems = [_with_fix(scrub(problem), result.get("options", [])) for problem in result.get("problems", [])]
+        raise DockerError(words) from None
+    problems = [_with_fix(problem, result.get("options", [])) for problem in result.get("problems", [])]
     return Reading(problems, str(result.get("unchecked", "")))
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
-
+from ..plugin_utils._edge import EdgeActionBase
 from ..plugin_utils._report.document import PARTS
 from ..plugin_utils._report.folder import Folder, ReportError
 
@@ -24,16 +23,14 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-class ActionModule(ActionBase):
+class ActionModule(EdgeActionBase):
     """Never touches the target."""
 
-    TRANSFERS_FILES = False
     _requires_connection = False
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        returned: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, returned: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _validation, args = self.validate_argument_spec(argument_spec=OPTIONS)
-        folder = Folder(Path(self._loader.path_dwim(args["dest"])), bool(self._task.check_mode), args["secrets"])
+        folder = Folder(Path(self._loader.path_dwim(args["dest"])), bool(self._task.check_mode))
         try:
             with folder.locked():
                 reports = [self._report(folder, args)] if args["host"] else folder.remake()

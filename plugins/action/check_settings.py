@@ -10,34 +10,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from ..module_utils._vllm.precheck import open_endpoint
+from ..plugin_utils._edge import EdgeActionBase
 from ..plugin_utils._settings import contradictions, plain_http, read_roles, unknown_names, wrong_values
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
-class ActionModule(ActionBase):
+class ActionModule(EdgeActionBase):
     """Contacts the host only if the answer decides something."""
 
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        given = task_vars or {}
+    def act(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _validation, args = self.validate_argument_spec(
             argument_spec={"contact_host": {"type": "bool", "default": True}}
         )
         roles = read_roles(ROLES, lambda path: self._loader.load_from_file(path, trusted_as_template=True))
-        wrong = wrong_values(roles, given, self._renderer(given))
+        wrong = wrong_values(roles, task_vars, self._renderer(task_vars))
         problems = [problem for found in wrong.values() for problem in found]
-        warnings = unknown_names(roles, given)
-        if "recipe" in given:
+        warnings = unknown_names(roles, task_vars)
+        if "recipe" in task_vars:
             # A wrong value is told once. For the rest the role's default takes its place.
             defaults = {name: value for role in roles for name, value in role.defaults.items()}
-            right = {name: value for name, value in given.items() if name not in wrong}
+            right = {name: value for name, value in task_vars.items() if name not in wrong}
             variables = {name: value for role in roles for name, value in role.variables.items()}
             template = self._renderer({**defaults, **right, **variables})
 
@@ -47,7 +43,7 @@ class ActionModule(ActionBase):
             problems += contradictions(evaluate)
             address = evaluate("vllm_bind_address")
             if open_endpoint(address, bool(evaluate("vllm_api_key or vllm_api_key_generate | bool"))):
-                has_key = not args["contact_host"] or self._exists(evaluate("__vllm_key_file"), given)
+                has_key = not args["contact_host"] or self._exists(evaluate("__vllm_key_file"), task_vars)
                 problems += open_endpoint(address, has_key)
             warnings += plain_http(address)
         result["warnings"] = warnings

@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
-from ansible.plugins.action import ActionBase
 
 from ..module_utils._recipe import RecipeError, resolve
+from ..plugin_utils._edge import EdgeActionBase
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
-class ActionModule(ActionBase):
+class ActionModule(EdgeActionBase):
     """Never touches the target."""
 
-    TRANSFERS_FILES = False
     _requires_connection = False
+    data = ("recipe",)
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _validation, args = self.validate_argument_spec(
             argument_spec={
                 "recipe": {"type": "str", "required": True},

@@ -18,7 +18,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils._core.secrets import mask_argv, mask_value
+from ..module_utils._core.secrets import scrubbed
 from ..module_utils._vllm.args import ArgsError
 from ..module_utils._vllm.key import key_file
 from ..module_utils._vllm.spec import Settings, endpoint, known_commits, make_image, make_spec
@@ -52,10 +52,7 @@ def vllm_spec(
         raise AnsibleFilterError(f"vllm_spec: {exc}") from exc
     return {
         "container": container,
-        "shown": {
-            "command": mask_argv(container["command"]),
-            "env": {name: mask_value(name, str(value)) for name, value in container["env"].items()},
-        },
+        "shown": scrubbed({"command": container["command"], "env": container["env"]}),
         "image": make_image(given)._asdict(),
         "commits": commits,
         "details": _details(recipe or {}, given["vllm_model"]),

@@ -138,6 +138,7 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.template import trust_as_template
 
+from ..module_utils._core.secrets import scrub
 from ..module_utils._lambda.client import Client, LambdaError, default_state_dir
 from ..module_utils._lambda.http import HttpTransport
 from ..module_utils._lambda.inventory import ADDRESS, PLAIN, Filters, host_names, host_vars, is_selected
@@ -212,7 +213,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             client = Client(HttpTransport(), key, url, *limits, default_state_dir())
             instances = [parse_instance(raw) for raw in client.get_list("/instances")]
         except LambdaError as exc:
-            raise AnsibleParserError(str(exc)) from None
+            raise AnsibleParserError(scrub(str(exc))) from None
         if use_cache:
             self._cache[cache_key] = instances
         return instances

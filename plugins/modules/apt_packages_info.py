@@ -59,17 +59,17 @@ interrupted:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._apt.packages import SHOW_FORMAT, parse_dpkg_query, parse_madison
+from ..module_utils._core.edge import Module, at_edge
 
 _JOURNAL = "/var/lib/dpkg/updates"
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
     names = {"type": "list", "elements": "str", "default": []}
-    module = AnsibleModule(argument_spec={"installed": names, "available": names}, supports_check_mode=True)
+    module = Module(argument_spec={"installed": names, "available": names}, supports_check_mode=True)
     _rc, table, _error = module.run_command(["dpkg-query", "--show", f"--showformat={SHOW_FORMAT}"], check_rc=True)
     installed, unfinished = parse_dpkg_query(table, module.params["installed"])
     versions = ""

@@ -79,14 +79,15 @@ conflicts:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._apt.sources import read_sources, serving, signing_conflicts
+from ..module_utils._core.edge import Module, at_edge
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"uris": {"type": "list", "elements": "str"}}, supports_check_mode=True)
+    module = Module(argument_spec={"uris": {"type": "list", "elements": "str"}}, supports_check_mode=True)
     sources = read_sources()
     uris = module.params["uris"]
     found = sources if uris is None else serving(sources, uris)

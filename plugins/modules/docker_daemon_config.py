@@ -102,16 +102,16 @@ import os
 import tempfile
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._docker import daemon, engine
 from ..module_utils._docker.cli import DockerError
 from ..module_utils._docker.daemon import DaemonConfigError
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "config": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": "/etc/docker/daemon.json"},
@@ -130,7 +130,7 @@ def main() -> None:
 class DaemonConfig:
     """The settings on disk and the engine that uses them."""
 
-    def __init__(self, module: AnsibleModule) -> None:
+    def __init__(self, module: Module) -> None:
         self.module = module
         self.params: dict[str, Any] = module.params
         # In check mode for a bare host there is neither an engine nor its client.
@@ -235,8 +235,8 @@ class DaemonConfig:
     def _diff(self, old: str, new: str) -> dict[str, str]:
         """Return the diff. C(old) is formatted like C(new), so that the diff shows settings and not spaces."""
         return {
-            "before": daemon.without_passwords(old),
-            "after": daemon.without_passwords(new),
+            "before": old,
+            "after": new,
             "before_header": self.path,
             "after_header": self.path,
         }

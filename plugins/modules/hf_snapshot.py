@@ -272,13 +272,13 @@ import time
 import traceback
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import missing_required_lib
 
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ProgressFile
 from ..module_utils._core.units import GB
 from ..module_utils._hf.cache import CacheError
 from ..module_utils._hf.download import Model, Request, ensure_snapshots
-from ..module_utils._hf.errors import clean
 from ..module_utils._hf.hub import HubError
 
 PROGRESS_INTERVAL_S = 10.0
@@ -313,8 +313,9 @@ ARGUMENTS = {
 }
 
 
+@at_edge
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
     started = time.monotonic()
     try:
         progress = ProgressFile(module.params["progress_file"], PROGRESS_INTERVAL_S)
@@ -322,8 +323,7 @@ def main() -> None:
     except ImportError:
         module.fail_json(msg=missing_required_lib("huggingface_hub"), exception=traceback.format_exc())
     except (CacheError, HubError) as exc:
-        module.fail_json(msg=clean(str(exc), module.params["token"]))
-    result["notes"] = [clean(note, module.params["token"]) for note in result["notes"]]
+        module.fail_json(msg=str(exc))
     for note in result["notes"]:
         module.warn(note)
     module.exit_json(**result, duration=round(time.monotonic() - started, 3))

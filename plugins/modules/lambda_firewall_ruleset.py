@@ -117,14 +117,15 @@ id:
   sample: c4d291f47f9d436fa39f58493ce3b50d
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._lambda.client import LambdaError
 from ..module_utils._lambda.firewall import PROTOCOLS, RulesetManager, wanted_rule
 from ..module_utils._lambda.options import OPTIONS, make_client
 from ..module_utils._lambda.records import OPEN_REGIONS, open_region_warning
 
 
+@at_edge
 def main() -> None:
     rule_options = {
         "protocol": {"type": "str", "choices": list(PROTOCOLS), "default": "tcp"},
@@ -132,7 +133,7 @@ def main() -> None:
         "source_networks": {"type": "list", "elements": "str", "required": True},
         "description": {"type": "str", "default": ""},
     }
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **OPTIONS,
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

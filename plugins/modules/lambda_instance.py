@@ -213,8 +213,7 @@ journal:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._lambda import records
 from ..module_utils._lambda.account import Account, Identity
@@ -235,8 +234,9 @@ def texts(tags: dict[str, Any]) -> dict[str, str]:
     return {str(key): str(value) for key, value in tags.items()}
 
 
+@at_edge
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **OPTIONS,
             "state": {"type": "str", "choices": ["present", "absent", "restarted"], "default": "present"},

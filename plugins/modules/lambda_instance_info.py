@@ -82,8 +82,7 @@ offer:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._lambda import records
 from ..module_utils._lambda.account import Account, Identity
 from ..module_utils._lambda.client import LambdaError
@@ -99,8 +98,9 @@ def with_cost(instance: records.Instance, now: float) -> dict[str, Any]:
     }
 
 
+@at_edge
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **OPTIONS,
             "id": {"type": "str"},

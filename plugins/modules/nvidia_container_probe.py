@@ -107,16 +107,17 @@ started:
   type: bool
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._docker.cli import DockerError
 from ..module_utils._nvidia.gpu_probe import probe
 from ..module_utils._nvidia.gpu_request import REQUESTS
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "image": {"type": "str", "default": "ubuntu:24.04"},
             "requests": {"type": "list", "elements": "str", "choices": list(REQUESTS), "default": ["runtime"]},

@@ -195,14 +195,15 @@ gpus:
       elements: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._nvidia.host import gpu_info
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"timeout": {"type": "int", "default": 60}}, supports_check_mode=True)
+    module = Module(argument_spec={"timeout": {"type": "int", "default": 60}}, supports_check_mode=True)
     module.exit_json(changed=False, **gpu_info(module.params["timeout"]))
 
 

@@ -190,15 +190,15 @@ import difflib
 from dataclasses import fields
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._preflight.host import Places, look
 from ..module_utils._preflight.judge import CHECKS, Alternative, Finding, Needs, judge, render
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "gpu_count": {"type": "int", "default": 0},
             "gpu_name": {"type": "str"},
@@ -272,7 +272,7 @@ def main() -> None:
     _report(module, findings, params["warn"])
 
 
-def _report(module: AnsibleModule, findings: dict[str, Finding | None], only_warn: list[str]) -> None:
+def _report(module: Module, findings: dict[str, Finding | None], only_warn: list[str]) -> None:
     """Warn, and exit with the outcome."""
     unmet = {name: finding for name, finding in findings.items() if finding and not finding.ok}
     warned = {name: finding for name, finding in unmet.items() if name in only_warn or not finding.certain}

@@ -266,8 +266,6 @@ import os
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ..module_utils._benchmark import measure as measured
 from ..module_utils._benchmark import plan as benchmark
 from ..module_utils._benchmark import store
@@ -285,9 +283,9 @@ from ..module_utils._benchmark.run import (
 from ..module_utils._benchmark.spec import THRESHOLD, WORKLOAD
 from ..module_utils._benchmark.summary import describe, failure, hints, repeated, summary
 from ..module_utils._benchmark.validity import validity_checks
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._core.schema import argument_spec
-from ..module_utils._core.secrets import mask_argv, mask_options
 from ..module_utils._core.timestamp import epoch
 from ..module_utils._core.units import human_duration
 from ..module_utils._core.verdict import FAIL, INVALID, PASS, WARN
@@ -431,7 +429,7 @@ class SmokeBenchmark:
             **outcome,
             **({"repetitions": repetitions} if repetitions else {}),
             "size": self._size,
-            "workload": {**self._workload, "args": mask_options(self._workload["args"] or {})},
+            "workload": self._workload,
             "metadata": self._params["metadata"],
             "started_at": f"{started_at:%Y-%m-%dT%H:%M:%SZ}",
             "finished_at": f"{finished_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -441,7 +439,7 @@ class SmokeBenchmark:
             "counters": runs[chosen].run.counters,
             "client": runs[chosen].run.client,
             "look": runs[chosen].run.look,
-            "client_command": mask_argv(command),
+            "client_command": command,
             "spec_decode": measured.spec_decode(runs[chosen].run),
         }
         path = store.save(self._params["results_dir"], record, finished_at, self._size)
@@ -542,7 +540,7 @@ class SmokeBenchmark:
             "vllm_version": measured.server["version"],
             "client_version": measured.client_version,
             "server_started": measured.server["started"],
-            "client_argv": mask_argv(self._argv),
+            "client_argv": self._argv,
         }
         if container is None:
             return environment
@@ -553,7 +551,7 @@ class SmokeBenchmark:
             "container_started_at": container["State"]["StartedAt"],
             "image": container["Config"]["Image"],
             "image_id": container["Image"],
-            "server_argv": mask_argv([container["Path"], *container["Args"]]),
+            "server_argv": [container["Path"], *container["Args"]],
             **environment,
         }
 
@@ -567,9 +565,10 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "container": {"type": "str"},
             "client_command": {"type": "list", "elements": "str"},

@@ -173,8 +173,7 @@ reused:
 import re
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.schema import argument_spec
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._core.verdict import FAIL
@@ -219,9 +218,10 @@ def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
     return {**outcome, "server": server, "reused": False}
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **PROBE,
             "further_model_names": {"type": "list", "elements": "str", "default": []},

@@ -107,8 +107,7 @@ import shutil
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ProgressFile
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container
@@ -125,9 +124,10 @@ class StartError(DockerError):
     """The new server does not start, and the old one is stopped."""
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},

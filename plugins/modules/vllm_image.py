@@ -61,9 +61,9 @@ id:
 
 from collections.abc import Callable
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ProgressFile
+from ..module_utils._core.secrets import quoted
 from ..module_utils._docker import pull as _pull
 from ..module_utils._docker.build import pinned_dockerfile
 from ..module_utils._docker.cli import Completed, DockerError, follow_docker, inspect_image
@@ -76,9 +76,10 @@ _SAID_ONCE = "Pulling fs layer"
 _DONE = ("Already exists", "Pull complete")
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "base": {"type": "str", "default": ""},
@@ -119,7 +120,9 @@ def pull(name: str, stall_s: float, progress: ProgressFile) -> None:
         layer, _colon, state = line.partition(": ")
         if state.startswith((_SAID_ONCE, *_DONE)):
             layers[layer] = state.startswith(_DONE)
-        progress.report(f"pulling {name}: {sum(layers.values())} of {len(layers)} layers, {line[:_LONGEST_LINE]}")
+        progress.report(
+            f"pulling {name}: {sum(layers.values())} of {len(layers)} layers, {quoted(line, _LONGEST_LINE)}"
+        )
 
     _run(["pull", name], f"{name} cannot be pulled", tell)
 
@@ -130,7 +133,7 @@ def build(name: str, dockerfile: str, base: str, progress: ProgressFile) -> list
     done = _run(
         ["build", "--tag", name, *(word for item in labels.items() for word in ("--label", "=".join(item))), "-"],
         f"{name} cannot be built",
-        lambda line: progress.report(f"building {name}: {line[:_LONGEST_LINE]}"),
+        lambda line: progress.report(f"building {name}: {quoted(line, _LONGEST_LINE)}"),
         recording(content),
     )
     return done.stdout.splitlines()

@@ -78,8 +78,7 @@ import os
 import re
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.files import free_bytes, read_text
 from ..module_utils._docker.cli import DockerError, inspect_container, own_pids, run_docker
 from ..module_utils._hf.cache import CacheError
@@ -95,9 +94,10 @@ ARGS_TIMEOUT_S = 300.0
 _CHECKED_BEFORE = "the command line was checked when the release was recorded"
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "container": {"type": "str", "required": True},
             "record": {"type": "dict", "required": True},

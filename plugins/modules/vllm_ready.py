@@ -136,8 +136,8 @@ startup:
       sample: {"shards": 64, "seconds": 789.1, "gib": 554.2}
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._docker.cli import DockerError
@@ -150,9 +150,10 @@ from ..module_utils._vllm.stall import installed
 ALIVE_S = 30.0
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **ENDPOINT,
             "container": {"type": "str", "required": True},

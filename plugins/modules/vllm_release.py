@@ -192,8 +192,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.build import base_of, image_identity
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
@@ -206,9 +205,10 @@ from ..module_utils._vllm.spec import endpoint
 from ..module_utils._vllm.store import CURRENT, FORMAT, LAST_GOOD, Store, StoreError
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "state_dir": {"type": "path", "required": True},
             "state": {"type": "str", "choices": ["recorded", "promoted", "settled"], "default": "recorded"},
@@ -228,6 +228,7 @@ def main() -> None:
         required_if=[("state", "recorded", ["container"]), ("state", "recorded", ["spec", "release"], True)],
         mutually_exclusive=[["spec", "release"]],
         supports_check_mode=True,
+        data=("record",),
     )
     releases = Releases(module.params, module.check_mode)
     try:

@@ -61,16 +61,17 @@ commits:
 from contextlib import suppress
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._vllm.store import CURRENT, LAST_GOOD, Store, StoreError
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={"state_dir": {"type": "path", "required": True}},
         supports_check_mode=True,
+        data=("releases",),
     )
     try:
         module.exit_json(**_releases(Store(module.params["state_dir"])))

@@ -97,8 +97,7 @@ import os
 import time
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.process import run
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image, run_docker
@@ -114,9 +113,10 @@ from ..module_utils._vllm.store import CURRENT, LAST_GOOD, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "container": {"type": "str", "required": True},
             "state_dir": {"type": "path", "required": True},

@@ -70,14 +70,15 @@ unit:
   sample: hgx-inference-vllm.service
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._vllm.supervisor import Service, SupervisorError
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

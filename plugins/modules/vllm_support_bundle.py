@@ -83,17 +83,17 @@ size:
 
 import os
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._vllm.bundle import collect, pack
 from ..module_utils._vllm.key import read_key
 from ..module_utils._vllm.stall import installed
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "container": {"type": "str", "required": True},
             "state_dir": {"type": "path", "required": True},
@@ -109,13 +109,13 @@ def main() -> None:
     if module.check_mode:
         module.exit_json(changed=False)
     try:
-        key = read_key(params["state_dir"])
+        read_key(params["state_dir"])  # so that it is known and masked
     except SecretError as exc:
         module.fail_json(msg=str(exc))
     files = collect(params["container"], params["state_dir"], params["results_dir"], installed(params["py_spy"]))
     files["status.txt"] = params["status"] + "\n"
     folder = os.path.basename(params["dest"]).partition(".")[0]
-    archive, names = pack(files, [key, *params["secrets"]], folder)
+    archive, names = pack(files, folder)
     try:
         with open(os.open(params["dest"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
             stream.write(archive)

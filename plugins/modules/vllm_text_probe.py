@@ -100,8 +100,7 @@ reused:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.schema import argument_spec
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._endpoint import server as api_server
@@ -131,9 +130,10 @@ def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
     return {**found, "reused": False}
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             **PROBE,
             "sets": {"type": "dict", "required": True},

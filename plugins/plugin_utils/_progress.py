@@ -18,7 +18,9 @@ from types import FrameType
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
+
+from ..module_utils._core.secrets import scrub
+from ._edge import EdgeActionBase
 
 # Many jobs have nothing to do and end at once: poll soon, then less often.
 POLL_INTERVALS_S = (0.25, 0.5, 1.0)
@@ -45,20 +47,17 @@ class Interrupted(BaseException):
     """The play is being ended. Not an Exception, so that no handler mistakes it for a failure of the task."""
 
 
-class ProgressActionBase(ActionBase):
+class ProgressActionBase(EdgeActionBase):
     """Runs the module of the task through core's async wrapper and shows each new line of its progress file.
 
     The job on the target outlives a lost connection but never C(time_limit_s). It is notified when the play is ended.
     """
 
-    TRANSFERS_FILES = False
-
     def time_limit_s(self, args: dict[str, Any]) -> int:
         """Return how long the module may run, in seconds, given the task's arguments."""
         raise NotImplementedError
 
-    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        result: dict[str, Any] = super().run(tmp, task_vars)
+    def act(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         args = dict(self._task.args)
         if self._task.check_mode:
             result.update(self._execute_module(module_args=args, task_vars=task_vars))
@@ -73,7 +72,7 @@ class ProgressActionBase(ActionBase):
             result.update(job)  # it never started: a bad interpreter, a full disk
             return result
         results_file = f"{async_dir}/{job['ansible_job_id']}"
-        host = str((task_vars or {}).get("inventory_hostname", "target"))
+        host = str(task_vars.get("inventory_hostname", "target"))
         self._follow(host, progress_file, results_file, limit_s + GRACE_S)
         status_args = {"jid": job["ansible_job_id"], "_async_dir": async_dir}
         result.update(
@@ -86,7 +85,7 @@ class ProgressActionBase(ActionBase):
         self._low_level_execute_command(removal(progress_file, results_file))
         return result
 
-    def _start(self, args: dict[str, Any], limit_s: int, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _start(self, args: dict[str, Any], limit_s: int, task_vars: dict[str, Any]) -> dict[str, Any]:
         self._task.async_val = limit_s
         try:
             return dict(self._execute_module(module_args=args, task_vars=task_vars, wrap_async=True))
@@ -117,7 +116,7 @@ class ProgressActionBase(ActionBase):
                     last_contact = time.monotonic()
                     if progress and progress != shown:
                         shown = progress
-                        self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {progress}")
+                        self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {scrub(progress)}")
                     if finished:
                         return
                 time.sleep(next(intervals))

@@ -7,5 +7,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import KNOWN
 
 os.environ["DOCKER_HOST"] = "unix:///nonexistent/docker.sock"
+
+
+@pytest.fixture(autouse=True)
+def _each_test_is_a_run_of_its_own() -> Iterator[None]:
+    """A run forgets its secrets when its process ends; here, the next test must not have them masked."""
+    KNOWN.clear()
+    yield
+    KNOWN.clear()

@@ -17,10 +17,10 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from typing import IO, Any, NamedTuple, cast
 
-from .._core.secrets import mask_argv
+from .._core.secrets import scrubbed
 from .._docker.cli import WORKER_PROGRAM, worker_job
 from .._hf.cache import CacheError, RepoCache
-from .._programs import benchmark_worker, prometheus, texts
+from .._programs import benchmark_worker, prometheus, secrets, texts
 from .._vllm.args import option_values
 from .._vllm.log.watch import newest_lines, settled, stopped
 from .plan import Run
@@ -68,7 +68,7 @@ class Place(NamedTuple):
 
 def shown(argv: list[str]) -> str:
     """Return a command as text for messages and records, without secrets."""
-    return shlex.join(mask_argv(argv))
+    return shlex.join(scrubbed(argv))
 
 
 class Measured(NamedTuple):
@@ -250,6 +250,7 @@ def _events(load: Load, stderr: Any) -> Generator[dict[str, Any], None, None]:
     watchdog.start()
     job = worker_job(
         prometheus,
+        secrets,
         texts,
         benchmark_worker,
         argv=load.argv,

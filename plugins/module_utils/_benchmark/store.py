@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from .._core.files import replace_link, replace_text
+from .._core.secrets import scrubbed
 from .._core.verdict import FAIL, INVALID
 
 SCHEMA = 3
@@ -28,7 +29,7 @@ def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: st
     """Write C(record) to a new file, atomically and readable by owner and group only, and return its path."""
     path = os.path.join(folder, f"{finished_at:%Y%m%dT%H%M%SZ}-{size}.json")
     try:
-        replace_text(path, json.dumps(record, indent=2) + "\n", mode=0o640)
+        replace_text(path, json.dumps(scrubbed(record), indent=2) + "\n", mode=0o640)
         replace_link(os.path.join(folder, LATEST), os.path.basename(path))
     except OSError as exc:
         raise StoreError(f"The result cannot be written to {folder}: {exc.strerror}.") from exc
@@ -61,7 +62,7 @@ def keep(path: str, server: str | None, at: datetime, reason: str, measured: Map
         **(measured or {}),
     }
     try:
-        replace_text(path, json.dumps(record) + "\n", mode=0o640)
+        replace_text(path, json.dumps(scrubbed(record)) + "\n", mode=0o640)
     except OSError as exc:
         raise StoreError(f"The result cannot be written to {os.path.dirname(path)}: {exc.strerror}.") from exc
 
@@ -120,6 +121,6 @@ def newest(folder: str, fingerprint: str, server: str, now: datetime, max_age_s:
 def judge_again(path: str, record: Mapping[str, Any]) -> None:
     """Replace a result with the same figures, judged again. Raises StoreError."""
     try:
-        replace_text(path, json.dumps(record, indent=2) + "\n", mode=0o640)
+        replace_text(path, json.dumps(scrubbed(record), indent=2) + "\n", mode=0o640)
     except OSError as exc:
         raise StoreError(f"The result {path} cannot be written: {exc.strerror}.") from exc

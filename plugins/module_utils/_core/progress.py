@@ -11,6 +11,7 @@ import time
 from collections import deque
 
 from .files import replace_text
+from .secrets import scrub
 from .units import human_bytes, human_duration
 
 # Longer than the controller continues without a connection (LOST_CONNECTION_LIMIT_S of the action plugins).
@@ -51,7 +52,7 @@ class ProgressFile:
         if not force and now - self._written_at < self._interval_s:
             return
         self._written_at = now
-        replace_text(self._path, " ".join(line.split()) + "\n")
+        replace_text(self._path, " ".join(scrub(line).split()) + "\n")
 
     def unseen_s(self) -> float:
         """Return for how long the controller has not read the progress; 0 if nobody is to read it."""

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._core import mappings
-from .._core.secrets import MASK
 
 # The settings that an engine reloads without a restart: Daemon.Reload in moby, the same in 20.10 and 29. It reloads
 # 'features', too, but reads 'cdi' and 'containerd-snapshotter' only at its start.
@@ -142,11 +141,6 @@ def render(config: Mapping[str, Any]) -> str:
 def same(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Return whether both mean the same to the engine."""
     return _canonical(before) == _canonical(after)
-
-
-def without_passwords(text: str) -> str:
-    """Return C(text) without the passwords of addresses, such as those of proxies."""
-    return re.sub(r"://[^/@\s\"]+@", f"://{MASK}@", text)
 
 
 def _canonical(value: Any) -> str:

@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from .._core.secrets import MASK
+from .._core.secrets import quoted
 
 QUOTED_CHARACTERS = 300
 # No answer to these requests is larger; more would fill the target's memory.
@@ -163,10 +163,7 @@ class Api:
 
     def quoted(self, text: object) -> str:
         """Return C(text) on one line, trimmed, and without the key."""
-        line = " ".join(str(text).split())
-        if self._key:
-            line = line.replace(self._key, MASK)
-        return line if len(line) <= QUOTED_CHARACTERS else line[: QUOTED_CHARACTERS - 3] + "..."
+        return quoted(text, QUOTED_CHARACTERS)
 
     def _request(
         self, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None

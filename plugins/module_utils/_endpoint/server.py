@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.files import replace_text
+from .._core.secrets import scrubbed
 from .._programs.prometheus import samples
 from .answers import FORM_ERRORS
 from .client import Api, ApiError
@@ -80,4 +81,5 @@ def keep(path: str | None, found: str, findings: Mapping[str, Any]) -> None:
     """Write C(findings) for C(recall), atomically. Raises OSError."""
     if not path or not found:
         return
-    replace_text(path, json.dumps({"fingerprint": found, "found_at": time.time(), "findings": findings}), mode=0o600)
+    kept = {"fingerprint": found, "found_at": time.time(), "findings": scrubbed(findings)}
+    replace_text(path, json.dumps(kept), mode=0o600)

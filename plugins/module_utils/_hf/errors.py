@@ -13,7 +13,6 @@ import re
 from urllib.parse import urlsplit
 
 from .._core.files import free_bytes
-from .._core.secrets import scrub
 from .._core.units import human_bytes
 
 _KEPT = "Fetched data is kept; run again to resume."
@@ -110,11 +109,6 @@ def answered_elsewhere(error: BaseException, endpoint: str) -> str:
     url, own = urlsplit(str(error.response.url)), urlsplit(endpoint)
     is_hub = url.netloc == own.netloc and re.match(rf"{re.escape(own.path)}/(api/|.*/resolve/)", url.path)
     return "" if is_hub else url.netloc.rpartition("@")[2]
-
-
-def clean(text: str, token: str | None) -> str:
-    """Return a message without secrets: the token, and what follows the ? of an address, which may be a signature."""
-    return scrub(re.sub(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>)]*", r"\1", text), [token])
 
 
 def status_of(error: BaseException) -> int | None:

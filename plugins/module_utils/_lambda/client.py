@@ -14,11 +14,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from .._core.secrets import scrub
+from .._core.secrets import KNOWN, quoted
 from .files import Pacer
 
 DEFAULT_URL = "https://cloud.lambda.ai/api/v1"
@@ -30,7 +30,7 @@ BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 TOO_MANY_REQUESTS = 429
 # Besides 5xx: a proxy has not waited for the answer (408), or refers to the outcome elsewhere (303).
 MAY_HAVE_ACTED = (303, 408)
-SHORTEST_SECRET = 8  # shorter lines of a secret text, such as "- echo", would mask half of a message
+QUOTED = 300  # characters of what the API says
 NO_CAPACITY = "instance-operations/launch/insufficient-capacity"
 NOT_FOUND = "global/object-does-not-exist"
 
@@ -132,20 +132,13 @@ class Client:
         clock: Clock | None = None,
     ) -> None:
         self._key = checked_key(api_key)
-        self._secrets = [self._key]
+        KNOWN.add(self._key)
         self.url = checked_url(url)
         self.timeout_s = timeout_s
         self.interval_s = interval_s
         self.clock = clock or Clock()
         self._transport = transport
         self._pacer = Pacer(os.path.join(state_dir, "pace") if state_dir else None, self.clock)
-
-    def hide(self, secret: str) -> None:
-        """Keep a text, and each of its lines, out of error messages: an answer may quote the request."""
-        lines = [line.strip() for line in secret.splitlines()]
-        self._secrets += sorted(
-            {secret, *(line for line in lines if len(line) >= SHORTEST_SECRET)}, key=len, reverse=True
-        )
 
     def get(self, path: str, limit_s: float | None = None) -> Any:
         return self.call("GET", path, limit_s=limit_s)
@@ -176,7 +169,7 @@ class Client:
             left_s = max(1.0, deadline - self.clock.monotonic())
             try:
                 response = self._send(method, path, body, min(ATTEMPT_TIMEOUT_S, left_s))
-                return parse_data(response, where, self._secrets)
+                return parse_data(response, where)
             except TransportError as exc:
                 error: LambdaError = LambdaError(
                     f"{where}: no answer ({exc}). Check the network, the proxy and api_url."
@@ -188,7 +181,6 @@ class Client:
                 error, untouched = exc, exc.status < 500 and exc.status not in MAY_HAVE_ACTED
                 passing = exc.status == TOO_MANY_REQUESTS or exc.status >= 500
                 wait_s = max(delay_s, retry_after_s(response, BACKOFF_S[-1]))
-            error = _with_text(error, scrub(str(error), self._secrets))
             if not untouched and repeat is not Repeat.ALWAYS:
                 raise Uncertain(str(error)) from None
             may_repeat = repeat is Repeat.ALWAYS or (repeat is Repeat.REFUSED and untouched)
@@ -248,11 +240,11 @@ def checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def parse_data(response: Response, where: str, secrets: Iterable[str] = ()) -> Any:
+def parse_data(response: Response, where: str) -> Any:
     """Return the C(data) of a success. Raises ApiError for a refusal and BrokenAnswer for anything else.
 
-    The errors quote the API's own messages without C(secrets). Of other content they name only the fields, because its
-    values may be secrets, too.
+    The errors quote the API's own messages. Of other content they name only the fields, because its values may be
+    secrets.
     """
     content: Any = None
     with contextlib.suppress(ValueError, RecursionError):
@@ -266,21 +258,21 @@ def parse_data(response: Response, where: str, secrets: Iterable[str] = ()) -> A
         raise ApiError(f"{where}: {redirected(response)}", status, f"http/{status}")
     error = content.get("error") if isinstance(content, dict) else None
     error = error if isinstance(error, dict) else {}
-    code = shortened(scrub(str(error.get("code") or f"http/{status}"), secrets), 80)
+    code = quoted(error.get("code") or f"http/{status}", 80)
     told = " ".join(error[key] for key in ("message", "suggestion") if isinstance(error.get(key), str) and error[key])
-    told = shortened(scrub(told, secrets)) if told else f"The answer is {outline(response, content)}."
+    told = quoted(told, QUOTED) if told else f"The answer is {outline(response, content)}."
     fix = FIXES.get(code) or STATUS_FIXES.get(status) or (BROKEN_FIX if status >= 500 else "")
-    fields = field_errors(content, secrets)
+    fields = field_errors(content)
     raise ApiError(f"{where}: {code} ({status}). {told} {fields}{fix}".rstrip(), status, code)
 
 
-def field_errors(content: Any, secrets: Iterable[str] = ()) -> str:
+def field_errors(content: Any) -> str:
     """Return the API's messages about single parameters: C(region_name: not a region.)"""
     found = content.get("field_errors") if isinstance(content, dict) else None
     if not isinstance(found, dict):
         return ""
     texts = {str(name): entry.get("message") if isinstance(entry, dict) else entry for name, entry in found.items()}
-    return "".join(f"{shortened(scrub(f'{name}: {text}', secrets))} " for name, text in texts.items())
+    return "".join(f"{quoted(f'{name}: {text}', QUOTED)} " for name, text in texts.items())
 
 
 def redirected(response: Response) -> str:
@@ -301,21 +293,15 @@ def outline(response: Response, content: Any) -> str:
     """Return what an answer is, without its values: C(an object with the fields: id, name)."""
     if isinstance(content, dict):
         names = sorted(str(name) for name in content)
-        return f"an object with the fields {shortened(', '.join(names), 80) or '(none)'}"
+        return f"an object with the fields {quoted(', '.join(names), 80) or '(none)'}"
     if content is not None:
         return f"JSON, but not an object ({type(content).__name__})"
     if not response.body:
         return "empty"
-    kind = shortened(response.headers.get("content-type", "").partition(";")[0], 40)
+    kind = quoted(response.headers.get("content-type", "").partition(";")[0], 40)
     page = b"<html" in response.body[:1000].lower() or kind == "text/html"
     what = "a web page" if page else f"no JSON{f' ({kind})' if kind else ''}"
     return f"{what} of {len(response.body)} bytes"
-
-
-def shortened(text: str, limit: int = 300) -> str:
-    """Return the text on one line, truncated."""
-    text = " ".join(text.split())
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def retry_after_s(response: Response, limit_s: float) -> float:

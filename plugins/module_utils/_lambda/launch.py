@@ -120,8 +120,6 @@ class Launcher:
             "file_system_names": wanted.file_systems,
         }
         body.update({key: value for key, value in optional.items() if value})
-        if wanted.user_data:
-            self._client.hide(wanted.user_data)
         bound = self._file_system_region(wanted.file_systems)
         rulesets = self._known_rulesets() if wanted.firewall_rulesets else {}
         return Plan(identity, wanted, offer, body, bound, rulesets)

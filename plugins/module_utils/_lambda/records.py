@@ -13,8 +13,9 @@ import math
 import re
 from typing import Any, NamedTuple, TypedDict
 
+from .._core.secrets import quoted
 from .._core.units import human_duration
-from .client import LambdaError, shortened
+from .client import QUOTED, LambdaError
 
 # Tags that identify a node launched by this collection.
 MANAGED = "hgx-managed-by"
@@ -346,7 +347,7 @@ def field_names(raw: Any) -> str:
     """Return the names of the fields of an entry, never its values: these may be secrets, such as a token."""
     if not isinstance(raw, dict):
         return f"it is a {type(raw).__name__}, not an object"
-    return f"its fields: {shortened(', '.join(sorted(map(str, raw)))) or 'none'}"
+    return f"its fields: {quoted(', '.join(sorted(map(str, raw))), QUOTED) or 'none'}"
 
 
 def _dict(value: Any) -> dict[str, Any]:

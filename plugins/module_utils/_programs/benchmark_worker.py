@@ -34,6 +34,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from .prometheus import samples
+from .secrets import Known
 from .texts import excerpt, survey
 
 POLL_INTERVAL_S = 2.0
@@ -103,6 +104,9 @@ STATISTICS: dict[str, Callable[[Sequence[float]], float]] = {
     **{f"p{share}": functools.partial(percentile, share) for share in (90, 95, 99)},
 }
 
+# The API key.
+_KNOWN = Known()
+
 # Prints the number of tokens in each of the texts that stand in its input.
 _COUNT_TOKENS = """\
 import json, sys
@@ -162,8 +166,9 @@ def main(job: dict[str, Any]) -> None:
 
 
 def emit(event: str, **details: Any) -> None:
-    """Print one event."""
+    """Print one event, without the API key: nothing else leaves this program."""
     # One write: two threads print.
+    details = _KNOWN.masked_in(details)
     sys.stdout.write(json.dumps({"event": event, "seconds": time.monotonic(), **details}) + "\n")
     sys.stdout.flush()
 
@@ -593,17 +598,15 @@ class Client:
         except (ValueError, RecursionError) as exc:
             return {"problems": [f"it is no JSON: {exc}"], "errors": {}}
         condensed = condense(result, first_chunk_has_text)
-        condensed["errors"] = {self._without_key(error): count for error, count in condensed["errors"].items()}
         if condensed.get("texts"):
             pairs = [pair for pair in zip(result["generated_texts"], result["output_lens"]) if pair[1]]
             self.answers = pairs[:: max(1, len(pairs) // COUNTED_TEXTS)][:COUNTED_TEXTS]
-            condensed["texts"]["samples"] = [self._without_key(text) for text in condensed["texts"]["samples"]]
         return condensed
 
     def last_lines(self) -> list[str]:
         """Return the end of what the client printed."""
         self._reader.join(timeout=5)
-        return [self._without_key(line) for line in self._lines]
+        return list(self._lines)
 
     def _read_lines(self, stream: TextIO) -> None:
         for line in stream:
@@ -612,9 +615,6 @@ class Client:
                 self.measuring = read_counters_patiently(self._base_url, self._key, FIRST_LOOK_S)
                 if self.measuring is not None:
                     emit("measuring", counters=self.measuring)
-
-    def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "********") if self._key else text
 
 
 def _run(
@@ -730,9 +730,11 @@ def _wait_for_end_of_input(gone: threading.Event) -> None:
 def _read_key(path: str) -> str:
     try:
         with open(path, encoding="utf-8") as stream:
-            return stream.read().strip()
+            key = stream.read().strip()
     except OSError:  # without a key: a server that wants one says so
         return ""
+    _KNOWN.add(key)
+    return key
 
 
 def _client_version() -> str:

@@ -12,7 +12,6 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._core.secrets import scrub
 from .._docker.cli import WORKER_PROGRAM, DockerError, DockerTimeout, run_docker, worker_job
 from .._nvidia.gpu_request import REQUESTS
 from .._programs import args_worker
@@ -56,8 +55,8 @@ def read_args(image: str, spec: Mapping[str, Any], with_model: bool, timeout_s: 
         lines = done.stderr.splitlines()
         cause, rest = failure_text(diagnose(lines, done.rc or None), lines)
         words = "\n".join([f"The command line could not be checked with {image}: {cause}", *rest])
-        raise DockerError(scrub(words)) from None
-    problems = [_with_fix(scrub(problem), result.get("options", [])) for problem in result.get("problems", [])]
+        raise DockerError(words) from None
+    problems = [_with_fix(problem, result.get("options", [])) for problem in result.get("problems", [])]
     return Reading(problems, str(result.get("unchecked", "")))
 
 

@@ -11,13 +11,13 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .._core.files import read_text
 from .._core.process import run
-from .._core.secrets import MASK, is_secret_name, mask_value, scrub
+from .._core.secrets import scrub, scrubbed
 from .stall import dump
 from .supervisor import Service
 
@@ -56,26 +56,25 @@ def collect(container: str, state_dir: str, results_dir: str, py_spy: str) -> di
         files = {name: _said(answer.result().output, answer.result().missing) for name, answer in answers.items()}
     files["host/kernel-log.txt"] = _only(kernel.result().output, _KERNEL_WORDS)
     files["host/os-release.txt"] = read_text("/etc/os-release")
-    files["docker/inspect.json"] = _masked_inspect(files["docker/inspect.json"])
+    files["docker/inspect.json"] = _changed(files["docker/inspect.json"], scrubbed)
     files["dumps.txt"] = _dumps(container, py_spy)
     for path in sorted(glob.glob(f"{glob.escape(state_dir)}/releases/*/release.json")):
-        files[f"releases/{os.path.basename(os.path.dirname(path))}.json"] = _masked_json(read_text(path))
+        files[f"releases/{os.path.basename(os.path.dirname(path))}.json"] = _changed(read_text(path), scrubbed)
     newest = sorted(glob.glob(f"{glob.escape(results_dir)}/2*.json"))[-_RESULTS:]
     files.update({f"results/{os.path.basename(path)}": _without_texts(read_text(path)) for path in newest})
     return files
 
 
-def pack(files: Mapping[str, str], secrets: Iterable[str], folder: str) -> tuple[bytes, list[str]]:
+def pack(files: Mapping[str, str], folder: str) -> tuple[bytes, list[str]]:
     """Return a gzipped tar archive of the files without what is secret of them, and their names.
 
     All is below C(folder) in the archive.
     """
-    known = [secret for secret in secrets if secret]
     buffer = io.BytesIO()
     names = []
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, text in sorted(files.items()):
-            content = scrub(text[-_MOST_BYTES:], known).encode()
+            content = scrub(text)[-_MOST_BYTES:].encode()
             member = tarfile.TarInfo(f"{folder}/{name}")
             member.size, member.mode = len(content), 0o600
             archive.addfile(member, io.BytesIO(content))
@@ -103,20 +102,6 @@ def _dumps(container: str, py_spy: str) -> str:
     )
 
 
-def _masked_inspect(text: str) -> str:
-    def masked(containers: Any) -> Any:
-        for container in containers:
-            config = container.get("Config") or {}
-            config["Env"] = [_masked_variable(entry) for entry in config.get("Env") or []]
-        return _mask(containers)
-
-    return _changed(text, masked)
-
-
-def _masked_json(text: str) -> str:
-    return _changed(text, _mask)
-
-
 def _without_texts(text: str) -> str:
     """Return a result without what clients and model have said."""
 
@@ -125,7 +110,7 @@ def _without_texts(text: str) -> str:
             for name in ("generated_texts", "texts"):
                 if name in part:
                     part[name] = f"({len(part[name])} texts)"
-        return _mask(result)
+        return scrubbed(result)
 
     return _changed(text, shortened)
 
@@ -136,16 +121,3 @@ def _changed(text: str, change: Callable[[Any], Any]) -> str:
         return json.dumps(change(json.loads(text)), indent=1)
     except (ValueError, AttributeError, TypeError):
         return text
-
-
-def _masked_variable(entry: str) -> str:
-    name, equals, value = entry.partition("=")
-    return f"{name}{equals}{mask_value(name, value)}"
-
-
-def _mask(value: Any, name: str = "") -> Any:
-    if isinstance(value, dict):
-        return {key: _mask(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_mask(item, name) for item in value]
-    return MASK if isinstance(value, str) and value and is_secret_name(name) else value

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.files import replace_text
-from .._core.secrets import SecretError, read_secret
+from .._core.secrets import KNOWN, SecretError, read_secret
 from .._core.timestamp import epoch
 
 _NAME = "vllm_api_key"
@@ -68,6 +68,7 @@ def stage_key(params: Mapping[str, Any]) -> bool:
     path = key_file(params["state_dir"])
     kept = read_key(params["state_dir"])
     wanted = params["api_key"] or kept or (secrets.token_hex(24) if params["api_key_generate"] else "")
+    KNOWN.add(wanted)
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         if wanted == kept:

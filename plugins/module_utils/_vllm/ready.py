@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .._core.http import HttpAnswer, request
-from .._core.secrets import scrub
+from .._core.secrets import quoted, scrub
 from .._core.units import human_duration
 from .._docker.cli import DockerError, inspect_container
 from .log.in_force import flags_in_force
@@ -91,7 +91,7 @@ def wait_until_ready(
     since = str(details["State"].get("StartedAt", ""))
     if not details["State"]["Running"]:
         lines = newest_lines(server.container, details["State"])
-        raise NotReady(stopped(server.container, details, lines, "", [server.api_key]))
+        raise NotReady(stopped(server.container, details, lines, ""))
     watch = _Watch(server, details, limits, report)
     try:
         waited = watch.wait_for_health()
@@ -184,7 +184,7 @@ class _Watch:
         still_s = self._movement.still_s()
         if still_s > self._limits.stall_s:
             message = explain(self._server.container, doing, still_s, self._movement.last, self._limits.py_spy)
-            raise NotReady(scrub(message, [self._server.api_key]))
+            raise NotReady(message)
         still = f", nothing has moved for {human_duration(still_s)}" if still_s > STILL_SHOWN_S else ""
         self._report(f"{self.elapsed():.0f} s, {words}{still}", force=words != self._shown)
         self._shown = words
@@ -211,7 +211,7 @@ class _Watch:
         doing = f" while {self._follower.start.title()}"
         if state["Running"] or state.get("Restarting"):
             doing += ", and was started again"
-        raise NotReady(stopped(name, details, self._follower.lines(), doing, [self._server.api_key]))
+        raise NotReady(stopped(name, details, self._follower.lines(), doing))
 
     def _require_hope(self) -> None:
         """Raise NotReady if a process has failed for good, also if the container runs on all the same."""
@@ -223,10 +223,10 @@ class _Watch:
         name = self._server.container
         headline = f"The server in {name} failed while {self._follower.start.title()}, though its container still runs"
         message = [*failed(details, lines, headline), f"The whole log: docker logs {name}"]
-        raise NotReady(scrub("\n".join(message), [self._server.api_key]))
+        raise NotReady("\n".join(message))
 
     def _late(self) -> str:
-        last = [f"  {line.partition(' ')[2][:300]}" for line in self._follower.lines()[-6:]]
+        last = [f"  {scrub(line.partition(' ')[2])[:300]}" for line in self._follower.lines()[-6:]]
         fix = (
             f"raise vllm_ready_timeout above {self._limits.timeout_s:.0f}, since it was still moving, and run the play"
             " again. A server that runs by then is not restarted."
@@ -240,24 +240,23 @@ class _Watch:
             f"Fix: {fix}",
             f"The whole log: docker logs {self._server.container}",
         ]
-        return scrub("\n".join(message), [self._server.api_key])
+        return "\n".join(message)
 
     def _text(self, answer: HttpAnswer) -> str:
         try:
             message = json.loads(answer.body)["choices"][0]["message"]
             text = str(message.get("content") or message.get("reasoning") or message.get("reasoning_content") or "")
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise NotReady(self._refused(f"the answer is no completion: {answer.body[:300]}")) from None
+            raise NotReady(self._refused(f"the answer is no completion: {quoted(answer.body, 300)}")) from None
         if not text.strip():
             raise NotReady(self._refused("it answers with an empty text. See model, chat template and parsers."))
-        return scrub(text, [self._server.api_key])
+        return text
 
     def _refused(self, words: str) -> str:
         server = self._server
-        return scrub(
+        return (
             f"The server in {server.container} is healthy but does not answer a chat completion as"
-            f" {server.served_model_name!r}: {words}\nThe whole log: docker logs {server.container}",
-            [server.api_key],
+            f" {server.served_model_name!r}: {words}\nThe whole log: docker logs {server.container}"
         )
 
 
@@ -279,5 +278,5 @@ def _http_words(answer: HttpAnswer, server: Server) -> str:
             " API key."
         )
     if answer.status == 404:
-        return f"HTTP 404: {answer.body[:300]}\nFix: {server.base_url}/v1/models lists the names that it serves."
-    return f"HTTP {answer.status}: {answer.body[:500]}"
+        return f"HTTP 404: {quoted(answer.body, 300)}\nFix: {server.base_url}/v1/models lists the names that it serves."
+    return f"HTTP {answer.status}: {quoted(answer.body, 500)}"

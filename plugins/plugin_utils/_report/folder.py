@@ -13,12 +13,13 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...module_utils._core.secrets import scrubbed
 from . import history, render
-from .document import build, scrubbed
+from .document import build
 
 # The name used for a run without a result.
 UNMEASURED = "unmeasured"
@@ -35,10 +36,9 @@ class ReportError(Exception):
 class Folder:
     """Reads results and writes reports; with C(dry) it only determines what it would write."""
 
-    def __init__(self, path: Path, dry: bool, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, path: Path, dry: bool) -> None:
         self._path = path
         self._dry = dry
-        self._secrets = [secret for secret in secrets if secret]
         self.changed = False
         self.problems: list[str] = []
 
@@ -97,7 +97,7 @@ class Folder:
                 sweeps.append((host, stem, page))
                 continue
             with self._left_out(host, stem):
-                document = self._document(host, stem) or build(host, {"result": record}, {}, self._secrets)
+                document = self._document(host, stem) or build(host, {"result": record}, {})
                 entry = history.Entry(host, stem, document, page)
                 history.groups([entry])
                 entries.append(entry)
@@ -152,14 +152,14 @@ class Folder:
         return f"{host}/{stem}/report.html" if (self._path / host / stem / "report.html").exists() else ""
 
     def _write_report(self, host: str, stem: str, parts: Mapping[str, Any], outcome: Mapping[str, Any]) -> Path:
-        document = build(host, parts, outcome, self._secrets)
+        document = build(host, parts, outcome)
         folder = self._path / host / stem
         self._write(folder / "report.json", json.dumps(document, separators=(",", ":")) + "\n")
         self._write(folder / "report.md", render.markdown(document))
         return self._write(folder / "report.html", render.html(document, f"../../{INDEX}"))
 
     def _write_sweep(self, host: str, stem: str, record: Mapping[str, Any]) -> Path:
-        sweep = scrubbed(record, self._secrets)
+        sweep = scrubbed(record)
         metrics, rows = history.sweep_rows(sweep)
         text = render.page(
             "sweep.html.j2",

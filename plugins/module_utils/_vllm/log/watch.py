@@ -20,7 +20,6 @@ from typing import IO, Any, cast
 
 from ..._core.causes import Facts
 from ..._core.files import read_text
-from ..._core.secrets import scrub
 from ..._core.timestamp import epoch
 from ..._core.units import GIB
 from ..._docker.cli import MISSING, DockerError, inspect_container, run_docker
@@ -120,9 +119,7 @@ def _logs(container: str, since: str, options: list[str]) -> subprocess.Popen[by
         raise DockerError(MISSING) from exc
 
 
-def stopped(
-    container: str, details: dict[str, Any], lines: list[str], doing: str, secrets: Iterable[str | None] = ()
-) -> str:
+def stopped(container: str, details: dict[str, Any], lines: list[str], doing: str) -> str:
     """Return the message about a container that does not run: cause, evidence, fix, and where to read on.
 
     C(details) is what the engine says of it, C(lines) its log, C(doing) what went on, such as " while loading weights".
@@ -132,7 +129,7 @@ def stopped(
     message = failed(details, lines, f"The server's container {container} {_state_words(state, code)}{doing}", code)
     if code == 0 and state.get("Status") == "exited":
         message.append("Exit code 0 is no success: vLLM ends so, too, when its engine has died.")
-    return scrub("\n".join([*message, f"The whole log: docker logs {container}"]), secrets)
+    return "\n".join([*message, f"The whole log: docker logs {container}"])
 
 
 def failed(details: dict[str, Any], lines: list[str], headline: str, code: int | None = None) -> list[str]:

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import (
+    KNOWN,
     SecretError,
     is_secret_name,
-    mask_argv,
-    mask_options,
+    quoted,
     read_secret,
     scrub,
+    scrubbed,
 )
 
 KEY = "k3y {{ with braces }}"
@@ -42,10 +43,16 @@ KEY = "k3y {{ with braces }}"
         ("S3_TOKEN=s3cret AWS_SECRET_ACCESS_KEY=s3cret", "S3_TOKEN=******** AWS_SECRET_ACCESS_KEY=********"),
         ("--api-key=s3cret --hf-token s3cret", "--api-key=******** --hf-token ********"),
         ("http://user:s3cret@proxy:3128/", "http://********@proxy:3128/"),
+        ("git+https://s3cret@github.com/x", "git+https://********@github.com/x"),
+        ('{"http-proxy": "http://user:s3cret@proxy:3128"}', '{"http-proxy": "http://********@proxy:3128"}'),
+        ("DB_PASS=s3cret NGC_KEY=s3cret KEY=1", "DB_PASS=******** NGC_KEY=******** KEY=1"),
+        ("https://cdn.example/f?X-Amz-Signature=s3cret&a=b failed", "https://cdn.example/f?******** failed"),
+        ("https://x.blob.example/f?sv=1&sig=s3cret%3D", "https://x.blob.example/f?********"),
     ],
 )
 def test_secrets_go(text: str, shown: str) -> None:
-    assert scrub(text, [KEY, None, ""]) == shown
+    KNOWN.add(KEY, None, "")
+    assert scrub(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -59,10 +66,12 @@ def test_secrets_go(text: str, shown: str) -> None:
         "--tokenizer-revision abc --speculative-config {}",
         "Basic settings are shown; Bearer is the scheme",
         "listening on http://0.0.0.0:8001",
+        "https://hub.example/api/models?revision=main&limit=5",
     ],
 )
 def test_the_rest_stays(text: str) -> None:
-    assert scrub(text, [KEY]) == text
+    KNOWN.add(KEY)
+    assert scrub(text) is text
 
 
 @pytest.mark.parametrize(
@@ -128,13 +137,35 @@ def test_names_of_other_things(name: str) -> None:
     ],
 )
 def test_secrets_are_taken_out_of_an_argv(argv: list[str], shown: list[str]) -> None:
-    assert mask_argv(argv) == shown
+    assert scrubbed(argv) == shown
 
 
-def test_secrets_are_taken_out_of_arguments_by_option() -> None:
-    args = {"temperature": 0, "header": ["x-api-key=abc", "a=b"], "api-key": "abc", "extra-body": {"x": 1}}
-    shown = {"temperature": 0, "header": ["x-api-key=********", "a=b"], "api-key": ["********"], "extra-body": {"x": 1}}
-    assert mask_options(args) == shown
+def test_secrets_are_taken_out_of_nested_values_by_name() -> None:
+    given = {
+        "args": {"temperature": 0, "header": ["x-api-key=abc", "a=b"], "api-key": "abc", "x": {"x": 1}},
+        "env": {"NGC_KEY": "abc", "PATH": "/bin"},
+        "tags": [{"key": "team", "value": "a"}],
+        "tokens": 3,
+        "hf_tokens": ["abc", 5],
+    }
+    assert scrubbed(given) == {
+        "args": {
+            "temperature": 0,
+            "header": ["x-api-key=********", "a=b"],
+            "api-key": "********",
+            "x": {"x": 1},
+        },
+        "env": {"NGC_KEY": "********", "PATH": "/bin"},
+        "tags": [{"key": "team", "value": "a"}],
+        "tokens": 3,
+        "hf_tokens": ["abc", 5],
+    }
+
+
+def test_a_text_is_masked_before_it_is_cut() -> None:
+    KNOWN.add("k" * 40)
+    assert quoted("x " * 10 + "k" * 40, 30) == "x x x x x x x x x x ********"
+    assert quoted("x\n y" * 10, 12) == "x yx yx y..."
 
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:

@@ -142,8 +142,3 @@ def test_refusal_names_keys_containers_and_ways_out() -> None:
     assert "must be restarted for --gpus to work" in text
     assert "keep running" in text
     assert "leave these settings out" not in text
-
-
-def test_passwords_of_addresses_are_left_out() -> None:
-    text = '{"proxies": {"http-proxy": "http://user:secret@proxy:3128"}, "bip": "a@b"}'
-    assert daemon.without_passwords(text) == text.replace("user:secret", "********")

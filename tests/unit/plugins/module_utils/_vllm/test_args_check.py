@@ -127,7 +127,7 @@ def check(
 @pytest.mark.parametrize("layout", ["old", "new"])
 def test_good_arguments(tmp_path: Path, layout: str) -> None:
     args = ["--model", "{{ braces }}", "--tool-call-parser", "kimi_k2"]
-    result, _words = check(tmp_path, layout, args)
+    result, words = check(tmp_path, layout, args)
     assert result == {"problems": [], "unchecked": ""}
     assert "--gpus" not in words
     assert words[words.index("--entrypoint") + 1 : -2] == ["python3", "some/image:tag"]
@@ -148,13 +148,13 @@ def test_good_arguments(tmp_path: Path, layout: str) -> None:
     ],
 )
 def test_bad_arguments(tmp_path: Path, layout: str, args: list[str], problem: str) -> None:
-    result, _words = check(tmp_path, layout, args)
+    result, words = check(tmp_path, layout, args)
     (found,) = result["problems"]
     assert problem in found
 
 
 def test_an_unknown_layout_is_said_and_not_taken_for_a_mistake(tmp_path: Path) -> None:
-    result, _words = check(tmp_path, "unknown", ["--model", "x"])
+    result, words = check(tmp_path, "unknown", ["--model", "x"])
     assert result["problems"] == []
     assert "ModuleNotFoundError" in result["unchecked"]
 
@@ -173,12 +173,12 @@ def test_values_that_the_model_does_not_take(tmp_path: Path, layout: str) -> Non
 
 @pytest.mark.parametrize("length", [1, 5, 6, 7], ids=["fits", "exit", "GPU in use", "missing file"])
 def test_what_only_the_check_runs_into_refuses_nothing(tmp_path: Path, length: int) -> None:
-    result, _words = check(tmp_path, "new", ["--model", "x", "--max-model-len", str(length)], with_model=True)
+    result, words = check(tmp_path, "new", ["--model", "x", "--max-model-len", str(length)], with_model=True)
     assert result == {"problems": [], "unchecked": ""}
 
 
 def test_another_engine_refuses_nothing(tmp_path: Path) -> None:
-    result, _words = check(tmp_path, "no engine", ["--model", "x", "--max-model-len", "9"], with_model=True)
+    result, words = check(tmp_path, "no engine", ["--model", "x", "--max-model-len", "9"], with_model=True)
     assert result == {"problems": [], "unchecked": ""}
 
 
@@ -187,7 +187,7 @@ def test_the_model_is_read_as_the_server_would(tmp_path: Path) -> None:
     cache.mkdir()
     mounts = [f"{cache}:/root/.cache/huggingface:ro", f"{cache}:/run/secrets:ro", f"{tmp_path}/no:/root/.cache/vllm:rw"]
     spec = {"env": {"A": "{{ braces }}", "VLLM_LOGGING_LEVEL": "DEBUG"}, "mounts": mounts}
-    _result, _words = check(tmp_path, "new", ["--model", "x"], with_model=True, **spec)
+    _result, words = check(tmp_path, "new", ["--model", "x"], with_model=True, **spec)
     assert [word for word in words if word.startswith(str(tmp_path))] == mounts[:1]
     assert "A={{ braces }}" in words
     assert words.index("VLLM_LOGGING_LEVEL=ERROR") > words.index("VLLM_LOGGING_LEVEL=DEBUG")

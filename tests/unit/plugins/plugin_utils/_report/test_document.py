@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.plugin_utils._report.document import build, scrubbed
+from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import KNOWN, scrubbed
+from ansible_collections.hgx.inference.plugins.plugin_utils._report.document import build
 
 KEY = "3f1c9ad27be0-endpoint-key"
 
@@ -31,7 +32,8 @@ KEY = "3f1c9ad27be0-endpoint-key"
     ],
 )
 def test_no_secret_remains(planted: dict[str, Any]) -> None:
-    document = build("node", {"release": planted, "functional": planted}, {"msg": f"refused {KEY}"}, [KEY, ""])
+    KNOWN.add(KEY, "")
+    document = build("node", {"release": planted, "functional": planted}, {"msg": f"refused {KEY}"})
     text = json.dumps(document)
     assert "abc123secret" not in text
     assert KEY not in text
@@ -46,21 +48,21 @@ def test_what_only_sounds_like_a_secret_remains() -> None:
         "monkey": "see",
         "argv": ["--tokenizer-revision", "f2eb", "--max-num-batched-tokens", "8192"],
     }
-    assert scrubbed(harmless, []) == harmless
+    assert scrubbed(harmless) == harmless
 
 
 def test_an_earlier_result_shows_todays_judgement() -> None:
     record = {"verdict": "pass", "checks": [], "finished_at": "2026-11-25T16:31:45Z", "size": "smoke"}
-    document = build("node", {"result": record}, {"reused": True, "verdict": "warn", "hints": ["a"]}, [])
+    document = build("node", {"result": record}, {"reused": True, "verdict": "warn", "hints": ["a"]})
     assert document["result"]["verdict"] == "warn"
     assert document["result"]["size"] == "smoke"
     assert document["made_at"] == "2026-11-25T16:31:45Z"
     assert record["verdict"] == "pass"
-    again = build("node", {"result": record}, {"reused": False, "verdict": "warn"}, [])
+    again = build("node", {"result": record}, {"reused": False, "verdict": "warn"})
     assert again["result"]["verdict"] == "pass"
 
 
 def test_without_a_result_there_is_a_reason() -> None:
-    document = build("node", {}, {"msg": "There is no container 'vllm'."}, [])
+    document = build("node", {}, {"msg": "There is no container 'vllm'."})
     assert document["problem"] == "There is no container 'vllm'."
     assert {document[part] for part in ("result", "functional", "release", "node")} == {None}

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import KNOWN
 from ansible_collections.hgx.inference.plugins.plugin_utils._report.folder import Folder, ReportError
 from ansible_collections.hgx.inference.tests.support import report_sample as sample
 
@@ -29,7 +30,8 @@ def result(tmp_path: Path) -> Path:
 
 
 def report(folder: Path, result: Path | None, dry: bool = False, **parts: Any) -> Folder:
-    made = Folder(folder, dry, ["s3cret"])
+    KNOWN.add("s3cret")
+    made = Folder(folder, dry)
     with made.locked():
         made.report("node", result, parts, {"msg": "it was s3cret"})
         made.index()

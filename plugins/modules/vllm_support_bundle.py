@@ -86,9 +86,9 @@ import os
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._core.secrets import SecretError
+from ..module_utils._programs.stacks import installed
 from ..module_utils._vllm.bundle import collect, pack
 from ..module_utils._vllm.key import read_key
-from ..module_utils._vllm.stall import installed
 
 
 def main() -> None:

@@ -290,6 +290,7 @@ from ..module_utils._core.timestamp import epoch
 from ..module_utils._core.units import human_duration
 from ..module_utils._core.verdict import FAIL, INVALID, PASS, WARN
 from ..module_utils._docker.cli import DockerError, inspect_container
+from ..module_utils._programs.turns import measuring
 from ..module_utils._vllm.args import ArgsError, render_args
 
 # What reading a value of another form than expected may raise.
@@ -383,7 +384,8 @@ class SmokeBenchmark:
         server, _load = self._fingerprints(container)
         note = store.begin(self._params["results_dir"], server, started_at, self._size)
         try:
-            outcome = self._run(container, started_at, note)
+            with measuring():
+                outcome = self._run(container, started_at, note)
         except LoadError as exc:
             store.keep(note, server, _now(), str(exc))
             raise

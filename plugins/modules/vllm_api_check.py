@@ -184,6 +184,7 @@ from ..module_utils._endpoint.client import Api
 from ..module_utils._endpoint.options import PROBE
 from ..module_utils._endpoint.probe import Expected, Probe
 from ..module_utils._endpoint.spec import FUNCTIONAL
+from ..module_utils._programs.turns import measuring
 
 
 def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
@@ -207,7 +208,8 @@ def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
         "tool_calls_parallel" not in params["skip"],
     )
     probe = Probe(api, params["served_model_name"], tuple(params["further_model_names"]), expected)
-    results = api_results.run_checks(probe, names, params["skip"], params["warn"])
+    with measuring():
+        results = api_results.run_checks(probe, names, params["skip"], params["warn"])
     outcome = {
         "verdict": api_results.verdict(results),
         "summary": api_results.summary(results),

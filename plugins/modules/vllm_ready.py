@@ -142,10 +142,10 @@ from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._docker.cli import DockerError
 from ..module_utils._endpoint.options import ENDPOINT
+from ..module_utils._programs.stacks import installed
 from ..module_utils._vllm.deployment import finish, give_sign_of_life
 from ..module_utils._vllm.log.in_force import Flag, shown
 from ..module_utils._vllm.ready import Limits, NotReady, Server, newest_start, wait_until_ready
-from ..module_utils._vllm.stall import installed
 
 ALIVE_S = 30.0
 

@@ -82,7 +82,8 @@ drift:
   type: list
   elements: str
 service:
-  description: The state of the service that keeps the server running; empty without systemd.
+  description: The state of the service that keeps the server running, with what its C(watch) has seen; empty without
+    systemd.
   returned: success
   type: dict
 gpus:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: vllm_supervisor
-short_description: Keep the container of a vLLM server running with a systemd service
+short_description: Keep the container of a vLLM server running with a systemd service, and watch it
 version_added: 0.2.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Installs and starts a systemd service that starts the container after a boot and after it has ended by itself, a
     limited number of times. A container that is stopped on purpose stays down until the next boot.
+  - A watch in the same service recognizes a server that hangs or answers rubbish, see O(watch). It records what it
+    sees, and M(hgx.inference.vllm_status) returns it.
   - Never reloads systemd, which can take the GPUs away from running containers. The unit holds no setting, so that it
     never changes.
   - On a host without systemd the module does nothing, and warns of it.
@@ -44,6 +46,38 @@ options:
     description: The period in which starts are counted, in seconds. Must be longer than O(restart_limit) starts take.
     type: int
     default: 7200
+  watch:
+    description:
+      - V(observe) records that the server hangs, or repeats one token, and new reports of the driver (Xid), with the
+        functions in which its processes wait. V(restart) then also restarts it, counted with O(restart_limit).
+      - A server hangs if requests are under way and no counter of its C(/metrics) has moved for O(watch_limit), and
+        then a request for one token of the watch gets no answer for O(watch_limit) while still nothing moves.
+      - Three answers to different prompts, one after the other, must repeat the same few words to count as rubbish.
+      - The watch keeps still while a play deploys, and while a benchmark or a check of this collection runs.
+    type: str
+    choices: ["off", observe, restart]
+    default: "off"
+  watch_limit:
+    description: Time without a token after which a server is suspected, and once more until it counts as hanging, in
+      seconds.
+    type: int
+    default: 300
+  watch_interval:
+    description: Time between two requests of the watch to a server that answers, in seconds.
+    type: int
+    default: 600
+  base_url:
+    description: Address of the server, for O(watch).
+    type: str
+    default: ""
+  served_model_name:
+    description: Name of the model in requests, for O(watch).
+    type: str
+    default: ""
+  py_spy:
+    description: The program C(py-spy) on the target, for O(watch). It may be missing.
+    type: path
+    default: ""
 extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode:
@@ -60,6 +94,9 @@ EXAMPLES = r"""
     name: vllm
     state_dir: /var/lib/hgx-inference/vllm
     gpus: true
+    watch: observe
+    base_url: http://127.0.0.1:8001
+    served_model_name: kimi-k2.6
 """
 
 RETURN = r"""
@@ -72,7 +109,7 @@ unit:
 
 
 from ..module_utils._core.edge import Module, at_edge
-from ..module_utils._vllm.supervisor import Service, SupervisorError
+from ..module_utils._vllm.supervisor import Service, Supervision, SupervisorError
 
 
 @at_edge
@@ -86,7 +123,14 @@ def main() -> None:
             "gpus": {"type": "bool", "default": False},
             "restart_limit": {"type": "int", "default": 3},
             "restart_interval": {"type": "int", "default": 7200},
+            "watch": {"type": "str", "choices": ["off", "observe", "restart"], "default": "off"},
+            "watch_limit": {"type": "int", "default": 300},
+            "watch_interval": {"type": "int", "default": 600},
+            "base_url": {"type": "str", "default": ""},
+            "served_model_name": {"type": "str", "default": ""},
+            "py_spy": {"type": "path", "default": ""},
         },
+        required_if=[("watch", watching, ["base_url", "served_model_name"]) for watching in ("observe", "restart")],
         supports_check_mode=True,
     )
     params = module.params
@@ -101,7 +145,7 @@ def main() -> None:
             module.exit_json(changed=False, unit="")
         if params["state"] == "absent":
             module.exit_json(changed=service.remove(), unit=service.unit)
-        changed = service.ensure(params["restart_limit"], params["restart_interval"], params["gpus"])
+        changed = service.ensure(Supervision(**{name: params[name] for name in Supervision._fields}))
         module.exit_json(changed=changed, unit=service.unit)
     except (SupervisorError, OSError) as exc:
         module.fail_json(msg=str(exc))

@@ -85,9 +85,9 @@ import os
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.secrets import SecretError
+from ..module_utils._programs.stacks import installed
 from ..module_utils._vllm.bundle import collect, pack
 from ..module_utils._vllm.key import read_key
-from ..module_utils._vllm.stall import installed
 
 
 @at_edge

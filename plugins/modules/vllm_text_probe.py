@@ -109,6 +109,7 @@ from ..module_utils._endpoint.answers import FORM_ERRORS
 from ..module_utils._endpoint.client import Api, ApiError
 from ..module_utils._endpoint.options import PROBE
 from ..module_utils._endpoint.spec import REAL_TEXT
+from ..module_utils._programs.turns import measuring
 
 
 def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
@@ -123,7 +124,8 @@ def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
     known = api_server.recall(params["reuse_file"], fingerprint, params["reuse_max_age"])
     if known is not None:
         return {**known, "reused": True}
-    found = text_probe.probe(api, params["served_model_name"], sets, params["output_len"], params["concurrency"])
+    with measuring():
+        found = text_probe.probe(api, params["served_model_name"], sets, params["output_len"], params["concurrency"])
     found["summary"] = text_probe.summary(found)
     if found["undisturbed"]:
         api_server.keep(params["reuse_file"], fingerprint, found)

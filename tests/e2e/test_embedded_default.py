@@ -9,18 +9,23 @@ The tests build on each other, in their order: what one leaves serving the next 
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
 import re
+import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.examples.runner.run import Lines, run_site
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.supervisor import Service, Supervision
 
 ROOT = Path(__file__).parents[2]
 SERVER = "hgx-demo-vllm"
@@ -152,6 +157,46 @@ def test_a_benchmark_that_is_canceled_leaves_no_client(first_demo: str) -> None:
     assert clients() == 0
     assert started_at() == before
     assert chat(first_demo)["content"]
+
+
+def watched(state_dir: Path, condition: Callable[[dict[str, Any]], bool], limit_s: float = 90) -> dict[str, Any]:
+    """Wait until the record of the watch meets a condition, and return it."""
+    deadline, record = time.monotonic() + limit_s, {}
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            record = json.loads((state_dir / "supervisor" / "watch.json").read_text(encoding="utf-8"))
+            if condition(record):
+                return record
+        time.sleep(0.5)
+    raise AssertionError(record)
+
+
+def test_an_engine_that_hangs_while_it_serves_is_recorded(first_demo: str, tmp_path: Path) -> None:
+    """The demo has no systemd, so the service's program is run as it is; it only observes."""
+    before, py_spy = started_at(), ROOT / ".cache/hgx/hf-venv/bin/py-spy"
+    service = Service(SERVER, str(tmp_path))
+    service.install()
+    wanted = Supervision(0, 60, False, "observe", 10, 5, "http://127.0.0.1:8001", "kimi-k2.6", str(py_spy))
+    settings = Path(service.folder) / "settings.json"
+    settings.write_text(service.settings(wanted), encoding="utf-8")
+    listed = run("docker", "top", SERVER, "-eo", "pid,args").stdout.splitlines()
+    engines = [line.split()[0] for line in listed if "EngineCore" in line]
+    assert engines, listed
+    command = [sys.executable, f"{service.folder}/supervise.py", str(settings)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True) as program:
+        try:
+            assert watched(tmp_path, lambda record: record["state"] == "healthy")["events"] == []
+            run("kill", "-STOP", *engines)
+            record = watched(tmp_path, lambda record: record["state"] == "hanging")
+            assert "none for its own request" in record["words"]
+            assert any(line.startswith("process ") for line in record["events"][-1]["dump"])
+            run("kill", "-CONT", *engines)
+            record = watched(tmp_path, lambda record: record["state"] == "healthy")
+            assert [event["kind"] for event in record["events"]] == ["hanging", "recovered"]
+        finally:
+            run("kill", "-CONT", *engines)
+            os.killpg(program.pid, signal.SIGKILL)  # a stop would stop the server with it
+    assert started_at() == before
 
 
 FLAG = '{"vllm_engine_args_extra": {"tensor-paralel-size": 1}}'

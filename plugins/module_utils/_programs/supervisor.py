@@ -6,7 +6,7 @@
 
 An engine that dies while serving ends the server with exit code 0, which Docker's own policies either ignore or answer
 by starts without end. This one counts. It reads its settings at every turn, so that they change without a restart.
-It is installed as a file of its own; what it has done stands beside the settings, in state.json.
+What it has done stands beside the settings, in state.json. The watch (watch.py) runs in a thread of it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import Any
+
+from .watch import Host, Watch
 
 RESTART_DELAY_S = 5.0
 # docker restart: the container that a person stopped is running again. And an engine that goes down has stopped it.
 SECOND_LOOK_S = 10.0
 FABRIC_TIMEOUT_S = 300.0
 ENGINE_POLL_S = 2.0
+# A server that hangs answers no request any more, so there is nothing to wait for.
+UNWELL_STOP_S = 7
 GAVE_UP = 3  # the unit knows this exit code
 _ASKED_SIGNALS = ("2", "9", "15")
 
@@ -57,6 +62,7 @@ class Supervisor:
         self._settings_file = settings_file
         self._state_file = os.path.join(os.path.dirname(settings_file), "state.json")
         self._state: dict[str, Any] = {"restarts": [], "gave_up": ""}
+        self._unwell = ""  # why the watch has stopped the server
 
     def run(self) -> int:
         """Keep the container running until somebody stops it or it has ended too often."""
@@ -65,6 +71,9 @@ class Supervisor:
         if not self._running():
             self._wait_for_fabric()
             self._start()
+        host = Host(docker, self.restart_unwell, say)
+        watch = Watch(os.path.dirname(self._settings_file), self._settings, host)
+        threading.Thread(target=watch.run, daemon=True).start()
         while True:
             self._save()
             engine = self._engine_run()
@@ -72,33 +81,54 @@ class Supervisor:
             if self._settings().get("paused"):
                 say("a play replaces the server, and starts this service again when the new one is ready")
                 return 0
-            ended = self._ended(engine)
-            if ended is None:
-                continue
-            if not ended:
-                say("somebody stopped the server, so it stays down until it is started again")
-                return 0
-            if not self._restart(ended):
-                return GAVE_UP
+            if self._unwell:
+                why, self._unwell = self._unwell, ""
+            else:
+                ended = self._ended(engine)
+                if ended is None:
+                    continue
+                if not ended:
+                    say("somebody stopped the server, so it stays down until it is started again")
+                    return 0
+                why = f"the server ended by itself (exit code {ended['ExitCode']})"
+                self._state["gave_up"] = self._no_more(f"the server ended again (exit code {ended['ExitCode']})")
+                if self._state["gave_up"]:
+                    self._save()
+                    say(f"{self._state['gave_up']}: it stays down. See docker logs {self._settings()['container']}")
+                    return GAVE_UP
+            self._restart(why)
 
-    def _restart(self, ended: dict[str, Any]) -> bool:
-        settings, now = self._settings(), time.time()
+    def restart_unwell(self, container_id: str, why: str) -> str:
+        """Stop a server that hangs, so that it is started again; return why not, or nothing. For the watch."""
+        refused = self._no_more(why)
+        if refused:
+            return f"not restarted: {refused}"
+        if self._settings().get("paused"):
+            return "not restarted: a play replaces the server"
+        self._unwell = why
+        # Its ID, as a play may put another container in its place.
+        done = docker("stop", "-t", str(UNWELL_STOP_S), container_id)
+        if done.returncode != 0:
+            self._unwell = ""
+            return f"not restarted: docker stop: {done.stderr.strip()}"
+        return ""
+
+    def _no_more(self, what: str) -> str:
+        """Return that C(what) has come after as many restarts as may be; nothing if there may be another one."""
+        settings = self._settings()
         limit, interval_s = int(settings["restart_limit"]), float(settings["restart_interval_s"])
-        if too_many(self._state["restarts"], now, limit, interval_s):
-            self._state["gave_up"] = (
-                f"the server ended again (exit code {ended['ExitCode']}) after {limit} restarts in"
-                f" {interval_s / 60:.0f} minutes"
-            )
-            self._save()
-            say(f"{self._state['gave_up']}: it stays down. See docker logs {settings['container']}")
-            return False
+        if not too_many(self._state["restarts"], time.time(), limit, interval_s):
+            return ""
+        return f"{what} after {limit} restarts in {interval_s / 60:.0f} minutes"
+
+    def _restart(self, why: str) -> None:
+        now, interval_s = time.time(), float(self._settings()["restart_interval_s"])
         self._state["restarts"] = [at for at in self._state["restarts"] if now - at < interval_s] + [now]
         self._save()
-        say(f"the server ended by itself (exit code {ended['ExitCode']}), starting it again")
+        say(f"{why}, starting it again")
         time.sleep(RESTART_DELAY_S)
         self._wait_for_engine()
         self._start()
-        return True
 
     def _ended(self, engine: str) -> dict[str, Any] | None:
         """Return the state of a container that ended by itself, an empty one if stopped, or None if it runs.
@@ -220,7 +250,3 @@ def _read(path: str) -> dict[str, Any]:
             return found
     except (OSError, ValueError):
         return {}
-
-
-if __name__ == "__main__":
-    raise SystemExit(Supervisor(sys.argv[1]).run())

@@ -18,7 +18,8 @@ from typing import Any
 from .._core.files import read_text
 from .._core.process import run
 from .._core.secrets import scrub, scrubbed
-from .stall import dump
+from .._programs.stacks import dump
+from .._programs.watch import RECORD
 from .supervisor import Service
 
 _TIMEOUT_S = 60.0
@@ -30,7 +31,8 @@ _KERNEL_WORDS = ("nvrm", "xid", "nvidia", "oom", "killed process", "mlx5", "nvsw
 
 def collect(container: str, state_dir: str, results_dir: str, py_spy: str) -> dict[str, str]:
     """Return name and content of each file. A program that is missing or fails leaves its message as the content."""
-    unit = Service(container, state_dir).unit
+    service = Service(container, state_dir)
+    unit = service.unit
     commands = {
         "docker/info.txt": ["docker", "info"],
         "docker/version.txt": ["docker", "version"],
@@ -57,6 +59,7 @@ def collect(container: str, state_dir: str, results_dir: str, py_spy: str) -> di
     files["host/kernel-log.txt"] = _only(kernel.result().output, _KERNEL_WORDS)
     files["host/os-release.txt"] = read_text("/etc/os-release")
     files["docker/inspect.json"] = _changed(files["docker/inspect.json"], scrubbed)
+    files["supervisor/watch.json"] = read_text(os.path.join(service.folder, RECORD)) or "(it was not watched)\n"
     files["dumps.txt"] = _dumps(container, py_spy)
     for path in sorted(glob.glob(f"{glob.escape(state_dir)}/releases/*/release.json")):
         files[f"releases/{os.path.basename(os.path.dirname(path))}.json"] = _changed(read_text(path), scrubbed)

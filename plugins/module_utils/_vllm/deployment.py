@@ -20,9 +20,7 @@ from typing import NamedTuple
 
 from .._core.files import replace_text
 from .._core.units import human_duration
-
-# Modules that wait for a server give a sign of life every few seconds.
-SILENT_AFTER_S = 300.0
+from .._programs.turns import ANNOUNCEMENT, SILENT_AFTER_S
 
 
 class Deployment(NamedTuple):
@@ -91,4 +89,4 @@ def _locked(state_dir: str) -> Iterator[None]:
 
 
 def _path(state_dir: str) -> str:
-    return os.path.join(state_dir, "deployment.json")
+    return os.path.join(state_dir, ANNOUNCEMENT)

@@ -10,7 +10,6 @@ line of the log that was not there before, a byte read, memory taken or given ba
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -21,19 +20,12 @@ from .._core.process import run
 from .._core.units import human_duration
 from .._docker.cli import DockerError, run_docker
 from .._nvidia.smi import SmiError, parse_report
+from .._programs.stacks import dump_all, words_of
 
 # How often is looked; nvidia-smi takes a second.
 INTERVAL_S = 30.0
 _MOVED_BYTES = 2**20
-_DUMP_TIMEOUT_S = 30.0
-_DUMPS_SHOWN = 16
-_FRAMES_SHOWN = 8
 _NUMBERS = re.compile(r"\d+")
-# Frames that each waiting process has, and that do not tell what it waits for.
-_COMMON = re.compile(
-    r"^(?:wait|_wait|poll|select|acquire|recv|_recv|read|sleep|get|run|_bootstrap\w*|_main|main|<module>)$"
-)
-_FRAME = re.compile(r"^\s+(?P<function>.+?) \((?P<file>[^()]+?)(?::(?P<line>\d+))?\)$")
 
 
 class Sample(NamedTuple):
@@ -107,12 +99,10 @@ def explain(container: str, doing: str, still_s: float, sample: Sample, py_spy: 
     if sample.stopped:
         listed = ", ".join(map(str, sorted(sample.stopped)))
         message.append(f"  A signal has stopped the processes {listed}: 'kill -CONT PID' on the host lets them go on.")
-    dumps = {pid: dump(py_spy, pid) for pid in sorted(sample.pids)[:_DUMPS_SHOWN]} if py_spy else {}
-    for pid, frames in dumps.items():
-        if frames:
-            message.append(f"  process {pid} waits in {waits_in(frames)}:")
-            message += [f"    {frame}" for frame in frames[:_FRAMES_SHOWN]]
-    if not any(dumps.values()):
+    dumps = dump_all(py_spy, sample.pids)
+    for line in words_of(dumps):
+        message.append(f"  {line}")
+    if not dumps:
         message.append(
             "  Where its processes wait is unknown: install py-spy on the host and run 'py-spy dump --pid PID'."
         )
@@ -121,32 +111,6 @@ def explain(container: str, doing: str, still_s: float, sample: Sample, py_spy: 
     )
     message.append(f"The whole log: docker logs {container}")
     return "\n".join(message)
-
-
-def dump(py_spy: str, pid: int) -> list[str]:
-    """Return the frames of a process's main thread, innermost first; none if they cannot be read."""
-    done = run([py_spy, "dump", "--nonblocking", "--pid", str(pid)], _DUMP_TIMEOUT_S)
-    return parse_dump(done.output) if done.rc == 0 else []
-
-
-def parse_dump(text: str) -> list[str]:
-    """Return the frames of the main thread in what C(py-spy dump) prints, or of its first thread."""
-    threads: dict[str, list[str]] = {}
-    name = ""
-    for line in text.splitlines():
-        if line.startswith("Thread "):
-            name = line
-            threads[name] = []
-        elif name and _FRAME.match(line):
-            threads[name].append(line.strip())
-    main = next((frames for title, frames in threads.items() if '"MainThread"' in title), None)
-    return main if main is not None else next(iter(threads.values()), [])
-
-
-def waits_in(frames: list[str]) -> str:
-    """Return the innermost function that tells what is waited for."""
-    functions = [frame.partition(" (")[0] for frame in frames]
-    return next((name for name in functions if not _COMMON.match(name)), functions[0])
 
 
 def _fix(frames: str, stopped: bool) -> str:
@@ -182,8 +146,3 @@ def _gpu_mib() -> int:
         report = parse_report(run(["nvidia-smi", "-q", "-x"], 60).output)
         return sum(gpu["memory_used_mib"] or 0 for gpu in report["gpus"])
     return 0
-
-
-def installed(py_spy: str) -> str:
-    """Return the path of the program, or nothing if it is not there."""
-    return py_spy if py_spy and os.access(py_spy, os.X_OK) else ""

@@ -11,9 +11,14 @@ from typing import Any
 
 from .._core.timestamp import epoch
 from .._core.units import human_duration
+from .._nvidia.xid import find_xids
+from .._programs.health import FAILING, HANGING, RUBBISH
+from .._programs.watch import OFF, RESTART, XID
 from .release import Plan, reasons
 
 _WIDTH = 12
+_EVENTS = 5
+_SILENT_S = 300.0
 
 
 def age(text: str, now: float) -> str:
@@ -54,6 +59,7 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
     rows += [("drift" if index == 0 else "", line) for index, line in enumerate(found["drift"])]
     if found["exists"]:
         rows.append(("supervision", _supervision(found["service"])))
+        rows += [("watch" if index == 0 else "", line) for index, line in enumerate(_watch(found["service"], now))]
     if found["gpus"]["host"] or found["gpus"]["lost"]:
         rows.append(("GPUs", found["gpus"]["problem"] or f"the container sees all {found['gpus']['host']}"))
     if found["key_mode"]:
@@ -105,6 +111,32 @@ def _supervision(service: Mapping[str, Any]) -> str:
     words += "" if service.get("enabled") else ", not started at boot"
     count = len(service.get("restarts", []))
     return f"{words}, {count} restart{'' if count == 1 else 's'} lately"
+
+
+def _watch(service: Mapping[str, Any], now: float) -> list[str]:
+    """Return what the watch beside the server says, and its newest events."""
+    seen = service.get("watch") or {}
+    if not service or seen.get("state", OFF) == OFF:
+        return ["off: nothing notices a server that hangs or answers rubbish"] if service else []
+    silent_s = now - float(seen.get("looked_at", 0))
+    if silent_s > _SILENT_S:
+        return [f"UNKNOWN, it has not looked for {human_duration(silent_s)}: see journalctl -u {service['unit']}"]
+    state = seen["state"]
+    mode = "restarts" if seen.get("mode") == RESTART else "only records"
+    lines = [f"{state.upper() if state in (HANGING, RUBBISH, FAILING) else state}: {seen['words']} (it {mode})"]
+    for event in seen.get("events", [])[-_EVENTS:]:
+        times = f", {event['times']} times" if event["times"] > 1 else ""
+        lines.append(f"{human_duration(max(0.0, now - event['last_at']))} ago: {_event_words(event)}{times}")
+        lines += [f"  {line}" for line in event.get("dump", []) if line.startswith("process ")]
+    return lines
+
+
+def _event_words(event: Mapping[str, Any]) -> str:
+    words = str(event["words"])
+    if event["kind"] != XID:
+        return f"{event['kind']}: {words}"
+    faults = [f" ({xid.meaning}. {xid.fix})" for xid in find_xids(words) if xid.fix]
+    return words + "".join(faults)
 
 
 def _key(found: Mapping[str, Any]) -> str:

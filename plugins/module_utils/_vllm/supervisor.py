@@ -11,17 +11,28 @@ import json
 import os
 import shutil
 from contextlib import suppress
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from .._core.files import read_text, replace_text
 from .._core.process import run
-from .._programs import supervisor as program
+from .._programs import health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch
+from .key import key_file
 
 UNITS = "/etc/systemd/system"
 SYSTEMD = "/run/systemd/system"
 _TIMEOUT_S = 60
 # When the host goes down nobody has waited for the requests before: some versions of vLLM let them end.
 _STOP_TIMEOUT_S = 60
+# What the unit starts, which never changes; and the programs that it imports.
+_LAUNCHER = """\
+import sys
+
+from programs.supervisor import Supervisor
+
+raise SystemExit(Supervisor(sys.argv[1]).run())
+"""
+_PROGRAMS = (health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch)
 # Without a setting that may change, because a changed unit takes a reload of systemd.
 _UNIT = """\
 [Unit]
@@ -48,11 +59,29 @@ class SupervisorError(Exception):
     """systemd refuses the service."""
 
 
+class Supervision(NamedTuple):
+    """How a server is supervised and watched; the times are in seconds.
+
+    C(watch) is V(off), V(observe) or V(restart). C(py_spy) is the program of that name, which may be missing.
+    """
+
+    restart_limit: int
+    restart_interval: int
+    gpus: bool
+    watch: str = watch.OFF
+    watch_limit: int = 300
+    watch_interval: int = 600
+    base_url: str = ""
+    served_model_name: str = ""
+    py_spy: str = ""
+
+
 class Service:
     """The service of one container."""
 
     def __init__(self, name: str, state_dir: str, check_mode: bool = False) -> None:
         self._name = name
+        self._state_dir = state_dir
         self._check_mode = check_mode
         self.unit = f"hgx-inference-{name}.service"
         self.folder = os.path.join(state_dir, "supervisor")
@@ -63,19 +92,12 @@ class Service:
     def possible(self) -> bool:
         return os.path.isdir(SYSTEMD)
 
-    def ensure(self, restart_limit: int, restart_interval_s: int, gpus: bool) -> bool:
+    def ensure(self, wanted: Supervision) -> bool:
         """Install, enable and start the service; return whether anything changed."""
-        settings = {
-            "container": self._name,
-            "gpus": gpus,
-            "restart_limit": restart_limit,
-            "restart_interval_s": restart_interval_s,
-            "stop_timeout_s": _STOP_TIMEOUT_S,
-        }
-        unit = _UNIT.format(name=self._name, folder=self.folder, gave_up=program.GAVE_UP)
+        unit = _UNIT.format(name=self._name, folder=self.folder, gave_up=supervisor.GAVE_UP)
         active = self.state().get("ActiveState") == "active"
-        new_program = self._write(os.path.join(self.folder, "supervise.py"), inspect.getsource(program))
-        changed = self._write(os.path.join(self.folder, "settings.json"), json.dumps(settings, indent=1) + "\n")
+        new_program = self.install()
+        changed = self._write(os.path.join(self.folder, "settings.json"), self.settings(wanted))
         changed |= self._write(self._file, unit)
         if not os.path.islink(self._wants):
             changed = True
@@ -89,6 +111,33 @@ class Service:
             # It is started again without touching the container.
             self._systemctl("kill", "--signal=KILL", self.unit)
         return changed or new_program or not active
+
+    def install(self) -> bool:
+        """Write the programs; return whether one of them is new."""
+        sources = {f"{_name_of(module)}.py": inspect.getsource(module) for module in _PROGRAMS}
+        paths = {os.path.join(self.folder, "programs", name): text for name, text in sources.items()}
+        paths[os.path.join(self.folder, "supervise.py")] = _LAUNCHER
+        return bool([path for path, text in paths.items() if self._write(path, text)])
+
+    def settings(self, wanted: Supervision) -> str:
+        """Return the file of the settings. The API key is not in it, only where it lies."""
+        settings = {
+            "container": self._name,
+            "gpus": wanted.gpus,
+            "restart_limit": wanted.restart_limit,
+            "restart_interval_s": wanted.restart_interval,
+            "stop_timeout_s": _STOP_TIMEOUT_S,
+            "watch": {
+                "mode": wanted.watch,
+                "limit_s": wanted.watch_limit,
+                "interval_s": wanted.watch_interval,
+                "base_url": wanted.base_url,
+                "served_model_name": wanted.served_model_name,
+                "key_file": key_file(self._state_dir),
+                "py_spy": wanted.py_spy,
+            },
+        }
+        return json.dumps(settings, indent=1) + "\n"
 
     def pause(self) -> None:
         """Make the service leave the container alone until C(ensure) runs again. A boot still starts it."""
@@ -115,9 +164,15 @@ class Service:
         ).output
         state: dict[str, Any] = dict(line.partition("=")[::2] for line in shown.splitlines())
         state["enabled"] = os.path.islink(self._wants)
-        with suppress(OSError, ValueError), open(os.path.join(self.folder, "state.json"), encoding="utf-8") as stream:
-            state.update(json.load(stream))
+        state.update(self._json("state.json"))
+        state["watch"] = self._json(watch.RECORD)
         return state
+
+    def _json(self, name: str) -> dict[str, Any]:
+        with suppress(OSError, ValueError), open(os.path.join(self.folder, name), encoding="utf-8") as stream:
+            found = json.load(stream)
+            return found if isinstance(found, dict) else {}
+        return {}
 
     def _write(self, path: str, text: str) -> bool:
         if read_text(path) == text:
@@ -132,3 +187,7 @@ class Service:
         done = run(["systemctl", *words], 240)
         if done.rc != 0 and words[0] in ("start", "kill"):
             raise SupervisorError(f"systemctl {' '.join(words)}: {done.output.strip()}\nSee journalctl -u {self.unit}")
+
+
+def _name_of(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]

@@ -30,9 +30,9 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.files import
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.records import parse_instance
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi, xid
 from ansible_collections.hgx.inference.plugins.module_utils._programs.prometheus import samples
+from ansible_collections.hgx.inference.plugins.module_utils._programs.stacks import parse_dump
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import diagnose, failure_text
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.phases import Start
-from ansible_collections.hgx.inference.plugins.module_utils._vllm.stall import parse_dump
 
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import glob
 import os
 import re
@@ -26,6 +25,7 @@ from ..._docker.cli import MISSING, DockerError, inspect_container, run_docker
 from ..._docker.engine import info
 from ..._hf.safetensors import damage
 from ..._nvidia.gpu_probe import libraries, versions
+from ..._programs.kernel_log import KernelLog
 from ..gpus import holders
 from .diagnose import Diagnosis, diagnose, failure_text
 from .phases import HUNG_FIX, Start
@@ -227,20 +227,9 @@ def _kernel_kills(container_id: str, since: float | None) -> list[str]:
 def _kernel_log() -> Iterator[tuple[float, str]]:
     """Yield the kernel's messages with their times in seconds since 1970."""
     booted_at = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC)
-    with contextlib.suppress(OSError):
-        descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            while True:
-                try:
-                    # 6,1234,12785311730,-;text
-                    head, _semicolon, text = os.read(descriptor, 8192).decode("utf-8", "replace").partition(";")
-                except OSError as exc:
-                    if exc.errno == errno.EPIPE:  # overwritten while it was read
-                        continue
-                    break
-                yield booted_at + int(head.split(",")[2]) / 1e6, text.partition("\n")[0]
-        finally:
-            os.close(descriptor)
+    log = KernelLog()
+    yield from ((booted_at + at, text) for at, text in log.read())
+    log.close()
 
 
 def settled(container: str) -> dict[str, Any] | None:

@@ -39,13 +39,14 @@ esac""",
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """Make an archive with programs that say secrets, and return its files."""
     programs, state, results = (tmp_path / name for name in ("bin", "state", "results"))
-    for folder in (programs, results, state / "secrets", state / "releases" / "aaaaaaaaaaaa"):
+    for folder in (programs, results, state / "secrets", state / "supervisor", state / "releases" / "aaaaaaaaaaaa"):
         folder.mkdir(parents=True)
     for name, text in PROGRAMS.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     (state / "secrets" / "vllm_api_key").write_text(KEY)
+    (state / "supervisor" / "watch.json").write_text(json.dumps({"state": "hanging", "words": f"key {KEY}"}))
     (state / "releases" / "aaaaaaaaaaaa" / "release.json").write_text(json.dumps({"env": {"MY_SECRET": PASSWORD}}))
     (results / "20261130T100000Z-smoke.json").write_text(json.dumps({"texts": [PASSWORD], "verdict": "pass"}))
     dest = tmp_path / "node-support.tar.gz"
@@ -85,6 +86,7 @@ def test_what_is_in_the_archive(archive: dict[str, str]) -> None:
     assert json.loads(archive["results/20261130T100000Z-smoke.json"]) == {"texts": "(1 texts)", "verdict": "pass"}
     assert "releases/aaaaaaaaaaaa.json" in archive
     assert archive["status.txt"].startswith("server  running")
+    assert json.loads(archive["supervisor/watch.json"])["state"] == "hanging"
 
 
 def test_nothing_is_written_in_check_mode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,9 @@ class Engine:
         self.started = 0
         self.run = 1
         self.down = 0  # for how many more looks the engine does not answer
+        self.host: program.Host | None = None  # what the watch can do
+        self.told: list[str] = []
+        self.stops = True
 
     def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
         words, output, rc = argv[1:], "", 0
@@ -68,10 +71,15 @@ class Engine:
             self.running, self.started = True, self.started + 1
         elif words[0] == "wait":
             end = self.ends.pop(0)
+            if end == "unwell":
+                self.told.append(self.host.restart("9c", "the watch has found it hanging") if self.host else "")
+                end = "crashed" if self.told[-1] == "" else self.ends.pop(0)
             self.down = 2 if end == "engine" else 0
             self.run += end in ("engine", "another engine")
             self.running = end == "restarted"
             self.events = event("15") if end in ("stopped", "restarted", "another engine") else ""
+        elif words[0] == "stop":
+            output, rc = "", int(not self.stops)
         elif words[0] == "container":
             state = {"Running": self.running, "Status": "exited", "ExitCode": 0, "StartedAt": "2026-11-25T18:00:00Z"}
             output = json.dumps(state)
@@ -86,9 +94,22 @@ class Engine:
         return subprocess.CompletedProcess(argv, rc, output, "")
 
 
-def supervise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: list[str]) -> tuple[int, Engine, dict[str, Any]]:
+def supervise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: list[str], stops: bool = True
+) -> tuple[int, Engine, dict[str, Any]]:
     engine = Engine(ends)
+    engine.stops = stops
     clock = iter(range(10**9))
+
+    class NoWatch:
+        def __init__(self, folder: str, settings: Any, host: program.Host) -> None:
+            assert (folder, settings()["container"]) == (str(tmp_path), "vllm")
+            engine.host = host
+
+        def run(self) -> None:
+            pass
+
+    monkeypatch.setattr(program, "Watch", NoWatch)
     monkeypatch.setattr(program, "command", engine.command)
     monkeypatch.setattr(program.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(program.time, "monotonic", lambda: float(next(clock)))
@@ -124,3 +145,25 @@ def test_a_crash_loop_has_an_end(
     assert (rc, engine.started) == (program.GAVE_UP, 3)
     assert state["gave_up"] == "the server ended again (exit code 0) after 2 restarts in 60 minutes"
     assert "it stays down. See docker logs vllm" in capsys.readouterr().out
+
+
+def test_a_server_that_the_watch_has_stopped_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rc, engine, state = supervise(tmp_path, monkeypatch, ["unwell", "crashed", "unwell", "stopped"])
+    assert (rc, engine.started, len(state["restarts"])) == (0, 3, 2)
+    assert "the watch has found it hanging, starting it again" in capsys.readouterr().out
+    assert engine.told == ["", "not restarted: the watch has found it hanging after 2 restarts in 60 minutes"]
+    assert state["gave_up"] == "", "it still runs"
+
+
+def test_a_container_that_docker_cannot_stop_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rc, engine, state = supervise(tmp_path, monkeypatch, ["unwell", "stopped"], stops=False)
+    assert (rc, engine.started, state["restarts"]) == (0, 1, [])
+    assert engine.told == ["not restarted: docker stop: "]
+
+
+def test_the_watch_does_not_meddle_with_a_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SETTINGS, "paused", True)
+    _rc, engine, state = supervise(tmp_path, monkeypatch, ["unwell", "crashed"])
+    assert (engine.told, state["restarts"]) == (["not restarted: a play replaces the server"], [])

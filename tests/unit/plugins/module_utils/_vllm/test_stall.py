@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._programs import stacks
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import stall
 
 STILL = stall.Sample(frozenset({"loading"}), frozenset({7, 8}), 10**9, 10**9, 1000)
@@ -66,18 +67,18 @@ def test_a_line_that_only_repeats_is_none(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_main_thread_of_a_dump() -> None:
-    frames = stall.parse_dump(DUMP)
+    frames = stacks.parse_dump(DUMP)
     assert frames[0] == "wait (threading.py:355)"
-    assert stall.waits_in(frames) == "init_process_group"
-    assert stall.waits_in(["wait (threading.py:359)"]) == "wait"
-    assert stall.parse_dump("Error: Permission denied") == []
+    assert stacks.waits_in(frames) == "init_process_group"
+    assert stacks.waits_in(["wait (threading.py:359)"]) == "wait"
+    assert stacks.parse_dump("Error: Permission denied") == []
 
 
 def test_the_message_names_where_each_process_waits(tmp_path: Path) -> None:
     py_spy = tmp_path / "py-spy"
     py_spy.write_text(f"#!/bin/sh\n[ $4 = 8 ] && cat <<'END'\n{DUMP}END\n")
     py_spy.chmod(0o755)
-    assert stall.installed(str(py_spy)) == str(py_spy)
+    assert stacks.installed(str(py_spy)) == str(py_spy)
     text = stall.explain("vllm", "starting the engine", 900, STILL, str(py_spy))
     assert "does not move: while starting the engine, for 15 min no new line" in text
     assert "  process 8 waits in init_process_group:\n    wait (threading.py:355)" in text
@@ -86,7 +87,7 @@ def test_the_message_names_where_each_process_waits(tmp_path: Path) -> None:
 
 
 def test_stopped_processes_and_no_program() -> None:
-    assert stall.installed("/nonexistent") == ""
+    assert stacks.installed("/nonexistent") == ""
     text = stall.explain("vllm", "loading weights", 900, STILL._replace(stopped=frozenset({8, 7})), "")
     assert "A signal has stopped the processes 7, 8" in text
     assert "py-spy dump --pid PID" in text

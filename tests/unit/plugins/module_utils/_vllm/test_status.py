@@ -37,7 +37,13 @@ SERVING: dict[str, Any] = {
     "last_good": "0123456789ab",
     "trial": "",
     "drift": ["the settings want: --max-model-len 1 -> 2", "more"],
-    "service": {"unit": "hgx-inference-vllm.service", "ActiveState": "active", "enabled": True, "restarts": [1.0]},
+    "service": {
+        "unit": "hgx-inference-vllm.service",
+        "ActiveState": "active",
+        "enabled": True,
+        "restarts": [1.0],
+        "watch": {"mode": "observe", "state": "healthy", "words": "it answers", "looked_at": NOW - 9, "events": []},
+    },
     "gpus": {"host": 8, "lost": False, "problem": ""},
     "key_file": "/state/secrets/vllm_api_key",
     "key_mode": "0600",
@@ -55,6 +61,7 @@ def test_a_serving_node() -> None:
         "drift        the settings want: --max-model-len 1 -> 2",
         "             more",
         "supervision  hgx-inference-vllm.service is active, 1 restart lately",
+        "watch        healthy: it answers (it only records)",
         "GPUs         the container sees all 8",
         "API key      asked for, in /state/secrets/vllm_api_key (0600)",
         "node         launched 10 h 00 min ago, about 500.00 USD at 50 USD an hour",
@@ -88,6 +95,63 @@ def test_a_serving_node() -> None:
 )
 def test_the_truth(changes: dict[str, Any], line: str) -> None:
     assert line in "\n".join(status.render({**SERVING, **changes}, NOW))
+
+
+XID = "NVRM: Xid (PCI:0000:17:00): 79, pid=1, GPU has fallen off the bus."
+
+
+def watched(**seen: Any) -> list[str]:
+    """Return the lines of the status about the watch."""
+    watch = {"mode": "restart", "state": "healthy", "words": "it answers", "looked_at": NOW, "events": [], **seen}
+    lines = status.render({**SERVING, "service": {"unit": "u.service", "watch": watch}}, NOW)
+    first = next(index for index, line in enumerate(lines) if line.startswith("watch"))
+    last = next(index for index, line in enumerate(lines) if line.startswith("GPUs"))
+    return [line[13:] for line in lines[first:last]]
+
+
+def event(kind: str, words: str, times: int = 1, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "words": words, "at": NOW - 300, "last_at": NOW - 120, "times": times, **more}
+
+
+@pytest.mark.parametrize(
+    ("seen", "lines"),
+    [
+        ({"state": "off", "mode": "off"}, ["off: nothing notices a server that hangs or answers rubbish"]),
+        ({"looked_at": NOW - 3600}, ["UNKNOWN, it has not looked for 60 min: see journalctl -u u.service"]),
+        (
+            {
+                "state": "hanging",
+                "words": "no token for 600 s",
+                "events": [
+                    event(
+                        "hanging", "no token for 600 s", dump=["process 7 waits in execute_model:", "  wait (x.py:1)"]
+                    )
+                ],
+            },
+            [
+                "HANGING: no token for 600 s (it restarts)",
+                "2 min ago: hanging: no token for 600 s",
+                "  process 7 waits in execute_model:",
+            ],
+        ),
+        (
+            {"events": [event("xid", XID, 3)]},
+            [
+                "healthy: it answers (it restarts)",
+                f"2 min ago: {XID} (the GPU has fallen off the bus. Reboot once. If it comes again, give the node back:"
+                " the provider must repair it.), 3 times",
+            ],
+        ),
+    ],
+)
+def test_what_the_watch_saw(seen: dict[str, Any], lines: list[str]) -> None:
+    assert watched(**seen) == lines
+
+
+def test_of_many_events_the_newest_are_shown() -> None:
+    lines = watched(events=[event("unknown", f"number {number}") for number in range(50)])
+    assert len(lines) == 6
+    assert lines[-1].endswith("number 49")
 
 
 def test_drift() -> None:

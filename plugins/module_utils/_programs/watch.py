@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Watch a server that serves, off the path of its requests, and record what was seen in watch.json.
+
+It reads the counters every few seconds, new reports of the driver (Xid) in the kernel's log, and sends a short request
+of its own each N minutes. With the mode C(restart) a server that is proven to hang, or to answer rubbish, is restarted.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import os
+import subprocess
+import threading
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from .health import HANGING, RUBBISH, TOKEN, Answer, Finding, Judge, Look
+from .kernel_log import KernelLog
+from .prometheus import samples
+from .stacks import dump_all, installed, words_of
+from .turns import LOCK, Turn, deployment_under_way
+
+INTERVAL_S = 5.0
+# Looking at the container takes a process, so it is done less often than reading the counters.
+INSPECT_S = 30.0
+# At least so often the record shows that the watch lives.
+SAVE_S = 60.0
+OFF, OBSERVE, RESTART = "off", "observe", "restart"
+RECORD = "watch.json"
+XID = "xid"  # the kind of an event that is a line of the kernel's log
+EVENTS = 50
+DUMPS = 3  # of the newest events keep theirs
+_METRICS_TIMEOUT_S = 5.0
+_MOST_BYTES = 4 * 2**20
+_TEXT_TOKENS = 48
+_PROMPTS = (
+    "Describe the sea in one sentence.",
+    "Why is the sky blue?",
+    "Name four rivers of Europe.",
+    "How does a clock work?",
+)
+_STARTED = "process_start_time_seconds"
+_XID_LINE = "NVRM: Xid"
+
+
+class Question:
+    """A request of our own, on its way in a thread. The key is sent in a header and is nowhere else."""
+
+    def __init__(self, base_url: str, key: str, body: Mapping[str, Any], limit_s: float) -> None:
+        url = urllib.parse.urlsplit(base_url)
+        self._connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=limit_s)
+        self._headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {key}"} if key else {})}
+        self._body = json.dumps(body)
+        self._answers: list[Answer] = []
+        self._thread = threading.Thread(target=self._send, daemon=True)
+        self._thread.start()
+
+    def answer(self) -> Answer | None:
+        """Return the answer, None while it has not come."""
+        return self._answers[0] if self._answers else None
+
+    def drop(self) -> None:
+        """Give up, so that the server need not answer."""
+        with suppress(OSError, AttributeError):
+            self._connection.sock.shutdown(2)
+
+    def _send(self) -> None:
+        try:
+            self._connection.request("POST", "/v1/chat/completions", self._body, self._headers)
+            response = self._connection.getresponse()
+            data = response.read(_MOST_BYTES)
+            self._answers.append(Answer(response.status, _said(data) if response.status == 200 else ""))
+        except (OSError, ValueError, http.client.HTTPException):
+            self._answers.append(Answer(0))
+        finally:
+            self._connection.close()
+
+
+class Host(NamedTuple):
+    """What the watch needs of its host.
+
+    C(docker) runs the command. C(restart) restarts the container of an ID for a reason, and returns why it did not, or
+    nothing. C(show) tells the journal.
+    """
+
+    docker: Callable[..., subprocess.CompletedProcess[str]]
+    restart: Callable[[str, str], str]
+    show: Callable[[str], None]
+    lock: str = LOCK
+    kernel_log: str = "/dev/kmsg"
+
+
+class Watch:
+    """Watches one container. C(settings) returns those of the supervisor at each call; C(clock) is in seconds."""
+
+    def __init__(
+        self,
+        folder: str,
+        settings: Callable[[], Mapping[str, Any]],
+        host: Host,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._host = host
+        self._clock = clock
+        self._judge = Judge(1, 1, clock)
+        self._question: Question | None = None
+        self._turn = Turn(host.lock)
+        self._kernel = KernelLog(host.kernel_log, only_new=True)
+        self._prompts = itertools.cycle(_PROMPTS)
+        self._container: dict[str, Any] = {}
+        self._inspected_at = self._saved_at = clock() - SAVE_S
+        self._started = 0.0
+        self._saved: dict[str, Any] = {}
+        self._events: list[dict[str, Any]] = _read(os.path.join(folder, RECORD)).get("events", [])
+
+    def run(self) -> None:
+        """Watch without end. Nothing that goes wrong here may end the supervision."""
+        while True:
+            try:
+                self.turn()
+            except Exception as exc:
+                self._host.show(f"the watch failed: {exc!r}")
+            time.sleep(INTERVAL_S)
+
+    def turn(self) -> None:
+        """Look once, and do what follows."""
+        settings = self._settings()
+        watch = settings.get("watch") or {}
+        if watch.get("mode", OFF) == OFF:
+            self._drop()
+            self._save({"mode": OFF, "state": OFF, "words": "", "events": self._events})
+            return
+        self._judge.limit_s, self._judge.interval_s = float(watch["limit_s"]), float(watch["interval_s"])
+        look = self._look(settings, watch)
+        step = self._judge.step(look, self._question.answer() if self._question else None)
+        if step.ask or not self._judge.pending:
+            self._drop()
+        if step.ask:
+            self._ask(step.ask, watch)
+        findings = [*step.findings, *self._xids()]
+        for finding in findings:
+            self._note(finding, self._dump(settings["container"], watch) if finding.kind in (HANGING, RUBBISH) else [])
+        if step.faulty and watch["mode"] == RESTART:
+            refused = self._host.restart(str(self._container.get("Id", "")), f"the watch has found it {step.state}")
+            self._note(Finding("restart", refused or f"the server was restarted: {step.words}"), [])
+        self._save({"mode": watch["mode"], "state": step.state, "words": step.words, "events": self._events})
+
+    def _look(self, settings: Mapping[str, Any], watch: Mapping[str, Any]) -> Look:
+        counters = read_counters(watch["base_url"])
+        started = (counters or {}).get(_STARTED, 0.0)
+        now = self._clock()
+        if counters is None or started != self._started or now - self._inspected_at >= INSPECT_S:
+            self._container, self._inspected_at = self._inspect(settings["container"]), now
+        self._started = started
+        state = self._container.get("State") or {}
+        runs = bool(state.get("Running")) and not state.get("Paused") and not state.get("Restarting")
+        quiet = ""
+        if settings.get("paused") or deployment_under_way(os.path.dirname(self._folder), time.time()):
+            quiet = "a play deploys"
+        elif runs and self._question is None and not self._turn.take():
+            quiet = "a benchmark or a check runs"
+        if self._question is None or quiet:
+            self._turn.give_back()
+        start = f"{self._container.get('Id')} {state.get('StartedAt')}" if runs else ""
+        return Look(start, counters, (state.get("Health") or {}).get("Status") == "unhealthy", quiet)
+
+    def _inspect(self, container: str) -> dict[str, Any]:
+        done = self._host.docker("container", "inspect", "--format", "{{json .}}", container)
+        with suppress(ValueError):
+            found = json.loads(done.stdout) if done.returncode == 0 else {}
+            return found if isinstance(found, dict) else {}
+        return {}
+
+    def _ask(self, kind: str, watch: Mapping[str, Any]) -> None:
+        if not self._turn.take():
+            return  # a measurement has just begun; the next look sees it
+        body = {
+            "model": watch["served_model_name"],
+            "messages": [{"role": "user", "content": next(self._prompts)}],
+            "max_tokens": 1 if kind == TOKEN else _TEXT_TOKENS,
+        }
+        self._question = Question(
+            watch["base_url"], _key(watch["key_file"]), body, float(watch["limit_s"]) + INTERVAL_S
+        )
+
+    def _drop(self) -> None:
+        if self._question is not None:
+            self._question.drop()
+        self._question = None
+        self._turn.give_back()
+
+    def _xids(self) -> list[Finding]:
+        return [Finding(XID, text[:300]) for _at, text in self._kernel.read() if _XID_LINE in text]
+
+    def _dump(self, container: str, watch: Mapping[str, Any]) -> list[str]:
+        words = self._host.docker("top", container, "-eo", "pid").stdout.split()
+        return words_of(dump_all(installed(watch["py_spy"]), [int(word) for word in words if word.isdigit()]))
+
+    def _note(self, finding: Finding, dump: Sequence[str]) -> None:
+        """Record a finding. The same again is counted."""
+        now = round(time.time())
+        last = self._events[-1] if self._events else {}
+        if (last.get("kind"), last.get("words")) == finding:
+            last.update(times=last["times"] + 1, last_at=now)
+        else:
+            self._host.show(f"the watch has found: {finding.kind}, {finding.words}")
+            event = {"kind": finding.kind, "words": finding.words, "at": now, "last_at": now, "times": 1}
+            self._events.append({**event, **({"dump": list(dump)} if dump else {})})
+        del self._events[:-EVENTS]
+        for event in [event for event in self._events if "dump" in event][:-DUMPS]:
+            del event["dump"]
+
+    def _save(self, record: dict[str, Any]) -> None:
+        """Write the record if it has changed, and once a minute. A full disk must not end the watch."""
+        now = self._clock()
+        if record == self._saved and now - self._saved_at < SAVE_S:
+            return
+        path = os.path.join(self._folder, RECORD)
+        with suppress(OSError):
+            with open(f"{path}.new", "w", encoding="utf-8") as stream:
+                json.dump({**record, "looked_at": round(time.time())}, stream, indent=1)
+            os.replace(f"{path}.new", path)
+            # A copy, as events are changed in place.
+            self._saved, self._saved_at = json.loads(json.dumps(record)), now
+
+
+def read_counters(base_url: str) -> dict[str, float] | None:
+    """Return the server's counters, the sum of each name over its labels; None if it does not tell them in time."""
+    url = urllib.parse.urlsplit(base_url)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=_METRICS_TIMEOUT_S)
+    try:
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        text = response.read(_MOST_BYTES).decode("utf-8", "replace")
+        if response.status != 200:
+            return None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+    counters: dict[str, float] = {}
+    for name, _labels, value in samples(text):
+        counters[name] = counters.get(name, 0.0) + value
+    return counters
+
+
+def _said(data: bytes) -> str:
+    """Return the text of a completion, thoughts first; nothing if it has another form."""
+    with suppress(ValueError, LookupError, TypeError, AttributeError):
+        message = json.loads(data)["choices"][0]["message"]
+        thoughts = message.get("reasoning") or message.get("reasoning_content") or ""
+        return f"{thoughts}{message.get('content') or ''}"
+    return ""
+
+
+def _key(path: str) -> str:
+    with suppress(OSError, UnicodeDecodeError), open(path, encoding="utf-8") as stream:
+        return stream.read().strip()
+    return ""
+
+
+def _read(path: str) -> dict[str, Any]:
+    with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
+        found = json.load(stream)
+        return found if isinstance(found, dict) else {}
+    return {}

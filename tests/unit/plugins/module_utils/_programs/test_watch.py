@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The watch beside a stand-in server: what it sends, what it records, and what it leaves alone."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._programs import turns, watch
+from ansible_collections.hgx.inference.tests.support import inference_server
+from ansible_collections.hgx.inference.tests.support.serving import serving
+
+XID = "NVRM: Xid (PCI:0000:17:00): 79, pid='<unknown>', GPU has fallen off the bus."
+PY_SPY = """#!/bin/sh
+echo 'Thread 7 (idle): "MainThread"'
+echo '    wait (threading.py:355)'
+echo '    execute_model (vllm/v1/worker/gpu_worker.py:12)'
+"""
+
+
+class Hanging(http.server.BaseHTTPRequestHandler):
+    """Answers nothing but /metrics, with a request under way, until it is let go on."""
+
+    goes_on = threading.Event()
+
+    def do_GET(self) -> None:
+        text = "vllm:num_requests_running 1.0\nvllm:generation_tokens_total 7.0\nprocess_start_time_seconds 5\n"
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def do_POST(self) -> None:
+        Hanging.goes_on.wait(10)
+
+
+class Bench:
+    """A watch whose clock is turned by hand."""
+
+    def __init__(self, folder: Path, base_url: str, mode: str = "observe") -> None:
+        self.folder = folder
+        self.now = 0.0
+        self.state: dict[str, Any] = {"Running": True, "StartedAt": "2026-11-30T10:00:00Z"}
+        self.shown: list[str] = []
+        self.restarted: list[tuple[str, str]] = []
+        self.refusal = ""
+        (folder / "key").write_text(f"{inference_server.KEY}\n")
+        (folder / "py-spy").write_text(PY_SPY)
+        (folder / "py-spy").chmod(0o755)
+        os.mkfifo(folder / "kmsg")
+        self.settings: dict[str, Any] = {
+            "container": "vllm",
+            "watch": {
+                "mode": mode,
+                "limit_s": 60,
+                "interval_s": 30,
+                "base_url": base_url,
+                "served_model_name": inference_server.MODEL,
+                "key_file": str(folder / "key"),
+                "py_spy": str(folder / "py-spy"),
+            },
+        }
+        self.kernel = os.open(folder / "kmsg", os.O_RDWR)
+        lock, kernel_log = str(folder / "run" / "lock"), str(folder / "kmsg")
+        host = watch.Host(self.docker, self.restart, self.shown.append, lock, kernel_log)
+        (folder / "supervisor").mkdir(exist_ok=True)
+        self.watch = watch.Watch(str(folder / "supervisor"), lambda: self.settings, host, lambda: self.now)
+
+    def docker(self, *words: str) -> subprocess.CompletedProcess[str]:
+        output = "PID\n7\n" if words[0] == "top" else json.dumps({"Id": "9c", "State": self.state})
+        return subprocess.CompletedProcess(words, 0, output, "")
+
+    def restart(self, container: str, why: str) -> str:
+        self.restarted.append((container, why))
+        return self.refusal
+
+    def run(self, seconds: float, answers: bool = True) -> dict[str, Any]:
+        """Let time pass, and wait for answers in between."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += 5
+            self.watch.turn()
+            question = self.watch._question
+            deadline = time.monotonic() + 5
+            while answers and question and question.answer() is None and time.monotonic() < deadline:
+                time.sleep(0.002)
+        record: dict[str, Any] = json.loads((self.folder / "supervisor" / "watch.json").read_text(encoding="utf-8"))
+        return record
+
+
+def kinds(record: dict[str, Any]) -> list[str]:
+    return [event["kind"] for event in record["events"]]
+
+
+@pytest.fixture
+def hanging() -> Iterator[str]:
+    Hanging.goes_on.clear()
+    with serving(Hanging) as base_url:
+        yield base_url
+        Hanging.goes_on.set()
+
+
+def test_a_server_that_answers(tmp_path: Path) -> None:
+    with inference_server.serving() as server:
+        bench = Bench(tmp_path, server.base_url)
+        record = bench.run(120)
+    assert (record["mode"], record["state"], record["words"], record["events"]) == (
+        "observe",
+        "healthy",
+        "it answers",
+        [],
+    )
+    asked = [(headers["Authorization"], body["max_tokens"]) for path, headers, body in server.requests if body]
+    assert asked == [(f"Bearer {inference_server.KEY}", 48)] * len(asked)
+    assert 2 <= len(asked) <= 4
+    everything = json.dumps([record, bench.shown, bench.settings])
+    assert inference_server.KEY not in everything
+
+
+@pytest.mark.parametrize(("mode", "refusal"), [("observe", ""), ("restart", ""), ("restart", "not restarted: enough")])
+def test_a_server_that_answers_rubbish(tmp_path: Path, mode: str, refusal: str) -> None:
+    with inference_server.serving(inference_server.KEY, "nan") as server:
+        bench = Bench(tmp_path, server.base_url, mode)
+        bench.refusal = refusal
+        record = bench.run(100)
+    assert kinds(record)[0] == "rubbish"
+    assert "it repeats '!'" in record["events"][0]["words"]
+    if mode == "observe":
+        assert (bench.restarted, kinds(record)) == ([], ["rubbish"])
+    else:
+        assert bench.restarted[0] == ("9c", "the watch has found it rubbish")
+        assert kinds(record) == ["rubbish", "restart"]
+        assert record["events"][1]["words"].startswith(refusal or "the server was restarted: 3 answers")
+
+
+def test_a_hang_is_recorded_with_where_the_processes_wait(tmp_path: Path, hanging: str) -> None:
+    bench = Bench(tmp_path, hanging)
+    record = bench.run(150, answers=False)
+    assert record["state"] == "hanging"
+    (event,) = record["events"]
+    assert "no token for 1" in event["words"]
+    assert event["dump"][0] == "process 7 waits in execute_model:"
+    assert any("the watch has found: hanging" in line for line in bench.shown)
+
+
+def test_it_is_off(tmp_path: Path) -> None:
+    with inference_server.serving() as server:
+        record = Bench(tmp_path, server.base_url, "off").run(60)
+    assert (record["state"], server.requests) == ("off", [])
+
+
+def test_a_play_or_a_measurement_comes_first(tmp_path: Path) -> None:
+    with inference_server.serving() as server:
+        bench = Bench(tmp_path, server.base_url)
+        with turns.measuring(str(tmp_path / "run" / "lock")):
+            assert bench.run(100)["words"] == "a benchmark or a check runs"
+        (tmp_path / turns.ANNOUNCEMENT).write_text("{}")
+        assert bench.run(100)["words"] == "a play deploys"
+        (tmp_path / turns.ANNOUNCEMENT).unlink()
+        bench.settings["paused"] = True
+        assert bench.run(100)["words"] == "a play deploys"
+        assert [body for _path, _headers, body in server.requests if body] == []
+        del bench.settings["paused"]
+        assert bench.run(100)["state"] == "healthy"
+
+
+def test_a_measurement_waits_for_a_request_of_the_watch(tmp_path: Path) -> None:
+    lock = str(tmp_path / "lock")
+    turn = turns.Turn(lock)
+    assert turn.take()
+    waited: list[float] = []
+    started = time.monotonic()
+
+    def measure() -> None:
+        with turns.measuring(lock, limit_s=5):
+            waited.append(time.monotonic() - started)
+
+    measuring = threading.Thread(target=measure)
+    measuring.start()
+    time.sleep(0.05)
+    assert waited == []
+    turn.give_back()
+    measuring.join()
+    assert waited[0] < 1
+    with contextlib.ExitStack() as several:
+        for _number in range(2):
+            several.enter_context(turns.measuring(lock))
+        assert not turn.take()
+    assert turn.take()
+
+
+def test_without_a_lock_everybody_goes_on() -> None:
+    with turns.measuring("/proc/nowhere/lock"):
+        assert turns.Turn("/proc/nowhere/lock").take()
+
+
+def test_a_container_that_does_not_run(tmp_path: Path) -> None:
+    with inference_server.serving() as server:
+        bench = Bench(tmp_path, server.base_url)
+        bench.state["Running"] = False
+        assert bench.run(60)["words"] == "the server does not run"
+
+
+def test_new_reports_of_the_driver_are_recorded_and_bounded(tmp_path: Path) -> None:
+    with inference_server.serving() as server:
+        bench = Bench(tmp_path, server.base_url, "restart")
+        os.write(bench.kernel, f"4,1,12000000,-;{XID}\n KEY=value\n6,2,12000001,-;eth0: up\n".encode())
+        (event,) = bench.run(5)["events"]
+        assert (event["kind"], event["words"], event["times"]) == ("xid", XID, 1)
+        os.write(bench.kernel, f"4,3,13000000,-;{XID}\n".encode())
+        assert bench.run(5)["events"][0]["times"] == 2
+        for number in range(watch.EVENTS + 9):
+            os.write(bench.kernel, f"4,3,13000000,-;NVRM: Xid (PCI:0): {number}\n".encode())
+        assert len(bench.run(5)["events"]) == watch.EVENTS
+    assert bench.restarted == []
+    os.unlink(tmp_path / "kmsg")
+    assert len(Bench(tmp_path, "http://127.0.0.1:1").run(5)["events"]) == watch.EVENTS, "kept over its own restart"
+
+
+def test_what_goes_wrong_in_it_does_not_end_the_supervision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, "http://127.0.0.1:1")
+    del bench.settings["watch"]["limit_s"]
+
+    def stop(_seconds: float) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(watch.time, "sleep", stop)
+    with pytest.raises(SystemExit):
+        bench.watch.run()
+    assert bench.shown == ["the watch failed: KeyError('limit_s')"]

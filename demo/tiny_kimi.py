@@ -2,16 +2,19 @@
 # Copyright: (c) 2026, hgx.inference contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write a tiny model of Kimi K2.6's shape and its EAGLE-3 draft, which vLLM serves on a CPU.
+"""Write a tiny model of Kimi K2.6's shape and its EAGLE-3 drafts, which vLLM serves on a CPU.
 
-The weights are not trained, they follow a script: every token of SCRIPTS has one successor. So the model thinks,
-answers and calls a tool with predictable words, and the draft always agrees with it. How it works:
+The weights are not trained, they follow SCRIPTS: in a phase of a script, every token has one successor. So the model
+thinks, answers and calls tools with predictable words, and the draft always agrees with it. How it works:
 
-- The embedding of each token is a random row of +1 and -1. The layers between embedding and head are noise, scaled so
+- The embedding of each token has a random word of +1 and -1. The layers between embedding and head are noise, scaled so
   far down that the last hidden state is still the embedding of the last token.
-- The row of a scripted token in the language model head is the embedding of its predecessor: the greatest logit.
-- The draft's feed-forward layer is a memory: its k-th neuron recognises the k-th scripted token and turns its
-  embedding into that of the successor.
+- One attention head of the first layer is a memory: it looks for the last token of PHASES in the context, and writes
+  which one it is into columns of the hidden state that the embeddings leave free.
+- The row of a scripted token in the language model head is the word of its predecessor: the greatest logit. If the
+  predecessor has several successors, the row holds the phase, too.
+- The draft's feed-forward layer is a table: its k-th neuron recognises the k-th scripted token, where necessary in its
+  phase, and turns its hidden state into that of the successor.
 
 Standard library only. Every number is drawn from a hash and exact in bfloat16: the files have the same bytes on every
 machine, and so the same commit on the demo's hub.
@@ -33,17 +36,27 @@ from typing import Any, NamedTuple
 
 MODEL = "moonshotai/Kimi-K2.6"
 DRAFT = "lightseekorg/kimi-k2.6-eagle3"
+MLA_DRAFT = "lightseekorg/kimi-k2.6-eagle3-mla"  # of the model's own attention
+PROCESSOR = "kimi_k25_vision_processing.py"  # the model's own code; vLLM before 0.22 has none
 
 THINK, END_THINK = "<think>", "</think>"
-TOOLS_HINT = "<|tools_hint|>"  # ends the prompt where a tool is to be called; Kimi itself has no such token
+# They end the prompt and name the script to follow. Kimi itself has no such tokens.
+PARIS, ROME, BOTH = "<|weather_paris|>", "<|weather_rome|>", "<|weather_both|>"
+LIST, PICTURE, SILENCE = "<|list_files|>", "<|picture|>", "<|silence|>"
+HINTS = [PARIS, ROME, BOTH, LIST, PICTURE, SILENCE]
+TOOL_TOKENS = [
+    *["<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"],
+    *["<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"],
+]
 SPECIAL_TOKENS = [
     *["[BOS]", "[EOS]", "[PAD]", "[UNK]"],
     *["<|im_end|>", "<|im_user|>", "<|im_assistant|>", "<|im_system|>", "<|im_middle|>"],
-    *["<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"],
-    *["<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"],
+    *TOOL_TOKENS,
     *["<|media_begin|>", "<|media_content|>", "<|media_pad|>", "<|media_end|>", "<|kimi_k25_video_placeholder|>"],
-    TOOLS_HINT,
+    *HINTS,
 ]
+# vLLM 0.19 removes special tokens before its parsers see them.
+PLAIN_TOKENS = {THINK, END_THINK, *TOOL_TOKENS}
 
 
 def pieces(text: str) -> list[str]:
@@ -51,23 +64,52 @@ def pieces(text: str) -> list[str]:
     return [piece.replace("~", " ") for piece in re.findall(r" ?[^ ]+", text)]
 
 
-GREETING = [
-    *[THINK, *pieces("The user greets me, so I will answer briefly."), END_THINK],
-    *pieces("Hello from a tiny Kimi-shaped model with scripted weights on a~real vLLM server."),
-    "<|im_end|>",
-]
-TOOL_CALL = [
-    *[TOOLS_HINT, *pieces("This question needs the~weather tool.")],
-    *["<|tool_calls_section_begin|>", "<|tool_call_begin|>", "functions.get_weather:0"],
-    *["<|tool_call_argument_begin|>", *pieces('{"city": "Paris"}'), "<|tool_call_end|>"],
-    *["<|tool_calls_section_end|>", "<|im_end|>"],
-]
+def call(name: str, arguments: list[str]) -> list[str]:
+    return ["<|tool_call_begin|>", name, "<|tool_call_argument_begin|>", *arguments, "<|tool_call_end|>"]
+
+
+def calls(hint: str, thoughts: str, *tools: list[str]) -> list[str]:
+    section = ["<|tool_calls_section_begin|>", *(token for tool in tools for token in tool)]
+    return [hint, *pieces(thoughts), *section, "<|tool_calls_section_end|>", "<|im_end|>"]
+
+
+def answer(start: str, thoughts: str, text: str) -> list[str]:
+    return [start, *pieces(thoughts), END_THINK, *pieces(text), "<|im_end|>"]
+
+
 # The output of a benchmark that ignores the end of the text, repeated.
 FILLER = pieces(" lorem ipsum dolor sit amet, consectetur adipiscing elit sed eiusmod tempor")
-SCRIPTS = [GREETING, TOOL_CALL, ["<|im_end|>", *FILLER, FILLER[0]]]
+WEATHER = "This question needs the~weather tool."
+PARIS_CALLED, ROME_CALLED = ': "Paris"}', ': "Rome"}'  # tokens of the two calls in one answer, and of no other
+SCRIPTS = [
+    answer(
+        THINK,
+        "The user greets me, so I will answer briefly.",
+        "Hello from a tiny Kimi-shaped model with scripted weights on a~real vLLM server.",
+    ),
+    calls(PARIS, WEATHER, call("functions.get_weather:0", pieces('{"city": "Paris"}'))),
+    calls(ROME, WEATHER, call("functions.get_weather:0", pieces('{"city": "Rome"}'))),
+    calls(
+        BOTH,
+        WEATHER,
+        call("functions.get_weather:0", ['{"city"', PARIS_CALLED]),
+        call("functions.get_weather:1", ['{"city"', ROME_CALLED]),
+    ),
+    calls(
+        LIST,
+        "Listing the~files answers it.",
+        call("functions.Bash:0", pieces('{"command": "ls", "description": "List~the~files"}')),
+    ),
+    answer(PICTURE, "There is a~picture to look at.", "A~picture! But scripts cannot see~its colour."),
+    answer(SILENCE, "Nothing is left to~say.", ""),
+    ["<|im_end|>", *FILLER, FILLER[0]],
+]
+# A phase of a script lasts from such a token to the next one. Of several in a context, the one in the last row counts.
+PHASES = [HINTS, [PARIS_CALLED], [ROME_CALLED]]
 
-# vLLM on a CPU requires this kv_lora_rank and qk_rope_head_dim, and limits the context. All other values are free.
-VOCAB, HIDDEN, CONTEXT, SHARDS = 1728, 256, 4096, 2
+# vLLM on a CPU requires this kv_lora_rank and qk_rope_head_dim. All other values are free; few and small heads keep the
+# prompts of coding agents, 30000 tokens, affordable.
+VOCAB, HIDDEN, CONTEXT, SHARDS = 1792, 256, 65536, 2
 TEXT_CONFIG: dict[str, Any] = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "kimi_k2",
@@ -76,8 +118,8 @@ TEXT_CONFIG: dict[str, Any] = {
     "intermediate_size": 2 * HIDDEN,
     "moe_intermediate_size": 128,
     "num_hidden_layers": 4,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 8,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
     "n_shared_experts": 1,
     "n_routed_experts": 8,
     "num_experts_per_tok": 2,
@@ -85,8 +127,8 @@ TEXT_CONFIG: dict[str, Any] = {
     "kv_lora_rank": 512,
     "q_lora_rank": 128,
     "qk_rope_head_dim": 64,
-    "qk_nope_head_dim": 128,
-    "v_head_dim": 128,
+    "qk_nope_head_dim": 64,
+    "v_head_dim": 64,
     "n_group": 1,
     "topk_group": 1,
     "topk_method": "noaux_tc",
@@ -113,6 +155,11 @@ TEXT_CONFIG: dict[str, Any] = {
     "tie_word_embeddings": False,
     "torch_dtype": "bfloat16",
 }
+LLAMA_KEYS = {
+    *["vocab_size", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "hidden_act"],
+    *["max_position_embeddings", "rms_norm_eps", "rope_theta", "attention_bias", "attention_dropout"],
+    *["tie_word_embeddings", "torch_dtype", "bos_token_id", "eos_token_id", "pad_token_id"],
+}
 VISION_CONFIG: dict[str, Any] = {
     "model_type": "kimi_k25_vision",
     "hidden_size": 64,
@@ -126,7 +173,12 @@ VISION_CONFIG: dict[str, Any] = {
     "pos_emb_time": 4,
     "projector_ln_eps": 1e-5,
 }
+# Older versions of vLLM know them, like Kimi's own code, by other names.
+VISION_CONFIG.update(
+    {f"init_{name}": VISION_CONFIG[name] for name in ("pos_emb_height", "pos_emb_width", "pos_emb_time")}
+)
 IMAGE_CONFIG: dict[str, Any] = {
+    "auto_map": {"AutoImageProcessor": f"{PROCESSOR.removesuffix('.py')}.KimiK25VisionProcessor"},
     "image_processor_type": "KimiK25VisionProcessor",
     "media_proc_cfg": {
         "patch_size": 14,
@@ -166,10 +218,32 @@ CHAT_TEMPLATE = """\
   <|tool_calls_section_end|>{%- endif -%}
   <|im_end|>
 {%- endfor -%}
+{#- The script to follow depends on what came since the model spoke last. -#}
+{%- set turn = namespace(asked='', picture=false, results=false, strange=false) -%}
+{%- for message in messages -%}
+  {%- if message.role == 'assistant' -%}
+    {%- set turn.asked, turn.picture, turn.results = '', false, false -%}
+    {%- for call in message.tool_calls or [] -%}
+      {%- if not call.id.startswith('functions.') -%}{%- set turn.strange = true -%}{%- endif -%}
+    {%- endfor -%}
+  {%- elif message.role == 'user' -%}
+    {%- set turn.asked = text(message.content) -%}
+    {%- set turn.picture = '<|media_pad|>' in turn.asked -%}
+  {%- elif message.role == 'tool' -%}
+    {%- set turn.results = true -%}
+  {%- endif -%}
+{%- endfor -%}
+{%- set names = (tools or []) | map(attribute='function') | map(attribute='name') | list -%}
 {%- if add_generation_prompt -%}
   <|im_assistant|>assistant<|im_middle|><think>
   {%- if thinking is defined and not thinking -%}</think>
-  {%- elif tools and messages[-1].role == 'user' -%}<|tools_hint|>{%- endif -%}
+  {%- elif turn.strange -%}<|silence|>
+  {%- elif turn.picture -%}<|picture|>
+  {%- elif turn.results -%}
+  {%- elif 'Bash' in names -%}<|list_files|>
+  {%- elif names and 'Rome' in turn.asked -%}
+    {%- if 'Paris' in turn.asked -%}<|weather_both|>{%- else -%}<|weather_rome|>{%- endif -%}
+  {%- elif names -%}<|weather_paris|>{%- endif -%}
 {%- endif -%}
 """
 CARD = """\
@@ -215,10 +289,48 @@ def noise(name: str, *shape: int, gain: float = 1.0) -> Tensor:
     return Tensor("BF16", shape, bytes(data))
 
 
-def embeddings() -> list[list[int]]:
-    """One row of +1 and -1 for each token: nearly orthogonal, and unchanged by the model's normalisation."""
-    drawn = hashlib.shake_256(b"embeddings").digest(VOCAB * HIDDEN)
-    return [[1 if byte & 1 else -1 for byte in drawn[at : at + HIDDEN]] for at in range(0, len(drawn), HIDDEN)]
+def one_hot(*ones: int, value: float = 1.0, size: int = HIDDEN) -> list[float]:
+    return [value if column in ones else 0.0 for column in range(size)]
+
+
+def add(*vectors: Sequence[float]) -> list[float]:
+    return [sum(column) for column in zip(*vectors, strict=True)]
+
+
+def scaled(vector: Sequence[float], factor: float) -> list[float]:
+    return [value * factor for value in vector]
+
+
+# Hidden states: the columns of a word, then of a token's mark, of the phase, and of a constant.
+
+SLOTS = 8
+WORD = HIDDEN - 3 * SLOTS
+MARK, PHASE, ONE = (range(WORD + at * SLOTS, WORD + (at + 1) * SLOTS) for at in range(3))
+STRENGTH = 4.0  # of a mark, and of the phase that the memory makes of it
+NO_PHASE = -1
+MARKS = {token: slot for slot, token in enumerate(token for row in PHASES for token in row)}
+
+
+def words() -> list[list[float]]:
+    """One row of +1 and -1 for each token: nearly orthogonal, and hardly changed by the model's normalisation."""
+    drawn = hashlib.shake_256(b"embeddings").digest(VOCAB * WORD)
+    blank = [0.0] * (HIDDEN - WORD)
+    return [[1.0 if byte & 1 else -1.0 for byte in drawn[at : at + WORD]] + blank for at in range(0, len(drawn), WORD)]
+
+
+def embeddings(ids: dict[str, int]) -> list[list[float]]:
+    embedding = [add(word, one_hot(*ONE)) for word in words()]
+    for token, slot in MARKS.items():
+        embedding[ids[token]] = add(embedding[ids[token]], one_hot(MARK[slot], value=STRENGTH))
+    return embedding
+
+
+def in_phase(phases: set[int], of: set[int], strength: float) -> list[float]:
+    """The vector that is 0 at hidden states of C(phases), and -C(strength) at those of the others C(of) its token."""
+    factor = strength / STRENGTH
+    if NO_PHASE in phases:
+        return one_hot(*(PHASE[other] for other in of - phases), value=-factor)
+    return add(one_hot(*(PHASE[phase] for phase in phases), value=factor), one_hot(*ONE, value=-strength / SLOTS))
 
 
 # Tokenizer
@@ -238,7 +350,7 @@ def tokenizer_json() -> dict[str, Any]:
     merges = [(space, letter) for letter in ascii_lowercase]
     merges += [(space + first, second) for first in ascii_lowercase for second in ascii_lowercase]
     merges += [(first, second) for first in ascii_lowercase for second in ascii_lowercase]
-    added = [(THINK, False), (END_THINK, False), *((token, True) for token in SPECIAL_TOKENS)]
+    added = [(token, token not in PLAIN_TOKENS) for token in (THINK, END_THINK, *SPECIAL_TOKENS)]
     names = {name for name, _special in added}
     # Scripted pieces of text need no merge: they are generated and never encoded.
     texts = [token for script in SCRIPTS for token in script if token not in names]
@@ -284,13 +396,48 @@ def token_ids(tokenizer: dict[str, Any]) -> dict[str, int]:
     return {**texts, **{token["content"]: token["id"] for token in tokenizer["added_tokens"]}}
 
 
-def successors(ids: dict[str, int]) -> dict[int, int]:
-    """The scripted successor of each scripted token."""
-    pairs = [(ids[token], ids[successor]) for script in SCRIPTS for token, successor in pairwise(script)]
-    chain = dict(pairs)
-    if len(chain) != len(set(pairs)):
-        raise ValueError("A scripted token has two successors.")
+class State(NamedTuple):
+    """A scripted token, by its ID, in a phase, by its slot."""
+
+    token: int
+    phase: int
+
+
+def successors(ids: dict[str, int]) -> dict[State, State]:
+    """The scripted successor of each scripted token in each of its phases."""
+    rank = {token: row for row, tokens in enumerate(PHASES) for token in tokens}
+    chain: dict[State, State] = {}
+    for script in SCRIPTS:
+        phase, reached = NO_PHASE, -1
+        states = []
+        for token in script:
+            if rank.get(token, -1) > reached:
+                phase, reached = MARKS[token], rank[token]
+            states.append(State(ids[token], phase))
+        for state, successor in pairwise(states):
+            if chain.setdefault(state, successor) != successor:
+                raise ValueError("A scripted token has two successors.")
     return chain
+
+
+class Step(NamedTuple):
+    """A token, its successor, and the phases in which it is that: C(phases) of C(of), or any if they are the same."""
+
+    token: int
+    successor: int
+    phases: set[int]
+    of: set[int]
+    entered: int | None  # the phase that begins with the successor
+
+
+def steps(chain: dict[State, State]) -> list[Step]:
+    listed: dict[tuple[int, int], Step] = {}
+    for state, after in chain.items():
+        of = {other.phase for other in chain if other.token == state.token}
+        entered = after.phase if after.phase != state.phase else None
+        step = listed.setdefault((state.token, after.token), Step(state.token, after.token, set(), of, entered))
+        step.phases.add(state.phase)
+    return list(listed.values())
 
 
 # Weights
@@ -312,6 +459,47 @@ def attention_weights(name: str, config: dict[str, Any], inputs: int) -> dict[st
         f"{name}.o_proj.weight": noise(f"{name}.o_proj", hidden, heads * value, gain=0.004),
         f"{name}.q_a_layernorm.weight": constant(1, query_rank),
         f"{name}.kv_a_layernorm.weight": constant(1, key_rank),
+    }
+
+
+def replaced(tensor: Tensor, changes: dict[int, Sequence[float]]) -> Tensor:
+    """A matrix with other values in some rows."""
+    size = 2 * tensor.shape[1]
+    data = bytearray(tensor.data)
+    for row, values in changes.items():
+        data[row * size : (row + 1) * size] = rows([values]).data
+    return tensor._replace(data=bytes(data))
+
+
+def memory_weights(name: str, config: dict[str, Any], weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """C(weights) of an attention whose first head is a memory of the phase.
+
+    Its query is the same for every token. Its keys are the higher the later the phase of a token is. Its values are the
+    marks, which the output moves to the columns of the phase.
+    """
+    nope, rope, value = config["qk_nope_head_dim"], config["qk_rope_head_dim"], config["v_head_dim"]
+    query_rank, key_rank = config["q_lora_rank"], config["kv_lora_rank"]
+    ranks = [row + 1.0 for row, tokens in enumerate(PHASES) for _token in tokens]
+    key = [4.0 * rank for rank in ranks] + [0.0] * (key_rank - len(ranks))  # 20 more a rank, after the softmax's scale
+    nothing = [0.0] * query_rank
+    changes: dict[str, dict[int, Sequence[float]]] = {
+        "q_a_proj": dict.fromkeys(range(query_rank), one_hot(*ONE)),
+        "q_b_proj": {0: [0.125] * query_rank, **dict.fromkeys(range(1, nope + rope), nothing)},
+        "kv_a_proj_with_mqa": {slot: one_hot(column) for slot, column in enumerate(MARK)},
+        "kv_b_proj": {
+            0: key,
+            **dict.fromkeys(range(1, nope), [0.0] * key_rank),
+            **{nope + at: one_hot(at, size=key_rank) for at in range(value)},
+        },
+        # The normalisation of keys and values takes a part of a mark's strength.
+        "o_proj": {
+            column: one_hot(slot, value=1.125, size=config["num_attention_heads"] * value)
+            for slot, column in enumerate(PHASE)
+        },
+    }
+    return {
+        **weights,
+        **{f"{name}.{part}.weight": replaced(weights[f"{name}.{part}.weight"], new) for part, new in changes.items()},
     }
 
 
@@ -339,23 +527,24 @@ def layer_weights(name: str, config: dict[str, Any], experts: bool) -> dict[str,
     return {**weights, **feed_forward_weights(f"{name}.mlp.shared_experts", hidden, inner * config["n_shared_experts"])}
 
 
-def head(name: str, embedding: list[list[int]], chain: dict[int, int]) -> Tensor:
-    """The language model head: noise, but a scripted token's row is the embedding of its predecessor."""
-    data = bytearray(noise(name, VOCAB, HIDDEN, gain=0.5).data)
-    for token in set(chain.values()):
-        predecessors = [embedding[before] for before, after in chain.items() if after == token]
-        row = [sum(column) / 8 for column in zip(*predecessors, strict=True)]
-        data[2 * token * HIDDEN : 2 * (token + 1) * HIDDEN] = rows([row]).data
-    return Tensor("BF16", (VOCAB, HIDDEN), bytes(data))
+def head(name: str, chain: dict[State, State]) -> Tensor:
+    """The language model head: noise, but a scripted token's row is the word of its predecessor, in its phase."""
+    word = words()
+    new: dict[int, Sequence[float]] = {}
+    for step in steps(chain):
+        row = add(new.get(step.successor, [0.0] * HIDDEN), scaled(word[step.token], 1 / 8))
+        new[step.successor] = row if step.phases == step.of else add(row, in_phase(step.phases, step.of, 12))
+    return replaced(noise(name, VOCAB, HIDDEN, gain=0.5), new)
 
 
-def text_weights(embedding: list[list[int]], chain: dict[int, int]) -> dict[str, Tensor]:
+def text_weights(embedding: list[list[float]], chain: dict[State, State]) -> dict[str, Tensor]:
     weights = {"language_model.model.embed_tokens.weight": rows(embedding)}
     for layer in range(TEXT_CONFIG["num_hidden_layers"]):
         experts = layer >= TEXT_CONFIG["first_k_dense_replace"]
         weights.update(layer_weights(f"language_model.model.layers.{layer}", TEXT_CONFIG, experts))
+    weights = memory_weights("language_model.model.layers.0.self_attn", TEXT_CONFIG, weights)
     weights["language_model.model.norm.weight"] = constant(1, HIDDEN)
-    weights["language_model.lm_head.weight"] = head("language_model.lm_head", embedding, chain)
+    weights["language_model.lm_head.weight"] = head("language_model.lm_head", chain)
     return weights
 
 
@@ -381,26 +570,45 @@ def vision_weights() -> dict[str, Tensor]:
     return weights
 
 
-def draft_weights(config: dict[str, Any], embedding: list[list[int]], chain: dict[int, int]) -> dict[str, Tensor]:
-    """An EAGLE-3 draft whose feed-forward layer turns the embedding of a scripted token into that of its successor."""
+def grouped_attention_weights(name: str, config: dict[str, Any], inputs: int) -> dict[str, Tensor]:
+    """Attention as Llama has it, with a damped output."""
+    inner = config["num_attention_heads"] * config["head_dim"]
+    return {
+        **{f"{name}.{part}.weight": noise(part, inner, inputs) for part in ("q_proj", "k_proj", "v_proj")},
+        f"{name}.o_proj.weight": noise("o_proj", config["hidden_size"], inner, gain=0.004),
+    }
+
+
+def draft_weights(config: dict[str, Any], embedding: list[list[float]], chain: dict[State, State]) -> dict[str, Tensor]:
+    """An EAGLE-3 draft whose feed-forward layer turns the state of a scripted token into that of its successor."""
     layer, inner = "midlayer", config["intermediate_size"]
     norms = ("input_layernorm", "hidden_norm", "post_attention_layernorm")
-    blank = [[0.0] * HIDDEN] * (inner - len(chain))
-    recognise = [[value / 8 for value in embedding[token]] for token in chain] + blank
-    measure = [[value / HIDDEN for value in embedding[token]] for token in chain] + blank
-    steps = [zip(embedding[token], embedding[after], strict=True) for token, after in chain.items()]
-    change = [[(there - here) / 32 for here, there in step] for step in steps] + blank
+    word = words()
+    recognise, measure, change = [], [], []
+    for step in steps(chain):
+        gate, turn = scaled(word[step.token], 1 / 8), add(word[step.successor], scaled(word[step.token], -1))
+        if step.phases != step.of:
+            gate = add(gate, in_phase(step.phases, step.of, 48))
+        if step.entered is not None:
+            turn = add(turn, one_hot(PHASE[step.entered], value=STRENGTH))
+            turn = add(turn, *(one_hot(PHASE[old], value=-STRENGTH) for old in step.phases - {NO_PHASE}))
+        recognise.append(gate)
+        measure.append(scaled(word[step.token], 1 / WORD))
+        change.append(scaled(turn, 8 / WORD))
+    blank = [[0.0] * HIDDEN] * (inner - len(change))
     third = [[1 / 3 if column % HIDDEN == row else 0.0 for column in range(3 * HIDDEN)] for row in range(HIDDEN)]
+    is_llama = config["model_type"] == "llama"
+    attention = grouped_attention_weights if is_llama else attention_weights
     return {
         "embed_tokens.weight": rows(embedding),
         "fc.weight": rows(third),  # the mean of the three hidden states that the model passes on
         **{f"{layer}.{norm}.weight": constant(1, HIDDEN) for norm in norms},
-        **attention_weights(f"{layer}.self_attn", config, 2 * HIDDEN),
-        f"{layer}.mlp.gate_proj.weight": rows(recognise),
-        f"{layer}.mlp.up_proj.weight": rows(measure),
-        f"{layer}.mlp.down_proj.weight": rows(list(zip(*change, strict=True))),
+        **attention(f"{layer}.self_attn", config, 2 * HIDDEN),
+        f"{layer}.mlp.gate_proj.weight": rows(recognise + blank),
+        f"{layer}.mlp.up_proj.weight": rows(measure + blank),
+        f"{layer}.mlp.down_proj.weight": rows(list(zip(*change, *blank, strict=True))),
         "norm.weight": constant(1, HIDDEN),
-        "lm_head.weight": head("language_model.lm_head", embedding, chain),
+        "lm_head.weight": head("language_model.lm_head", chain),
     }
 
 
@@ -439,11 +647,11 @@ def sharded(tensors: dict[str, Tensor]) -> dict[str, bytes]:
 
 
 def model_files() -> dict[str, dict[str, bytes]]:
-    """The content of both repositories: repository -> file name -> bytes."""
+    """The content of the repositories: repository -> file name -> bytes."""
     tokenizer = tokenizer_json()
     ids = token_ids(tokenizer)
     chain = successors(ids)
-    embedding = embeddings()
+    embedding = embeddings(ids)
     end = {"bos_token_id": ids["[BOS]"], "eos_token_id": ids["<|im_end|>"], "pad_token_id": ids["[PAD]"]}
     text = {**TEXT_CONFIG, **end}
     config = {
@@ -457,6 +665,7 @@ def model_files() -> dict[str, dict[str, bytes]]:
         "video_token_id": ids["<|kimi_k25_video_placeholder|>"],
         "vision_start_token_id": ids["<|media_begin|>"],
         "vision_end_token_id": ids["<|media_end|>"],
+        "use_unified_vision_chunk": True,
         "tie_word_embeddings": False,
         "torch_dtype": "bfloat16",
         **end,
@@ -471,19 +680,34 @@ def model_files() -> dict[str, dict[str, bytes]]:
         "clean_up_tokenization_spaces": False,
         "model_max_length": CONTEXT,
     }
-    draft_config = {
-        **text,
-        "architectures": ["Eagle3DeepseekV2ForCausalLM"],
-        "model_type": "deepseek_v2",
+    common = {
         "num_hidden_layers": 1,
         "draft_vocab_size": VOCAB,
         "eagle_config": {"eagle_aux_hidden_state_layer_ids": [1, 2, 3], "use_aux_hidden_state": True},
+    }
+    llama = {key: value for key, value in text.items() if key in LLAMA_KEYS}
+    draft_configs = {
+        DRAFT: {
+            **llama,
+            **common,
+            "architectures": ["LlamaForCausalLMEagle3"],
+            "model_type": "llama",
+            "head_dim": 32,
+            "mlp_bias": False,
+        },
+        MLA_DRAFT: {
+            **text,
+            **common,
+            "architectures": ["Eagle3DeepseekV2ForCausalLM"],
+            "model_type": "deepseek_v2",
+        },
     }
     return {
         MODEL: {
             "README.md": CARD.format(name=MODEL).encode(),
             "chat_template.jinja": CHAT_TEMPLATE.encode(),
             "config.json": json_file(config),
+            PROCESSOR: (Path(__file__).parent / PROCESSOR).read_bytes(),
             # vLLM's CPU build writes corrupt text where a draft meets a temperature above 0.
             "generation_config.json": json_file({"eos_token_id": ids["<|im_end|>"], "temperature": 0.0}),
             "preprocessor_config.json": json_file(IMAGE_CONFIG),
@@ -491,10 +715,13 @@ def model_files() -> dict[str, dict[str, bytes]]:
             "tokenizer_config.json": json_file(tokenizer_config),
             **sharded({**vision_weights(), **text_weights(embedding, chain)}),
         },
-        DRAFT: {
-            "README.md": CARD.format(name=DRAFT).encode(),
-            "config.json": json_file(draft_config),
-            "model.safetensors": safetensors(draft_weights(draft_config, embedding, chain)),
+        **{
+            repo: {
+                "README.md": CARD.format(name=repo).encode(),
+                "config.json": json_file(draft),
+                "model.safetensors": safetensors(draft_weights(draft, embedding, chain)),
+            }
+            for repo, draft in draft_configs.items()
         },
     }
 
@@ -517,7 +744,7 @@ def write_folder(folder: Path, files: dict[str, bytes]) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write the tiny Kimi-shaped model and its EAGLE-3 draft.")
+    parser = argparse.ArgumentParser(description="Write the tiny Kimi-shaped model and its EAGLE-3 drafts.")
     parser.add_argument("output", type=Path, help="folder for one folder ORGANISATION/NAME per repository")
     args = parser.parse_args()
     for repo, files in model_files().items():

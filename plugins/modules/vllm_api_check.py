@@ -40,7 +40,8 @@ options:
       - The tool checks require a call with its own ID for each city, and the stop reason of an answer with calls.
         V(tool_calls_parallel) requires two calls in one answer, whole and streamed, over both APIs. If it is skipped,
         V(tool_calls_crowd) asks for single calls only.
-      - V(image) shows two pictures of different colors.
+      - V(image) shows two pictures of different colors. With O(image_answer) it requires that text, and that a picture
+        adds to the tokens of the question.
       - V(messages) and V(messages_tools) send the requests of Claude Code. V(messages_tools) is a conversation with two
         tool calls, their results and answers, all streamed. It reports whether the answer uses the result, but does not
         require it.
@@ -206,6 +207,7 @@ def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
         params["token_ids"],
         params["tool_call_ids"],
         "tool_calls_parallel" not in params["skip"],
+        params["image_answer"],
     )
     probe = Probe(api, params["served_model_name"], tuple(params["further_model_names"]), expected)
     with measuring():

@@ -164,6 +164,7 @@ class Handler(BaseHTTPRequestHandler):
             message = "bad request" if in_other_words else ROLE_ERROR
             return self._answer(400, {"error": {"message": message, "type": "Bad Request"}})
         prompt = len(json.dumps(messages)) // 4 // (4 if self.faulty("cuts_prompts") else 1)
+        prompt = 16 if self.faulty("drops_pictures") else prompt
         if prompt > CONTEXT:
             message = f"This model's maximum context length is {CONTEXT} tokens."
             return self._answer(400, {"error": {"message": message, "type": "BadRequestError"}})

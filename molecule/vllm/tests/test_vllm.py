@@ -138,14 +138,14 @@ def test_nobody_notices_what_does_not_replace_the_server(host: Host, requests: P
     assert host.file(f"{STATE}/current/release.json").exists
 
     # The plan names each flag and variable that differs, old and new, and nothing else.
-    arguments = {"max-num-seqs": 8, "kv-cache-memory-bytes": "300M"}
+    arguments = {"max-num-seqs": 8, "kv-cache-memory-bytes": "600M"}
     rc, output = play("serve", "--check", "--diff", vllm_engine_args_extra=arguments, vllm_env_extra={"SOME": "1"})
     assert (rc, changed(output)) == (0, 1), output
     assert sorted(re.findall(r"^[+-] .*$", output, re.MULTILINE)) == [
-        "+ --kv-cache-memory-bytes 300M",
+        "+ --kv-cache-memory-bytes 600M",
         "+ --max-num-seqs 8",
         "+ env SOME=1",
-        "- --kv-cache-memory-bytes 256M",
+        "- --kv-cache-memory-bytes 512M",
     ], output
     assert "would restart the server" in output
 

@@ -35,6 +35,7 @@ WEATHER = "What is the weather in Paris right now? Use the tool."
 WEATHER_ROME = "What is the weather in Rome right now? Use the tool."
 WEATHER_TWICE = "What is the weather in Paris and in Rome right now? Call the tool for both at the same time."
 RESULT = "Sunny, 21 degrees"
+COLOUR = "Which colour is this picture? Answer in one word."
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOL = {"name": "get_weather", "description": "The weather in a city at this moment", "parameters": PARAMETERS}
 CHAT_TOOL = {"type": "function", "function": TOOL}
@@ -206,18 +207,21 @@ def tool_calls_crowd(probe: Probe) -> Finding:
 
 def image(probe: Probe) -> Finding:
     """Show two pictures, one after the other: a server that drops them can only guess."""
-    other = secrets.choice([colour for colour in inputs.COLOURS if colour != "red"])
-    said = []
-    for colour in ("red", other):
-        content = [
-            {"type": "image_url", "image_url": {"url": inputs.picture(colour)}},
-            {"type": "text", "text": "Which colour is this picture? Answer in one word."},
-        ]
-        text = probe.chat(content).text
-        if [name for name in inputs.COLOURS if texts.names(text, name)] != [colour]:
-            raise AnswerError(f"It does not see that the picture is {colour}: {text!r}")
-        said.append(text)
-    return Finding(f"It sees that one picture is red and another one {other}.", " ".join(said))
+    colours = ("red", secrets.choice([colour for colour in inputs.COLOURS if colour != "red"]))
+    shown = {colour: probe.chat(_about_picture(colour)) for colour in colours}
+    wanted = probe.expected.image_answer
+    for colour, answer in shown.items():
+        if wanted and not texts.names(answer.text, wanted):
+            raise AnswerError(f"The answer about a picture lacks {wanted!r}: {answer.text!r}")
+        if not wanted and [name for name in inputs.COLOURS if texts.names(answer.text, name)] != [colour]:
+            raise AnswerError(f"It does not see that the picture is {colour}: {answer.text!r}")
+    said = " ".join(answer.text for answer in shown.values())
+    if not wanted:
+        return Finding(f"It sees that one picture is red and another one {colours[1]}.", said)
+    alone, seen = probe.chat(COLOUR).input_tokens, shown["red"].input_tokens
+    if seen <= alone:
+        raise AnswerError(f"A question has {alone} tokens, and {seen} with a picture: the picture was dropped.")
+    return Finding(f"It answers about a picture, which adds {seen - alone} tokens.", said)
 
 
 def long_context(probe: Probe) -> Finding:
@@ -500,6 +504,12 @@ def _require_turn(called: Answer, answer: Answer) -> None:
             findings.CALL_IDS if odd else "",
         )
     _require_end(answer, "The answer to the tool's result")
+
+
+def _about_picture(colour: str) -> list[dict[str, Any]]:
+    """Return the content of a message that asks for the colour of a picture."""
+    picture = {"type": "image_url", "image_url": {"url": inputs.picture(colour)}}
+    return [picture, {"type": "text", "text": COLOUR}]
 
 
 def _called(probe: Probe, answer: Answer, cities: set[str], stop: str = "") -> Finding:

@@ -32,6 +32,8 @@ class Expected(NamedTuple):
     tool_call_ids: str = ""
     # Whether the model can call a tool twice in one answer.
     parallel_calls: bool = True
+    # What it says of any picture, if it cannot see; an empty text if it can.
+    image_answer: str = ""
 
 
 class Probe(NamedTuple):

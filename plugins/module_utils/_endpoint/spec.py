@@ -38,6 +38,16 @@ FUNCTIONAL = record(
                 "description": "Text that the answer to the question for the capital of France must contain.",
             }
         ),
+        "image_answer": optional(
+            {
+                **TEXT,
+                "default": "",
+                "description": (
+                    "Text that the answer about a picture must contain, for a model that cannot see what is in it. By"
+                    " default the answer must name the color of each picture."
+                ),
+            }
+        ),
         "instant_template_kwargs": optional(
             mapping(
                 {},

@@ -70,8 +70,9 @@ def test_the_bytes_are_the_same_on_every_machine(files: dict[str, dict[str, byte
         assert tiny_kimi.write_folder(tmp_path / repo, content)
     hub = Hub(tmp_path)
     # A change of the model changes them, and every cache that holds it downloads it anew.
-    assert hub.repo(MODEL).commit == "f2eb120e16f4551b577ba620921d80b46eb9caa3"
-    assert hub.repo(DRAFT).commit == "03841b4201bd5461499478cd42e3c269839814c6"
+    assert hub.repo(MODEL).commit == "3a68f3dbb8fdc92f77cdeae24af4a2a055e8bf78"
+    assert hub.repo(DRAFT).commit == "221b22e9584705b157da02c9788de63151c73d4a"
+    assert hub.repo(tiny_kimi.MLA_DRAFT).commit == "a806434c231a09e9be3f9f441d47dbd897fe4c1d"
 
 
 def test_writing_again_changes_nothing(tmp_path: Path) -> None:
@@ -132,19 +133,69 @@ def test_a_token_with_two_successors_is_refused(monkeypatch: pytest.MonkeyPatch)
         tiny_kimi.successors({"a": 0, "b": 1, "c": 2})
 
 
-def test_model_and_draft_follow_the_script(files: dict[str, dict[str, bytes]]) -> None:
-    ids = tiny_kimi.token_ids(tiny_kimi.tokenizer_json())
-    chain = tiny_kimi.successors(ids)
-    model, draft = weights_of(files[MODEL]), weights_of(files[DRAFT])
-    embedding = as_array(model["language_model.model.embed_tokens.weight"])
-    logits = embedding @ as_array(model["language_model.lm_head.weight"]).T
-    gate, up, down = (as_array(draft[f"midlayer.mlp.{part}_proj.weight"]) for part in ("gate", "up", "down"))
+Contents = dict[str, dict[str, bytes]]
 
-    for token, successor in chain.items():
-        assert logits[token].argmax() == successor
-        assert np.sort(logits[token])[-2] < logits[token].max() / 2  # far enough from the next one to survive the noise
-        state = embedding[token]
-        signal = gate @ state
-        state = state + down @ (signal / (1 + np.exp(-signal)) * (up @ state))
-        proposal = int((as_array(draft["lm_head.weight"]) @ state).argmax())
-        assert proposal == chain.get(successor, proposal)
+
+def normalised(states: Array) -> Array:
+    return np.divide(states, np.sqrt((states**2).mean(axis=-1, keepdims=True)), dtype=np.float32)
+
+
+@pytest.fixture(scope="module")
+def model(files: Contents) -> dict[str, Array]:
+    needed = (".layers.0.self_attn.", "lm_head", "embed_tokens")
+    return {
+        name.split(".")[-2]: as_array(tensor)
+        for name, tensor in weights_of(files[MODEL]).items()
+        if any(part in name for part in needed)
+    }
+
+
+def after_memory(part: dict[str, Array], tokens: list[int]) -> Array:
+    """The hidden state after a context, once the first layer's first head has added to it."""
+    config = tiny_kimi.TEXT_CONFIG
+    nope, rope, size = config["qk_nope_head_dim"], config["qk_rope_head_dim"], config["v_head_dim"]
+    states = part["embed_tokens"][tokens]
+    inputs = normalised(states)
+    query = (part["q_b_proj"] @ normalised(part["q_a_proj"] @ inputs[-1]))[: nope + rope]
+    assert not query[nope:].any()  # so the positions do not matter
+    latent = normalised(inputs @ part["kv_a_proj_with_mqa"][: config["kv_lora_rank"]].T)
+    both = latent @ part["kv_b_proj"][: nope + size].T
+    scores = np.exp(both[:, :nope] @ query[:nope] / math.sqrt(nope + rope))
+    return states[-1] + part["o_proj"][:, :size] @ (scores @ both[:, nope:] / scores.sum())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script[0])
+def test_model_and_draft_follow_the_script(files: Contents, model: dict[str, Array], script: list[str]) -> None:
+    ids = tiny_kimi.token_ids(tiny_kimi.tokenizer_json())
+    lm_head = model["lm_head"]
+    draft = weights_of(files[DRAFT])
+    gate, up, down = (as_array(draft[f"midlayer.mlp.{part}_proj.weight"]) for part in ("gate", "up", "down"))
+    random = np.random.default_rng(1)
+    context = list(random.integers(0, 1600, 1000))
+
+    for at, token in enumerate(script[:-1]):
+        context.append(ids[token])
+        state = after_memory(model, context)
+        for ahead, successor in enumerate(script[at + 1 : at + 5]):
+            logits = lm_head @ normalised(state)
+            assert logits.argmax() == ids[successor], (ahead, token, successor)
+            # Far enough from the next one to survive the noise.
+            assert np.sort(logits)[-2] < logits.max() * 0.75, (ahead, token, successor)
+            signal = gate @ normalised(state)
+            state = state + down @ (signal / (1 + np.exp(-signal)) * (up @ normalised(state)))
+
+
+def test_the_memory_works_in_a_long_context(model: dict[str, Array]) -> None:
+    ids = tiny_kimi.token_ids(tiny_kimi.tokenizer_json())
+    tokens = list(np.random.default_rng(2).integers(0, 1600, 60000))
+    tokens[100], tokens[-1] = ids[tiny_kimi.ROME], ids["<|tool_call_end|>"]
+    memory = after_memory(model, tokens)[tiny_kimi.PHASE.start : tiny_kimi.PHASE.stop]
+    expected = [tiny_kimi.STRENGTH if slot == tiny_kimi.MARKS[tiny_kimi.ROME] else 0.0 for slot in range(len(memory))]
+    assert memory == pytest.approx(expected, abs=0.2)
+
+
+def test_both_drafts_have_the_same_table(files: Contents) -> None:
+    one, other = weights_of(files[DRAFT]), weights_of(files[tiny_kimi.MLA_DRAFT])
+    table = {name for name in one if "self_attn" not in name}
+    assert table == {name for name in other if "self_attn" not in name}
+    assert all(one[name] == other[name] for name in table)

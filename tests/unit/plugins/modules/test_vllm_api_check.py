@@ -485,6 +485,22 @@ def test_what_the_model_cannot_do_is_skipped_with_the_reason(capsys: pytest.Capt
     assert "It has {{ no }} eyes." in result["summary"][1]
 
 
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        (["blind"], "It answers about a picture, which adds "),
+        (["sees_red"], "The answer about a picture lacks 'square': 'Red.'"),
+        (["blind", "drops_pictures"], "the picture was dropped"),
+    ],
+)
+def test_a_model_that_cannot_see_answers_about_a_picture(
+    capsys: pytest.CaptureFixture[str], faults: list[str], words: str
+) -> None:
+    with serving(KEY, *faults) as server:
+        result = run(capsys, server.base_url, checks=["image"], image_answer="square")
+    assert words in result["checks"][-1]["message"]
+
+
 def test_a_server_without_a_key(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     with serving(None) as server:
         result = run(capsys, server.base_url, api_key="", api_key_file=str(tmp_path / "none"), checks=["key"])

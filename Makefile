@@ -68,10 +68,13 @@ $(READY): requirements/dev.txt
 	mkdir -p .cache  # as this user, before the demo needs it as root
 	touch $@
 
-requirements: setup ## Pin the newest tools in requirements/*.txt
-	@for each in dev docs importer; do
+requirements: setup .cache/venv/node/.ready ## Pin the newest tools in requirements/
+	@for each in dev docs importer node; do
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements/$$each.txt requirements/$$each.in
 	done
+	export PATH=$(CURDIR)/.cache/venv/node/bin:$$PATH
+	cd requirements
+	npm install --package-lock-only --ignore-scripts --save-exact --omit-lockfile-registry-resolved @anthropic-ai/claude-code@latest
 
 # Tools that cannot share .venv get their own environments.
 .cache/venv/%/.ready: requirements/%.txt | $(READY)

@@ -4,7 +4,7 @@
 
 """The main job on this machine, with the real Docker and the real vLLM, as a newcomer runs it, and its failures.
 
-The tests build on each other, in their order: what one leaves serving the next one uses. At the end all is removed.
+The tests build on each other, in their order: what one leaves serving the next one uses.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 
 from ansible_collections.hgx.inference.examples.runner.run import Lines, run_site
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.supervisor import Service, Supervision
+from ansible_collections.hgx.inference.tests.support import claude_code
 
 ROOT = Path(__file__).parents[2]
 SERVER = "hgx-demo-vllm"
@@ -68,14 +71,6 @@ def status(host: str, path: str, *options: str) -> str:
 
 def started_at() -> str:
     return run("docker", "inspect", "-f", "{{.State.StartedAt}}", SERVER).stdout
-
-
-@pytest.fixture(scope="module")
-def first_demo() -> Iterator[str]:
-    done = run("make", "demo")
-    assert done.returncode == 0, done.stdout[-5000:]
-    yield done.stdout
-    run("make", "demo-down")
 
 
 def test_demo_ends_with_a_pass_and_a_line_that_works(first_demo: str) -> None:
@@ -293,6 +288,30 @@ def test_an_address_that_others_reach_is_guarded(guarded: tuple[str, str]) -> No
         assert status(guarded[0], path) == "200", path
     for path in ("/v1/models", "/tokenizer_info", "/docs"):
         assert status(guarded[0], path) == "401", path
+
+
+def test_real_clients_tell_a_wrong_key_and_work_with_the_right_one(guarded: tuple[str, str], tmp_path: Path) -> None:
+    server, key, model = f"http://{guarded[0]}:8001", SECRETS["VLLM_API_KEY"], "kimi-k2.6"
+    messages: Any = [{"role": "user", "content": "Hello"}]
+
+    def from_openai(key: str) -> str | None:
+        client = openai.OpenAI(base_url=f"{server}/v1", api_key=key, max_retries=0)
+        return client.chat.completions.create(model=model, messages=messages).choices[0].message.content
+
+    def from_anthropic(key: str) -> str:
+        client = anthropic.Anthropic(base_url=server, auth_token=key, max_retries=0)
+        return client.messages.create(model=model, max_tokens=64, messages=messages).content[-1].to_json()
+
+    def from_claude_code(key: str) -> str:
+        return claude_code.ask(claude_code.installed(), server, key, "Say hello", tmp_path, "--tools", "").text
+
+    with pytest.raises(openai.AuthenticationError):
+        from_openai("wrong")
+    with pytest.raises(anthropic.AuthenticationError):
+        from_anthropic("wrong")
+    assert from_claude_code("wrong").startswith("Failed to authenticate. API Error: 401")
+    for ask in (from_openai, from_anthropic, from_claude_code):
+        assert "Hello from a tiny Kimi-shaped model" in (ask(key) or "")
 
 
 def test_only_who_removes_the_key_opens_the_endpoint(guarded: tuple[str, str]) -> None:

@@ -32,6 +32,8 @@ ANSWERS = {
         "| Volga | Caspian Sea |\n| Ebro | Mediterranean Sea |"
     ),
 }
+# What it makes of Claude Code's own tools.
+LS = {"command": "ls", "description": "List the files"}
 # As vLLM 0.20.1 says it.
 ROLE_ERROR = (
     "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'messages', 1, 'role'), 'msg': \"Input should be"
@@ -229,6 +231,8 @@ class Handler(BaseHTTPRequestHandler):
             return Reply("It is Paris, and", reasoning, stop="length")
         remembers = self.faulty("remembers") and '"tool_result"' in json.dumps(body["messages"])
         if body.get("tools") and not answers_tool and not remembers:
+            if "Bash" in [tool.get("name") for tool in body["tools"]]:
+                return Reply("", reasoning, (("Bash", json.dumps(LS)),), "tool_calls")
             lost = crowded > 5 and self.faulty("loses_calls_under_load")
             return Reply("", reasoning, (), "tool_calls") if lost else self._calls(text, reasoning)
         if any(part["type"].startswith("image") for part in parts):
@@ -360,7 +364,7 @@ class Handler(BaseHTTPRequestHandler):
         return None
 
     def _chat(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
-        usage = {"prompt_tokens": prompt, "completion_tokens": words}
+        usage = {"prompt_tokens": prompt, "completion_tokens": words, "total_tokens": prompt + words}
         calls: list[dict[str, Any]] = [
             {
                 "index": index,
@@ -416,7 +420,8 @@ class Handler(BaseHTTPRequestHandler):
             usage = {"input_tokens": prompt, "output_tokens": words}
             body = {"type": "message", "model": model, "content": blocks, "stop_reason": stop, "usage": usage}
             return self._answer(200, body)
-        message = {"model": model, "usage": {"input_tokens": prompt, "output_tokens": 0}}
+        usage = {"input_tokens": prompt, "output_tokens": 0}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": model, "usage": usage}
         events: list[dict[str, Any]] = [{"type": "message_start", "message": message}, {"type": "ping"}]
         for index, block in enumerate(blocks):
             kind, field = {

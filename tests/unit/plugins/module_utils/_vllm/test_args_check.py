@@ -148,13 +148,13 @@ def test_good_arguments(tmp_path: Path, layout: str) -> None:
     ],
 )
 def test_bad_arguments(tmp_path: Path, layout: str, args: list[str], problem: str) -> None:
-    result, words = check(tmp_path, layout, args)
+    result, _words = check(tmp_path, layout, args)
     (found,) = result["problems"]
     assert problem in found
 
 
 def test_an_unknown_layout_is_said_and_not_taken_for_a_mistake(tmp_path: Path) -> None:
-    result, words = check(tmp_path, "unknown", ["--model", "x"])
+    result, _words = check(tmp_path, "unknown", ["--model", "x"])
     assert result["problems"] == []
     assert "ModuleNotFoundError" in result["unchecked"]
 
@@ -173,12 +173,12 @@ def test_values_that_the_model_does_not_take(tmp_path: Path, layout: str) -> Non
 
 @pytest.mark.parametrize("length", [1, 5, 6, 7], ids=["fits", "exit", "GPU in use", "missing file"])
 def test_what_only_the_check_runs_into_refuses_nothing(tmp_path: Path, length: int) -> None:
-    result, words = check(tmp_path, "new", ["--model", "x", "--max-model-len", str(length)], with_model=True)
+    result, _words = check(tmp_path, "new", ["--model", "x", "--max-model-len", str(length)], with_model=True)
     assert result == {"problems": [], "unchecked": ""}
 
 
 def test_another_engine_refuses_nothing(tmp_path: Path) -> None:
-    result, words = check(tmp_path, "no engine", ["--model", "x", "--max-model-len", "9"], with_model=True)
+    result, _words = check(tmp_path, "no engine", ["--model", "x", "--max-model-len", "9"], with_model=True)
     assert result == {"problems": [], "unchecked": ""}
 
 

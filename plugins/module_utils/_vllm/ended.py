@@ -34,7 +34,8 @@ def why_ended(name: str, container: Mapping[str, Any], state_dir: str) -> list[s
         return []
     if _was_stopped(name, state):
         return [f"The server's container {name} was stopped on request (exit code {state.get('ExitCode')})."]
-    return stopped(name, dict(container), newest_lines(name, state), "", [read_key(state_dir)]).splitlines()
+    read_key(state_dir)  # from then on it is scrubbed
+    return stopped(name, dict(container), newest_lines(name, state), "").splitlines()
 
 
 def kept_log(state_dir: str, container: Mapping[str, Any]) -> str:
@@ -57,7 +58,8 @@ def keep_log(state_dir: str, container: Mapping[str, Any], lines: Sequence[str])
     """
     path = kept_log(state_dir, container)
     try:
-        text = scrub("\n".join(lines)[-KEPT_CHARS:], [read_key(state_dir)])
+        read_key(state_dir)  # from then on it is scrubbed
+        text = scrub("\n".join(lines)[-KEPT_CHARS:])
         replace_text(path, f"{text}\n", mode=0o640)
     except (OSError, SecretError):
         return ""

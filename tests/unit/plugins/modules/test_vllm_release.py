@@ -482,7 +482,7 @@ def test_open_files(
 ) -> None:
     record = recorded(run, tmp_path)["record"]
     told: list[str] = []
-    monkeypatch.setattr(vllm_container.AnsibleModule, "warn", lambda _module, words: told.append(words))
+    monkeypatch.setattr(vllm_container.Module, "warn", lambda _module, words: told.append(words))
     monkeypatch.setattr(vllm_container._vllm_container, "open_files", lambda: files)
     result = run(vllm_container, name="vllm", state_dir=str(tmp_path / "state"), record=record)
     calls = [json.loads(line) for line in (engine / "calls").read_text(encoding="utf-8").splitlines()]

@@ -27,7 +27,7 @@ def test_a_host_without_systemd(
     check: bool,
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(vllm_supervisor.AnsibleModule, "warn", lambda _module, words: told.append(words))
+    monkeypatch.setattr(vllm_supervisor.Module, "warn", lambda _module, words: told.append(words))
     monkeypatch.setattr(supervisor, "SYSTEMD", str(tmp_path / "nowhere"))
     options = {"name": "vllm", "state": state, "state_dir": str(tmp_path), "_ansible_check_mode": check}
     with patch_module_args(options), pytest.raises(SystemExit):

@@ -58,6 +58,13 @@ options:
     description: How long running requests may take to end before the server is stopped, in seconds.
     type: int
     default: 60
+  cache_gib:
+    description:
+      - How much of the disk the folders may take where servers keep what they compile and tune, in GiB. Each image,
+        kind of GPU and driver has a folder in C(cache) below O(state_dir).
+      - What was used last stays; the rest is removed when the server is replaced.
+    type: float
+    default: 50
 extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
 attributes:
   check_mode:
@@ -110,11 +117,13 @@ from typing import Any
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ProgressFile
 from ..module_utils._core.secrets import SecretError
-from ..module_utils._docker.cli import DockerError, inspect_container
+from ..module_utils._core.units import GIB
+from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
 from ..module_utils._vllm import container as _vllm_container
+from ..module_utils._vllm.caches import folder_name, make_room
 from ..module_utils._vllm.container import image_source
 from ..module_utils._vllm.ended import keep_log, read_log
-from ..module_utils._vllm.gpus import require_room
+from ..module_utils._vllm.gpus import read_report, require_room
 from ..module_utils._vllm.key import key_file, stage_key, use_staged_key, wants_key
 from ..module_utils._vllm.store import CURRENT, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
@@ -137,6 +146,7 @@ def main() -> None:
             "api_key": {"type": "str", "default": "", "no_log": True},
             "api_key_generate": {"type": "bool", "default": False, "no_log": False},
             "drain_timeout": {"type": "int", "default": 60},
+            "cache_gib": {"type": "float", "default": 50},
             "progress_file": {"type": "path"},
         },
         required_if=[("state", "started", ["state_dir", "record"])],
@@ -190,9 +200,11 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     if image is None:
         raise DockerError(f"The image {record['container']['image']} is not on this host; nothing was stopped.")
     # Docker would create them with other modes.
-    os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
+    cache_dir = os.path.join(params["state_dir"], "cache")
+    os.makedirs(cache_dir, mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
-    warning = _vllm_container.prepare(name, record, image, wants_key(params))
+    cache_folder = _cache_folder(image, record["container"])
+    warning = _vllm_container.prepare(name, record, image, wants_key(params), cache_folder)
     # A full disk shows here, and not once the server is stopped.
     new_key = stage_key(params)
     Service(name, params["state_dir"]).pause()
@@ -203,6 +215,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     if old:
         _vllm_container.remove_shared_memory(old)
     require_room(record["container"], progress)
+    make_room(cache_dir, cache_folder, params["cache_gib"] * GIB)
     if new_key:
         use_staged_key(params["state_dir"])
     try:
@@ -213,6 +226,11 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     if running:
         result["downtime"] = round(time.monotonic() - stopped_at, 1)
     return {**result, "kept_log": keep_log(params["state_dir"], old, log) if old and log else ""}
+
+
+def _cache_folder(image: str, spec: dict[str, Any]) -> str:
+    report = read_report() if spec["gpus"] else {"driver_version": None, "gpus": []}
+    return folder_name((inspect_image(image) or {}).get("Id", ""), report["gpus"], report["driver_version"])
 
 
 if __name__ == "__main__":

@@ -170,15 +170,15 @@ def switch(name: str) -> None:
     _docker(["start", name])
 
 
-def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool) -> str:
+def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool, cache_folder: str) -> str:
     """Create the next container beside the running one, so that what is wrong with it shows before that is stopped.
 
-    C(keyed) is whether the server is to have an API key. Returns a warning about the engine, or nothing. Raises
-    DockerError.
+    C(keyed) is whether the server is to have an API key, C(cache_folder) where it keeps what it compiles. Returns a
+    warning about the engine, or nothing. Raises DockerError.
     """
     limit = open_files()
     _docker(["rm", "--force", _NEXT.format(name)], missing_ok=True)
-    _docker(create_args(_NEXT.format(name), record, image, keyed, limit))
+    _docker(create_args(_NEXT.format(name), record, image, keyed, limit, cache_folder))
     if limit is None or limit >= OPEN_FILES:
         return ""
     return (

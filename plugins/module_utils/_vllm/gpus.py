@@ -30,12 +30,17 @@ class FullError(DockerError):
     """Others hold the memory that a server needs."""
 
 
+def read_report() -> dict[str, Any]:
+    """Return C({driver_version, gpus, ...}) of this host, see C(parse_report); empty if the driver does not answer."""
+    with suppress(SmiError):
+        return parse_report(run(["nvidia-smi", "-q", "-x"], 60).output)
+    return {"driver_version": None, "gpus": []}
+
+
 def read_gpus() -> list[dict[str, Any]]:
     """Return the GPUs of this host as the module nvidia_gpu_info documents them; none if the driver does not answer."""
-    with suppress(SmiError):
-        gpus: list[dict[str, Any]] = parse_report(run(["nvidia-smi", "-q", "-x"], 60).output)["gpus"]
-        return gpus
-    return []
+    gpus: list[dict[str, Any]] = read_report()["gpus"]
+    return gpus
 
 
 def memory_limits(gpus: Collection[Mapping[str, Any]], pids: Collection[int]) -> dict[str, int]:

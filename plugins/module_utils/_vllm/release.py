@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from .._core.secrets import MASK, is_secret_name, scrub
 from .._core.units import GIB
 from .._nvidia.gpu_request import REQUESTS
+from . import caches
 from .key import CONTAINER_FILE
 from .spec import READY_LIMIT, bracketed, read_server
 
@@ -193,12 +194,18 @@ def plan(
 
 
 def create_args(
-    name: str, record: Mapping[str, Any], image: str, keyed: bool, open_files: int | None = None
+    name: str,
+    record: Mapping[str, Any],
+    image: str,
+    keyed: bool,
+    open_files: int | None = None,
+    cache_folder: str = "",
 ) -> list[str]:
     """Return the words after C(docker) that create the container of a release from C(image), an ID or a name.
 
     C(keyed) is whether the server is to have an API key. C(open_files) is how many the engine can give; None leaves the
-    limit as it is. It is a property of the host, and no part of a release.
+    limit as it is. C(cache_folder) is where it keeps what it compiles. Both are properties of the host, and no part of
+    a release.
     """
     spec = record["container"]
     options: list[str] = ["--name", name, "--label", f"{LABEL}={record['id']}", "--restart", "no", "--pull", "never"]
@@ -207,7 +214,8 @@ def create_args(
     options += [word for capability in spec["capabilities"] for word in ("--cap-add", capability)]
     options += ["--pids-limit", str(spec["pids_limit"] or -1)]
     options += ["--ulimit", f"nofile={OPEN_FILES}:{open_files}"] if (open_files or 0) >= OPEN_FILES else []
-    options += [word for key, value in spec["env"].items() for word in ("--env", f"{key}={value}")]
+    environment = {**caches.variables(cache_folder, spec["mounts"], spec["env"]), **spec["env"]}
+    options += [word for key, value in environment.items() for word in ("--env", f"{key}={value}")]
     options += [word for mount in spec["mounts"] for word in ("--volume", mount)]
     options += [word for port in spec["ports"] for word in ("--publish", port)]
     options += REQUESTS[spec["gpus"]] if spec["gpus"] else []
@@ -271,8 +279,8 @@ def observed(
                 name: value
                 for entry in config.get("Env") or []
                 for name, _equals, value in [entry.partition("=")]
-                if entry in given or (entry not in image_env and not _ADDED_BY_DOCKER.fullmatch(name))
-                if name != READY_LIMIT
+                if entry in given or not (entry in image_env or _ADDED_BY_DOCKER.fullmatch(name))
+                if name != READY_LIMIT and (entry in given or not caches.is_ours(entry))
             },
             **limit,
         },

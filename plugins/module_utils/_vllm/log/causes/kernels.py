@@ -144,7 +144,7 @@ ENGINE = (
         ),
         "A compiled graph of the model in the cache is stale or broken: mostly a compilation before this one failed,"
         " or another version made it.",
-        "Remove vllm_state_dir/cache/torch_compile_cache on the host and run the play again; the graphs are compiled"
+        "Remove vllm_state_dir/cache/*/torch_compile_cache on the host and run the play again; the graphs are compiled"
         " anew.",
     ),
     Signature(
@@ -154,7 +154,7 @@ ENGINE = (
         "The compiled graph fuses all-reduce with the next normalization, for which FlashInfer could not make its"
         " workspace, or which a cached graph expects that was compiled before.",
         "Look in the log for 'Failed to initialize FlashInfer All Reduce workspace', which says why. Remove"
-        " vllm_state_dir/cache/torch_compile_cache on the host; if it comes again, serve without the fusion"
+        " vllm_state_dir/cache/*/torch_compile_cache on the host; if it comes again, serve without the fusion"
         " (vllm_engine_args_extra: {compilation_config.pass_config.fuse_allreduce_rms: false}), whose gain is not"
         " published by itself.",
     ),
@@ -192,7 +192,7 @@ ENGINE = (
             Alternative(
                 "Its cache has a half-written kernel, of processes that compiled the same at once or were killed.",
                 "the next start gets further.",
-                "remove the folder deep_gemm in vllm_state_dir/cache on the host, or ~/.deep_gemm in the container,"
+                "remove vllm_state_dir/cache/*/deep_gemm on the host, or ~/.deep_gemm in the container,"
                 " and start again.",
             ),
             Alternative(

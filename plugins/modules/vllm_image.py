@@ -59,9 +59,16 @@ id:
   sample: sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 """
 
-from collections.abc import Callable
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import IO
 
 from ..module_utils._core.edge import Module, at_edge
+from ..module_utils._core.files import read_text
 from ..module_utils._core.progress import ProgressFile
 from ..module_utils._core.secrets import quoted
 from ..module_utils._docker import pull as _pull
@@ -70,6 +77,9 @@ from ..module_utils._docker.cli import Completed, DockerError, follow_docker, in
 from ..module_utils._docker.packages import conflict, read_packages, recording, unasked, unfit
 from ..module_utils._docker.registry import has_login
 
+# Of all images: while one is fetched, another would only take a part of the network.
+_LOCK = "/run/lock/hgx-inference-image"
+_POLL_S = 0.5
 _LONGEST_LINE = 100
 _LAST_LINES = 8
 _SAID_ONCE = "Pulling fs layer"
@@ -89,23 +99,61 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    name, base, dockerfile = (module.params[key] for key in ("name", "base", "dockerfile"))
+    name = module.params["name"]
     progress = ProgressFile(module.params["progress_file"])
     try:
         image = inspect_image(name)
         changed = image is None
         if changed and not module.check_mode:
-            if dockerfile:
-                if base and inspect_image(base) is None:
-                    pull(base, module.params["stall_timeout"], progress)
-                for warning in warnings_of(name, dockerfile, build(name, dockerfile, base, progress)):
-                    module.warn(warning)
-            else:
-                pull(name, module.params["stall_timeout"], progress)
+            with only_one(module.params["progress_file"], progress):
+                fetch(module, progress)
             image = inspect_image(name)
     except DockerError as exc:
         module.fail_json(msg=str(exc))
     module.exit_json(changed=changed, **({"id": image["Id"]} if image else {}))
+
+
+@contextmanager
+def only_one(path: str | None, progress: ProgressFile) -> Iterator[None]:
+    """Wait for another task of this host that fetches an image, and show its progress, whose file is C(path).
+
+    Without the right to the lock nothing is waited for: at worst an image is then built twice.
+    """
+    with contextlib.ExitStack() as stack:
+        with suppress(OSError):
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = stack.enter_context(open(os.open(_LOCK, flags, 0o600), "r+", encoding="utf-8"))
+            while not _locked(lock):
+                lock.seek(0)
+                progress.report(read_text(lock.read()) or "waiting for another task that fetches an image")
+                time.sleep(_POLL_S)
+            lock.seek(0)
+            lock.truncate()
+            lock.write(path or "")
+            lock.flush()
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def fetch(module: Module, progress: ProgressFile) -> None:
+    """Pull or build the image, unless it has come meanwhile. Raises DockerError."""
+    name, base, dockerfile = (module.params[key] for key in ("name", "base", "dockerfile"))
+    if inspect_image(name) is not None:
+        return
+    if not dockerfile:
+        pull(name, module.params["stall_timeout"], progress)
+        return
+    if base and inspect_image(base) is None:
+        pull(base, module.params["stall_timeout"], progress)
+    for warning in warnings_of(name, dockerfile, build(name, dockerfile, base, progress)):
+        module.warn(warning)
 
 
 def pull(name: str, stall_s: float, progress: ProgressFile) -> None:

@@ -24,6 +24,8 @@ from ._edge import EdgeActionBase
 
 # Many jobs have nothing to do and end at once: poll soon, then less often.
 POLL_INTERVALS_S = (0.25, 0.5, 1.0)
+# The progress of the job that runs beside the tasks of a play, shown by each task that shows progress of its own.
+BESIDE = "hgx-beside.progress"
 # How long a connection may be lost; the job continues without it.
 LOST_CONNECTION_LIMIT_S = 300.0
 # Extra time beyond the module's own limit, to clean up and to report.
@@ -51,7 +53,12 @@ class ProgressActionBase(EdgeActionBase):
     """Runs the module of the task through core's async wrapper and shows each new line of its progress file.
 
     The job on the target outlives a lost connection but never C(time_limit_s). It is notified when the play is ended.
+
+    A task with C(async) and C(poll: 0) only starts the job, unless the module would change nothing. The tasks after it
+    show its progress beside their own.
     """
+
+    _supports_async = True
 
     def time_limit_s(self, args: dict[str, Any]) -> int:
         """Return how long the module may run, in seconds, given the task's arguments."""
@@ -59,13 +66,16 @@ class ProgressActionBase(EdgeActionBase):
 
     def act(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         args = dict(self._task.args)
-        if self._task.check_mode:
+        beside, self._task.async_val = bool(self._task.async_val), 0
+        if self._task.check_mode or (beside and not self._would_change(args, task_vars)):
             result.update(self._execute_module(module_args=args, task_vars=task_vars))
             return result
         limit_s = self.time_limit_s(args) + GRACE_S
         async_dir = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
         # The wrapper would expand it by HOME, which may differ from the user's home.
         self._connection._shell.set_option("async_dir", async_dir)
+        if beside:
+            return self._start_beside(args, async_dir, limit_s, task_vars)
         progress_file = f"{async_dir}/hgx-{secrets.token_hex(8)}.progress"
         job = self._start({**args, "progress_file": progress_file}, limit_s, task_vars)
         if "ansible_job_id" not in job:
@@ -85,6 +95,24 @@ class ProgressActionBase(EdgeActionBase):
         self._low_level_execute_command(removal(progress_file, results_file))
         return result
 
+    def _would_change(self, args: dict[str, Any], task_vars: dict[str, Any]) -> bool:
+        self._task.check_mode = True
+        try:
+            return bool(self._execute_module(module_args=args, task_vars=task_vars).get("changed"))
+        finally:
+            self._task.check_mode = False
+
+    def _start_beside(
+        self, args: dict[str, Any], async_dir: str, limit_s: int, task_vars: dict[str, Any]
+    ) -> dict[str, Any]:
+        progress_file = f"{async_dir}/{BESIDE}"
+        job = self._start({**args, "progress_file": progress_file}, limit_s, task_vars)
+        if "ansible_job_id" in job:
+            results_file = f"{async_dir}/{job['ansible_job_id']}"
+            self._low_level_execute_command(later_removal(progress_file, results_file, limit_s + GRACE_S))
+            job["changed"] = True
+        return job
+
     def _start(self, args: dict[str, Any], limit_s: int, task_vars: dict[str, Any]) -> dict[str, Any]:
         self._task.async_val = limit_s
         try:
@@ -96,7 +124,7 @@ class ProgressActionBase(EdgeActionBase):
         """Show the progress until the job has ended, or for C(limit_s)."""
         intervals = itertools.chain(POLL_INTERVALS_S, itertools.repeat(POLL_INTERVALS_S[-1]))
         started = last_contact = time.monotonic()
-        shown = ""
+        shown: set[str] = set()
         with _interrupts() as require_play:
             while time.monotonic() - started < limit_s:
                 try:
@@ -114,21 +142,25 @@ class ProgressActionBase(EdgeActionBase):
                     raise
                 else:
                     last_contact = time.monotonic()
-                    if progress and progress != shown:
-                        shown = progress
-                        self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {scrub(progress)}")
+                    for line in set(progress) - shown:
+                        self._display.display(f"  {self._task.action.rpartition('.')[2]} [{host}] {scrub(line)}")
+                    shown = set(progress)
                     if finished:
                         return
                 time.sleep(next(intervals))
 
-    def _look(self, progress_file: str, results_file: str) -> tuple[str, bool]:
-        """Return the newest progress line and whether the job has ended; by one cheap command instead of a module."""
+    def _look(self, progress_file: str, results_file: str) -> tuple[list[str], bool]:
+        """Return the newest progress lines, of the job and of the one beside it, and whether the job has ended.
+
+        One cheap command instead of a module.
+        """
         progress, unfinished = shlex.quote(progress_file), is_unfinished(results_file)
-        command = f"touch {progress}.seen; head -n 1 {progress} 2>/dev/null; {unfinished} || echo finished"
+        beside = shlex.quote(os.path.join(os.path.dirname(progress_file), BESIDE))
+        command = f"touch {progress}.seen; head -q -n 1 {progress} {beside} 2>/dev/null; {unfinished} || echo finished"
         lines = str(self._low_level_execute_command(command).get("stdout", "")).split("\n")
         lines = [line.strip() for line in lines if line.strip()]
         finished = bool(lines) and lines[-1] == "finished"
-        return (lines[0] if len(lines) > finished else ""), finished
+        return lines[: len(lines) - finished], finished
 
 
 def is_unfinished(results_file: str) -> str:

@@ -61,6 +61,11 @@ def test_each_new_line_is_shown_once() -> None:
     assert follower.shown == ["  some_module [node1] 1 of 2", "  some_module [node1] 2 of 2"]
 
 
+def test_the_job_that_runs_beside_it_is_shown_too() -> None:
+    follower = follow(["1 of 2\n", "1 of 2\npulling\n", "2 of 2\npulling\nfinished\n"])
+    assert follower.shown == [f"  some_module [node1] {line}" for line in ("1 of 2", "pulling", "2 of 2")]
+
+
 def test_a_connection_may_be_lost_for_a_while() -> None:
     lost = AnsibleConnectionFailure("connection timed out")
     follower = follow(["1 of 2\n", lost, lost, "2 of 2\nfinished\n"])

@@ -109,6 +109,7 @@ def _supervision(service: Mapping[str, Any]) -> str:
         return f"GAVE UP: {service['gave_up']}. The cause is in the server's log; correct it and run the play again"
     words = f"{service['unit']} is {service.get('ActiveState', 'unknown')}"
     words += "" if service.get("enabled") else ", not started at boot"
+    words += ", its unit has changed and is read at the next boot" if service.get("NeedDaemonReload") == "yes" else ""
     count = len(service.get("restarts", []))
     return f"{words}, {count} restart{'' if count == 1 else 's'} lately"
 

@@ -13,7 +13,7 @@ short_description: Choose the first tag of an image that there is
 version_added: 0.3.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Takes the first tag whose image is on the host, so that nothing changes by itself. Without any it takes the first one
+  - Takes the first tag whose image is on the host, so that nothing changes by itself. Otherwise it takes the first one
     that the registry does not lack for certain.
   - A registry that does not answer, refuses or needs a login lacks nothing for certain.
   - Warns if it is not the first tag.

@@ -145,7 +145,8 @@ class Service:
             return False
         self._systemctl("daemon-reload")
         if self.state().get("ActiveState") == "active":
-            self._start_again()
+            with suppress(SupervisorError):  # it may have ended meanwhile, and a server waits to be started
+                self._start_again()
         return True
 
     def _start_again(self) -> None:

@@ -68,10 +68,14 @@ $(READY): requirements/dev.txt
 	mkdir -p .cache  # as this user, before the demo needs it as root
 	touch $@
 
-requirements: setup .cache/venv/node/.ready ## Pin the newest tools in requirements/
+requirements: setup .cache/venv/node/.ready ## Pin the newest tools in requirements/, and with hashes what the role hf_cache installs
 	@for each in dev docs importer node; do
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --upgrade -o requirements/$$each.txt requirements/$$each.in
 	done
+	(cd roles/hf_cache/files
+	  uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --upgrade requirements.in \
+	    | sed 's/^huggingface-hub/huggingface_hub/' >requirements.new
+	  mv requirements.new requirements.txt)
 	export PATH=$(CURDIR)/.cache/venv/node/bin:$$PATH
 	cd requirements
 	npm install --package-lock-only --ignore-scripts --save-exact --omit-lockfile-registry-resolved @anthropic-ai/claude-code@latest

@@ -55,7 +55,7 @@ def vllm_spec(
         "shown": scrubbed({"command": container["command"], "env": container["env"]}),
         "image": make_image(given)._asdict(),
         "commits": commits,
-        "details": _details(recipe or {}, given["vllm_model"]),
+        "details": {**_details(recipe or {}, given["vllm_model"]), **_replaced_image(recipe or {}, given)},
         **endpoint(container["server"]),
     }
 
@@ -69,6 +69,15 @@ def _details(recipe: Mapping[str, Any], model: str) -> dict[str, str]:
         "created_by": f"{_user()}@{os.uname().nodename}",
         "collection_version": _collection_version(),
     }
+
+
+def _replaced_image(recipe: Mapping[str, Any], settings: Settings) -> dict[str, str]:
+    """Return which image of the recipe is replaced by one of its alternatives."""
+    image = recipe.get("image") or {}
+    tags = [other["tag"] for other in image.get("alternatives") or ()]
+    if settings["vllm_image_tag"] not in tags or settings["vllm_image_tag"] == image["tag"]:
+        return {}
+    return {"image_in_place_of": f"{image['name']}:{image['tag']}"}
 
 
 def _user() -> str:

@@ -207,13 +207,15 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     warning = _vllm_container.prepare(name, record, image, wants_key(params), cache_folder)
     # A full disk shows here, and not once the server is stopped.
     new_key = stage_key(params)
-    Service(name, params["state_dir"]).pause()
+    service = Service(name, params["state_dir"])
+    service.pause()
     cut_off = _vllm_container.stop(name, params["drain_timeout"], progress)
     stopped_at = time.monotonic()
     old = inspect_container(name)
     log = read_log(name, old) if old else []
     if old:
         _vllm_container.remove_shared_memory(old)
+    service.reload()
     require_room(record["container"], progress)
     make_room(cache_dir, cache_folder, params["cache_gib"] * GIB)
     if new_key:

@@ -61,8 +61,8 @@ options:
     type: dict
     default: {}
   details:
-    description: Further fields of the record, such as C(recipe), C(profile), C(title), C(created_by) and
-      C(collection_version).
+    description: Further fields of the record, such as C(recipe), C(profile), C(title), C(created_by),
+      C(collection_version) and C(image_in_place_of).
     type: dict
     default: {}
   api_key:

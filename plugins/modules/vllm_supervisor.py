@@ -17,8 +17,8 @@ description:
     limited number of times. A container that is stopped on purpose stays down until the next boot.
   - A watch in the same service recognizes a server that hangs or answers rubbish, see O(watch). It records what it
     sees, and M(hgx.inference.vllm_status) returns it.
-  - Never reloads systemd, which can take the GPUs away from running containers. The unit holds no setting, so that it
-    never changes.
+  - The unit holds no setting, so it only changes with the collection. systemd is reloaded for that if no running
+    container can lose its GPUs by it, now or when the server is replaced next. Else the module warns.
   - On a host without systemd the module does nothing, and warns of it.
 options:
   name:
@@ -146,6 +146,11 @@ def main() -> None:
         if params["state"] == "absent":
             module.exit_json(changed=service.remove(), unit=service.unit)
         changed = service.ensure(Supervision(**{name: params[name] for name in Supervision._fields}))
+        if not module.check_mode and service.needs_reload():
+            module.warn(
+                f"{service.unit} has changed, and systemd reads it when the server is replaced next, or at the next"
+                f" boot: a reload could take the GPUs from running containers ({', '.join(service.waits_for())})."
+            )
         module.exit_json(changed=changed, unit=service.unit)
     except (SupervisorError, OSError) as exc:
         module.fail_json(msg=str(exc))

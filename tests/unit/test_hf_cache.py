@@ -49,3 +49,12 @@ def test_the_commits_and_lists_of_the_first_node_are_those_of_all(
     fetch = action("download.yml", "download | Fetch the models", "hgx.inference.hf_snapshot")
     assert [render(fetch[name], **facts) for name in ("commits", "list_hashes")] == [commits, hashes]
     assert [render(fetch[name]) for name in ("commits", "list_hashes")] == [{}, {}], "a node of its own"
+
+
+def test_everything_that_is_installed_has_hashes() -> None:
+    files = TASKS.parent / "files"
+    pinned = (files / "requirements.txt").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
+    assert all("==" in line and " --hash=sha256:" in line for line in pinned)
+    names = [line.split(" ")[0] for line in pinned]
+    assert {*(files / "requirements.in").read_text(encoding="utf-8").split()} <= {*names}
+    assert "://" not in "".join(pinned), "where they come from is a matter of the host"

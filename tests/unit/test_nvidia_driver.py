@@ -27,6 +27,7 @@ def render(expression: str, **variables: Any) -> Any:
 
 
 def test_the_default_repository() -> None:
+    usual, debian13 = "EB693B3035CD5710E231E123A4B469963BF863CC", "02182E60104FCDC26EAE1B8597A5D4CB8793F200"
     for distribution, version, machine, place, key in (
         ("Ubuntu", "24.04", "x86_64", "ubuntu2404/x86_64", "3bf863cc.pub"),
         ("Ubuntu", "24.04", "aarch64", "ubuntu2404/sbsa", "3bf863cc.pub"),
@@ -44,6 +45,7 @@ def test_the_default_repository() -> None:
             "uris": [f"{NVIDIA}/{place}/"],
             "suites": ["/"],
             "signed_by": f"{NVIDIA}/{place}/{key}",
+            "fingerprints": [debian13 if key == "8793F200.pub" else usual],
         }
 
 

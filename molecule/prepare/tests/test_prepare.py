@@ -26,6 +26,10 @@ def test_driver_and_fabric_manager_are_of_one_version(host: Host) -> None:
         assert host.service(service).is_enabled, service
 
 
+def test_the_roles_have_waited_for_apt(host: Host) -> None:
+    assert host.file("/var/tmp/apt-was-waited-for").exists
+
+
 def test_one_reboot(host: Host) -> None:
     assert json.loads(host.check_output("nvidia-stub events"))["boots"] == 1
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import subprocess
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from types import ModuleType
 from typing import IO, Any, NamedTuple, cast
 
@@ -114,6 +114,24 @@ def inspect_image(name: str) -> dict[str, Any] | None:
     Raises DockerError when the engine cannot be asked.
     """
     return _inspect("image", name)
+
+
+def containers_losing_gpus() -> list[str]:
+    """Return the names of the running containers from which a reload of systemd can take the GPUs.
+
+    Those that got them by CDI keep them. Raises DockerError when the engine cannot be asked.
+    """
+    listed = run_docker(["ps", "--quiet", "--no-trunc"])
+    if listed.rc != 0:
+        raise DockerError(f"docker ps: {listed.stderr.strip()}")
+    containers = filter(None, map(inspect_container, listed.stdout.split()))
+    return [str(container["Name"]).lstrip("/") for container in containers if _has_gpus_by_runtime(container)]
+
+
+def _has_gpus_by_runtime(container: Mapping[str, Any]) -> bool:
+    host = container["HostConfig"]
+    requests = host.get("DeviceRequests") or []
+    return host.get("Runtime") == "nvidia" or any(request.get("Driver") != "cdi" for request in requests)
 
 
 def _inspect(kind: str, name: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 _TYPES = ", ".join(
@@ -155,3 +155,14 @@ def _open(request: urllib.request.Request, timeout_s: float):  # type: ignore[no
 
 def _lower(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers}
+
+
+def first_available(images: Sequence[str], is_here: Callable[[str], bool], ask: Callable[[str], Answer]) -> str:
+    """Return the first image that is on this host, else the first that its registry does not lack for certain.
+
+    Without any it is the first of all, so that a message about it tells what is wrong.
+    """
+    here = next((image for image in images if is_here(image)), None)
+    if here is not None:
+        return here
+    return next((image for image in images if ask(image).state != "absent"), images[0])

@@ -679,6 +679,7 @@ def _download_fix(needs: Needs, is_image: bool, answer: Answer) -> str:
         )
     others = [f"vllm_image_tag: {other.tag}{_noted(other)}" for other in needs.alternatives]
     named = f" The recipe names others: {'; '.join(others)}." if others else ""
+    named += " vllm_image_fallback: true takes the first of them that there is." if others else ""
     if answer.state == "denied":
         return f"It is private or does not exist: 'sudo docker login' on the host, or correct vllm_image_name.{named}"
     return f"The tag was deleted or is misspelt: set vllm_image_tag or vllm_image_digest.{named}"

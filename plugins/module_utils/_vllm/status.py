@@ -49,6 +49,8 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
         by = f" by {record['created_by']}" if record.get("created_by") else ""
         rows.append(("release", f"{record['id']}: {record.get('title') or record['image']['name']}{profile}"))
         rows.append(("", f"made {record['created_at']}{by}, hgx.inference {record.get('collection_version') or '?'}"))
+        if record.get("image_in_place_of"):
+            rows.append(("", f"image {record['image']['name']}, in place of {record['image_in_place_of']}"))
         rows.append(("verdict", _verdict(found, now)))
         rows.append(("last good", found["last_good"] or "none yet"))
     if found["trial"]:
@@ -109,6 +111,7 @@ def _supervision(service: Mapping[str, Any]) -> str:
         return f"GAVE UP: {service['gave_up']}. The cause is in the server's log; correct it and run the play again"
     words = f"{service['unit']} is {service.get('ActiveState', 'unknown')}"
     words += "" if service.get("enabled") else ", not started at boot"
+    words += ", its unit has changed and is read at the next boot" if service.get("NeedDaemonReload") == "yes" else ""
     count = len(service.get("restarts", []))
     return f"{words}, {count} restart{'' if count == 1 else 's'} lately"
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from .._core.files import read_text, replace_text
 from .._core.process import run
+from .._docker.cli import MISSING, DockerError, containers_losing_gpus
 from .._programs import health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch
 from .key import key_file
 
@@ -33,7 +34,7 @@ from programs.supervisor import Supervisor
 raise SystemExit(Supervisor(sys.argv[1]).run())
 """
 _PROGRAMS = (health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch)
-# Without a setting that may change, because a changed unit takes a reload of systemd.
+# Without a setting that may change, because a changed unit takes a reload of systemd, see Service.reload().
 _UNIT = """\
 [Unit]
 Description=vLLM server in the container {name}
@@ -107,9 +108,8 @@ class Service:
         if not active:
             self._systemctl("reset-failed", self.unit)
             self._systemctl("start", self.unit)
-        elif new_program:
-            # It is started again without touching the container.
-            self._systemctl("kill", "--signal=KILL", self.unit)
+        elif not self.reload() and new_program:
+            self._start_again()
         return changed or new_program or not active
 
     def install(self) -> bool:
@@ -139,6 +139,31 @@ class Service:
         }
         return json.dumps(settings, indent=1) + "\n"
 
+    def reload(self) -> bool:
+        """Let systemd read a changed unit, unless that could take the GPUs from a container; return whether it did."""
+        if not self.needs_reload() or self.waits_for():
+            return False
+        self._systemctl("daemon-reload")
+        if self.state().get("ActiveState") == "active":
+            with suppress(SupervisorError):  # it may have ended meanwhile, and a server waits to be started
+                self._start_again()
+        return True
+
+    def _start_again(self) -> None:
+        """Let systemd start the program again, without touching the container."""
+        self._systemctl("kill", "--signal=KILL", self.unit)
+
+    def needs_reload(self) -> bool:
+        """Return whether systemd has not read the unit since it was changed."""
+        return self.possible and self.state().get("NeedDaemonReload") == "yes"
+
+    def waits_for(self) -> list[str]:
+        """Return the containers that could lose their GPUs by a reload of systemd."""
+        try:
+            return containers_losing_gpus()
+        except DockerError as exc:
+            return [] if str(exc) == MISSING else ["unknown ones: the engine does not answer"]
+
     def pause(self) -> None:
         """Make the service leave the container alone until C(ensure) runs again. A boot still starts it."""
         path = os.path.join(self.folder, "settings.json")
@@ -160,7 +185,8 @@ class Service:
     def state(self) -> dict[str, Any]:
         """Return what systemd says of the service, and what the service says of itself."""
         shown = run(
-            ["systemctl", "show", self.unit, "--property=ActiveState,UnitFileState,LoadState"], _TIMEOUT_S
+            ["systemctl", "show", self.unit, "--property=ActiveState,UnitFileState,LoadState,NeedDaemonReload"],
+            _TIMEOUT_S,
         ).output
         state: dict[str, Any] = dict(line.partition("=")[::2] for line in shown.splitlines())
         state["enabled"] = os.path.islink(self._wants)

@@ -75,6 +75,13 @@ def test_what_the_filter_returns() -> None:
     assert details["collection_version"] == yaml.safe_load((ROOT / "galaxy.yml").read_text(encoding="utf-8"))["version"]
 
 
+@pytest.mark.parametrize(("tag", "expected"), [("1", None), ("2", "some/image:1"), ("3", None)])
+def test_an_alternative_image_is_recorded(tag: str, expected: str | None) -> None:
+    recipe = {"image": {"name": "some/image", "tag": "1", "alternatives": [{"tag": "1"}, {"tag": "2"}]}}
+    found = vllm_spec({**SETTINGS, "vllm_image_tag": tag}, recipe=recipe)
+    assert found["details"].get("image_in_place_of") == expected
+
+
 @pytest.mark.parametrize(("value", "expected"), [("true", "1"), (True, "1"), ("false", None), (False, None)])
 def test_older_drivers(value: Any, expected: str | None) -> None:
     env = vllm_spec({**SETTINGS, "vllm_cuda_compatibility": value})["container"]["env"]

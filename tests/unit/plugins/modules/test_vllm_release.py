@@ -16,12 +16,14 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hgx.inference.plugins.module_utils._docker.build import BASE_LABEL
+from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import gpus
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import guard_file
 from ansible_collections.hgx.inference.plugins.modules import (
     vllm_container,
     vllm_image,
+    vllm_image_choice,
     vllm_precheck,
     vllm_release,
     vllm_release_info,
@@ -374,6 +376,28 @@ def test_an_image_is_brought_once(run: Run, engine: Path, tmp_path: Path, docker
     assert (engine / "stdin").read_text(encoding="utf-8") == dockerfile
     shown = (tmp_path / "progress").read_text(encoding="utf-8")
     assert shown.startswith("building some/image:tag" if dockerfile else "pulling some/image:tag: 0 of 1 layers")
+
+
+def test_an_alternative_for_an_image_that_is_gone(
+    run: Run, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    wanted = {"name": "some/image", "tags": ["gone", "other"]}
+    assert run(vllm_image_choice, **wanted)["tag"] == "gone", "it is here"
+    (engine / "image.json").unlink()
+    asked: list[tuple[str, str]] = []
+
+    def find_image(image: str, url: str, _timeout_s: float) -> Answer:
+        asked.append((image, url))
+        return Answer("absent" if "gone" in image else "present", "")
+
+    monkeypatch.setattr(vllm_image_choice, "find_image", find_image)
+    result = run(vllm_image_choice, **wanted)
+    assert (result["changed"], result["tag"]) == (False, "other")
+    assert "some/image:other is used in place of some/image:gone, which is neither" in str(result["warnings"])
+    assert [image for image, _url in asked] == ["some/image:gone", "some/image:other"]
+    (tmp_path / "config.json").write_text('{"auths": {"https://index.docker.io/v1/": {}}}')
+    assert run(vllm_image_choice, **wanted)["tag"] == "gone", "a stranger cannot ask"
 
 
 def test_an_image_that_is_nowhere(run: Run, engine: Path) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import (
+    Answer,
     find_image,
+    first_available,
     has_login,
     parse_reference,
     registry_url,
@@ -114,3 +116,25 @@ def test_a_login(tmp_path: Path) -> None:
     assert has_login("ghcr.example/a", str(config))
     assert has_login("other.example/a:1", str(config))
     assert not has_login("ubuntu", str(config))
+
+
+@pytest.mark.parametrize(
+    ("here", "states", "chosen"),
+    [
+        ("", {"a": "present"}, "a"),
+        ("", {"a": "absent", "b": "absent", "c": "present"}, "c"),
+        # What is not known for certain is no reason for another image.
+        ("", {"a": "unknown"}, "a"),
+        ("", {"a": "limited"}, "a"),
+        ("", {"a": "denied"}, "a"),
+        ("", {"a": "absent", "b": "unknown"}, "b"),
+        ("", {"a": "absent", "b": "absent", "c": "absent"}, "a"),
+        # Nothing changes by itself, also if the registry does not answer or has the first one again.
+        ("b", {}, "b"),
+        ("cb", {}, "b"),
+    ],
+)
+def test_the_first_image_that_there_is(here: str, states: dict[str, str], chosen: str) -> None:
+    assert (
+        first_available(["a", "b", "c"], lambda image: image in here, lambda image: Answer(states[image], "")) == chosen
+    )

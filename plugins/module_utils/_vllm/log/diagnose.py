@@ -96,7 +96,7 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
     whole = "\n".join(line.text for line in failure.lines)
     for message in reversed(failure.messages):
         for signature in SIGNATURES:
-            if signature.outside or (signature.within and not _compiled(signature.within).search(whole)):
+            if signature.outside or not _belongs(signature, whole):
                 continue
             for line in message:
                 match = _matches(signature, line)
@@ -125,6 +125,13 @@ def _in_lines(lines: Sequence[LogLine], outside: bool) -> Iterable[_Hit]:
 def _compiled(pattern: str) -> re.Pattern[str]:
     """There are more patterns than re remembers."""
     return re.compile(pattern)
+
+
+def _belongs(signature: Signature, traceback: str) -> bool:
+    """Return whether a signature may be searched in this traceback."""
+    if signature.without and _compiled(signature.without).search(traceback):
+        return False
+    return not signature.within or bool(_compiled(signature.within).search(traceback))
 
 
 def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import SIGNATURES, diagnose, failure_text
 
 from .test_reports import CASES
+from .test_unseen_reports import CASES as UNSEEN
 
 LOGS = Path(__file__).parents[4] / "fixtures" / "vllm-logs"
 CONSTRUCTED = sorted((LOGS / "constructed").glob("*.log"))
@@ -365,6 +366,6 @@ def test_a_key_has_one_title() -> None:
 def test_every_cause_is_seen_in_a_log() -> None:
     seen = {key_of(read(path)) for path in [*CONSTRUCTED, *FROM_GPUS, *LOGS.glob("*.log")]}
     seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}
-    seen |= {key_of(case.log) for case in CASES.values()}
+    seen |= {key_of(case.log) for case in [*CASES.values(), *UNSEEN.values()]}
     missing = {signature.key for signature in SIGNATURES} - seen
     assert not missing

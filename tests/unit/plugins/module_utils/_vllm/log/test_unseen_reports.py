@@ -5,10 +5,9 @@
 
 """Reports that were tried once the causes were written (November 2026), and what is told of them since.
 
-Those below "One text, another cause" were made to look like other causes.
-
-The texts are those of public issues of vLLM 0.19 to 0.32, FlashInfer, Triton, the hub, Docker and NVIDIA's toolkit, in
-the form in which a user's log has them. The names say what happened.
+They are modelled on public issues of vLLM 0.19 to 0.32, FlashInfer, Triton, the hub, Docker and NVIDIA's toolkit, in the
+form in which a user's log has them. The names say what happened. Those below "One text, another cause" were made to look
+like other causes: of 27, 18 got one at the first try, and of the 85 before them 3. Of the 23 after them none did.
 """
 
 from __future__ import annotations
@@ -312,9 +311,9 @@ CASES = {
             *SERVE,
             "vllm/multimodal/video.py <module>",
             "cv2/__init__.py bootstrap",
-            "a shared library of the system",
         ),
         "library-missing",
+        "a shared library of the system",
     ),
     "cuda 12 wheel in a cuda 13 image": Case(
         worker(

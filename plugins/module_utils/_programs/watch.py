@@ -24,8 +24,9 @@ from typing import Any, NamedTuple
 
 from .health import HANGING, RUBBISH, TOKEN, Answer, Finding, Judge, Look
 from .kernel_log import KernelLog
+from .nccl import RAS_PROGRAM, ras_words
 from .prometheus import samples
-from .stacks import dump_all, installed, words_of
+from .stacks import dump_all, installed, stopped, words_of
 from .turns import LOCK, Turn, deployment_under_way
 
 INTERVAL_S = 5.0
@@ -204,7 +205,13 @@ class Watch:
 
     def _dump(self, container: str, watch: Mapping[str, Any]) -> list[str]:
         words = self._host.docker("top", container, "-eo", "pid").stdout.split()
-        return words_of(dump_all(installed(watch["py_spy"]), [int(word) for word in words if word.isdigit()]))
+        pids = [int(word) for word in words if word.isdigit()]
+        dump = [f"process {pid} was stopped by a signal" for pid in sorted(stopped(pids))]
+        dump += words_of(dump_all(installed(watch["py_spy"]), pids))
+        if not self._settings().get("gpus"):
+            return dump
+        said = ras_words(self._host.docker("exec", container, "python3", "-c", RAS_PROGRAM).stdout)
+        return [*dump, *(f"NCCL: {line}" for line in said)]
 
     def _note(self, finding: Finding, dump: Sequence[str]) -> None:
         """Record a finding. The same again is counted."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .._core.files import read_text, replace_text
 from .._core.process import run
-from .._programs import health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch
+from .._programs import health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch
 from .key import key_file
 
 UNITS = "/etc/systemd/system"
@@ -32,7 +32,7 @@ from programs.supervisor import Supervisor
 
 raise SystemExit(Supervisor(sys.argv[1]).run())
 """
-_PROGRAMS = (health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch)
+_PROGRAMS = (health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch)
 # Without a setting that may change, because a changed unit takes a reload of systemd.
 _UNIT = """\
 [Unit]

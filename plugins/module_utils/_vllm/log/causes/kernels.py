@@ -35,7 +35,7 @@ KERNELS = (
         ),
         "A compiled graph of the model in the cache is broken or gone: mostly two servers share the cache, or one was"
         " killed while it wrote.",
-        "Remove vllm_state_dir/cache/torch_compile_cache on the host and run the play again; the graphs are compiled"
+        "Remove vllm_state_dir/cache/*/torch_compile_cache on the host and run the play again; the graphs are compiled"
         " anew. Give each server a vllm_state_dir of its own.",
         within=r"vllm/compilation/|torch/_inductor/|torch/_dynamo/|torch/_functorch/",
     ),

@@ -29,7 +29,8 @@ from .prometheus import samples
 from .stacks import dump_all, installed, stopped, words_of
 from .turns import LOCK, Turn, deployment_under_way
 
-INTERVAL_S = 5.0
+# vLLM logs each request for its counters, so there are not too many of them.
+INTERVAL_S = 10.0
 # Looking at the container takes a process, so it is done less often than reading the counters.
 INSPECT_S = 30.0
 # At least so often the record shows that the watch lives.
@@ -67,6 +68,10 @@ class Question:
     def answer(self) -> Answer | None:
         """Return the answer, None while it has not come."""
         return self._answers[0] if self._answers else None
+
+    def wait(self, limit_s: float) -> None:
+        """Wait until the answer has come, for at most C(limit_s)."""
+        self._thread.join(limit_s)
 
     def drop(self) -> None:
         """Give up, so that the server need not answer."""
@@ -131,7 +136,13 @@ class Watch:
                 self.turn()
             except Exception as exc:
                 self._host.show(f"the watch failed: {exc!r}")
-            time.sleep(INTERVAL_S)
+            self._pause()
+
+    def _pause(self) -> None:
+        """Wait for the next look. An answer of our own is looked at once it comes: a measurement may wait for it."""
+        time.sleep(1 if self._question else INTERVAL_S)
+        if self._question:
+            self._question.wait(INTERVAL_S - 1)
 
     def turn(self) -> None:
         """Look once, and do what follows."""

@@ -134,7 +134,7 @@ ENGINE: tuple[Signature, ...] = (
         (
             r"(?P<what>(?:dial tcp|lookup) \S+.*(?:no such host|i/o timeout|connection refused|network is unreachable"
             r"|server misbehaving))",
-            r"(?P<what>(?:TLS handshake timeout|net/http: request canceled)[^\"]*)",
+            r"(?P<what>(?:TLS handshake timeout|net/http: request canceled|context deadline exceeded \(Client)[^\"]*)",
             r"(?P<what>unexpected EOF|httpReadSeeker: failed open)",
         ),
         "The engine does not reach the registry, or the connection broke off.",

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import diagnose
+
 from .test_reports import CAPTURE, FOLDER, HEAD, INIT, LOAD, NINJA, PROFILE, TAIL, Case, told_of, worker
 
 WEIGHTS = (*LOAD, "vllm/model_executor/model_loader/default_loader.py load_weights")
@@ -1180,6 +1182,67 @@ CASES = {
         "engine-not-running",
     ),
 }
+
+
+UP = "(APIServer pid=1) INFO:     Application startup complete."
+DOWN = "(APIServer pid=1) INFO:     Shutting down"
+OF_REQUEST = "(APIServer pid=1) ERROR 09-14 09:00:00 [serving_chat.py:301] "
+LOADING = "(Worker_TP0 pid=4) INFO 09-14 08:03:00 [x.py:1] Loading safetensors checkpoint shards: 10%"
+FATAL = "(EngineCore pid=271) ERROR 09-14 09:00:00 [core.py:1102] EngineCore encountered a fatal error."
+# What was said long before, or of a request, has ended nothing. Of these 6 got a wrong cause at the first try.
+ENDED = {
+    "certificate of a request": (
+        [*HEAD, UP, f"{OF_REQUEST}Cannot connect to host example.com:443 [SSL: CERTIFICATE_VERIFY_FAILED]", DOWN],
+        143,
+        "stopped",
+    ),
+    "proxy of a request": (
+        [*HEAD, UP, f"{OF_REQUEST}407 Proxy Authentication Required for https://example.com/cat.png"],
+        137,
+        "killed",
+    ),
+    "file of a request": (
+        [*HEAD, UP, f"{OF_REQUEST}[Errno 13] Permission denied: '/root/.cache/images/x'", DOWN],
+        0,
+        "stopped",
+    ),
+    "rate of a request": (
+        [*HEAD, UP, f"{OF_REQUEST}429 Client Error: Too Many Requests for url: https://example.com/x.png", DOWN],
+        0,
+        "stopped",
+    ),
+    "tool call of a request": (
+        [*HEAD, UP, f"{OF_REQUEST}Error in extracting tool call: JSONDecodeError: Expecting value", FATAL],
+        0,
+        "engine-died",
+    ),
+    "program that was tried": (["/bin/sh: 1: ninja: not found", *HEAD, *[LOADING] * 40], 137, "killed"),
+    "program that was tried before a failure": (
+        worker(
+            "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",
+            *INIT,
+            "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+            before=("/bin/sh: 1: gcc: not found",),
+        ),
+        1,
+        "nccl-error",
+    ),
+    "registry that takes too long": (
+        [
+            'Error response from daemon: Get "https://nvcr.io/v2/": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+        ],
+        125,
+        "image-pull-network",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENDED)
+def test_what_has_ended_nothing(name: str) -> None:
+    log, exit_code, key = ENDED[name]
+    diagnosis = diagnose(log, exit_code)
+    assert diagnosis
+    assert diagnosis.key == key, diagnosis.cause
 
 
 @pytest.mark.parametrize("name", CASES)

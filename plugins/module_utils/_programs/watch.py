@@ -225,15 +225,16 @@ class Watch:
         return [*dump, *(f"NCCL: {line}" for line in said)]
 
     def _note(self, finding: Finding, dump: Sequence[str]) -> None:
-        """Record a finding. The same again is counted."""
+        """Record a finding. The same again is counted: a fault of a GPU may be reported a thousand times."""
         now = round(time.time())
-        last = self._events[-1] if self._events else {}
-        if (last.get("kind"), last.get("words")) == finding:
-            last.update(times=last["times"] + 1, last_at=now)
+        known = next((event for event in self._events if _is_same(event, finding)), None)
+        if known:
+            self._events.remove(known)
+            event = {**known, "words": finding.words, "last_at": now, "times": known["times"] + 1}
         else:
             self._host.show(f"the watch has found: {finding.kind}, {finding.words}")
             event = {"kind": finding.kind, "words": finding.words, "at": now, "last_at": now, "times": 1}
-            self._events.append({**event, **({"dump": list(dump)} if dump else {})})
+        self._events.append({**event, **({"dump": list(dump)} if dump else {})})
         del self._events[:-EVENTS]
         for event in [event for event in self._events if "dump" in event][:-DUMPS]:
             del event["dump"]
@@ -248,8 +249,17 @@ class Watch:
             with open(f"{path}.new", "w", encoding="utf-8") as stream:
                 json.dump({**record, "looked_at": round(time.time())}, stream, indent=1)
             os.replace(f"{path}.new", path)
-            # A copy, as events are changed in place.
+            # A copy, as the list of events is changed in place.
             self._saved, self._saved_at = json.loads(json.dumps(record)), now
+
+
+def _is_same(event: Mapping[str, Any], finding: Finding) -> bool:
+    """Return whether an event is of the same kind; of the driver's reports also of the same GPU and number."""
+    if event["kind"] != finding.kind:
+        return False
+    if finding.kind == XID:
+        return str(event["words"]).partition(",")[0] == finding.words.partition(",")[0]
+    return bool(event["words"] == finding.words)
 
 
 def read_counters(base_url: str) -> dict[str, float] | None:

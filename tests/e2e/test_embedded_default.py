@@ -154,7 +154,7 @@ def test_a_benchmark_that_is_canceled_leaves_no_client(first_demo: str) -> None:
     assert chat(first_demo)["content"]
 
 
-def watched(state_dir: Path, condition: Callable[[dict[str, Any]], bool], limit_s: float = 90) -> dict[str, Any]:
+def watched(state_dir: Path, condition: Callable[[dict[str, Any]], bool], limit_s: float = 180) -> dict[str, Any]:
     """Wait until the record of the watch meets a condition, and return it."""
     deadline, record = time.monotonic() + limit_s, {}
     while time.monotonic() < deadline:

@@ -58,7 +58,8 @@ class Signature:
 
     C(patterns) are searched in single lines. C(detail) is added to the cause and C(advice) to the fix where a pattern
     has found all groups that they name; C(nearest) is a list of the valid names closest to the group C(name), out of
-    the group C(choices) or of what C(names) finds in the log. C(within) must be found in the same traceback.
+    the group C(choices) or of what C(names) finds in the log. C(within) must be found in the same traceback,
+    and C(without) must not.
     A hint only follows from another failure, or has many causes: it is taken if there is nothing else.
     C(alternatives) are the causes behind C(cause), which then says no more than what was seen, the likeliest first.
     With C(locate), as with a hint, the area in which it surfaced is told, too. With C(outside) it is only searched
@@ -74,6 +75,7 @@ class Signature:
     advice: str = ""
     severity: str = "fatal"
     within: str = ""
+    without: str = ""
     names: str = ""
     exit_codes: tuple[int, ...] = ()
     alternatives: tuple[Alternative, ...] = ()

@@ -25,6 +25,7 @@ ENGINE: tuple[Signature, ...] = (
             r"Cannot connect to the Docker daemon at (?P<what>\S+?)\.? ",
             r"dial unix (?P<what>\S*docker\.sock): connect: (?:connection refused|no such file)",
             r"failed to start daemon: (?P<what>.+)",
+            r"(?P<what>unable to configure the Docker daemon with file .+)",
         ),
         "Docker's engine does not run, or not where its command looks for it.",
         "See 'systemctl status docker' and 'journalctl -u docker -n 50' for why it has ended: mostly a daemon.json"
@@ -50,6 +51,14 @@ ENGINE: tuple[Signature, ...] = (
         "Update the older of the two ('docker version' shows both). A program that cannot be updated is admitted by"
         " DOCKER_MIN_API_VERSION in the unit of the engine.",
         detail="It is {what}.",
+    ),
+    Signature(
+        "image-pull-refused",
+        "Image that the registry does not give",
+        (r"invalid reference format(?:: (?P<what>[^\"]+))?",),
+        "The name of the image is not valid.",
+        "Correct image.name, image.tag and image.digest of the recipe: lower case, REGISTRY/NAME:TAG, without blanks.",
+        detail="It says: {what}.",
     ),
     Signature(
         "image-pull-refused",
@@ -125,7 +134,7 @@ ENGINE: tuple[Signature, ...] = (
         (
             r"(?P<what>(?:dial tcp|lookup) \S+.*(?:no such host|i/o timeout|connection refused|network is unreachable"
             r"|server misbehaving))",
-            r"(?P<what>(?:TLS handshake timeout|net/http: request canceled)[^\"]*)",
+            r"(?P<what>(?:TLS handshake timeout|net/http: request canceled|context deadline exceeded \(Client)[^\"]*)",
             r"(?P<what>unexpected EOF|httpReadSeeker: failed open)",
         ),
         "The engine does not reach the registry, or the connection broke off.",
@@ -204,6 +213,7 @@ ENGINE: tuple[Signature, ...] = (
         (
             r"(?P<what>containerd\.sock[^\"]*(?:connection refused|no such file|timeout|context deadline exceeded))",
             r"(?P<what>failed to start containerd[^\"]*|timeout waiting for containerd to start)",
+            r"(?P<what>failed to create (?:shim )?task: context deadline exceeded)",
             r"(?P<what>ttrpc: closed|failed to start shim[^\"]*|shim disconnected|transport is closing"
             r"|error reading from server: EOF)",
             r"(?P<what>runtime \\?\"?io\.containerd\.\S+ binary not installed[^\"]*|unsupported protocol: \S+)",
@@ -290,6 +300,12 @@ ENGINE: tuple[Signature, ...] = (
                 "'stat -fc %T /sys/fs/cgroup' does not say cgroup2fs.",
                 "boot without systemd.unified_cgroup_hierarchy=0, or update the engine.",
                 decides=r"mountpoint does not exist|isn't mounted|subsystem \S+ not found|namespace .*does not exist",
+            ),
+            Alternative(
+                "The kernel has no room for more cgroups: those of containers that have ended were left over.",
+                "'grep memory /proc/cgroups' shows tens of thousands.",
+                "reboot the host; a newer kernel and cgroup v2 do not leave them over.",
+                decides=r"[Nn]o space left on device",
             ),
             Alternative(
                 "The host is a container itself and may not write there.",
@@ -381,7 +397,7 @@ ENGINE: tuple[Signature, ...] = (
         (
             r"(?P<what>can't get final child's PID from pipe: EOF|procReady not received"
             r"|(?:error )?waiting for init preliminary setup[^\"]*|read init-p: connection reset by peer"
-            r"|container init exited prematurely|nsexec\S*: [^\"]*)",
+            r"|container init exited prematurely|nsexec\S*: [^\"]*|(?:failed to )?unshare\b[^\"]*)",
         ),
         "The container's first process ended before runc had set it up.",
         "",

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 _TIMEOUT_S = 30.0
 _PROCESSES = 16
 _FRAMES_SHOWN = 8
-# Frames that each waiting process has, and that do not tell what it waits for.
+# Frames that each waiting process has, and that do not tell what it waits for. Newer Pythons name the class, too.
 _COMMON = re.compile(
-    r"^(?:wait|_wait|poll|select|acquire|recv|_recv|read|sleep|get|run|_bootstrap\w*|_main|main|<module>)$"
+    r"^(?:\w+\.)*(?:wait|_wait|poll|select|acquire|recv|_recv|read|sleep|get|run|_bootstrap\w*|_main|main|<module>)$"
 )
 _FRAME = re.compile(r"^\s+(?P<function>.+?) \((?P<file>[^()]+?)(?::(?P<line>\d+))?\)$")
 
@@ -47,6 +47,19 @@ def dump(py_spy: str, pid: int) -> list[str]:
     except (OSError, subprocess.TimeoutExpired):
         return []
     return parse_dump(done.stdout) if done.returncode == 0 else []
+
+
+def stopped(pids: Iterable[int]) -> frozenset[int]:
+    """Return which of the processes a signal has stopped."""
+    return frozenset(pid for pid in pids if _state(pid) == "T")
+
+
+def _state(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stream:
+            return re.sub(r".*\) ", "", stream.read(), flags=re.DOTALL)[:1]
+    except OSError:
+        return ""
 
 
 def parse_dump(text: str) -> list[str]:

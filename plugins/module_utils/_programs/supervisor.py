@@ -27,6 +27,7 @@ RESTART_DELAY_S = 5.0
 SECOND_LOOK_S = 10.0
 FABRIC_TIMEOUT_S = 300.0
 ENGINE_POLL_S = 2.0
+DOCKER_TIMEOUT_S = 60.0
 # A server that hangs answers no request any more, so there is nothing to wait for.
 UNWELL_STOP_S = 7
 GAVE_UP = 3  # the unit knows this exit code
@@ -71,7 +72,7 @@ class Supervisor:
         if not self._running():
             self._wait_for_fabric()
             self._start()
-        host = Host(docker, self.restart_unwell, say)
+        host = Host(limited_docker, self.restart_unwell, say)
         watch = Watch(os.path.dirname(self._settings_file), self._settings, host)
         threading.Thread(target=watch.run, daemon=True).start()
         while True:
@@ -227,13 +228,23 @@ def docker(*args: str) -> subprocess.CompletedProcess[str]:
     return command("docker", *args)
 
 
-def command(*argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a command and return what it said. One that is not there has failed."""
+def limited_docker(*args: str) -> subprocess.CompletedProcess[str]:
+    return command("docker", *args, timeout_s=DOCKER_TIMEOUT_S)
+
+
+def command(*argv: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it said. One that is not there, or takes too long, has failed."""
     try:
         return subprocess.run(  # pylint: disable=ansible-bad-function  # it is no part of a module
-            argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+            argv,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
         )
-    except OSError as exc:
+    except (OSError, subprocess.TimeoutExpired) as exc:
         return subprocess.CompletedProcess(argv, 127, "", str(exc))
 
 

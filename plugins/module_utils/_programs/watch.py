@@ -24,11 +24,13 @@ from typing import Any, NamedTuple
 
 from .health import HANGING, RUBBISH, TOKEN, Answer, Finding, Judge, Look
 from .kernel_log import KernelLog
+from .nccl import RAS_PROGRAM, ras_words
 from .prometheus import samples
-from .stacks import dump_all, installed, words_of
+from .stacks import dump_all, installed, stopped, words_of
 from .turns import LOCK, Turn, deployment_under_way
 
-INTERVAL_S = 5.0
+# vLLM logs each request for its counters, so there are not too many of them.
+INTERVAL_S = 10.0
 # Looking at the container takes a process, so it is done less often than reading the counters.
 INSPECT_S = 30.0
 # At least so often the record shows that the watch lives.
@@ -66,6 +68,10 @@ class Question:
     def answer(self) -> Answer | None:
         """Return the answer, None while it has not come."""
         return self._answers[0] if self._answers else None
+
+    def wait(self, limit_s: float) -> None:
+        """Wait until the answer has come, for at most C(limit_s)."""
+        self._thread.join(limit_s)
 
     def drop(self) -> None:
         """Give up, so that the server need not answer."""
@@ -130,7 +136,13 @@ class Watch:
                 self.turn()
             except Exception as exc:
                 self._host.show(f"the watch failed: {exc!r}")
-            time.sleep(INTERVAL_S)
+            self._pause()
+
+    def _pause(self) -> None:
+        """Wait for the next look. An answer of our own is looked at once it comes: a measurement may wait for it."""
+        time.sleep(1 if self._question else INTERVAL_S)
+        if self._question:
+            self._question.wait(INTERVAL_S - 1)
 
     def turn(self) -> None:
         """Look once, and do what follows."""
@@ -204,18 +216,25 @@ class Watch:
 
     def _dump(self, container: str, watch: Mapping[str, Any]) -> list[str]:
         words = self._host.docker("top", container, "-eo", "pid").stdout.split()
-        return words_of(dump_all(installed(watch["py_spy"]), [int(word) for word in words if word.isdigit()]))
+        pids = [int(word) for word in words if word.isdigit()]
+        dump = [f"process {pid} was stopped by a signal" for pid in sorted(stopped(pids))]
+        dump += words_of(dump_all(installed(watch["py_spy"]), pids))
+        if not self._settings().get("gpus"):
+            return dump
+        said = ras_words(self._host.docker("exec", container, "python3", "-c", RAS_PROGRAM).stdout)
+        return [*dump, *(f"NCCL: {line}" for line in said)]
 
     def _note(self, finding: Finding, dump: Sequence[str]) -> None:
-        """Record a finding. The same again is counted."""
+        """Record a finding. The same again is counted: a fault of a GPU may be reported a thousand times."""
         now = round(time.time())
-        last = self._events[-1] if self._events else {}
-        if (last.get("kind"), last.get("words")) == finding:
-            last.update(times=last["times"] + 1, last_at=now)
+        known = next((event for event in self._events if _is_same(event, finding)), None)
+        if known:
+            self._events.remove(known)
+            event = {**known, "words": finding.words, "last_at": now, "times": known["times"] + 1}
         else:
             self._host.show(f"the watch has found: {finding.kind}, {finding.words}")
             event = {"kind": finding.kind, "words": finding.words, "at": now, "last_at": now, "times": 1}
-            self._events.append({**event, **({"dump": list(dump)} if dump else {})})
+        self._events.append({**event, **({"dump": list(dump)} if dump else {})})
         del self._events[:-EVENTS]
         for event in [event for event in self._events if "dump" in event][:-DUMPS]:
             del event["dump"]
@@ -230,8 +249,17 @@ class Watch:
             with open(f"{path}.new", "w", encoding="utf-8") as stream:
                 json.dump({**record, "looked_at": round(time.time())}, stream, indent=1)
             os.replace(f"{path}.new", path)
-            # A copy, as events are changed in place.
+            # A copy, as the list of events is changed in place.
             self._saved, self._saved_at = json.loads(json.dumps(record)), now
+
+
+def _is_same(event: Mapping[str, Any], finding: Finding) -> bool:
+    """Return whether an event is of the same kind; of the driver's reports also of the same GPU and number."""
+    if event["kind"] != finding.kind:
+        return False
+    if finding.kind == XID:
+        return str(event["words"]).partition(",")[0] == finding.words.partition(",")[0]
+    return bool(event["words"] == finding.words)
 
 
 def read_counters(base_url: str) -> dict[str, float] | None:

@@ -183,7 +183,8 @@ class _Watch:
         words = words or self._follower.start.words()
         still_s = self._movement.still_s()
         if still_s > self._limits.stall_s:
-            message = explain(self._server.container, doing, still_s, self._movement.last, self._limits.py_spy)
+            log = self._follower.lines()
+            message = explain(self._server.container, doing, still_s, self._movement.last, self._limits.py_spy, log)
             raise NotReady(message)
         still = f", nothing has moved for {human_duration(still_s)}" if still_s > STILL_SHOWN_S else ""
         self._report(f"{self.elapsed():.0f} s, {words}{still}", force=words != self._shown)

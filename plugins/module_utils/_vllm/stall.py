@@ -20,11 +20,13 @@ from .._core.process import run
 from .._core.units import human_duration
 from .._docker.cli import DockerError, run_docker
 from .._nvidia.smi import SmiError, parse_report
-from .._programs.stacks import dump_all, words_of
+from .._programs import nccl
+from .._programs.stacks import dump_all, stopped, words_of
 
 # How often is looked; nvidia-smi takes a second.
 INTERVAL_S = 30.0
 _MOVED_BYTES = 2**20
+_RAS_TIMEOUT_S = 40.0
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -42,14 +44,13 @@ class Sample(NamedTuple):
 def take_sample(container: str, lines: Iterable[str], has_gpus: bool) -> Sample:
     """Return a sample of a container whose log has these lines."""
     pids = frozenset(_pids(container))
-    states = {pid: re.sub(r".*\)", "", read_text(f"/proc/{pid}/stat"), flags=re.DOTALL).split()[:1] for pid in pids}
     return Sample(
         lines=frozenset(_NUMBERS.sub("#", line.partition(" ")[2]) for line in lines),
         pids=pids,
         read_bytes=sum(_number(f"/proc/{pid}/io", r"^read_bytes: (\d+)") for pid in pids),
         memory_bytes=sum(_number(f"/proc/{pid}/status", r"^VmRSS:\s+(\d+)") * 1024 for pid in pids),
         gpu_mib=_gpu_mib() if has_gpus else 0,
-        stopped=frozenset(pid for pid, state in states.items() if state == ["T"]),
+        stopped=stopped(pids),
     )
 
 
@@ -90,8 +91,11 @@ class Movement:
         return self._last
 
 
-def explain(container: str, doing: str, still_s: float, sample: Sample, py_spy: str) -> str:
-    """Return in words that a start does not move, where its processes wait, and what to try."""
+def explain(container: str, doing: str, still_s: float, sample: Sample, py_spy: str, log: Iterable[str] = ()) -> str:
+    """Return in words that a start does not move, where its processes wait, and what to try.
+
+    C(log) are the lines of the server.
+    """
     message = [
         f"The server in {container} does not move: while {doing}, for {human_duration(still_s)} no new line came into"
         " its log, no byte was read, and the memory of its processes and GPUs did not change."
@@ -106,6 +110,7 @@ def explain(container: str, doing: str, still_s: float, sample: Sample, py_spy: 
         message.append(
             "  Where its processes wait is unknown: install py-spy on the host and run 'py-spy dump --pid PID'."
         )
+    message += [f"  {line}" for line in _nccl(container, sample, log)]
     message.append(
         f"Fix: {_fix(' '.join(frame for frames in dumps.values() for frame in frames), bool(sample.stopped))}"
     )
@@ -113,8 +118,21 @@ def explain(container: str, doing: str, still_s: float, sample: Sample, py_spy: 
     return "\n".join(message)
 
 
-def _fix(frames: str, stopped: bool) -> str:
-    if stopped:
+def _nccl(container: str, sample: Sample, log: Iterable[str]) -> list[str]:
+    """Return what NCCL says of ranks that wait for each other, as far as it tells."""
+    if not sample.gpu_mib:
+        return []
+    words = nccl.init_words(log)
+    with suppress(DockerError):
+        answer = run_docker(["exec", container, "python3", "-c", nccl.RAS_PROGRAM], _RAS_TIMEOUT_S)
+        words += nccl.ras_words(answer.stdout)
+    lines = ["NCCL says:", *(f"  {line}" for line in words)] if words else []
+    files = nccl.recordings(sample.pids)
+    return [*lines, *([f"torch's flight recorder has written {', '.join(files)} in the container."] if files else [])]
+
+
+def _fix(frames: str, is_stopped: bool) -> str:
+    if is_stopped:
         return "let the stopped processes go on, or start the server again: docker restart, or run the play again."
     if re.search(
         r"nccl|all_reduce|allreduce|symm_mem|barrier|init_process_group|broadcast|collective", frames, re.IGNORECASE

@@ -130,7 +130,7 @@ def _watch(service: Mapping[str, Any], now: float) -> list[str]:
     for event in seen.get("events", [])[-_EVENTS:]:
         times = f", {event['times']} times" if event["times"] > 1 else ""
         lines.append(f"{human_duration(max(0.0, now - event['last_at']))} ago: {_event_words(event)}{times}")
-        lines += [f"  {line}" for line in event.get("dump", []) if line.startswith("process ")]
+        lines += [f"  {line}" for line in event.get("dump", []) if line.startswith(("process ", "NCCL: "))]
     return lines
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .._core.files import read_text, replace_text
 from .._core.process import run
 from .._docker.cli import MISSING, DockerError, containers_losing_gpus
-from .._programs import health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch
+from .._programs import health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch
 from .key import key_file
 
 UNITS = "/etc/systemd/system"
@@ -33,7 +33,7 @@ from programs.supervisor import Supervisor
 
 raise SystemExit(Supervisor(sys.argv[1]).run())
 """
-_PROGRAMS = (health, kernel_log, prometheus, stacks, supervisor, texts, turns, watch)
+_PROGRAMS = (health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch)
 # Without a setting that may change, because a changed unit takes a reload of systemd, see Service.reload().
 _UNIT = """\
 [Unit]

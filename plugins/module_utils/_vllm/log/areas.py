@@ -308,6 +308,13 @@ _MODULES: tuple[tuple[str, str, str], ...] = (
     ("vllm/model_executor/warmup/", "", "compile"),
     ("vllm/model_executor/kernels/", "", "compile"),
     ("vllm/model_executor/custom_op.py", "", "compile"),
+    ("vllm/model_executor/layers/quantization/base_config.py", "", "weights"),
+    ("vllm/model_executor/layers/quantization/compressed_tensors/compressed_tensors.py", "", "weights"),
+    (
+        "vllm/model_executor/layers/quantization/compressed_tensors/compressed_tensors_moe",
+        "get_moe_method",
+        "weights",
+    ),
     (
         "vllm/model_executor/layers/",
         "weight_loader|weight_loader_v2|load_weights|create_weights|process_weights_after_loading|get_quant_method",
@@ -404,7 +411,6 @@ _LIBRARIES: tuple[tuple[str, str, str], ...] = (
     (r"(?:^|/)triton/|deep_gemm|/cutlass/|tilelang|nvidia_cutlass_dsl|quack/", "", "compile"),
     (r"pynvml", "", "gpu-access"),
     (r"huggingface_hub/|hf_xet|transformers/|tokenizers/|tiktoken/|transformers_modules/", "", "hub"),
-    (r"(?:requests|httpx|httpcore|urllib3)/", "", "hub"),
     (
         r"multiprocessing/(?:shared_memory|resource_tracker|spawn|popen_\w+|connection|synchronize|context)",
         "",

@@ -22,6 +22,10 @@ _EVIDENCE_LINES = 5
 _NEAREST = 3
 _END = re.compile(r"(?:\\+n?|[\s.:])+$")  # of a message that was quoted, maybe several times
 _SIGNALS = 128  # an exit code above it is 128 and the number of the signal that ended the process
+_FROM_OUTSIDE = (_SIGNALS + 9, _SIGNALS + 15)
+_LAST_LINES = 20
+# What a shell says of a program that is not there; mostly it was only tried.
+_TRIED = re.compile(r"^(?:\S*/)?(?:ba|da)?sh: (?:line )?\d+: ")
 
 
 class Diagnosis(NamedTuple):
@@ -54,6 +58,10 @@ def diagnose(lines: Iterable[str], exit_code: int | None = None, facts: Facts | 
     log = read(lines)
     if exit_code is not None and exit_code > _SIGNALS and log.failure and not log.failure.ending:
         log = log._replace(failure=None)  # a signal leaves no traceback: that was of a request, say
+    if exit_code in _FROM_OUTSIDE and log.failure is None:
+        # Who ended it from outside did not do so for a line long before.
+        newest = set(map(id, log.lines[-_LAST_LINES:]))
+        log = log._replace(spoken=[line for line in log.spoken if id(line) in newest])
     hit = _search(log)
     if hit is not None:
         return _told(hit, log, known)
@@ -88,7 +96,8 @@ def _search(log: Log) -> _Hit | None:
         return None  # another line's cause would be a wrong one
     # What is said after the failure follows from it.
     outside = log.failure is None and not any(line.process or line.level for line in log.lines)
-    spoken = list(_in_lines(log.spoken_before if log.failure else log.spoken, outside))
+    before = [line for line in log.spoken_before if not _TRIED.match(line.text)]
+    spoken = list(_in_lines(before if log.failure else log.spoken, outside))
     return next((hit for hit in spoken if not hit.signature.is_hint), None) or next(iter([*traced, *spoken]), None)
 
 
@@ -96,7 +105,7 @@ def _in_failure(failure: Failure) -> Iterable[_Hit]:
     whole = "\n".join(line.text for line in failure.lines)
     for message in reversed(failure.messages):
         for signature in SIGNATURES:
-            if signature.outside or (signature.within and not _compiled(signature.within).search(whole)):
+            if signature.outside or not _belongs(signature, whole):
                 continue
             for line in message:
                 match = _matches(signature, line)
@@ -125,6 +134,13 @@ def _in_lines(lines: Sequence[LogLine], outside: bool) -> Iterable[_Hit]:
 def _compiled(pattern: str) -> re.Pattern[str]:
     """There are more patterns than re remembers."""
     return re.compile(pattern)
+
+
+def _belongs(signature: Signature, traceback: str) -> bool:
+    """Return whether a signature may be searched in this traceback."""
+    if signature.without and _compiled(signature.without).search(traceback):
+        return False
+    return not signature.within or bool(_compiled(signature.within).search(traceback))
 
 
 def _matches(signature: Signature, line: LogLine) -> re.Match[str] | None:

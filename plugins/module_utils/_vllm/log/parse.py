@@ -45,6 +45,9 @@ _HARMLESS_BEFORE = re.compile(
 _HARMLESS_FRAME = re.compile(r"usage_lib\.py|resource_tracker\.py|in __del__$")
 # Of a server that has started, these only handle requests.
 _REQUEST_FRAME = re.compile(r"uvicorn/protocols/|starlette/(?:middleware|responses)")
+_REQUEST_PLACE = re.compile(
+    r"(?:.*/)?(?:serving\w*|api_router|chat_utils|preprocess|protocol|processing|connections)\.py$"
+)
 _TRACEBACK = "Traceback (most recent call last):"
 _CAUSED, _MEANWHILE = "direct cause of the following exception", "another exception occurred"
 _FRAME = re.compile(r'^\s*(?:\|\s*)*File ["\u201c](?P<path>[^"\u201d]+)["\u201d], line \d+(?:, in (?P<function>\S+))?')
@@ -216,7 +219,11 @@ def read(lines: Iterable[str]) -> Log:
         if not _NOISE.search(line.text) and not _SOURCE.match(line.text)
     ]
     position = {id(line): index for index, line in enumerate(parsed)}
-    if any(_STARTED in line.text for line in parsed):
+    started_at = next((index for index, line in enumerate(parsed) if _STARTED in line.text), None)
+    if started_at is not None:
+        spoken = [
+            line for line in spoken if position[id(line)] < started_at or not _REQUEST_PLACE.match(line.place or "")
+        ]
         # What a serving process logs of a request has ended nothing.
         failures = [
             failure

@@ -65,7 +65,7 @@ GPU_FIRST = (
         "cuda-802",
         "Fabric not ready (CUDA error 802)",
         (
-            r"\b[Ee]rror 802\b|cudaErrorSystemNotReady|CUDA_ERROR_SYSTEM_NOT_READY",
+            r"(?<!os )\b[Ee]rror 802\b|cudaErrorSystemNotReady|CUDA_ERROR_SYSTEM_NOT_READY",
             r"system not yet initialized",
             r"Cuda failure 802",
         ),
@@ -111,7 +111,7 @@ GPU_FIRST = (
         "cuda-803",
         "Driver and library differ (CUDA error 803)",
         (
-            r"\b[Ee]rror 803\b|cudaErrorSystemDriverMismatch|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
+            r"(?<!os )\b[Ee]rror 803\b|cudaErrorSystemDriverMismatch|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
             r"unsupported display driver / cuda driver combination",
         ),
         "The server loads a libcuda that does not go with the driver in the kernel (CUDA error 803).",
@@ -139,7 +139,7 @@ GPU_FIRST = (
         "cuda-804",
         "Image too new for this GPU's driver (CUDA error 804)",
         (
-            r"\b[Ee]rror 804\b|cudaErrorCompatNotSupportedOnDevice|CUDA_ERROR_COMPAT_NOT_SUPPORTED",
+            r"(?<!os )\b[Ee]rror 804\b|cudaErrorCompatNotSupportedOnDevice|CUDA_ERROR_COMPAT_NOT_SUPPORTED",
             r"forward compatibility was attempted on non supported HW",
         ),
         "The server loads the compatibility libraries of the image, which this driver or GPU does not take (CUDA"
@@ -168,7 +168,10 @@ GPU_FIRST = (
     Signature(
         "driver-too-old",
         "Driver too old for the image",
-        (r"driver version is insufficient for CUDA runtime version|cudaErrorInsufficientDriver|\b[Ee]rror 35\b",),
+        (
+            r"driver version is insufficient for CUDA runtime version|cudaErrorInsufficientDriver",
+            r"(?:CUDA|[Cc]uda|cuInit).*\b[Ee]rror 35\b",
+        ),
         "CUDA in the image finds no driver that is new enough for it (CUDA error 35).",
         "",
         alternatives=(
@@ -625,7 +628,8 @@ GPU = (
         "No GPU in the container",
         (
             r"No CUDA GPUs are available|CUDA unknown error|CUDA error: unknown error",
-            r"no CUDA-capable device is detected|cudaErrorNoDevice|CUDA_ERROR_NO_DEVICE|\b[Ee]rror 100\b",
+            r"no CUDA-capable device is detected|cudaErrorNoDevice|CUDA_ERROR_NO_DEVICE",
+            r"(?:CUDA|[Cc]uda|cuInit).*\b[Ee]rror 100\b",
             r"lib(?:cuda\.so|nvidia-)[^\s:]*: cannot open shared object",
             r"NVML Shared Library Not Found|NVMLError_LibraryNotFound",
             r"NVIDIA driver on your system is not installed|Found no NVIDIA driver",

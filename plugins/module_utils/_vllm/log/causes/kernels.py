@@ -27,6 +27,19 @@ _LET_COMPILE = (
 # Before those of the model's files: the same errors of the network, of another server.
 KERNELS = (
     Signature(
+        "compile-cache",
+        "Compiled graph that is stale or broken",
+        (
+            r"UnpicklingError|invalid load key|EOFError: Ran out of input|PytorchStreamReader failed",
+            r"No such file or directory: '[^']*/(?:torch_compile_cache|torchinductor_\w+|torch_aot_compile)/",
+        ),
+        "A compiled graph of the model in the cache is broken or gone: mostly two servers share the cache, or one was"
+        " killed while it wrote.",
+        "Remove vllm_state_dir/cache/*/torch_compile_cache on the host and run the play again; the graphs are compiled"
+        " anew. Give each server a vllm_state_dir of its own.",
+        within=r"vllm/compilation/|torch/_inductor/|torch/_dynamo/|torch/_functorch/",
+    ),
+    Signature(
         "kernel-download",
         "Kernels could not be downloaded",
         (
@@ -56,7 +69,7 @@ ENGINE = (
         "KV cache type not supported",
         (
             r"kv_cache_dtype not supported",
-            r"(?i)does not support (?:fp8|quantized|\w+) kv[- _]?cache",
+            r"(?i)does not support (?:quantized|\w*(?:fp|int|e4m|e5m|bf|float)\d\w*) kv[- _]?cache",
             r"[Uu]nsupported (?:kv[_ ]?cache|data type of kv cache|kv_cache_dtype)",
             r"kv[_-]cache[_-]dtype.*(?:not supported|unsupported|not implemented|invalid)",
             r"(?i)fp8 kv[- _]?cache.*not (?:yet )?(?:supported|implemented)",
@@ -127,6 +140,7 @@ ENGINE = (
         (
             r"No (?P<name>\w+) MoE backend supports the deployment",
             r"MoE backend '(?P<name>\w+)' does not support the deployment",
+            r"moe[_-]backend\W+(?P<name>\w+)\W{1,3}(?:is )?not supported",
         ),
         "This vLLM has no kernels for the model's experts that suit the quantization, the GPU and the parallelism"
         " together.",

@@ -313,7 +313,12 @@ MEMORY = (
     Signature(
         "oom-killed",
         "Killed for lack of memory",
-        (r"Memory cgroup out of memory", r"oom-kill:", r"Out of memory: Killed process"),
+        (
+            r"Memory cgroup out of memory",
+            r"oom-kill:",
+            r"Out of memory: Killed process",
+            r"container init was OOM-killed",
+        ),
         "The kernel killed the server because the container's limit, or the host, had no memory left.",
         "Take away or raise the container's memory limit, end what else uses memory, or lower what the server takes"
         " (kv-cache-memory-bytes, the number of processes).",

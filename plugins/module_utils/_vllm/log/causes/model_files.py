@@ -14,6 +14,10 @@ _CDN = (
     " the request, so the token is right."
 )
 
+# Registries of images and buckets of one's own sign addresses in the same way.
+_OF_THE_HUB = r"^(?!.*(?:docker\.|registry|/v2/|httpReadSeeker|when calling the)).*"
+_BUCKET = r"botocore|boto3|runai_"
+
 _CDN_CAUSES = (
     Alternative(
         "The signed address has expired: they hold for an hour or less, and a large file takes longer.",
@@ -85,13 +89,14 @@ MODEL_FILES = (
         "download-refused",
         "The hub's download server refuses",
         (
-            r"403.*(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront|X-Amz-|Expires=|Signature=)",
-            r"(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront)\S*.*(?:\b403\b|Forbidden)",
-            r"RequestTimeTooSkewed|Request has expired|ExpiredToken|SignatureDoesNotMatch",
+            rf"{_OF_THE_HUB}403.*(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront|X-Amz-|Expires=|Signature=)",
+            rf"{_OF_THE_HUB}(?:cdn-lfs|xethub|cas-bridge|cas-server|cloudfront)\S*.*(?:\b403\b|Forbidden)",
+            rf"{_OF_THE_HUB}(?:RequestTimeTooSkewed|Request has expired|ExpiredToken|SignatureDoesNotMatch)",
         ),
         _CDN,
         "",
         alternatives=_CDN_CAUSES,
+        without=_BUCKET,
     ),
     Signature(
         "download-refused",
@@ -204,7 +209,7 @@ MODEL_FILES = (
         "Hub out of reach",
         (
             r"Max retries exceeded with url.*(?:huggingface|/api/models|/resolve/)",
-            r"(?:ConnectError|ConnectTimeout|ConnectionError|NewConnectionError|MaxRetryError|NameResolutionError"
+            r"\b(?:ConnectError|ConnectTimeout|ConnectionError|NewConnectionError|MaxRetryError|NameResolutionError"
             r"|ReadTimeout)\b",
             r"Temporary failure in name resolution",
             r"Name or service not known",
@@ -212,7 +217,17 @@ MODEL_FILES = (
         "The server asks the hub for a file, and the hub does not answer.",
         "Fetch the models with the role hgx.inference.hf_cache and serve them offline (HF_HUB_OFFLINE=1), or see to"
         " network and proxy.",
-        within=r"huggingface|hf_hub|httpx|requests/|urllib3|transformers|cached_file",
+        within=r"huggingface|hf_hub|hf_api|hf_xet|transformers/|cached_file",
+    ),
+    Signature(
+        "hub-unreachable",
+        "Hub out of reach",
+        (r"JSONDecodeError: ",),
+        "Something else than the hub answers at its address: what comes is no JSON, as of a sign-in page, a proxy or a"
+        " mirror.",
+        "See who answers: 'curl -i https://huggingface.co/api/models/MODEL' on the host; HF_ENDPOINT and HTTPS_PROXY"
+        " lead there. A server that has its models in the cache needs no hub (HF_HUB_OFFLINE=1).",
+        within=r"(?s)(?=.*(?:huggingface|hf_api|transformers/))(?:.*)(?:requests/models\.py|httpx/_models\.py|hf_api\.py)",
     ),
     Signature(
         "hub-unreachable",
@@ -271,10 +286,18 @@ MODEL_FILES = (
             r"(?:[Hh]eader|[Ii]ncomplete|[Ii]nvalid|[Bb]uffer|[Oo]ffset|[Mm]etadata|[Jj]son)",
             r"Error while deserializing header",
             r"MetadataIncompleteBuffer|HeaderTooLarge|InvalidHeader|incomplete metadata",
-            r"invalid load key|PytorchStreamReader failed|failed finding central directory",
         ),
         "A file of the weights is damaged or cut short.",
         CHECK_WEIGHTS,
+    ),
+    Signature(
+        "corrupt-weights",
+        "Damaged weights",
+        # Caches and messages between processes are pickled, too.
+        (r"invalid load key|PytorchStreamReader failed|failed finding central directory",),
+        "A file of the weights is damaged or cut short.",
+        CHECK_WEIGHTS,
+        within=r"weight_utils|model_loader|load_weights|load_state_dict|checkpoint",
     ),
     Signature(
         "corrupt-weights",
@@ -291,7 +314,7 @@ MODEL_FILES = (
             r"(?P<what>[Ii]nput/output error|os error 5\b|Stale file handle|os error 116\b|Transport endpoint is not"
             r" connected|os error 107\b)",
         ),
-        "The file system with the model's files, or the disk below it, does not deliver what it has.",
+        "The file system of a file that the server needs, or the disk below it, does not deliver what it has.",
         "",
         detail="It says: {what}.",
         alternatives=(
@@ -398,7 +421,7 @@ MODEL_FILES = (
         "No config.json",
         (
             r"Could not detect config format for no config file found",
-            r"No such file or directory: '[^']*config\.json'|have a file named config\.json",
+            r"No such file or directory: '(?:[^']*/)?config\.json'|have a file named config\.json",
             r"It looks like the config file at .* is not a valid JSON file",
         ),
         "The model's config.json is missing or broken.",
@@ -432,6 +455,7 @@ MODEL_FILES = (
         " configuration.",
         CHECK_WEIGHTS,
         within=r"weight_utils|[Tt]okeniz|transformers/|transformers_utils/|configuration_utils",
+        without=r"requests/models\.py|httpx/_models\.py|hf_api\.py",
     ),
     Signature(
         "trust-remote-code",

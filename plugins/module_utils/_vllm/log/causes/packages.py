@@ -14,6 +14,19 @@ PACKAGES = (
         "library-missing",
         "Missing shared library",
         (
+            r"^(?:OSError|ImportError|.*error while loading shared libraries): (?P<name>lib(?:GL|glib|gthread|SM|X\w+"
+            r"|gomp|numa|ibverbs|rdmacm|hwloc|mpi|ssl|crypto|stdc\+\+|ffi|sndfile|av\w+|jemalloc|tcmalloc\w*)[-.\d]"
+            r"\S*?): cannot open shared object",
+        ),
+        "The image lacks a shared library of the system that a Python package needs.",
+        "Choose an image that has it, or derive one that installs it ('apt-file search' names the package: libgl1 for"
+        " libGL, libnuma1 for libnuma, libibverbs1 for libibverbs).",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "library-missing",
+        "Missing shared library",
+        (
             # Those of the driver tell of no GPU.
             r"^(?:OSError|ImportError|.*error while loading shared libraries): (?!\S*lib(?:cuda\.so|nvidia-))"
             r"(?P<name>\S*lib[^\s:]+): cannot open shared object",
@@ -72,6 +85,43 @@ PACKAGES = (
         "Run playbooks/serve.yml with the same settings: it writes the middleware again.",
     ),
     Signature(
+        "remote-code-cache",
+        "The model's own code is not found",
+        (r"No module named '(?P<name>transformers_modules[\w.]*)'",),
+        "A process of the server does not find the Python code that the model brings and that transformers has copied"
+        " to a folder of modules.",
+        "Remove vllm_state_dir/cache/hf_modules on the host and run the play again. trust-remote-code must be set, and"
+        " HF_MODULES_CACHE must be one folder for all processes that all may read.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        # Python names a part only where the package itself is there.
+        (r"ModuleNotFoundError: No module named '(?P<what>\w+\.[\w.]+)'",),
+        "A Python package of the image lacks a part of itself, or one that another package expects.",
+        "",
+        detail="It is {what}.",
+        alternatives=(
+            Alternative(
+                "It has another version than the package that imports it expects: one was put on top of the image.",
+                "'pip check' in the container names them, or it starts without image.pip of the recipe.",
+                f"correct the recipe's image.pip. {RECORDED}",
+            ),
+            Alternative(
+                "A folder of that name comes before the package, such as a checkout of its source.",
+                "'python3 -c \"import NAME; print(NAME.__file__)\"' in the container names another place than"
+                " site-packages.",
+                "rename or unmount that folder, or start the server in another one.",
+            ),
+            Alternative(
+                "It is installed in part: built without CUDA, or the build was broken off.",
+                "its folder in site-packages has no file of that name.",
+                "pull or build the image again.",
+            ),
+        ),
+    ),
+    Signature(
         "package-missing",
         "Missing Python package",
         (
@@ -94,6 +144,7 @@ PACKAGES = (
         (
             r"(?P<what>\S+\.so[\w.]*): undefined symbol",
             r"undefined symbol",
+            r"operator (?P<what>\w+)::\w+ does not exist",
             r"(?P<what>(?:GLIBC|GLIBCXX|CXXABI)_[\d.]+)' not found",
             r"numpy\.dtype size changed|compiled using NumPy 1\.x",
             r"version `(?P<what>[^']+)' not found \(required by",

@@ -204,7 +204,7 @@ START = (
     Signature(
         "engine-died",
         "Engine died while serving",
-        (r"EngineDeadError|EngineCore encountered an issue",),
+        (r"EngineDeadError|EngineCore encountered (?:an issue|a fatal error)",),
         "The engine died while it served. Its server then ends with exit code 0, which says nothing.",
         "See the log above that line; the play starts the server again.",
         severity="hint",

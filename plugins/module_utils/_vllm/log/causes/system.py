@@ -10,9 +10,34 @@ from ...._core.causes import Alternative, Signature
 
 SYSTEM = (
     Signature(
+        "inotify-limit",
+        "No more watches of files",
+        (
+            r"inotify (?:watch|instance) limit reached|inotify\w*.*(?:[Nn]o space left|[Tt]oo many open files)",
+            r"fsnotify watcher: [Tt]oo many open files|Failed to allocate directory watch",
+        ),
+        "The kernel admits no more watches of files (inotify). No disk is full.",
+        "Raise them on the host: 'sysctl fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=1048576', and"
+        " the same in /etc/sysctl.d.",
+    ),
+    Signature(
+        "inotify-limit",
+        "No more watches of files",
+        (r"[Nn]o space left on device|[Tt]oo many open files",),
+        "The kernel admits no more watches of files (inotify). No disk is full.",
+        "Raise them on the host: 'sysctl fs.inotify.max_user_instances=8192 fs.inotify.max_user_watches=1048576', and"
+        " the same in /etc/sysctl.d.",
+        within=r"inotify|watchdog/|watchfiles/",
+    ),
+    Signature(
         "disk-full",
         "Disk full",
-        (r"[Nn]o space left on device", r"[Dd]isk quota exceeded", r"os error (?:28|122)\b"),
+        (
+            # Of namespaces and cgroups the kernel says the same.
+            r"^(?!.*(?:unshare|/sys/fs/cgroup|inotify|namespace|\bbpf)).*[Nn]o space left on device",
+            r"[Dd]isk quota exceeded",
+            r"os error (?:28|122)\b",
+        ),
         "A disk is full: that of the weights, of the compile cache, of the container's /tmp, or of Docker itself.",
         "See 'df -h' for vllm_hf_home, vllm_state_dir and Docker's data folder, and make room.",
     ),
@@ -70,7 +95,7 @@ SYSTEM = (
             r"[Pp]ermission denied.*(?:cache|hub|/root|/tmp)",
             r"os error 13\b",
         ),
-        "The server may not read or write a file.",
+        "The server may not read, write or execute a file.",
         "Give the file to the user that the container runs as, or run the role hgx.inference.hf_cache, which sets"
         " owner and mode. Where owner and mode are right, SELinux or AppArmor forbids it ('ausearch -m avc', 'dmesg |"
         " grep -i apparmor').",
@@ -113,6 +138,7 @@ SYSTEM = (
             r"(?:server socket has failed to (?:listen|bind)|EADDRINUSE).*port: (?P<port>\d+)",
             r"EADDRINUSE|DistNetworkError.*already in use",
             r"ZMQError: Address already in use",
+            r"(?:gloo|NCCL|nccl|c10d|TCPStore|tcp://).*[Aa]ddress already in use",
         ),
         "A port over which the server's processes talk to each other is taken.",
         "Try again. Beside another server with the host's network, give each its own VLLM_PORT or MASTER_PORT.",
@@ -130,6 +156,7 @@ SYSTEM = (
         "Choose another port, or end what holds it.",
         detail="It is port {port}.",
         advice="'ss -ltnp sport = :{port}' tells who that is.",
+        without=r"torch/distributed/|vllm/distributed/",
     ),
     Signature(
         "numa-bind",
@@ -142,7 +169,7 @@ SYSTEM = (
     Signature(
         "too-many-files",
         "Too many open files",
-        (r"Too many open files",),
+        (r"[Tt]oo many open files",),
         "The server needs more open files than it may have.",
         "Raise the limit: default-ulimits in Docker's daemon.json, or LimitNOFILE of the engine's unit.",
     ),
@@ -170,13 +197,22 @@ SYSTEM = (
         "No way between the ranks",
         (
             r"[Uu]nable to (?:resolve hostname|find address)|Unable to find interface",
-            r"gaierror",
             r"[Ff]ailed to find (?:a )?(?:suitable )?(?:network )?interface",
             r"Bootstrap : no socket interface found",
         ),
         "The server's processes do not find each other over the network: a name or an interface is not there.",
         "See that the host's name resolves to one of its addresses; else name the interface in GLOO_SOCKET_IFNAME and"
         " NCCL_SOCKET_IFNAME, or the address in VLLM_HOST_IP (vllm_env_extra).",
+    ),
+    Signature(
+        "network-interface",
+        "No way between the ranks",
+        (r"gaierror",),
+        "The server's processes do not find each other over the network: a name is not known.",
+        "See that the host's name resolves to one of its addresses; else name the address in VLLM_HOST_IP"
+        " (vllm_env_extra), and correct MASTER_ADDR there.",
+        within=r"torch/distributed/|parallel_state|network_utils|get_(?:distributed_init|loopback|open|ip)|zmq",
+        without=r"kv_transfer|redis|requests/|urllib3|httpx|botocore",
     ),
     Signature(
         "network-interface",

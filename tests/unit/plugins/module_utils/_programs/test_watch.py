@@ -24,6 +24,7 @@ from ansible_collections.hgx.inference.tests.support import inference_server
 from ansible_collections.hgx.inference.tests.support.serving import serving
 
 XID = "NVRM: Xid (PCI:0000:17:00): 79, pid='<unknown>', GPU has fallen off the bus."
+OTHER_XID = "NVRM: Xid (PCI:0000:18:00): 31, pid=9, MMU Fault"
 PY_SPY = """#!/bin/sh
 echo 'Thread 7 (idle): "MainThread"'
 echo '    wait (threading.py:355)'
@@ -219,8 +220,10 @@ def test_new_reports_of_the_driver_are_recorded_and_bounded(tmp_path: Path) -> N
         os.write(bench.kernel, f"4,1,12000000,-;{XID}\n KEY=value\n6,2,12000001,-;eth0: up\n".encode())
         (event,) = bench.run(5)["events"]
         assert (event["kind"], event["words"], event["times"]) == ("xid", XID, 1)
-        os.write(bench.kernel, f"4,3,13000000,-;{XID}\n".encode())
-        assert bench.run(5)["events"][0]["times"] == 2
+        again = XID.replace("pid='<unknown>'", "pid=7")
+        os.write(bench.kernel, f"4,3,13000000,-;{OTHER_XID}\n4,4,13000000,-;{again}\n".encode())
+        other, event = bench.run(5)["events"]
+        assert (other["words"], event["words"], event["times"]) == (OTHER_XID, again, 2)
         for number in range(watch.EVENTS + 9):
             os.write(bench.kernel, f"4,3,13000000,-;NVRM: Xid (PCI:0): {number}\n".encode())
         assert len(bench.run(5)["events"]) == watch.EVENTS

@@ -302,3 +302,7 @@ def test_where_anothers_server_is_reached(port: str, url: str) -> None:
 def test_the_name_of_the_model(args: dict[str, Any], name: str) -> None:
     found = spec.endpoint({"args": args, "published": []})
     assert found == {"base_url": "http://127.0.0.1:0", "served_model_name": name}
+
+
+def test_what_restarts_and_watches_a_server_is_no_part_of_its_release() -> None:
+    assert not [name for name in spec.Settings.__annotations__ if "watch" in name or "restart" in name]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.hgx.inference.plugins.module_utils._docker.cli import Completed
 from ansible_collections.hgx.inference.plugins.module_utils._programs import stacks
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import stall
 
@@ -74,7 +75,8 @@ def test_the_main_thread_of_a_dump() -> None:
     assert stacks.parse_dump("Error: Permission denied") == []
 
 
-def test_the_message_names_where_each_process_waits(tmp_path: Path) -> None:
+def test_the_message_names_where_each_process_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stall, "run_docker", lambda *_words: Completed(1, "", "no such container"))
     py_spy = tmp_path / "py-spy"
     py_spy.write_text(f"#!/bin/sh\n[ $4 = 8 ] && cat <<'END'\n{DUMP}END\n")
     py_spy.chmod(0o755)
@@ -86,7 +88,26 @@ def test_the_message_names_where_each_process_waits(tmp_path: Path) -> None:
     assert "timeout" not in text
 
 
-def test_stopped_processes_and_no_program() -> None:
+def test_what_nccl_says_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = "Status\n\nErrors\n======\n\nINCOMPLETE\n  Missing communicator data from 1 rank\n"
+    monkeypatch.setattr(stall, "run_docker", lambda *_words: Completed(0, answer, ""))
+    text = stall.explain("vllm", "starting the engine", 900, STILL, "")
+    assert "  NCCL says:\n    INCOMPLETE\n      Missing communicator data from 1 rank\n" in text
+    assert (
+        "NCCL"
+        not in stall.explain("vllm", "starting the engine", 900, STILL._replace(gpu_mib=0), "").partition("Fix")[0]
+    )
+
+
+def test_the_class_of_a_waiting_function_tells_nothing() -> None:
+    assert (
+        stacks.waits_in(["Condition.wait (threading.py:320)", "EngineCoreProc.step (core.py:1)"])
+        == "EngineCoreProc.step"
+    )
+
+
+def test_stopped_processes_and_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stall, "run_docker", lambda *_words: Completed(1, "", "no such container"))
     assert stacks.installed("/nonexistent") == ""
     text = stall.explain("vllm", "loading weights", 900, STILL._replace(stopped=frozenset({8, 7})), "")
     assert "A signal has stopped the processes 7, 8" in text

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import SIGNATURES, diagnose, failure_text
+from ansible_collections.hgx.inference.tests.proof.diagnosis import FAULTS
 
 from .test_reports import CASES
+from .test_unseen_reports import CASES as UNSEEN
 
 LOGS = Path(__file__).parents[4] / "fixtures" / "vllm-logs"
 CONSTRUCTED = sorted((LOGS / "constructed").glob("*.log"))
@@ -365,6 +367,17 @@ def test_a_key_has_one_title() -> None:
 def test_every_cause_is_seen_in_a_log() -> None:
     seen = {key_of(read(path)) for path in [*CONSTRUCTED, *FROM_GPUS, *LOGS.glob("*.log")]}
     seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}
-    seen |= {key_of(case.log) for case in CASES.values()}
+    seen |= {key_of(case.log) for case in [*CASES.values(), *UNSEEN.values()]}
     missing = {signature.key for signature in SIGNATURES} - seen
     assert not missing
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_faults_of_the_proof_have_causes_that_its_search_tells_apart(fault: str) -> None:
+    """tests/proof/diagnosis.py takes the first signature whose cause is in the message."""
+    for key in FAULTS[fault].expected.split():
+        named = [signature for signature in SIGNATURES if signature.key == key]
+        assert named
+        for signature in named:
+            said = " ".join([signature.cause, *(each.cause for each in signature.alternatives), signature.fix])
+            assert next(each.key for each in SIGNATURES if each.cause in said) == key

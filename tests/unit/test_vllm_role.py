@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
+from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[2] / "roles" / "vllm"
 
@@ -28,6 +28,10 @@ def task(file: str, name: str) -> dict[str, Any]:
 def render(value: Any, **variables: Any) -> Any:
     internal = {name: text for name, text in load("vars/main.yml").items() if name not in variables}
     return Templar(DataLoader(), variables={**internal, **variables}).template(value)
+
+
+def holds(rule: str, **variables: Any) -> bool:
+    return bool(render(trust_as_template("{{ " + rule + " }}"), **variables))
 
 
 def release(name: str, verdict: str) -> dict[str, str]:
@@ -50,8 +54,8 @@ def test_a_rollback_to_what_runs_names_the_others(releases: list[dict[str, str]]
     known = {"releases": releases, "current": "new", "last_good": "new"}
     variables = {**required["vars"], "__vllm_releases": known, "vllm_rollback_to": ""}
     rule, message = required["ansible.builtin.assert"]["that"], required["ansible.builtin.assert"]["fail_msg"]
-    assert render("{{ " + rule + " }}", __vllm_compared={"action": "none"}) is False
-    assert render("{{ " + rule + " }}", __vllm_compared={"action": "start"}) is True, "it is down, or drifted"
+    assert not holds(rule, __vllm_compared={"action": "none"})
+    assert holds(rule, __vllm_compared={"action": "start"}), "it is down"
     told = render(message, **variables)
     assert told.startswith(f"The server runs the release new already, so there is nothing to roll back. {words}")
     assert told.endswith("Nothing was changed.")
@@ -86,6 +90,5 @@ def test_a_dead_server_is_explained_before_anything_replaces_it() -> None:
     assert names.index("prepare | Show why the server has ended") < names.index("prepare | Record the release")
     asked = task("prepare", "Find out why the server has ended")
     compared = {"__vllm_compared": {"action": "start", "engine": True}}
-    rules = ["{{ " + rule + " }}" for rule in asked["when"]]
-    assert all(render(rule, **compared) for rule in rules)
-    assert not all(render(rule, **compared, vllm_replaced_release="x") for rule in rules), "the failure has told it"
+    assert all(holds(rule, **compared) for rule in asked["when"])
+    assert not all(holds(rule, **compared, vllm_replaced_release="x") for rule in asked["when"]), "it is told already"

@@ -142,8 +142,8 @@ class Server:
         self.text()
         said = docker("container", "inspect", self.name)
         # Where the engine refuses the container, what it said is all there is.
-        refused = {"Error": self.started, "ExitCode": 125}
-        details = dict(json.loads(said)[0]) if said.startswith("[\n") else {"State": refused}
+        refused: dict[str, Any] = {"Error": self.started, "ExitCode": 125}
+        details: dict[str, Any] = json.loads(said)[0] if said.startswith("[\n") else {"State": refused}
         docker("rm", "--force", self.name)
         self.process.wait()
         return details, int(details["State"]["ExitCode"]) if ended else None

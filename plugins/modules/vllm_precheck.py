@@ -111,9 +111,11 @@ def main() -> None:
     )
     params = module.params
     try:
+        if not module.check_mode:
+            _make_caches(params["record"]["container"]["mounts"])
         reading = _read(params)
         problems = [*reading.problems, *_problems(params)]
-    except (DockerError, CacheError) as exc:
+    except (DockerError, CacheError, OSError) as exc:
         module.fail_json(msg=str(exc))
     if problems:
         listed = "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
@@ -123,6 +125,14 @@ def main() -> None:
             f"The image's vLLM keeps its parser in an unknown place, no option was checked: {reading.unchecked}"
         )
     module.exit_json(changed=False, checked=not reading.unchecked)
+
+
+def _make_caches(mounts: list[str]) -> None:
+    """Create the folders that the server writes to: what vLLM finds out of the model is not found out again there."""
+    for mount in mounts:
+        source, _colon, rest = mount.partition(":")
+        if rest.endswith(":rw"):
+            os.makedirs(source, mode=0o755, exist_ok=True)
 
 
 def _read(params: dict[str, Any]) -> Reading:

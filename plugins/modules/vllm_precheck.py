@@ -85,7 +85,7 @@ from ..module_utils._hf.cache import CacheError
 from ..module_utils._preflight.host import port_trouble
 from ..module_utils._vllm import precheck
 from ..module_utils._vllm.args_check import Reading, read_args
-from ..module_utils._vllm.container import healthy, image_source
+from ..module_utils._vllm.container import cache_folder, healthy, image_source
 from ..module_utils._vllm.gpus import full_gpus, full_words, read_gpus
 from ..module_utils._vllm.release import SPEC_DEFAULTS, observed, secret_problems
 from ..module_utils._vllm.spec import endpoint
@@ -148,7 +148,8 @@ def _read(params: dict[str, Any]) -> Reading:
             " of that release, which brings it."
         )
         return Reading([words], "there is no image")
-    return read_args(name, record["container"], "weights" not in params["planned"], ARGS_TIMEOUT_S)
+    spec, with_model = record["container"], "weights" not in params["planned"]
+    return read_args(name, spec, with_model, ARGS_TIMEOUT_S, cache_folder(name, spec))
 
 
 def _problems(params: dict[str, Any]) -> list[str]:

@@ -454,15 +454,9 @@ def test_a_recorded_command_line_is_not_checked_while_nothing_serves(
     wanted = {"container": "vllm", "record": record, "cache_home": str(tmp_path), "has_key": False}
     refused = "unrecognized arguments: --max-model-len"
     monkeypatch.setattr(vllm_precheck, "healthy", lambda _url: False)
-<<<<<<< HEAD
     states: list[Callable[[], object]] = [lambda: None, lambda: ends(engine, 0), lambda: serves(engine)]
     for prepare in states:
         prepare()
-=======
-    for status in ("none", "ended", "starting"):
-        if status != "none":
-            ends(engine, 0) if status == "ended" else serves(engine)
->>>>>>> 9f7d347 (Run the site on any machine with NVIDIA GPUs in steps, each held against what it must show)
         assert refused not in run(vllm_precheck, **wanted, recorded=True)["msg"]
         assert "org/name is not in the cache" in run(vllm_precheck, **wanted, recorded=True)["msg"]
         assert refused in run(vllm_precheck, **wanted)["msg"]

@@ -19,11 +19,7 @@ ROOT = "         0          0 4294967295\n"
 def process(proc: Path, pid: int, comm: str, hard: str, capabilities: str, uid_map: str = ROOT) -> None:
     files = {
         "comm": f"{comm}\n",
-<<<<<<< HEAD
         "limits": f"Limit             Soft Limit  Hard Limit  Units\nMax open files    1024        {hard}  files\n",
-=======
-        "limits": f"Limit           Soft Limit  Hard Limit  Units\nMax open files  1024        {hard}  files\n",
->>>>>>> 9f7d347 (Run the site on any machine with NVIDIA GPUs in steps, each held against what it must show)
         "status": f"Name:\t{comm}\nCapPrm:\t{ALL}\nCapEff:\t{capabilities}\n",
         "uid_map": uid_map,
     }

@@ -10,26 +10,22 @@ K2.6's 61 layers as fit into the GPUs.
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-# vLLM 0.26 knows the size of the position embedding by these names only, and takes images where chunks are unified.
-POSITIONS = {"init_pos_emb_height": 16, "init_pos_emb_width": 16, "init_pos_emb_time": 4}
+# As many heads as eight GPUs need, in the sizes of Kimi K2.6, for which GPUs have kernels.
+HEADS = {"num_attention_heads": 8, "num_key_value_heads": 8, "qk_nope_head_dim": 128, "v_head_dim": 128}
 
 
 def main(hub: Path, layers: int) -> None:
     """Write all models below the folder C(hub)."""
     from ansible_collections.hgx.inference.tests.gpu import kimi_shaped
 
+    kimi_shaped.tiny_kimi.TEXT_CONFIG.update(HEADS)
     for repo, files in kimi_shaped.tiny_kimi.model_files().items():
         kimi_shaped.tiny_kimi.write_folder(hub / repo, files)
-    path = hub / "moonshotai/Kimi-K2.6/config.json"
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config = {"use_unified_vision_chunk": True, **config, "vision_config": {**POSITIONS, **config["vision_config"]}}
-    path.write_text(json.dumps(config, indent=1), encoding="utf-8")
     written = hub / "hgx-test/written"
     kimi_shaped.write(written, layers)
     for name, repo in (("model", "kimi-wide"), ("draft", "kimi-wide-eagle3")):

@@ -38,6 +38,17 @@ RESULTS = Path("/var/lib/hgx-inference/results")
 SYSTEMD = Path("/run/systemd/system")
 HEALTH = "http://127.0.0.1:8001/health"
 MANY_SEQUENCES = '{"vllm_engine_args_extra": {"max-num-seqs": 64}}'
+# What the unit of the service would run, with the settings that the role gives it.
+SUPERVISE = """
+import os, sys
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.supervisor import Service, Supervision
+service = Service("vllm", sys.argv[1])
+service.install()
+path = os.path.join(service.folder, "settings.json")
+with open(path, "w") as stream:
+    stream.write(service.settings(Supervision(restart_limit=3, restart_interval=7200, gpus=True)))
+os.execv(sys.executable, [sys.executable, os.path.join(service.folder, "supervise.py"), path])
+"""
 _WORDS_OF_FAILURE = 12
 
 
@@ -289,13 +300,13 @@ def supervision() -> Outcome:
     program, folder = None, K / "supervision"
     if not SYSTEMD.is_dir():
         folder.mkdir(exist_ok=True)
-        settings = {"container": "vllm", "gpus": True, "restart_limit": 3, "restart_interval_s": 7200}
-        (folder / "settings.json").write_text(json.dumps({**settings, "stop_timeout_s": 30}), encoding="utf-8")
-        source = ROOT / "plugins/module_utils/_programs/supervisor.py"
         with (LOGS / "supervisor.txt").open("wb") as output:
-            argv = [sys.executable, str(source), str(folder / "settings.json")]
-            program = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-        time.sleep(3)
+            argv = [sys.executable, "-c", SUPERVISE, str(folder)]
+            environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'collections'}:{os.environ.get('PYTHONPATH', '')}"}
+            program = subprocess.Popen(
+                argv, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        time.sleep(5)
     name, began = kill_worker(), time.monotonic()
     down_s = seconds_until(lambda: not healthy(), 60)
     up_s = seconds_until(healthy, 300)

@@ -118,12 +118,12 @@ from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ProgressFile
 from ..module_utils._core.secrets import SecretError
 from ..module_utils._core.units import GIB
-from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
+from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._vllm import container as _vllm_container
-from ..module_utils._vllm.caches import folder_name, make_room
+from ..module_utils._vllm.caches import make_room
 from ..module_utils._vllm.container import image_source
 from ..module_utils._vllm.ended import keep_log, read_log
-from ..module_utils._vllm.gpus import read_report, require_room
+from ..module_utils._vllm.gpus import require_room
 from ..module_utils._vllm.key import key_file, stage_key, use_staged_key, wants_key
 from ..module_utils._vllm.store import CURRENT, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
@@ -203,7 +203,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     cache_dir = os.path.join(params["state_dir"], "cache")
     os.makedirs(cache_dir, mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
-    cache_folder = _cache_folder(image, record["container"])
+    cache_folder = _vllm_container.cache_folder(image, record["container"])
     warning = _vllm_container.prepare(name, record, image, wants_key(params), cache_folder)
     # A full disk shows here, and not once the server is stopped.
     new_key = stage_key(params)
@@ -228,11 +228,6 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
     if running:
         result["downtime"] = round(time.monotonic() - stopped_at, 1)
     return {**result, "kept_log": keep_log(params["state_dir"], old, log) if old and log else ""}
-
-
-def _cache_folder(image: str, spec: dict[str, Any]) -> str:
-    report = read_report() if spec["gpus"] else {"driver_version": None, "gpus": []}
-    return folder_name((inspect_image(image) or {}).get("Id", ""), report["gpus"], report["driver_version"])
 
 
 if __name__ == "__main__":

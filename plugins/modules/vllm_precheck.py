@@ -85,7 +85,7 @@ from ..module_utils._hf.cache import CacheError
 from ..module_utils._preflight.host import port_trouble
 from ..module_utils._vllm import precheck
 from ..module_utils._vllm.args_check import Reading, read_args
-from ..module_utils._vllm.container import healthy, image_source
+from ..module_utils._vllm.container import cache_folder, healthy, image_source
 from ..module_utils._vllm.gpus import full_gpus, full_words, read_gpus
 from ..module_utils._vllm.release import SPEC_DEFAULTS, observed, secret_problems
 from ..module_utils._vllm.spec import endpoint
@@ -111,9 +111,11 @@ def main() -> None:
     )
     params = module.params
     try:
+        if not module.check_mode:
+            _make_caches(params["record"]["container"]["mounts"])
         reading = _read(params)
         problems = [*reading.problems, *_problems(params)]
-    except (DockerError, CacheError) as exc:
+    except (DockerError, CacheError, OSError) as exc:
         module.fail_json(msg=str(exc))
     if problems:
         listed = "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
@@ -123,6 +125,14 @@ def main() -> None:
             f"The image's vLLM keeps its parser in an unknown place, no option was checked: {reading.unchecked}"
         )
     module.exit_json(changed=False, checked=not reading.unchecked)
+
+
+def _make_caches(mounts: list[str]) -> None:
+    """Create the folders that the server writes to: what vLLM finds out of the model is not found out again there."""
+    for mount in mounts:
+        source, _colon, rest = mount.partition(":")
+        if rest.endswith(":rw"):
+            os.makedirs(source, mode=0o755, exist_ok=True)
 
 
 def _read(params: dict[str, Any]) -> Reading:
@@ -138,7 +148,8 @@ def _read(params: dict[str, Any]) -> Reading:
             " of that release, which brings it."
         )
         return Reading([words], "there is no image")
-    return read_args(name, record["container"], "weights" not in params["planned"], ARGS_TIMEOUT_S)
+    spec, with_model = record["container"], "weights" not in params["planned"]
+    return read_args(name, spec, with_model, ARGS_TIMEOUT_S, cache_folder(name, spec))
 
 
 def _problems(params: dict[str, Any]) -> list[str]:

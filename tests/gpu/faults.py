@@ -4,11 +4,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Break real vLLM servers with two GPUs in many ways, and show which cause the collection names from their logs.
 
-    PYTHONPATH=collections python3 tests/gpu/faults.py FOLDER [FAULT...]
+    PYTHONPATH=collections LIMIT=540 python3 tests/gpu/faults.py FOLDER [FAULT...]
 
-Needs root and two GPUs of at least 70 GiB, on which nothing else runs; python3 must find vllm. Some of the faults
-run at a time; those that take all memory of the GPUs run after the others. FOLDER then holds the logs. Hiding
-devices and folders happens in a mount namespace of the one server. Standard library only.
+Needs root, Docker with an image of vLLM (IMAGE), a CDI specification, and two GPUs of at least 70 GiB, on which nothing
+else runs: tests/gpu/site/machine.sh makes such a machine. Some of the faults run at a time; those that take all memory
+of the GPUs run after the others. No fault begins that may not end within LIMIT seconds. FOLDER then holds the logs and
+the table faults.txt. Standard library only.
 """
 
 from __future__ import annotations
@@ -22,15 +23,23 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia.gpu_request import REQUESTS
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.log import watch
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import diagnose
 from ansible_collections.hgx.inference.tests.gpu import kimi_shaped
 
+IMAGE = os.environ.get("IMAGE", "vllm/vllm-openai:v0.26.0")
 LIMIT_S = 240.0
+_BEGUN_AT = time.monotonic()
+_ALL_S = float(os.environ.get("LIMIT", "86400"))
+# What a fault takes at most as a rule: a start, and what follows.
+_ONE_S = 150.0
 # So many starts are as fast as one with 32 processors; with 28 of them each takes three times as long.
 SIDE_BY_SIDE = 8
 FIRST_PORT = 18001
@@ -43,6 +52,9 @@ ENVIRONMENT = {
     "VLLM_HOST_IP": "127.0.0.1",
     "TOKENIZERS_PARALLELISM": "false",
     "VLLM_USE_FLASHINFER_SAMPLER": "0",
+    "NCCL_NVLS_ENABLE": "0",
+    "TORCH_SYMM_MEM_DISABLE_MULTICAST": "1",
+    "NVSHMEM_DISABLE_NVLS": "1",
     "VLLM_ALLREDUCE_USE_SYMM_MEM": "0",
     "VLLM_WORKER_MULTIPROC_METHOD": "fork",
 }
@@ -58,35 +70,40 @@ time.sleep(600)
 
 
 class Server:
-    """A vLLM server in a session of its own, whose output goes to a file."""
+    """A vLLM server in a container with the GPUs, as the role starts it."""
 
     def __init__(self, fault: Fault, port: int, folder: Path, models: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.log = folder / f"{fault.name}.log"
-        speculation = {"method": "eagle3", "model": str(models / "draft"), "num_speculative_tokens": 3}
+        self.name = f"hgx-fault-{fault.name}"
+        self.acted_at = time.monotonic()
+        speculation = {"method": "eagle3", "model": "/models/draft", "num_speculative_tokens": 3}
         argv = [
-            *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
-            *("--model", str(models / "model"), "--served-model-name", "kimi-k2.6", "--host", "127.0.0.1"),
-            *("--port", str(port), "--tensor-parallel-size", "2", "--mm-encoder-tp-mode", "data"),
+            *("python3", "-m", "vllm.entrypoints.openai.api_server"),
+            *("--model", "/models/model", "--served-model-name", "kimi-k2.6", "--host", "0.0.0.0"),
+            *("--port", "8001", "--tensor-parallel-size", "2", "--mm-encoder-tp-mode", "data"),
             *("--tool-call-parser", "kimi_k2", "--reasoning-parser", "kimi_k2", "--enable-auto-tool-choice"),
             *("--trust-remote-code", "--kv-cache-dtype", "fp8", "--no-enable-prefix-caching", "--load-format", "dummy"),
             *("--speculative-config", json.dumps(speculation), "--max-model-len", "32768", "--enforce-eager"),
             *("--gpu-memory-utilization", "0.1", *fault.kv_cache, *fault.arguments),
         ]
+        # A mount in the container hides devices and makes small disks, for which it needs a capability.
+        options = ["--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--security-opt", "no-new-privileges"]
+        options += ["--cap-add", "SYS_ADMIN", "--security-opt", "apparmor=unconfined"] if fault.before else []
+        options += REQUESTS["cdi"] if fault.gpus else []
+        options += [word for key, value in ENVIRONMENT.items() for word in ("--env", f"{key}={value}")]
+        options += ["--volume", f"{models}:/models:ro", "--publish", f"127.0.0.1:{port}:8001", *fault.docker]
         exports = [f"export {name}={shlex.quote(value)}" for name, value in fault.environment.items()]
         shell = "; ".join([*fault.before, *exports, f"exec {shlex.join(argv)}"])
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                ["unshare", "--mount", "sh", "-c", shell],
-                env={**os.environ, **ENVIRONMENT},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        docker("rm", "--force", self.name)
+        self.started = docker(
+            "run", "--detach", "--name", self.name, *options, "--entrypoint", "sh", IMAGE, "-c", shell
+        )
+        self.process = subprocess.Popen(["docker", "wait", self.name], stdout=subprocess.DEVNULL)
 
     def text(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        self.log.write_text(docker("logs", self.name), encoding="utf-8")
+        return self.log.read_text(encoding="utf-8")
 
     def wait_for(self, reached: Callable[[], bool], limit_s: float = LIMIT_S) -> bool:
         deadline = time.monotonic() + limit_s
@@ -111,21 +128,31 @@ class Server:
             answer.read()
 
     def signal(self, process: str, number: signal.Signals) -> None:
-        """Send a signal to the process of this server with that name, such as C(Worker_TP1)."""
-        for status in Path("/proc").glob("[0-9]*/status"):
-            with contextlib.suppress(OSError):
-                pid = int(status.parent.name)
-                title = (status.parent / "cmdline").read_bytes().decode(errors="replace")
-                if os.getsid(pid) == self.process.pid and process in title:
-                    os.kill(pid, number)
+        """Send a signal to the processes of this server with that name, such as C(Worker_TP1)."""
+        self.acted_at = time.monotonic()
+        for line in docker("top", self.name, "-eo", "pid,args").splitlines()[1:]:
+            pid, _blank, title = line.strip().partition(" ")
+            if process in title:
+                with contextlib.suppress(OSError):
+                    os.kill(int(pid), number)
 
-    def end(self) -> int | None:
-        """End what is left of the server; return its exit code if it ended by itself."""
-        code = self.process.poll()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+    def end(self) -> tuple[dict[str, Any], int | None]:
+        """Remove the server; return what the engine said of it, and its exit code if it ended by itself."""
+        ended = self.process.poll() is not None
+        self.text()
+        said = docker("container", "inspect", self.name)
+        # Where the engine refuses the container, what it said is all there is.
+        refused: dict[str, Any] = {"Error": self.started, "ExitCode": 125}
+        details: dict[str, Any] = json.loads(said)[0] if said.startswith("[\n") else {"State": refused}
+        docker("rm", "--force", self.name)
         self.process.wait()
-        return code
+        return details, int(details["State"]["ExitCode"]) if ended else None
+
+
+def docker(*words: str) -> str:
+    """Return what a command of the engine prints, on both streams."""
+    done = subprocess.run(["docker", *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.stdout.decode(errors="replace")
 
 
 @dataclass
@@ -138,8 +165,11 @@ class Fault:
     # A size given is not measured, which servers beside it would disturb.
     kv_cache: tuple[str, ...] = ("--kv-cache-memory-bytes", "512M")
     environment: dict[str, str] = field(default_factory=dict)
-    before: tuple[str, ...] = ()  # shell commands, in the server's mount namespace
+    before: tuple[str, ...] = ()  # shell commands, in the container
+    docker: tuple[str, ...] = ("--ipc", "host")
+    gpus: bool = True
     during: Callable[[Server], None] = lambda server: None
+    around: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     draft: dict[str, int] = field(default_factory=dict)
     layers: int = 4
     experts: int = 16
@@ -168,16 +198,24 @@ def serving(process: str, number: signal.Signals) -> Callable[[Server], None]:
     return act
 
 
+@contextlib.contextmanager
+def held_memory() -> Iterator[None]:
+    """Hold all free memory of the GPUs, as a process of somebody else would."""
+    with subprocess.Popen([sys.executable, "-c", HOLD_MEMORY], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        yield
+        holder.kill()
+
+
 def memory_gone(server: Server) -> None:
     """Take all free memory of the GPUs, then ask for much."""
     if not server.wait_for(server.healthy):
         return
-    with subprocess.Popen([sys.executable, "-c", HOLD_MEMORY], stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout
-        holder.stdout.readline()
+    with held_memory():
+        server.acted_at = time.monotonic()
         server.ask(words=6000, limit_s=60)
         server.wait_for(lambda: False, limit_s=10)
-        holder.kill()
 
 
 def hidden(path: str) -> tuple[str, ...]:
@@ -206,7 +244,9 @@ FAULTS = [
     Fault("too-few-gpus--second-hidden", ("too-few-gpus", "no-gpu", "cuda-error"), before=hidden("/dev/nvidia1")),
     Fault("nccl-error--interface", ("nccl-error",), environment={"NCCL_SOCKET_IFNAME": "nosuch0"}),
     Fault("network-interface--gloo-two-gpus", ("network-interface",), environment={"GLOO_SOCKET_IFNAME": "nosuch0"}),
-    Fault("shared-memory--64m", ("shared-memory",), before=small("/dev/shm", "64m")),
+    Fault("shared-memory--64m", ("shared-memory",), docker=("--shm-size", "64m")),
+    Fault("shared-memory--8m", ("shared-memory",), docker=("--shm-size", "8m")),
+    Fault("no-gpu--container-without", ("no-gpu", "driver-not-loaded", "too-few-gpus"), gpus=False),
     Fault("disk-full--caches", ("disk-full",), environment=CACHES, before=small("/tmp/hgx-home", "64k")),
     Fault(
         "read-only--caches",
@@ -242,6 +282,14 @@ FAULTS = [
         during=serving("Worker_TP1", signal.SIGSTOP),
     ),
     Fault("none--healthy-two-gpus", (), during=serving("", signal.SIGCONT)),
+    Fault(
+        "gpu-memory-taken--by-somebody-else",
+        ("gpu-memory-taken", "cuda-out-of-memory"),
+        ("--gpu-memory-utilization", "0.9"),
+        kv_cache=(),
+        around=held_memory,
+        alone=True,
+    ),
     Fault("cuda-out-of-memory--serving-two-gpus", ("cuda-out-of-memory",), during=memory_gone, alone=True),
     Fault(
         "cuda-out-of-memory--loading-two-gpus",
@@ -256,32 +304,56 @@ FAULTS = [
 ]
 
 
-def provoke(fault: Fault, port: int, folder: Path) -> tuple[Fault, str | None, int | None, float]:
-    """Return the key of the cause that is named, None for none; the exit code and the seconds until then."""
+@dataclass
+class Found:
+    """The key of the cause that is named, the exit code, and the seconds from the fault to the end."""
+
+    fault: Fault
+    key: str | None
+    code: int | None
+    seconds: float
+
+    @property
+    def right(self) -> bool:
+        return self.key in self.fault.expected if self.fault.expected else self.key is None
+
+    def line(self) -> str:
+        verdict = "right" if self.right else "WRONG"
+        return f"{verdict}  {self.fault.name:42} {self.key}  (exit code {self.code}, {self.seconds:.0f} s)"
+
+
+def provoke(fault: Fault, port: int, folder: Path) -> Found | None:
+    """Break a server; return what is found, or None where no time is left for it."""
+    if time.monotonic() - _BEGUN_AT + _ONE_S > _ALL_S:
+        return None
     models = Path("/tmp/hgx-gpu-faults") / fault.name
     kimi_shaped.write(models, fault.layers, fault.experts, fault.hidden, **fault.draft)
-    began = time.monotonic()
-    server = Server(fault, port, folder, models)
-    try:
-        fault.during(server)
-        if fault.expected:
-            server.wait_for(lambda: False, max(10.0, LIMIT_S - (time.monotonic() - began)))
-    finally:
-        code = server.end()
-    diagnosis = diagnose(server.text().split("\n"), code)
-    return fault, diagnosis.key if diagnosis else None, code, time.monotonic() - began
+    with fault.around():
+        server = Server(fault, port, folder, models)
+        began = time.monotonic()
+        try:
+            fault.during(server)
+            if fault.expected:
+                left_s = min(LIMIT_S, _ALL_S - (time.monotonic() - _BEGUN_AT) - 10)
+                server.wait_for(lambda: False, max(10.0, left_s - (time.monotonic() - began)))
+        finally:
+            seconds = time.monotonic() - server.acted_at
+            details, code = server.end()
+    lines = server.log.read_text(encoding="utf-8").split("\n")
+    diagnosis = watch._from_outside(details) or diagnose(lines, code, watch._facts(details))
+    return Found(fault, diagnosis.key if diagnosis else None, code, seconds)
 
 
-def report(outcomes: Iterable[tuple[Fault, str | None, int | None, float]]) -> int:
-    """Print a line for each fault as it ends; return how many causes were wrong."""
-    wrong = 0
-    for fault, key, code, seconds in outcomes:
-        right = key in fault.expected if fault.expected else key is None
-        wrong += not right
-        print(
-            f"{'right' if right else 'WRONG'}  {fault.name:42} {key}  (exit code {code}, {seconds:.0f} s)", flush=True
-        )
-    return wrong
+def report(found: Iterable[Found | None], table: Path) -> list[Found]:
+    """Print a line for each fault as it ends, and add it to the table."""
+    known = []
+    for each in found:
+        if each is not None:
+            known.append(each)
+            print(each.line(), flush=True)
+            with table.open("a", encoding="utf-8") as stream:
+                stream.write(f"{each.line()}\n")
+    return known
 
 
 def main() -> int:
@@ -289,12 +361,15 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     chosen = [fault for fault in FAULTS if not sys.argv[2:] or fault.name in sys.argv[2:]]
     together = [fault for fault in chosen if not fault.alone]
+    table = folder / "faults.txt"
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         jobs = [pool.submit(provoke, fault, FIRST_PORT + index, folder) for index, fault in enumerate(together)]
-        wrong = report(job.result() for job in jobs)
-    wrong += report(provoke(fault, FIRST_PORT - 1, folder) for fault in chosen if fault.alone)
-    print(f"{len(chosen) - wrong} of {len(chosen)} causes right")
-    return 1 if wrong else 0
+        found = report((job.result() for job in jobs), table)
+    found += report((provoke(fault, FIRST_PORT - 1, folder) for fault in chosen if fault.alone), table)
+    right = sum(each.right for each in found)
+    named = sum(each.key is not None and not each.right for each in found)
+    print(f"{right} of {len(found)} causes right, {named} wrong; {len(chosen) - len(found)} faults not run")
+    return 0 if right == len(chosen) else 1
 
 
 if __name__ == "__main__":

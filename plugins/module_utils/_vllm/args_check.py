@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from .._docker.cli import WORKER_PROGRAM, DockerError, DockerTimeout, run_docker, worker_job
 from .._nvidia.gpu_request import REQUESTS
 from .._programs import args_worker
+from . import caches
 from .key import CONTAINER_FOLDER
 from .log.diagnose import diagnose, failure_text
 from .release import server_args
@@ -27,17 +28,20 @@ class Reading(NamedTuple):
     unchecked: str
 
 
-def read_args(image: str, spec: Mapping[str, Any], with_model: bool, timeout_s: float) -> Reading:
+def read_args(
+    image: str, spec: Mapping[str, Any], with_model: bool, timeout_s: float, cache_folder: str = ""
+) -> Reading:
     """Parse a server's arguments with the image's parser, and with C(with_model) make vLLM's configuration of them.
 
-    The temporary container has the GPUs, the environment and the folders of the server, but not its API key.
+    The temporary container has the server's GPUs, environment, folders and caches, but not its API key.
 
     Raises DockerError if the container does not start.
     """
     name = f"hgx-inference-check-{secrets.token_hex(4)}"
     container = ["--rm", "--name", name, "--interactive", "--network", "none", *REQUESTS.get(spec["gpus"], [])]
     if with_model:
-        container += [word for key, value in spec["env"].items() for word in ("--env", f"{key}={value}")]
+        environment = {**caches.variables(cache_folder, spec["mounts"], spec["env"]), **spec["env"]}
+        container += [word for key, value in environment.items() for word in ("--env", f"{key}={value}")]
         container += [word for mount in spec["mounts"] if _is_there(mount) for word in ("--volume", mount)]
     container += ["--env", "VLLM_LOGGING_LEVEL=ERROR", "--entrypoint", "python3"]
     job = worker_job(args_worker, argv=server_args(spec["command"]), model=with_model)

@@ -63,6 +63,8 @@ def collect(container: str, state_dir: str, results_dir: str, py_spy: str) -> di
     files["dumps.txt"] = _dumps(container, py_spy)
     for path in sorted(glob.glob(f"{glob.escape(state_dir)}/releases/*/release.json")):
         files[f"releases/{os.path.basename(os.path.dirname(path))}.json"] = _changed(read_text(path), scrubbed)
+    for path in sorted(glob.glob(f"{glob.escape(state_dir)}/releases/*/ended.log")):
+        files[f"releases/{os.path.basename(os.path.dirname(path))}-ended.log"] = read_text(path)
     newest = sorted(glob.glob(f"{glob.escape(results_dir)}/2*.json"))[-_RESULTS:]
     files.update({f"results/{os.path.basename(path)}": _without_texts(read_text(path)) for path in newest})
     return files

@@ -22,7 +22,8 @@ from .._core.timestamp import epoch
 from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
 from .._docker.engine import open_files
 from .._programs.prometheus import samples
-from .gpus import held_memory, wait_until_freed
+from .caches import folder_name
+from .gpus import held_memory, read_report, wait_until_freed
 from .log.diagnose import failure_text
 from .log.watch import diagnose_engine
 from .release import LABEL, OPEN_FILES, SPEC_DEFAULTS, create_args, observed
@@ -149,6 +150,12 @@ def image_source(record: Mapping[str, Any]) -> str | None:
     if image is not None and recorded in ("", image["Id"]):
         return str(name)
     return str(recorded) if recorded and inspect_image(recorded) is not None else None
+
+
+def cache_folder(image: str, spec: Mapping[str, Any]) -> str:
+    """Return the name of the folder for the caches of a server of this image on this host. Raises DockerError."""
+    report = read_report() if spec["gpus"] else {"driver_version": None, "gpus": []}
+    return folder_name((inspect_image(image) or {}).get("Id", ""), report["gpus"], report["driver_version"])
 
 
 def provide_guard(state_dir: str, mounts: Collection[str]) -> bool:

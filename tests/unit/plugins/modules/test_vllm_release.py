@@ -515,3 +515,11 @@ def test_open_files(
     assert ("--ulimit" in created) is bool(option)
     assert ("may have 20000 open files" in "".join(told)) is warned
     assert "warning" not in result
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_the_check_and_the_server_share_the_caches(run: Run, engine: Path, tmp_path: Path, check: bool) -> None:
+    mounts = [f"{tmp_path}/cache:/root/.cache/vllm:rw", f"{tmp_path}/hub:/root/.cache/huggingface:ro"]
+    record = recorded(run, tmp_path, spec={**SPEC, "mounts": mounts})["record"]
+    run(vllm_precheck, check=check, container="vllm", record=record, cache_home=str(tmp_path), has_key=False)
+    assert [(tmp_path / name).exists() for name in ("cache", "hub")] == [not check, False]

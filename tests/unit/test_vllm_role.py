@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the role vllm says of servers that have ended and of rollbacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROLE = Path(__file__).parents[2] / "roles" / "vllm"
+
+
+def load(path: str) -> Any:
+    return DataLoader().load_from_file(str(ROLE / path), trusted_as_template=True)
+
+
+def task(file: str, name: str) -> dict[str, Any]:
+    (found,) = (task for task in load(f"tasks/{file}.yml") if task["name"] == f"{file} | {name}")
+    return dict(found)
+
+
+def render(value: Any, **variables: Any) -> Any:
+    internal = {name: text for name, text in load("vars/main.yml").items() if name not in variables}
+    return Templar(DataLoader(), variables={**internal, **variables}).template(value)
+
+
+def holds(rule: str, **variables: Any) -> bool:
+    return bool(render(trust_as_template("{{ " + rule + " }}"), **variables))
+
+
+def release(name: str, verdict: str) -> dict[str, str]:
+    return {"id": name, "verdict": verdict}
+
+
+@pytest.mark.parametrize(
+    ("releases", "words"),
+    [
+        (
+            [release("new", "pass"), release("bad", "fail"), release("tried", ""), release("old", "warn")],
+            "Other releases that have passed their benchmark: old. Name one:",
+        ),
+        ([release("new", "pass"), release("tried", "")], "No other release on this host has passed its benchmark."),
+    ],
+    ids=["an older one", "none"],
+)
+def test_a_rollback_to_what_runs_names_the_others(releases: list[dict[str, str]], words: str) -> None:
+    required = task("rollback", "Require another release than the running one")
+    known = {"releases": releases, "current": "new", "last_good": "new"}
+    variables = {**required["vars"], "__vllm_releases": known, "vllm_rollback_to": ""}
+    rule, message = required["ansible.builtin.assert"]["that"], required["ansible.builtin.assert"]["fail_msg"]
+    assert not holds(rule, __vllm_compared={"action": "none"})
+    assert holds(rule, __vllm_compared={"action": "start"}), "it is down"
+    told = render(message, **variables)
+    assert told.startswith(f"The server runs the release new already, so there is nothing to roll back. {words}")
+    assert told.endswith("Nothing was changed.")
+
+
+def test_why_a_server_has_ended_is_shown_in_lines() -> None:
+    shown = task("prepare", "Show why the server has ended")["ansible.builtin.debug"]["msg"]
+    ended = {"cause": ["It died: {{ braces }}.", "Fix: so."], "kept_log": "/state/ended.log"}
+    lines = render(shown, __vllm_ended=ended).splitlines()
+    assert lines == [*ended["cause"], "The log is kept in /state/ended.log when the server is replaced."]
+
+
+@pytest.mark.parametrize(
+    ("started", "where"),
+    [({"kept_log": "/state/ended.log"}, "/state/ended.log"), ({}, "docker logs vllm")],
+    ids=["replaced", "still there"],
+)
+def test_a_failure_names_the_log_where_it_is(started: dict[str, str], where: str) -> None:
+    failed = task("rollback_on_failure", "Fail with both facts")["ansible.builtin.fail"]["msg"]
+    told = render(
+        failed,
+        __vllm_failure_message="It died.\nThe whole log: docker logs vllm",
+        __vllm_started=started,
+        __vllm_rollback_outcome="It serves again.",
+        vllm_container_name="vllm",
+    )
+    assert told == f"It died.\nThe whole log: {where}\n\nIt serves again."
+
+
+def test_a_dead_server_is_explained_before_anything_replaces_it() -> None:
+    names = [found["name"] for found in load("tasks/prepare.yml")]
+    assert names.index("prepare | Show why the server has ended") < names.index("prepare | Record the release")
+    asked = task("prepare", "Find out why the server has ended")
+    compared = {"__vllm_compared": {"action": "start", "engine": True}}
+    assert all(holds(rule, **compared) for rule in asked["when"])
+    assert not all(holds(rule, **compared, vllm_replaced_release="x") for rule in asked["when"]), "it is told already"

@@ -6,8 +6,9 @@
 
 Two kinds of condition. A run is C(invalid) if what it measured is unknown or impossible: requests failed, lengths are
 wrong, other traffic or a cache took part, the server restarted, its counters contradict the client, the client
-contradicts itself, or all answers are rubbish. A run that only looks odd, by bounds that no HGX B200 has confirmed yet,
-gets C(warn) with its figure and the bound, and so does one of which something is unknown.
+contradicts itself, all answers are rubbish, or tokens came faster than the hardware can read the weights for them.
+A run that only looks odd, by bounds that no HGX B200 has confirmed yet, gets C(warn) with its figure and the bound, and
+so does one of which something is unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from .._core.verdict import INVALID, PASS, WARN
 from .measure import cached_share, compute_metrics, concurrency_of, requests
 from .metrics import HIGHER, METRICS
-from .plan import ENGINE_DEFAULTS, Check, Engine, Run, number, request_count
+from .plan import ENGINE_DEFAULTS, Check, Engine, Physical, Run, number, request_count, telling_decimals
 
 # A prompt may have this many tokens more than asked for and than the chat template adds, as far as the server tells the
 # latter. More means that client and server tokenize differently.
@@ -66,6 +67,7 @@ def validity_checks(
     size: str,
     published: Mapping[str, float] | None = None,
     engine: Engine = ENGINE_DEFAULTS,
+    physical: Physical | None = None,
 ) -> list[Check]:
     """Return the conditions that the run must meet, met or not; without an answer, only the first ones."""
     readable = _client_result(run.client, workload)
@@ -82,7 +84,10 @@ def validity_checks(
     if one_length:
         checks += [_input_length(run, workload["input_len"]), _prompts_not_cached(run, workload, size)]
     metrics = compute_metrics(run, workload)
-    speed, acceptance = _plausible_speed(run.client, metrics, published or {}), _acceptance(metrics, published or {})
+    speed = _beyond_physics(run.client, metrics, engine, physical) or _plausible_speed(
+        run.client, metrics, published or {}
+    )
+    acceptance = _acceptance(metrics, published or {})
     too_good = not speed.status == acceptance.status == PASS
     return [
         *checks,
@@ -386,6 +391,31 @@ def _answers_streamed(client: Mapping[str, Any], metrics: Mapping[str, float], e
         expected = f"at most {number(STEPS_PER_CHUNK_OF_ANSWER * usual)} tokens per chunk are expected"
         odd.append(f"answers in too few chunks: {len(joined)}, {such}; {expected}")
     return _unless_odd("answers_streamed", odd, message)
+
+
+def _beyond_physics(
+    client: Mapping[str, Any], metrics: Mapping[str, float], engine: Engine, physical: Physical | None
+) -> Check | None:
+    """Return the check that has failed if tokens came faster than the weights for them can be read."""
+    # An answer in one piece does not show when its tokens came.
+    streamed = [request for request in requests(client) if request.chunks and request.outputs > 1]
+    if physical is None or not streamed:
+        return None
+    # Added up, since each step counts once, whatever the lengths of the answers.
+    seconds = sum(request.e2el - request.ttft for request in streamed)
+    took_ms = 1000 * seconds / sum(request.outputs - 1 for request in streamed)
+    per_step = max(1.0, metrics.get("acceptance_length", 1.0 + engine.num_speculative_tokens))
+    least_ms = physical.step_ms / per_step
+    if took_ms >= least_ms * (1 - TRAFFIC_TOLERANCE):
+        return None
+    digits = telling_decimals(took_ms, least_ms)
+    return Check(
+        "plausible_speed",
+        INVALID,
+        f"a token took {number(took_ms, digits)} ms, which is impossible: {physical.gpus} GPUs with"
+        f" {number(physical.gpu_memory_gb_s)} GB/s take {number(least_ms, digits)} ms or more, because each step of"
+        f" {number(per_step)} tokens reads {number(physical.active_gb)} GB of weights",
+    )
 
 
 def _plausible_speed(client: Mapping[str, Any], metrics: Mapping[str, float], published: Mapping[str, float]) -> Check:

@@ -27,7 +27,7 @@ description:
     V(invalid). The result keeps some of them.
   - Computes all sums from the client's lists of requests. If the client gives others, the verdict is V(invalid).
   - Sends one short request before the load, which shows how many tokens the chat template adds and whether the first
-    chunk of a stream has text, and one after it if the client has kept no text of the answers.
+    chunk of a stream has text, and one after it if the model thinks, because the client keeps no thoughts.
   - Compares the figures with O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.

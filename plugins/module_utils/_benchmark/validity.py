@@ -31,6 +31,8 @@ TEMPLATE_TOKENS = 64
 TRAFFIC_TOLERANCE = 0.01
 # The share by which the length of a single prompt may differ from the requested one.
 LENGTH_SLACK = 0.1
+# How many special tokens, which leave no text, a single answer may have.
+SPECIAL_TOKENS = 4
 # In percent. Apart from the warm-up's prompt and the chat template, hardly anything may be in the prefix cache.
 CACHED_SHARE_MAX = 50.0
 CACHED_SHARE_SLACK = 2.0
@@ -271,14 +273,18 @@ def _answers_readable(run: Run, workload: Mapping[str, Any], too_good: bool) -> 
     if not found or not found["count"]:
         return Check(name, WARN, "unknown: the client has kept no text of the answers")
     count, spoken = found["count"], found["count"] - found["empty"]
+    tokens, whose = _recounted(found, run.look)
+    padded = _padded(tokens, whose)
     if not spoken:
-        return _only_thoughts(name, count, run.look)
+        only = _only_thoughts(name, count, run.look)
+        return Check(name, WARN, padded) if padded and only.status == PASS else only
     random = workload["dataset"] in RANDOM_DATASETS
-    counted = "" if found.get("tokens") else "; the number of tokens in them is unknown"
+    counted = "" if tokens else "; the number of tokens in them is unknown"
     worst = (PASS, f"{count} answers were read{counted}")
     for status, message in (
         *_rubbish(found, spoken, random, too_good),
         *_unlike_answers(found, run.look, random, too_good),
+        *([(WARN, padded)] if padded else []),
     ):
         if _GRAVITY.index(status) > _GRAVITY.index(worst[0]):
             worst = (status, message)
@@ -308,14 +314,31 @@ def _unlike_answers(
     found: Mapping[str, Any], look: Mapping[str, Any], random: bool, too_good: bool
 ) -> Iterable[tuple[str, str]]:
     """Yield what is odd about readable answers, as a whole."""
-    count, tokens = found["count"], found.get("tokens")
+    count = found["count"]
     if found["empty"] >= MOST * count and look.get("thoughts") is not True:
         yield WARN, f"{found['empty']} of {count} answers have no text"
     if found["distinct"] == 1 and count > 1 and (too_good or not random):
         yield WARN, f"all {count} answers are alike"
-    if tokens and tokens["claimed"] > tokens["counted"] * (1 + LENGTH_SLACK):
-        counted = f"the server counts {tokens['claimed']} tokens in answers whose texts have {tokens['counted']}"
-        yield WARN, f"{counted} by the model's tokenizer; special tokens leave no text"
+
+
+def _recounted(found: Mapping[str, Any], look: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """Return the tokens in texts as server and tokenizer count them, or None, and whose texts they are.
+
+    Of a model that thinks, only one more answer is known with its thoughts.
+    """
+    sample = look.get("sample") or {}
+    if sample.get("tokens"):
+        return sample["tokens"], "one more answer whose text, with its thoughts, has"
+    return found.get("tokens"), "answers whose texts have"
+
+
+def _padded(tokens: Mapping[str, Any] | None, whose: str) -> str:
+    """Return how many more tokens the server counts than there are, or nothing."""
+    # A special token before and one after the thoughts, and those that end the answer, leave no text.
+    if not tokens or tokens["claimed"] <= tokens["counted"] * (1 + LENGTH_SLACK) + SPECIAL_TOKENS:
+        return ""
+    counted = f"the server counts {tokens['claimed']} tokens in {whose} {tokens['counted']}"
+    return f"{counted} by the model's tokenizer; special tokens leave no text"
 
 
 def _only_thoughts(name: str, count: int, look: Mapping[str, Any]) -> Check:

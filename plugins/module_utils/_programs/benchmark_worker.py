@@ -48,7 +48,7 @@ LATE_COUNTERS_S = 15.0
 # One request before the run shows what the server adds to a prompt and how it streams.
 LOOK_LIMIT_S = 60.0
 LOOK_PROMPT, LOOK_TOKENS = "1", 16
-# One after it, if the client has kept no text of the answers.
+# One after it, if the model thinks: the client drops thoughts, so that its texts are not all that was generated.
 SAMPLE_PROMPT, SAMPLE_TOKENS = "Describe the sea in a few sentences.", 128
 # The tokenizer is loaded after the run, and counts this many answers at most.
 TOKENIZER_LIMIT_S = 120.0
@@ -643,15 +643,18 @@ def _run(
                     emit("progress", counters=counters)
         result = client.result(look.get("first_chunk_has_text"))
         after = wait_for_counters(job, key, _expected(job, before, result or {}))
+        sample = None
         if result and result.get("texts"):
             result["texts"]["tokens"] = None
-            if look and not look["thoughts"] and any(text for text, _tokens in client.answers):
+            if look and look["thoughts"]:
+                sample = _sample(job, key)
+            elif look and any(text for text, _tokens in client.answers):
                 result["texts"]["tokens"] = count_tokens(job, client.answers)
         return emit(
             "finished",
             rc=client.process.returncode,
             result=result,
-            sample=_sample(job, key, result or {}, look),
+            sample=sample,
             output=client.last_lines(),
             measuring=client.measuring,
             busiest=busiest,
@@ -669,13 +672,13 @@ def _expected(job: dict[str, Any], before: Mapping[str, float], result: Mapping[
     return {name: before[name] + gain for name, gain in gains.items() if name in before}
 
 
-def _sample(job: dict[str, Any], key: str, result: Mapping[str, Any], look: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return one more answer, if the client has kept none because it drops thoughts."""
-    answers = result.get("texts")
-    if not answers or not look or not look["thoughts"] or answers["empty"] < answers["count"]:
-        return None
+def _sample(job: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """Return what one more answer is like, with its thoughts, which the client drops; its tokens are counted."""
     found = look_at_stream(job, key, SAMPLE_PROMPT, SAMPLE_TOKENS)
-    return survey([found["text"]]) if found else None
+    if not found:
+        return None
+    claimed = found["completion_tokens"]
+    return {**survey([found["text"]]), "tokens": count_tokens(job, [(found["text"], claimed)]) if claimed else None}
 
 
 def count_tokens(job: dict[str, Any], answers: Sequence[tuple[str, int]]) -> dict[str, int] | None:

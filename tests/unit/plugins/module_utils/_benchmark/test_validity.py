@@ -376,6 +376,20 @@ class TestTexts:
         assert ("is unknown" in check.message) == (tokens is None)
         assert ("the server counts 1300 tokens in answers whose texts have 1000" in check.message) == (status == "warn")
 
+    @pytest.mark.parametrize("texts", [[""] * 64, TEXTS])
+    @pytest.mark.parametrize(
+        ("claimed", "status"), [(128, "pass"), (132, "pass"), (144, "pass"), (145, "warn"), (30, "pass")]
+    )
+    def test_tokens_that_thoughts_do_not_have(self, texts: list[str], claimed: int, status: str) -> None:
+        sample = {**survey(["I think."]), "tokens": {"counted": 128, "claimed": claimed}}
+        look = {"thoughts": True, "text": "Hm", "sample": sample}
+        run = recorded("rich.json", texts={**survey(texts), "tokens": None})
+        check = check_of(Run(run.client, run.counters, look), "answers_readable")
+        assert check.status == status
+        told = "the server counts 145 tokens in one more answer whose text, with its thoughts, has 128"
+        assert (told in check.message) == (status == "warn")
+        assert "is unknown" not in check.message
+
 
 class TestTooGood:
     @pytest.mark.parametrize(

@@ -142,6 +142,12 @@ def _server_stayed_up(run: Run) -> Check:
         )
     if (run.gained("output_tokens", with_warmup=True) or 0) < 0:
         return Check(name, INVALID, "the server's counters were reset: it restarted")
+    fallen = [name for name in run.counters["before"] or {} if (run.gained(name, with_warmup=True) or 0) < 0]
+    fallen = [name for name in fallen if name not in ("running", "waiting")]
+    if fallen:
+        words = " and ".join(name.replace("_", " ") for name in fallen)
+        message = f"the server counts fewer {words} than before the run: it restarted, or several servers answered"
+        return Check(name, INVALID, message)
     return Check(name, PASS, "the server did not restart")
 
 
@@ -253,7 +259,7 @@ def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Che
     name, share = "prompts_not_cached", cached_share(run)
     if share is None:
         return Check(name, WARN, "unknown: the server does not count how much of the input was in its prefix cache")
-    count, template = request_count(workload, size), run.template_tokens
+    count, template = request_count(workload, size), _counted_template(run, workload)
     unavoidable = 100 / count
     if not run.counters.get("measuring"):  # the counters include the warm-up, which repeats one prompt
         unavoidable += 100 * workload["warmup_prompts"] / (count + workload["warmup_prompts"])
@@ -265,6 +271,15 @@ def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Che
         limit = 100 * (1 - own) + own * min(CACHED_SHARE_MAX, unavoidable) + CACHED_SHARE_SLACK
     message = f"{share:.1f} % of the input was in the prefix cache, at most {limit:.1f} % is expected"
     return _condition(name, share <= limit, message)
+
+
+def _counted_template(run: Run, workload: Mapping[str, Any]) -> int | None:
+    """Return how many tokens the server adds to a prompt, but no more than its count of all prompts has room for."""
+    told, read = run.template_tokens, run.gained("prompt_tokens", with_warmup=True)
+    if told is None or read is None:
+        return told
+    prompts = run.client["completed"] + workload["warmup_prompts"]
+    return min(told, max(0, math.ceil(read / prompts - workload["input_len"])))
 
 
 def _answers_readable(run: Run, workload: Mapping[str, Any], too_good: bool) -> Check:

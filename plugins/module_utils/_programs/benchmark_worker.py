@@ -450,7 +450,7 @@ def condense(result: Any, first_chunk_has_text: bool | None = None) -> dict[str,
     kept["errors"] = _errors(result)
     answers = result.get("generated_texts")
     kept["texts"] = None
-    if isinstance(answers, list) and all(isinstance(answer, str) for answer in answers):
+    if isinstance(answers, list) and answers and all(isinstance(answer, str) for answer in answers):
         kept["texts"] = survey([answer for answer, tokens in zip(answers, result["output_lens"]) if tokens])
     if not _is_figure(kept.get("failed")):  # older clients do not count them
         kept["failed"] = max(len(e2els) - kept["completed"], 0)
@@ -462,6 +462,8 @@ def condense(result: Any, first_chunk_has_text: bool | None = None) -> dict[str,
         # The others have several definitions: of percentiles, and of a latency with the chunk of the usage or without.
         if name.endswith(_UNAMBIGUOUS) and _is_figure(kept.get(name)) and _differ(kept[name], figure)
     ]
+    if isinstance(answers, list) and answers and len(answers) != len(e2els):
+        kept["contradictions"].append(f"it has the texts of {len(answers)} answers and the figures of {len(e2els)}")
     kept.update(sums(result, e2els))
     return kept
 

@@ -179,6 +179,14 @@ class TestValidity:
         checks = validity_checks(Run(run.client, {**run.counters, "after": None}), WORKLOAD, "smoke")
         assert [check.name for check in checks if check.status == "invalid"] == ["server_stayed_up"]
 
+    @pytest.mark.parametrize("counter", ["prefix_cache_hits", "preemptions", "accepted_tokens", "requests"])
+    def test_a_counter_that_has_fallen_is_of_another_start(self, counter: str) -> None:
+        run = recorded("rich.json")
+        counters = {**run.counters, "before": {**BEFORE, counter: 1e9}}
+        check = check_of(Run(run.client, counters), "server_stayed_up")
+        assert check.status == "invalid"
+        assert f"the server counts fewer {counter.replace('_', ' ')} than before the run" in check.message
+
     @pytest.mark.parametrize(
         ("after", "message"),
         [
@@ -448,6 +456,14 @@ class TestTemplate:
         run = Run(run.client, {**run.counters, "after": after}, {"prompt_tokens": 76})
         found = statuses(validity_checks(run, WORKLOAD, "smoke"))
         assert [name for name, status in found.items() if status == "invalid"] == [check]
+
+    def test_a_template_for_which_the_count_of_the_prompts_has_no_room(self) -> None:
+        """Otherwise a server that claims a long template could have all prompts in its cache."""
+        run = recorded("rich.json")
+        after = {**AFTER, "prefix_cache_queries": 96.0 * 1035, "prefix_cache_hits": 96.0 * 1000}
+        for told in (12, 60_000):
+            run = Run(run.client, {**run.counters, "measuring": None, "after": after}, {"prompt_tokens": told})
+            assert statuses(validity_checks(run, WORKLOAD, "smoke"))["prompts_not_cached"] == "invalid"
 
 
 class TestUnknown:

@@ -467,3 +467,9 @@ def test_the_tokens_of_one_more_answer_are_counted_with_its_thoughts(monkeypatch
         assert (sample is None) == (found == {})
         assert (sample or {}).get("tokens") == ({"counted": 2, "claimed": 2} if found.get("thoughts") else None)
     assert counted == [("HmHi", 2)]
+
+
+def test_texts_of_only_some_answers_contradict_the_figures() -> None:
+    client = condense({**RAW, "generated_texts": ["one", "two"]})
+    assert client["contradictions"] == ["it has the texts of 2 answers and the figures of 1"]
+    assert condense({**RAW, "generated_texts": []})["texts"] is None

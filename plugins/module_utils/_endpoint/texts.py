@@ -39,6 +39,8 @@ _COMMON_WORDS = """
     non sono del della o e os um uma para com não é ao do da het een van niet op te dat och att det som är på av til er
     i og ikke w na z się nie to jest że v je si ve bir bu için ile ja ei että oli az és egy hogy nem în și care cu nu là
     và của có dan yang ini untuk ya wa kwa ni yn eta va dhe të u koji ki so za
+    og að er ekki on ja ei un ir ar nav kad yra agus na ar mae yr i'r els amb per què die en nie vir kanti ngoba futhi
+    ukuthi noma kakhulu lapha kwaye okanye iyo waa oo ku ka da ta ba awọn ti fun ang ng sa mga kaj estas ne in je se ali
     one two three four five six seven eight nine ten
 """
 _COMMON = frozenset(_COMMON_WORDS.split())

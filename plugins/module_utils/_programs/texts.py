@@ -24,10 +24,11 @@ LOOP_CHARACTERS = 60
 LOOP_TIMES = 8
 # In an answer to a question. Rulers, dashes, frames and bars repeat characters legitimately.
 _REPEATED = r"([^\s.\-=_*#~\u2013-\u2015\u2500-\u259f])\1{15,}"
+_FRACTION = r"(?<=\d)[.,]\d{1,40}(?!\d)"  # a third is 0.3333333333333333
 WORD = r"[^\W_]+(?:['\u2019][^\W_]+)*"
 _MANY_WORDS = 30
 _SAME_WORD = 8
-# Matrices of numbers repeat numbers legitimately.
+# Matrices of numbers repeat numbers legitimately, within a row and from one row to the next.
 _SAME_NUMBER = 64
 # A loop of several words, or of characters within text without spaces: its longest period, how often at least it is
 # repeated, and how long it is at least in all.
@@ -61,7 +62,7 @@ def _rotated(unit: str) -> str:
 
 def repetition(text: str) -> str:
     """Return how an answer to a question repeats itself, as broken kernels and caches let it, or an empty text."""
-    run = re.search(_REPEATED, text)
+    run = re.search(_REPEATED, re.sub(_FRACTION, "", text))
     if run:
         return f"it repeats {run.group(1)!r} {len(run.group(0))} times"
     words = re.findall(WORD, text)
@@ -70,19 +71,28 @@ def repetition(text: str) -> str:
     if not loop:
         for part in re.findall(rf"\S{{{_CHARACTERS_IN_LOOP},}}", text):
             loop = loop or _looped(part, _CHARACTERS_IN_LOOP, lambda character: not character.isalpha())
-    return _monotonous(words) or (f"it repeats {loop!r} again and again" if loop else "") or _few_words(lower)
+    return _monotonous(words, text) or (f"it repeats {loop!r} again and again" if loop else "") or _few_words(lower)
 
 
-def _monotonous(words: Sequence[str]) -> str:
-    runs = [(sum(1 for _same in same), word) for word, same in itertools.groupby(words)]
-    runs = [(count, word) for count, word in runs if not word.isdigit() or count >= _SAME_NUMBER]
-    longest, word = max(runs, key=lambda run: run[0], default=(0, ""))
-    if longest >= _SAME_WORD and (not word.isdigit() or longest * 2 > len(words)):
+def _monotonous(words: Sequence[str], text: str) -> str:
+    longest = max((count for count, word in _runs(words) if not word.isdigit()), default=0)
+    if longest >= _SAME_WORD:
+        return f"it repeats a word {longest} times"
+    rows = [re.findall(WORD, line) for line in text.splitlines()]
+    if all(len(row) <= 1 for row in rows):
+        rows = [list(words)]
+    longest = max((count for row in rows for count, _number in _runs(row)), default=0)
+    if longest >= _SAME_NUMBER and longest * 2 > len(words):
         return f"it repeats a word {longest} times"
     spoken = [word for word in words if not word.isdigit()]
     if len(spoken) >= _MANY_WORDS and collections.Counter(spoken).most_common(1)[0][1] * 2 > len(spoken):
         return "more than half of its words are the same"
     return ""
+
+
+def _runs(words: Sequence[str]) -> list[tuple[int, str]]:
+    """Return how often each word follows itself."""
+    return [(sum(1 for _same in same), word) for word, same in itertools.groupby(words)]
 
 
 def _looped(units: Sequence[str], least: int, is_dull: Callable[[str], bool]) -> str:
@@ -100,7 +110,8 @@ def _looped(units: Sequence[str], least: int, is_dull: Callable[[str], bool]) ->
 
 def _few_words(words: Sequence[str]) -> str:
     spoken = [word for word in words if not word.isdigit()]
-    if len(spoken) >= 2 * _MANY_WORDS and len(set(spoken)) * 10 < len(spoken):
+    # Steps that are counted differ by their numbers only.
+    if len(spoken) >= 2 * _MANY_WORDS and len(set(words)) * 10 < len(spoken):
         return f"it has only {len(set(spoken))} different words among {len(spoken)}"
     return ""
 

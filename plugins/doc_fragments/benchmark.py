@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import yaml
 
-from ..module_utils._benchmark.spec import THRESHOLD, WORKLOAD
+from ..module_utils._benchmark.spec import PHYSICAL, THRESHOLD, WORKLOAD
 from ..plugin_utils._documentation import documented
 
 
@@ -22,6 +22,11 @@ class ModuleDocFragment:
                     "type": "dict",
                     "required": True,
                     "suboptions": documented(WORKLOAD),
+                },
+                "physical": {
+                    "description": PHYSICAL["description"],
+                    "type": "dict",
+                    "suboptions": documented(PHYSICAL),
                 },
                 "thresholds": {
                     "description": [

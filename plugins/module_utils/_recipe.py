@@ -11,7 +11,7 @@ from typing import Any
 
 from ._benchmark.metrics import METRICS
 from ._benchmark.plan import threshold_problems
-from ._benchmark.spec import THRESHOLD, WORKLOAD
+from ._benchmark.spec import PHYSICAL, THRESHOLD, WORKLOAD
 from ._core.mappings import merge
 from ._core.schema import (
     COUNT,
@@ -212,6 +212,7 @@ SCHEMA = record(
             "propertyNames": {"enum": list(METRICS)},
             "description": "The published figures by metric.",
         },
+        "physical": optional({**PHYSICAL, "default": {}}),
         "thresholds": {
             "type": "array",
             "items": {**THRESHOLD, "required": [*THRESHOLD["required"], "severity", "source"]},

@@ -191,8 +191,9 @@ from dataclasses import fields
 from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
+from ..module_utils._preflight.facts import Alternative, Finding, Needs
 from ..module_utils._preflight.host import Places, look
-from ..module_utils._preflight.judge import CHECKS, Alternative, Finding, Needs, judge, render
+from ..module_utils._preflight.judge import CHECKS, judge, render
 
 
 @at_edge

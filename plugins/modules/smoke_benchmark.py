@@ -19,14 +19,15 @@ description:
     requested lengths and uncached prompts, and without other traffic on the server. Otherwise the verdict is
     V(invalid), regardless of the figures. The client's exit code is ignored, as it is 0 even if every request failed.
   - A run that looks odd, such as one with chunks that hold many tokens, a speed far above the published one, or slots
-    that stay free, has the verdict V(warn) at best. The warning gives the figure and the expected bound.
+    that stay free, has the verdict V(warn) at best. The warning gives the figure and the expected bound. A run in
+    which tokens came faster than O(physical) allows has the verdict V(invalid).
   - Compares what the client received with what the server counted. If the server counts nothing, as with
     C(--disable-log-stats), the verdict is V(invalid). If it lacks a single counter, the verdict is V(warn) at best.
   - Reads the texts of the answers. If all repeat the same few words, are no valid Unicode or are empty, the verdict is
     V(invalid). The result keeps some of them.
   - Computes all sums from the client's lists of requests. If the client gives others, the verdict is V(invalid).
   - Sends one short request before the load, which shows how many tokens the chat template adds and whether the first
-    chunk of a stream has text, and one after it if the client has kept no text of the answers.
+    chunk of a stream has text, and one after it if the model thinks, because the client keeps no thoughts.
   - Compares the figures with O(thresholds), writes one result file, and fails if the verdict is V(fail) or V(invalid).
   - The API key never leaves the place where the client runs, where it is read from O(api_key_file).
   - Whatever ends the module, also its loss of connection to the controller, ends the client.
@@ -280,7 +281,7 @@ from ..module_utils._benchmark.run import (
     require_answer,
     tokenizer_args,
 )
-from ..module_utils._benchmark.spec import THRESHOLD, WORKLOAD
+from ..module_utils._benchmark.spec import PHYSICAL, THRESHOLD, WORKLOAD
 from ..module_utils._benchmark.summary import describe, failure, hints, repeated, summary
 from ..module_utils._benchmark.validity import validity_checks
 from ..module_utils._core.edge import Module, at_edge
@@ -314,6 +315,7 @@ class SmokeBenchmark:
             raise benchmark.BenchmarkError([f"repetitions: {params['repetitions']} is not 1 or more."])
         self._argv = self._client_argv()
         self._engine = self._engine_of(None)
+        self._physical = benchmark.Physical(**params["physical"]) if params["physical"] else None
         self.notes: list[str] = []
 
     def _client_argv(self, seed: int | None = None) -> list[str]:
@@ -470,7 +472,7 @@ class SmokeBenchmark:
         published = self._params["published"]
         own = measured.compute_metrics(run, self._workload)
         metrics = measured.median_of(repetitions) if repetitions else own
-        validity = validity_checks(run, self._workload, self._size, published, self._engine)
+        validity = validity_checks(run, self._workload, self._size, published, self._engine, self._physical)
         invalid = any(check.status == INVALID for check in validity)
         thresholds = [] if invalid else benchmark.threshold_checks(self._limits, metrics, published)
         verdict = benchmark.verdict(validity, thresholds)
@@ -583,6 +585,7 @@ def main() -> None:
             "size": {"type": "str", "required": True},
             "repetitions": {"type": "int", "default": 1},
             "published": {"type": "dict", "default": {}},
+            "physical": {"type": "dict", "options": argument_spec(PHYSICAL)},
             "thresholds": {"type": "list", "elements": "dict", "default": [], "options": argument_spec(THRESHOLD)},
             "results_dir": {"type": "path", "required": True},
             "metadata": {"type": "dict", "default": {}},

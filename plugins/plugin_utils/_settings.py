@@ -16,7 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import ArgumentTypeError, ArgumentValueError
 
 from ..module_utils._benchmark.plan import BenchmarkError, client_argv, limits_for
-from ..module_utils._benchmark.spec import THRESHOLD, WORKLOAD
+from ..module_utils._benchmark.spec import PHYSICAL, THRESHOLD, WORKLOAD
 from ..module_utils._core.schema import COUNT, COUNT_OR_NONE, NUMBER, TEXT, Schema, check, shown, unknown
 from ..module_utils._endpoint.checks import CHECK_NAMES
 from ..module_utils._endpoint.spec import FUNCTIONAL, REAL_TEXT
@@ -48,6 +48,7 @@ _LIMITS: dict[str, Schema] = {
     "smoke_benchmark_endpoint": _URL,
     "smoke_benchmark_expected": FUNCTIONAL,
     "smoke_benchmark_functional_checks": {"type": "array", "items": {**TEXT, "enum": list(CHECK_NAMES)}},
+    "smoke_benchmark_physical": {**PHYSICAL, "required": []},
     "smoke_benchmark_price_usd_per_hour": _AMOUNT,
     "smoke_benchmark_published": _RECIPE["published"],
     "smoke_benchmark_real_text": REAL_TEXT,

@@ -10,9 +10,11 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.client impor
 
 
 class SimulatedClock(Clock):
-    """Starts at some time in 2027; C(now) is in seconds since 1970."""
+    """Starts at some time in 2027; C(now) is in seconds since 1970, and C(slept) has each wait in seconds."""
 
-    now = 1_800_000_000.0
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+        self.slept: list[float] = []
 
     def time(self) -> float:
         return self.now
@@ -21,4 +23,5 @@ class SimulatedClock(Clock):
         return self.now
 
     def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
         self.now += max(0.0, seconds)

@@ -91,17 +91,34 @@ class Check(NamedTuple):
         return {"name": self.name, "status": self.status, "message": self.message, **figures}
 
 
+class Physical(NamedTuple):
+    """What bounds the speed by physics; see the schema of the same name."""
+
+    gpus: int
+    gpu_memory_gb_s: float
+    active_gb: float
+
+    @property
+    def step_ms(self) -> float:
+        """The time that a step takes at least, with one token or with many: its weights are read once."""
+        return 1000 * self.active_gb / (self.gpus * self.gpu_memory_gb_s)
+
+
 class Engine(NamedTuple):
     """The engine settings that affect how answers arrive; the defaults are those of vLLM."""
 
     stream_interval: int = 1  # tokens
     max_num_batched_tokens: int = 8192
+    num_speculative_tokens: int = 0
 
     @classmethod
     def of(cls, argv: Sequence[str]) -> Engine:
         """Return the settings in a server's command line."""
-        options = option_values(" ".join(argv).split())  # a shell may take it as one word
+        command = " ".join(argv)  # a shell may take it as one word
+        options = option_values(command.split())
         found = {name: _integer(options.get(name.replace("_", "-"), "")) for name in cls._fields}
+        drafted = re.search(r"num[-_]speculative[-_]tokens\W{1,6}(\d{1,4})\b", command)
+        found["num_speculative_tokens"] = int(drafted[1]) if drafted else 0
         return cls(**{name: value for name, value in found.items() if value})
 
 

@@ -9,7 +9,7 @@ The descriptions are in Ansible's markup.
 
 from __future__ import annotations
 
-from .._core.schema import COUNT, COUNT_OR_NONE, FLAG, NUMBER, TEXT, optional, record
+from .._core.schema import AMOUNT, COUNT, COUNT_OR_NONE, FLAG, NUMBER, TEXT, optional, record
 from .metrics import METRICS
 
 # A request's limits, by which goodput counts.
@@ -99,6 +99,22 @@ WORKLOAD = record(
             }
         ),
     },
+)
+
+PHYSICAL = record(
+    required=("gpus", "gpu_memory_gb_s", "active_gb"),
+    properties={
+        "gpus": {**COUNT, "description": "GPUs that hold one copy of the model."},
+        "gpu_memory_gb_s": {
+            **AMOUNT,
+            "description": "Memory bandwidth of each, by its maker, in GB/s (10^9 bytes).",
+        },
+        "active_gb": {**AMOUNT, "description": "Weights that the model reads for a single token, in GB."},
+    },
+    description=(
+        "What bounds the speed by physics: each step of an engine reads at least the weights of one token. A run that"
+        " is faster is invalid. Without these data, a run that is much faster than published only looks odd."
+    ),
 )
 
 THRESHOLD = record(

@@ -6,8 +6,9 @@
 
 Two kinds of condition. A run is C(invalid) if what it measured is unknown or impossible: requests failed, lengths are
 wrong, other traffic or a cache took part, the server restarted, its counters contradict the client, the client
-contradicts itself, or all answers are rubbish. A run that only looks odd, by bounds that no HGX B200 has confirmed yet,
-gets C(warn) with its figure and the bound, and so does one of which something is unknown.
+contradicts itself, all answers are rubbish, or tokens came faster than the hardware can read the weights for them.
+A run that only looks odd, by bounds that no HGX B200 has confirmed yet, gets C(warn) with its figure and the bound, and
+so does one of which something is unknown.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 from .._core.verdict import INVALID, PASS, WARN
 from .measure import cached_share, compute_metrics, concurrency_of, requests
 from .metrics import HIGHER, METRICS
-from .plan import ENGINE_DEFAULTS, Check, Engine, Run, number, request_count
+from .plan import ENGINE_DEFAULTS, Check, Engine, Physical, Run, number, request_count, telling_decimals
 
 # A prompt may have this many tokens more than asked for and than the chat template adds, as far as the server tells the
 # latter. More means that client and server tokenize differently.
@@ -30,6 +31,8 @@ TEMPLATE_TOKENS = 64
 TRAFFIC_TOLERANCE = 0.01
 # The share by which the length of a single prompt may differ from the requested one.
 LENGTH_SLACK = 0.1
+# How many special tokens, which leave no text, a single answer may have.
+SPECIAL_TOKENS = 4
 # In percent. Apart from the warm-up's prompt and the chat template, hardly anything may be in the prefix cache.
 CACHED_SHARE_MAX = 50.0
 CACHED_SHARE_SLACK = 2.0
@@ -66,6 +69,7 @@ def validity_checks(
     size: str,
     published: Mapping[str, float] | None = None,
     engine: Engine = ENGINE_DEFAULTS,
+    physical: Physical | None = None,
 ) -> list[Check]:
     """Return the conditions that the run must meet, met or not; without an answer, only the first ones."""
     readable = _client_result(run.client, workload)
@@ -82,7 +86,10 @@ def validity_checks(
     if one_length:
         checks += [_input_length(run, workload["input_len"]), _prompts_not_cached(run, workload, size)]
     metrics = compute_metrics(run, workload)
-    speed, acceptance = _plausible_speed(run.client, metrics, published or {}), _acceptance(metrics, published or {})
+    speed = _beyond_physics(run.client, metrics, engine, physical) or _plausible_speed(
+        run.client, metrics, published or {}
+    )
+    acceptance = _acceptance(metrics, published or {})
     too_good = not speed.status == acceptance.status == PASS
     return [
         *checks,
@@ -135,6 +142,12 @@ def _server_stayed_up(run: Run) -> Check:
         )
     if (run.gained("output_tokens", with_warmup=True) or 0) < 0:
         return Check(name, INVALID, "the server's counters were reset: it restarted")
+    fallen = [name for name in run.counters["before"] or {} if (run.gained(name, with_warmup=True) or 0) < 0]
+    fallen = [name for name in fallen if name not in ("running", "waiting")]
+    if fallen:
+        words = " and ".join(name.replace("_", " ") for name in fallen)
+        message = f"the server counts fewer {words} than before the run: it restarted, or several servers answered"
+        return Check(name, INVALID, message)
     return Check(name, PASS, "the server did not restart")
 
 
@@ -246,7 +259,7 @@ def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Che
     name, share = "prompts_not_cached", cached_share(run)
     if share is None:
         return Check(name, WARN, "unknown: the server does not count how much of the input was in its prefix cache")
-    count, template = request_count(workload, size), run.template_tokens
+    count, template = request_count(workload, size), _counted_template(run, workload)
     unavoidable = 100 / count
     if not run.counters.get("measuring"):  # the counters include the warm-up, which repeats one prompt
         unavoidable += 100 * workload["warmup_prompts"] / (count + workload["warmup_prompts"])
@@ -260,20 +273,33 @@ def _prompts_not_cached(run: Run, workload: Mapping[str, Any], size: str) -> Che
     return _condition(name, share <= limit, message)
 
 
+def _counted_template(run: Run, workload: Mapping[str, Any]) -> int | None:
+    """Return how many tokens the server adds to a prompt, but no more than its count of all prompts has room for."""
+    told, read = run.template_tokens, run.gained("prompt_tokens", with_warmup=True)
+    if told is None or read is None:
+        return told
+    prompts = run.client["completed"] + workload["warmup_prompts"]
+    return min(told, max(0, math.ceil(read / prompts - workload["input_len"])))
+
+
 def _answers_readable(run: Run, workload: Mapping[str, Any], too_good: bool) -> Check:
     """Look at the texts. C(too_good) is whether other figures suggest that the model repeats itself."""
     name, found = "answers_readable", run.client.get("texts")
     if not found or not found["count"]:
         return Check(name, WARN, "unknown: the client has kept no text of the answers")
     count, spoken = found["count"], found["count"] - found["empty"]
+    tokens, whose = _recounted(found, run.look)
+    padded = _padded(tokens, whose)
     if not spoken:
-        return _only_thoughts(name, count, run.look)
+        only = _only_thoughts(name, count, run.look)
+        return Check(name, WARN, padded) if padded and only.status == PASS else only
     random = workload["dataset"] in RANDOM_DATASETS
-    counted = "" if found.get("tokens") else "; the number of tokens in them is unknown"
+    counted = "" if tokens else "; the number of tokens in them is unknown"
     worst = (PASS, f"{count} answers were read{counted}")
     for status, message in (
         *_rubbish(found, spoken, random, too_good),
         *_unlike_answers(found, run.look, random, too_good),
+        *([(WARN, padded)] if padded else []),
     ):
         if _GRAVITY.index(status) > _GRAVITY.index(worst[0]):
             worst = (status, message)
@@ -303,14 +329,31 @@ def _unlike_answers(
     found: Mapping[str, Any], look: Mapping[str, Any], random: bool, too_good: bool
 ) -> Iterable[tuple[str, str]]:
     """Yield what is odd about readable answers, as a whole."""
-    count, tokens = found["count"], found.get("tokens")
+    count = found["count"]
     if found["empty"] >= MOST * count and look.get("thoughts") is not True:
         yield WARN, f"{found['empty']} of {count} answers have no text"
     if found["distinct"] == 1 and count > 1 and (too_good or not random):
         yield WARN, f"all {count} answers are alike"
-    if tokens and tokens["claimed"] > tokens["counted"] * (1 + LENGTH_SLACK):
-        counted = f"the server counts {tokens['claimed']} tokens in answers whose texts have {tokens['counted']}"
-        yield WARN, f"{counted} by the model's tokenizer; special tokens leave no text"
+
+
+def _recounted(found: Mapping[str, Any], look: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """Return the tokens in texts as server and tokenizer count them, or None, and whose texts they are.
+
+    Of a model that thinks, only one more answer is known with its thoughts.
+    """
+    sample = look.get("sample") or {}
+    if sample.get("tokens"):
+        return sample["tokens"], "one more answer whose text, with its thoughts, has"
+    return found.get("tokens"), "answers whose texts have"
+
+
+def _padded(tokens: Mapping[str, Any] | None, whose: str) -> str:
+    """Return how many more tokens the server counts than there are, or nothing."""
+    # A special token before and one after the thoughts, and those that end the answer, leave no text.
+    if not tokens or tokens["claimed"] <= tokens["counted"] * (1 + LENGTH_SLACK) + SPECIAL_TOKENS:
+        return ""
+    counted = f"the server counts {tokens['claimed']} tokens in {whose} {tokens['counted']}"
+    return f"{counted} by the model's tokenizer; special tokens leave no text"
 
 
 def _only_thoughts(name: str, count: int, look: Mapping[str, Any]) -> Check:
@@ -386,6 +429,31 @@ def _answers_streamed(client: Mapping[str, Any], metrics: Mapping[str, float], e
         expected = f"at most {number(STEPS_PER_CHUNK_OF_ANSWER * usual)} tokens per chunk are expected"
         odd.append(f"answers in too few chunks: {len(joined)}, {such}; {expected}")
     return _unless_odd("answers_streamed", odd, message)
+
+
+def _beyond_physics(
+    client: Mapping[str, Any], metrics: Mapping[str, float], engine: Engine, physical: Physical | None
+) -> Check | None:
+    """Return the check that has failed if tokens came faster than the weights for them can be read."""
+    # An answer in one piece does not show when its tokens came.
+    streamed = [request for request in requests(client) if request.chunks and request.outputs > 1]
+    if physical is None or not streamed:
+        return None
+    # Added up, since each step counts once, whatever the lengths of the answers.
+    seconds = sum(request.e2el - request.ttft for request in streamed)
+    took_ms = 1000 * seconds / sum(request.outputs - 1 for request in streamed)
+    per_step = max(1.0, metrics.get("acceptance_length", 1.0 + engine.num_speculative_tokens))
+    least_ms = physical.step_ms / per_step
+    if took_ms >= least_ms * (1 - TRAFFIC_TOLERANCE):
+        return None
+    digits = telling_decimals(took_ms, least_ms)
+    return Check(
+        "plausible_speed",
+        INVALID,
+        f"a token took {number(took_ms, digits)} ms, which is impossible: {physical.gpus} GPUs with"
+        f" {number(physical.gpu_memory_gb_s)} GB/s take {number(least_ms, digits)} ms or more, because each step of"
+        f" {number(per_step)} tokens reads {number(physical.active_gb)} GB of weights",
+    )
 
 
 def _plausible_speed(client: Mapping[str, Any], metrics: Mapping[str, float], published: Mapping[str, float]) -> Check:

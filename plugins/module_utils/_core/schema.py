@@ -23,6 +23,7 @@ Schema = Mapping[str, Any]
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
 FLAG = {"type": "boolean"}
+AMOUNT = {"type": "number", "minimum": 0.001, "title": "a number greater than 0"}
 COUNT = {"type": "integer", "minimum": 1}
 COUNT_OR_NONE = {"type": "integer", "minimum": 0}
 

@@ -58,8 +58,9 @@ class SecretError(Exception):
 
 
 def learn_environment() -> None:
-    """Know the values of the environment's variables whose names are those of secrets."""
-    KNOWN.add(*(value for name, value in os.environ.items() if is_secret_name(name)))
+    """Know the values of the environment's variables whose names are those of secrets; a path is none."""
+    named = [value for name, value in os.environ.items() if is_secret_name(name)]
+    KNOWN.add(*(value for value in named if not os.path.exists(os.path.expanduser(value))))
 
 
 def read_secret(path: str | None) -> str | None:

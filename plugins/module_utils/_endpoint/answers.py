@@ -141,7 +141,8 @@ def miscounted(answer: Answer, sent: int) -> str:
     characters = sum(map(len, parts))
     most = sum(len(text.encode(errors="replace")) for text in parts) * _TOKENS_PER_BYTE + _SPARE_TOKENS
     most += _TOKENS_PER_CALL * len(answer.tool_calls)
-    if answer.output_tokens < 1 or answer.input_tokens < 1:
+    counts = (answer.input_tokens, answer.output_tokens)
+    if any(type(count) is not int or count < 1 for count in counts):
         return f"The usage counts {answer.input_tokens} input and {answer.output_tokens} output tokens."
     # /v1/messages may count thoughts that it does not send.
     hidden = not answer.reasoning and answer.stop not in (ENDED[0], CALLED[0], FULL[0])

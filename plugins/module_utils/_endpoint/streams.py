@@ -65,8 +65,13 @@ class _ChatReader:
             self.done = True
             return
         self.usage = event.data.get("usage") or self.usage
-        self.model = event.data.get("model") or self.model
+        model = event.data.get("model") or self.model
+        if self.model and model != self.model:
+            raise _broken(f"its chunks name two models, {self.model!r} and {model!r}")
+        self.model = model
         for choice in event.data["choices"]:
+            if choice.get("index"):
+                raise _broken(f"a chunk is of the answer {choice['index']!r}, and only one answer was asked for")
             delta = choice.get("delta") or {}
             self._read_delta(delta, event.seconds)
             self.stop = choice.get("finish_reason") or self.stop

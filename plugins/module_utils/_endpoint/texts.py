@@ -11,6 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from .._programs.texts import WORD, repetition
+
 THOUGHTS, CALLS, SPECIAL = "thoughts", "calls", "special"
 
 # Marks of a model's own format, which the server must parse out of every answer.
@@ -26,20 +28,7 @@ _MARKUP = {
     ),
 }
 
-# Rulers, dashes, frames and bars repeat characters legitimately.
-_REPEATED = r"([^\s.\-=_*#~\u2013-\u2015\u2500-\u259f])\1{15,}"
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
-_WORD = r"[^\W_]+(?:['\u2019][^\W_]+)*"
-_MANY_WORDS = 30
-_SAME_WORD = 8
-# A loop of several words: its longest period, and how often at least it is repeated.
-_LONGEST_LOOP = 60
-_LOOP_REPEATS = 4
-_LOOP_WORDS = 12
-# A loop within text without spaces, in characters.
-_LOOP_CHARACTERS = 24
-# Matrices of numbers repeat numbers legitimately.
-_SAME_NUMBER = 64
 # Prose without any of the commonest words of its language is none.
 _PROSE_WORDS = 16
 _COMMON_SHARE = 0.05
@@ -50,6 +39,8 @@ _COMMON_WORDS = """
     non sono del della o e os um uma para com não é ao do da het een van niet op te dat och att det som är på av til er
     i og ikke w na z się nie to jest że v je si ve bir bu için ile ja ei että oli az és egy hogy nem în și care cu nu là
     và của có dan yang ini untuk ya wa kwa ni yn eta va dhe të u koji ki so za
+    og að er ekki on ja ei un ir ar nav kad yra agus na ar mae yr i'r els amb per què die en nie vir kanti ngoba futhi
+    ukuthi noma kakhulu lapha kwaye okanye iyo waa oo ku ka da ta ba awọn ti fun ang ng sa mga kaj estas ne in je se ali
     one two three four five six seven eight nine ten
 """
 _COMMON = frozenset(_COMMON_WORDS.split())
@@ -94,21 +85,11 @@ def degenerate(text: str) -> str:
     """Return why C(text) is gibberish, as broken kernels and caches produce it, or an empty text if it is not."""
     if not text.strip():
         return "it is empty"
-    run = re.search(_REPEATED, text)
-    if run:
-        return f"it repeats {run.group(1)!r} {len(run.group(0))} times"
     if text.count("\ufffd") * 10 > len(text):
         return "it is full of replacement characters"
     if re.search(_CONTROL, text):
         return "it contains control characters"
-    words = re.findall(_WORD, text)
-    return (
-        _monotonous(words)
-        or _looped_words([word.lower() for word in words])
-        or _looped_characters(text)
-        or _few_words(words)
-        or _incoherent(text)
-    )
+    return repetition(text) or _incoherent(text)
 
 
 def likeness(text: str, other: str) -> float:
@@ -143,65 +124,20 @@ def has_number(text: str, number: str) -> bool:
     return number in digits
 
 
-def _monotonous(words: Sequence[str]) -> str:
-    longest, at = 1, 0
-    current = 1
-    for index in range(1, len(words)):
-        current = current + 1 if words[index] == words[index - 1] else 1
-        if current > longest and (not words[index].isdigit() or current >= _SAME_NUMBER):
-            longest, at = current, index
-    if longest >= _SAME_WORD and (not words[at].isdigit() or longest * 2 > len(words)):
-        return f"it repeats a word {longest} times"
-    spoken = [word for word in words if not word.isdigit()]
-    if len(spoken) >= _MANY_WORDS and Counter(spoken).most_common(1)[0][1] * 2 > len(spoken):
-        return "more than half of its words are the same"
-    return ""
-
-
-def _few_words(words: Sequence[str]) -> str:
-    spoken = [word.lower() for word in words if not word.isdigit()]
-    if len(spoken) >= 2 * _MANY_WORDS and len(set(spoken)) * 10 < len(spoken):
-        return f"it has only {len(set(spoken))} different words among {len(spoken)}"
-    return ""
-
-
-def _looped_words(words: Sequence[str]) -> str:
-    for period in range(2, _LONGEST_LOOP + 1):
-        matched = 0
-        for index in range(period, len(words)):
-            matched = matched + 1 if words[index] == words[index - period] else 0
-            loop = words[index - period + 1 : index + 1]
-            if matched >= max(_LOOP_REPEATS * period, _LOOP_WORDS) and not all(word.isdigit() for word in loop):
-                return f"it repeats {' '.join(loop)!r} again and again"
-    return ""
-
-
-def _looped_characters(text: str) -> str:
-    for part in re.findall(rf"\S{{{_LOOP_CHARACTERS},}}", text):
-        for period in range(2, min(_LONGEST_LOOP, len(part) // _LOOP_REPEATS) + 1):
-            matched = 0
-            for index in range(period, len(part)):
-                matched = matched + 1 if part[index] == part[index - period] else 0
-                loop = part[index - period + 1 : index + 1]
-                if matched >= max(_LOOP_REPEATS * period, _LOOP_CHARACTERS) and any(map(str.isalpha, loop)):
-                    return f"it repeats {loop!r} again and again"
-    return ""
-
-
 def _incoherent(text: str) -> str:
     letters = [_script(character) for character in text if character.isalpha()]
     scripts = [name for name, count in Counter(letters).items() if count >= _SCRIPT_SHARE * len(letters)]
     if len(letters) >= _SCRIPT_LETTERS and len(scripts) > 2:
         return f"its letters are of {len(scripts)} scripts"
     for line in text.splitlines():
-        words = [word.lower() for word in re.findall(_WORD, line) if not word.isdigit()]
+        words = [word.lower() for word in re.findall(WORD, line) if not word.isdigit()]
         # Code, tables and lists are no prose.
         marks = len(re.findall(r"[^\w\s.'\u2019]", line))
         if len(words) < _PROSE_WORDS or marks * 4 > len(words) or not all(_is_latin(word) for word in words):
             continue
         if sum(word in _COMMON for word in words) < _COMMON_SHARE * len(words):
             return "its words form no sentence"
-    words = [word.lower() for word in re.findall(_WORD, text)]
+    words = [word.lower() for word in re.findall(WORD, text)]
     after = [second for first, second in zip(words, words[1:]) if first in _DETERMINERS]
     misplaced = sum(word in _NEVER_AFTER_DETERMINERS for word in after)
     if misplaced >= 3 and misplaced * 5 >= 2 * len(after):
@@ -220,7 +156,7 @@ def _is_latin(word: str) -> bool:
 
 def _telling(text: str) -> set[str]:
     """Return the words of C(text) that say what it is about; of languages without spaces, the pairs of characters."""
-    words = {folded(word) for word in re.findall(_WORD, text)}
+    words = {folded(word) for word in re.findall(WORD, text)}
     found = {word for word in words if word.isascii() and len(word) > 3 and word not in _COMMON}
     for word in words:
         if not word.isascii():

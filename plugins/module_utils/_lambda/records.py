@@ -120,7 +120,8 @@ def parse_price(cents: Any) -> float | None:
         usd = float(cents) / 100
     except (TypeError, ValueError, OverflowError):
         return None
-    return round(usd, 4) if is_positive(usd) and not isinstance(cents, bool) else None
+    usd = round(usd, 4) if is_positive(usd) and not isinstance(cents, bool) else 0.0
+    return usd or None
 
 
 def is_positive(number: float) -> bool:

@@ -39,7 +39,7 @@ from .downloads import (
     pip_command,
     unreachable,
 )
-from .judge import Host, Needs, Volume
+from .facts import Host, Needs, Volume
 
 PROGRAM_TIMEOUT_S = 10.0
 # Without the persistence daemon nvidia-smi first initialises all GPUs, which must not count as a hang.

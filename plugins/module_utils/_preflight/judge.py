@@ -4,128 +4,29 @@
 
 """Judge whether a host meets the needs of a recipe: what is needed, what was found, what to do.
 
-Pure: C(host) inspects the host, this module compares. Each check is one function of CHECKS.
+Pure: C(host) inspects the host, this module compares. Each check is one function of CHECKS, most
+of those of GPUs in C(gpus).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 from .._core.units import GB, GIB
 from .._docker.registry import Answer, parse_reference
-from .._nvidia.fabric import judge_fabric
 from .._nvidia.packages import version_key
-from .._nvidia.smi import SLOWDOWNS
-from .._nvidia.xid import find_xids
+from . import gpus
+from .facts import Alternative, Finding, Host, Needs, Volume
 
 PLATFORMS = {"ubuntu": ("24.04",), "debian": ("12", "13")}
 ARCHITECTURES = ("x86_64",)
 CLOCK_SKEW_LIMIT_S = 30
-FABRIC_JOINS_S = 600  # after a boot
-# With these open kernel modules nvidia-smi hangs for good after about 66 days (open-gpu-kernel-modules#971).
-_TIRING_MODULES = ("570.133.20", "580.105.08")
-_TIRED_AFTER_S = 60 * 86400
 # File systems on which the engine's storage is unusable, far too slow, or lost at a reboot.
 BAD_DATA_ROOTS = ("nfs", "nfs4", "cifs", "fuse.sshfs", "tmpfs", "overlay")
 
 _ADOPT_FIX = "Set nvidia_driver_mode: install (and nvidia_driver_reboot_ok: true if the host may be rebooted for it)."
 # Their data-centre GPUs run programs for newer releases of CUDA with the libraries that the image brings.
 _COMPATIBLE_BRANCHES = ("535", "570")
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Another image for the same deployment, and what it needs."""
-
-    tag: str
-    driver_min: str = ""
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Needs:
-    """The requirements for the host. Zero, an empty text or None means no requirement."""
-
-    gpu_count: int = 0
-    gpu_name: str = ""
-    gpu_memory_gib: float = 0
-    driver_min: str = ""
-    image: str = ""
-    alternatives: tuple[Alternative, ...] = ()
-    cuda_compatibility: bool = False
-    install_driver: bool = False
-    fabric: bool = False
-    memory_gib: float = 0
-    shm_gib: float = 0
-    weights_gb: float = 0
-    image_gb: float = 0
-    disk_reserve_gb: float = 0
-    hf_home: str = ""
-    port: int = 0
-    bind_address: str = "127.0.0.1"
-
-
-@dataclass(frozen=True)
-class Volume:
-    """The file system of a folder."""
-
-    folder: str
-    mount: str
-    device: str
-    kind: str
-    free_bytes: int
-
-    @property
-    def disk(self) -> str:
-        """The identity of the disk that two folders share: a device may be mounted in several places."""
-        return self.device if self.device.startswith("/") else self.mount
-
-
-@dataclass(frozen=True)
-class Host:
-    """The facts of the host. None means unknown or not asked for."""
-
-    os_id: str
-    os_version: str
-    architecture: str
-    kernel: str
-    headers: bool | None
-    secure_boot: bool | None
-    nvidia: dict[str, Any]
-    own_pids: frozenset[int]
-    volumes: dict[str, Volume]  # by what is stored: "weights", "images"
-    other_volumes: tuple[Volume, ...]
-    weights_missing_bytes: int | None
-    image_present: bool | None
-    memory_bytes: int
-    shm_bytes: int
-    port_trouble: str | None
-    skew_s: float | None
-    uptime_s: float
-    kernel_log: str | None = None
-    unreachable: dict[str, str] = field(default_factory=dict)
-    reached: tuple[str, ...] = ()
-    downloads: dict[str, Answer] = field(default_factory=dict)  # by name of the image or model
-    python_packages: dict[str, Answer] = field(default_factory=dict)  # by pin
-    source_conflicts: tuple[str, ...] = ()
-    dpkg_problems: tuple[str, ...] = ()
-    upgraded_driver: tuple[str, ...] = ()  # packages of the driver that an unattended upgrade may replace
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check. C(fix) is empty if there is nothing to do.
-
-    C(certain) is false where the requirement may be met: that is a warning.
-    """
-
-    ok: bool
-    need: str
-    found: str
-    fix: str = ""
-    certain: bool = True
 
 
 def judge(needs: Needs, host: Host) -> dict[str, Finding | None]:
@@ -160,20 +61,6 @@ def _kernel_headers(needs: Needs, host: Host) -> Finding | None:
         f"the package linux-headers-{host.kernel}, to build the kernel module",
         "installed or offered by apt" if host.headers else "neither installed nor offered by apt",
         "Run 'apt-get update'. If they are gone from the archive, boot the newest kernel first.",
-    )
-
-
-def _gpu_hardware(needs: Needs, host: Host) -> Finding | None:
-    """Check the GPUs on the PCI bus. No driver can bring back one that is missing there."""
-    if not needs.gpu_count:
-        return None
-    count = len(host.nvidia["hardware"]["gpus"])
-    return Finding(
-        count >= needs.gpu_count,
-        f"{needs.gpu_count} NVIDIA GPUs on the PCI bus",
-        str(count),
-        "Rent a machine of the recipe's type, or choose a recipe for this one. "
-        "If this machine should have them, reboot once, then give it back.",
     )
 
 
@@ -252,249 +139,6 @@ def _driver_hold(needs: Needs, host: Host) -> Finding | None:
         "An upgrade under the running driver makes CUDA fail until a reboot. Run 'apt-mark hold' with them, or set"
         " nvidia_driver_mode: install, which holds them.",
         certain=False,
-    )
-
-
-def _gpu_count(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host):
-        return None
-    count, on_bus = len(host.nvidia["gpus"]), len(host.nvidia["hardware"]["gpus"])
-    return Finding(
-        count >= on_bus,
-        f"all {on_bus} GPUs of the PCI bus listed by the driver",
-        str(count),
-        "The driver has lost a GPU: see 'dmesg | grep -e NVRM -e Xid', reboot once, then give the machine back.",
-    )
-
-
-def _gpu_model(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host) or not needs.gpu_name:
-        return None
-    others = [gpu for gpu in host.nvidia["gpus"] if needs.gpu_name.lower() not in (gpu["name"] or "").lower()]
-    names = sorted({gpu["name"] or "unknown" for gpu in (others or host.nvidia["gpus"])})
-    return Finding(
-        not others,
-        f"{needs.gpu_name} GPUs",
-        ", ".join(names),
-        "The published figures hold for this model only. Rent the recipe's type, or choose a recipe for this one.",
-    )
-
-
-def _gpu_memory(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host) or not needs.gpu_memory_gib:
-        return None
-    sizes = [(gpu["memory_total_mib"] or 0) / 1024 for gpu in host.nvidia["gpus"]]
-    return Finding(
-        min(sizes) >= needs.gpu_memory_gib,
-        f"{needs.gpu_memory_gib:g} GiB of memory on each GPU",
-        f"{min(sizes):.1f} GiB on the smallest",
-        "The weights and the KV cache do not fit. Choose a recipe for this GPU.",
-    )
-
-
-def _mig(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host):
-        return None
-    on = [str(gpu["index"]) for gpu in host.nvidia["gpus"] if "Enabled" in gpu["mig"].values()]
-    return Finding(
-        not on,
-        "multi-instance mode (MIG) off",
-        f"on, or pending until a reset, on GPU {', '.join(on)}" if on else "off",
-        "Switch it off: 'nvidia-smi -mig 0', then reset the GPUs or reboot.",
-    )
-
-
-def _gpu_health(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host):
-        return None
-    troubles = [f"GPU {gpu['index']}: {trouble}" for gpu in host.nvidia["gpus"] for trouble in _troubles(gpu)]
-    troubles += [f"nvidia-smi says: {note}" for note in host.nvidia["notes"]]
-    return Finding(
-        not troubles,
-        "GPUs that answer, no uncorrectable memory errors, no pending row remapping, no pending recovery",
-        "; ".join(troubles) or "none",
-        "Reboot, which resets the GPUs and remaps rows. If the problem returns, give the machine back.",
-    )
-
-
-def _troubles(gpu: dict[str, Any]) -> Iterable[str]:
-    if gpu["faults"]:
-        more = f" and {len(gpu['faults']) - 3} more" if len(gpu["faults"]) > 3 else ""
-        yield f"it does not answer ({', '.join(gpu['faults'][:3])}{more})"
-    if gpu["ecc"]["volatile_uncorrected"]:
-        yield f"{gpu['ecc']['volatile_uncorrected']} uncorrectable memory errors since the driver was loaded"
-    if gpu["ecc"]["remapped_rows_pending"]:
-        yield "memory rows are pending to be remapped"
-    if gpu["ecc"]["remapped_rows_failed"]:
-        yield "memory rows could not be remapped"
-    if gpu["ecc"]["sram_threshold_exceeded"]:
-        yield "too many uncorrectable errors in its SRAM, for which NVIDIA replaces it"
-    if gpu["compute_mode"] == "Prohibited":
-        yield "its compute mode is Prohibited, so no program may use it ('nvidia-smi -c 0' resets that)"
-    if gpu["recovery_action"]:
-        yield f"the driver asks for '{gpu['recovery_action']}'"
-
-
-def _nvlink(needs: Needs, host: Host) -> Finding | None:
-    """Check the links of GPUs that talk through switches. Bridges may join only some GPUs of a host."""
-    # While the fabric is not complete, its links may be inactive, and the fabric is what is told.
-    if not _answers(needs, host) or needs.install_driver or _has_incomplete_fabric(host):
-        return None
-    gpus = host.nvidia["gpus"]
-    switches = host.nvidia["hardware"]["nvswitch"] != "none" or any(gpu["fabric"]["state"] for gpu in gpus)
-    if not (needs.fabric or switches):
-        return None
-    need, links = "all NVLinks of each GPU active", {gpu["index"]: gpu["nvlink"] for gpu in gpus}
-    if all(link is None for link in links.values()):
-        found = "unknown: nvidia-smi nvlink --status tells nothing"
-        return Finding(False, need, found, "See what it prints.", certain=False)
-    most = max(link["active"] for link in links.values() if link)
-    down = [
-        f"GPU {index}: {link['active'] if link else 'no'} active" + (f", {link['inactive']} inactive" if link else "")
-        for index, link in links.items()
-        if link is None or link["active"] < most or link["inactive"]
-    ]
-    others = f"; {most} on each of the others" if len(down) < len(links) else ""
-    return Finding(
-        not down,
-        need,
-        "; ".join(down) + others if down else f"{most} on each GPU",
-        "Reset the GPUs or reboot the host. If a link stays inactive, report it to the provider and use another node.",
-    )
-
-
-def _has_incomplete_fabric(host: Host) -> bool:
-    return any(gpu["fabric"]["state"] not in (None, "Completed") for gpu in host.nvidia["gpus"])
-
-
-def _gpu_errors(needs: Needs, host: Host) -> Finding | None:
-    """Check the driver's error reports since the boot. They stay after what they report is over."""
-    if not needs.gpu_count or not host.nvidia["hardware"]["gpus"]:
-        return None
-    need = "no error report of the driver (Xid) since the boot"
-    if host.kernel_log is None:
-        return Finding(False, need, "unknown: the kernel log cannot be read", "See 'dmesg | grep Xid'.", certain=False)
-    xids = find_xids(host.kernel_log)
-    faults = [xid for xid in xids if xid.fix]
-    told = [
-        f"Xid {xid.number} of {xid.bus_id}{f', {xid.times} times' if xid.times > 1 else ''}"
-        f"{f' ({xid.meaning})' if xid.meaning else ''}: {xid.line}"
-        for xid in faults or xids
-    ]
-    fixes = dict.fromkeys(xid.fix for xid in faults) or ["Look the number up in NVIDIA's Xid catalog."]
-    return Finding(not xids, need, "; ".join(told) or "none", " ".join(fixes), certain=bool(faults))
-
-
-def _pcie(needs: Needs, host: Host) -> Finding | None:
-    """Check the width of the PCIe links. Their speed does not count: it falls while a GPU is idle."""
-    if not _answers(needs, host):
-        return None
-    widths = {gpu["index"]: gpu["pcie_width"] for gpu in host.nvidia["gpus"]}
-    narrow = [
-        f"GPU {index}: {width['current']} of {width['max']} lanes"
-        for index, width in widths.items()
-        if width["current"] and width["max"] and width["current"] < width["max"]
-    ]
-    return Finding(
-        not narrow,
-        "all PCIe lanes of each GPU in use",
-        "; ".join(narrow) or "all",
-        "Loading and transfers between host and GPU are slower. Reboot once; if it stays, report the machine.",
-        certain=False,
-    )
-
-
-def _uptime(needs: Needs, host: Host) -> Finding | None:
-    loaded = needs.gpu_count and host.nvidia["loaded_module"]
-    if not loaded or loaded["version"] not in _TIRING_MODULES or not loaded["open"]:
-        return None
-    days = host.uptime_s / 86400
-    return Finding(
-        host.uptime_s < _TIRED_AFTER_S,
-        f"a boot less than {_TIRED_AFTER_S / 86400:.0f} days ago with the open kernel module {loaded['version']}:"
-        " nvidia-smi was seen to hang for good with it after about 66 days",
-        f"{days:.0f} days",
-        "Reboot before that, or install a newer driver.",
-        certain=False,
-    )
-
-
-def _gpu_clocks(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host):
-        return None
-    slow = [
-        f"GPU {gpu['index']}: {SLOWDOWNS[reason]}"
-        for gpu in host.nvidia["gpus"]
-        for reason in gpu["clocks"]["event_reasons"]
-        if reason in SLOWDOWNS
-    ]
-    slow += [
-        f"GPU {gpu['index']}: limited to {gpu['power']['limit_w']:.0f} of {gpu['power']['default_limit_w']:.0f} W"
-        for gpu in host.nvidia["gpus"]
-        if gpu["power"]["limit_w"] is not None and gpu["power"]["limit_w"] < (gpu["power"]["default_limit_w"] or 0)
-    ]
-    return Finding(
-        not slow,
-        "nothing that slows the GPUs down",
-        "; ".join(slow) or "nothing",
-        "The benchmark would measure this. Reset the limit ('nvidia-smi -pl WATTS'), or report the machine.",
-    )
-
-
-def _persistence(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host):
-        return None
-    off = [str(gpu["index"]) for gpu in host.nvidia["gpus"] if not gpu["persistence"]]
-    return Finding(
-        not off,
-        "persistence mode on",
-        f"off on GPU {', '.join(off)}" if off else "on",
-        "Run 'nvidia-smi -pm 1', or set nvidia_driver_mode: install, which keeps it on across reboots. Without it every"
-        " start initialises all GPUs again.",
-    )
-
-
-def _fabric(needs: Needs, host: Host) -> Finding | None:
-    """Check the fabric. Without it CUDA fails with error 802, even if all services report success."""
-    # If the driver will be installed, its role fixes the Fabric Manager and waits for the fabric.
-    if not _answers(needs, host) or needs.install_driver:
-        return None
-    if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in host.nvidia["gpus"]):
-        return None
-    verdict = judge_fabric(host.nvidia, required=needs.fabric)
-    # GPUs take some minutes to join after a boot; the role nvidia_driver waits for that.
-    joining = verdict.state == "waiting" and host.uptime_s < FABRIC_JOINS_S
-    joining = joining and all(gpu["fabric"]["state"] for gpu in host.nvidia["gpus"])
-    return Finding(
-        verdict.state == "complete" or joining,
-        "every GPU joined to the NVLink fabric: Completed, Success",
-        f"{verdict.reason} The host booted {host.uptime_s:.0f} s ago: they may still join."
-        if joining
-        else verdict.reason,
-        "" if joining else verdict.fix,
-    )
-
-
-def _gpu_processes(needs: Needs, host: Host) -> Finding | None:
-    if not _answers(needs, host):
-        return None
-    foreign = [
-        f"GPU {gpu['index']}: {process['name']} (pid {process['pid']}, {process['memory_mib'] or 0} MiB)"
-        for gpu in host.nvidia["gpus"]
-        for process in gpu["processes"]
-        if process["pid"] not in host.own_pids
-    ]
-    # Memory without a visible process belongs to another container or to a hanging process.
-    foreign += [
-        f"GPU {gpu['index']}: {gpu['memory_used_mib']} MiB in use by no visible process"
-        for gpu in host.nvidia["gpus"]
-        if (gpu["memory_used_mib"] or 0) > 2048 and not gpu["processes"] and not host.own_pids
-    ]
-    return Finding(
-        not foreign,
-        "no foreign process on the GPUs",
-        "; ".join(foreign) or "none",
-        "Stop it ('docker ps' and 'ps -fp PID' identify it): it takes memory and distorts the benchmark.",
     )
 
 
@@ -706,25 +350,25 @@ def _packages(needs: Needs, host: Host) -> Finding | None:
 CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "platform": _platform,
     "architecture": _architecture,
-    "gpu_hardware": _gpu_hardware,
+    "gpu_hardware": gpus.gpu_hardware,
     "secure_boot": _secure_boot,
     "kernel_headers": _kernel_headers,
     "driver": _driver,
     "driver_module": _driver_module,
     "driver_hold": _driver_hold,
-    "gpu_count": _gpu_count,
-    "gpu_model": _gpu_model,
-    "gpu_memory": _gpu_memory,
-    "fabric": _fabric,
-    "mig": _mig,
-    "gpu_health": _gpu_health,
-    "nvlink": _nvlink,
-    "gpu_errors": _gpu_errors,
-    "pcie": _pcie,
-    "uptime": _uptime,
-    "gpu_processes": _gpu_processes,
-    "gpu_clocks": _gpu_clocks,
-    "persistence": _persistence,
+    "gpu_count": gpus.gpu_count,
+    "gpu_model": gpus.gpu_model,
+    "gpu_memory": gpus.gpu_memory,
+    "fabric": gpus.fabric,
+    "mig": gpus.mig,
+    "gpu_health": gpus.gpu_health,
+    "nvlink": gpus.nvlink,
+    "gpu_errors": gpus.gpu_errors,
+    "pcie": gpus.pcie,
+    "uptime": gpus.uptime,
+    "gpu_processes": gpus.gpu_processes,
+    "gpu_clocks": gpus.gpu_clocks,
+    "persistence": gpus.persistence,
     "memory": _memory,
     "shared_memory": _shared_memory,
     "disk": _disk,
@@ -737,11 +381,6 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "downloads": _downloads,
     "python_packages": _python_packages,
 }
-
-
-def _answers(needs: Needs, host: Host) -> bool:
-    """Return whether GPUs are needed and the driver lists some."""
-    return bool(needs.gpu_count and host.nvidia["gpus"])
 
 
 def render(findings: dict[str, Finding]) -> str:

@@ -48,7 +48,7 @@ LATE_COUNTERS_S = 15.0
 # One request before the run shows what the server adds to a prompt and how it streams.
 LOOK_LIMIT_S = 60.0
 LOOK_PROMPT, LOOK_TOKENS = "1", 16
-# One after it, if the client has kept no text of the answers.
+# One after it, if the model thinks: the client drops thoughts, so that its texts are not all that was generated.
 SAMPLE_PROMPT, SAMPLE_TOKENS = "Describe the sea in a few sentences.", 128
 # The tokenizer is loaded after the run, and counts this many answers at most.
 TOKENIZER_LIMIT_S = 120.0
@@ -450,7 +450,7 @@ def condense(result: Any, first_chunk_has_text: bool | None = None) -> dict[str,
     kept["errors"] = _errors(result)
     answers = result.get("generated_texts")
     kept["texts"] = None
-    if isinstance(answers, list) and all(isinstance(answer, str) for answer in answers):
+    if isinstance(answers, list) and answers and all(isinstance(answer, str) for answer in answers):
         kept["texts"] = survey([answer for answer, tokens in zip(answers, result["output_lens"]) if tokens])
     if not _is_figure(kept.get("failed")):  # older clients do not count them
         kept["failed"] = max(len(e2els) - kept["completed"], 0)
@@ -462,6 +462,8 @@ def condense(result: Any, first_chunk_has_text: bool | None = None) -> dict[str,
         # The others have several definitions: of percentiles, and of a latency with the chunk of the usage or without.
         if name.endswith(_UNAMBIGUOUS) and _is_figure(kept.get(name)) and _differ(kept[name], figure)
     ]
+    if isinstance(answers, list) and answers and len(answers) != len(e2els):
+        kept["contradictions"].append(f"it has the texts of {len(answers)} answers and the figures of {len(e2els)}")
     kept.update(sums(result, e2els))
     return kept
 
@@ -643,15 +645,18 @@ def _run(
                     emit("progress", counters=counters)
         result = client.result(look.get("first_chunk_has_text"))
         after = wait_for_counters(job, key, _expected(job, before, result or {}))
+        sample = None
         if result and result.get("texts"):
             result["texts"]["tokens"] = None
-            if look and not look["thoughts"] and any(text for text, _tokens in client.answers):
+            if look and look["thoughts"]:
+                sample = _sample(job, key)
+            elif look and any(text for text, _tokens in client.answers):
                 result["texts"]["tokens"] = count_tokens(job, client.answers)
         return emit(
             "finished",
             rc=client.process.returncode,
             result=result,
-            sample=_sample(job, key, result or {}, look),
+            sample=sample,
             output=client.last_lines(),
             measuring=client.measuring,
             busiest=busiest,
@@ -669,13 +674,13 @@ def _expected(job: dict[str, Any], before: Mapping[str, float], result: Mapping[
     return {name: before[name] + gain for name, gain in gains.items() if name in before}
 
 
-def _sample(job: dict[str, Any], key: str, result: Mapping[str, Any], look: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return one more answer, if the client has kept none because it drops thoughts."""
-    answers = result.get("texts")
-    if not answers or not look or not look["thoughts"] or answers["empty"] < answers["count"]:
-        return None
+def _sample(job: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """Return what one more answer is like, with its thoughts, which the client drops; its tokens are counted."""
     found = look_at_stream(job, key, SAMPLE_PROMPT, SAMPLE_TOKENS)
-    return survey([found["text"]]) if found else None
+    if not found:
+        return None
+    claimed = found["completion_tokens"]
+    return {**survey([found["text"]]), "tokens": count_tokens(job, [(found["text"], claimed)]) if claimed else None}
 
 
 def count_tokens(job: dict[str, Any], answers: Sequence[tuple[str, int]]) -> dict[str, int] | None:

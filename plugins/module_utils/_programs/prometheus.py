@@ -10,8 +10,12 @@ import math
 import re
 from collections.abc import Iterator
 
-# Name, labels, value, and maybe a time.
-_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(\{.*\})? (-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?: \d+)?$", re.MULTILINE)
+# Name, labels, value, and maybe a time and an example (OpenMetrics).
+_SAMPLE = re.compile(
+    r"^([a-zA-Z_:][\w:]*)(\{.*?\})?[ \t]+(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
+    r"(?:[ \t]+-?\d+(?:\.\d+)?)?(?:[ \t]+#.*)?[ \t\r]*$",
+    re.MULTILINE,
+)
 
 
 def samples(text: str) -> Iterator[tuple[str, str, float]]:

@@ -14,8 +14,8 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.hgx.inference.plugins.module_utils._core.units import GIB
+from ansible_collections.hgx.inference.plugins.module_utils._preflight.facts import Host, Needs, Volume
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.host import Places
-from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import Host, Needs, Volume
 from ansible_collections.hgx.inference.plugins.modules import preflight
 
 HOST = Host(

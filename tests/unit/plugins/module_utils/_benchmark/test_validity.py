@@ -9,12 +9,20 @@ from __future__ import annotations
 import heapq
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.measure import compute_metrics
-from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import Check, Engine, Run
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import (
+    ENGINE_DEFAULTS,
+    Check,
+    Engine,
+    Physical,
+    Run,
+)
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.spec import SPREAD_MAX
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.validity import validity_checks
 from ansible_collections.hgx.inference.plugins.module_utils._programs.texts import survey
@@ -30,6 +38,8 @@ from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import 
     simulated,
     statuses,
 )
+
+ROOT = Path(__file__).parents[5]
 
 
 class TestValidity:
@@ -168,6 +178,14 @@ class TestValidity:
         run = recorded("rich.json")
         checks = validity_checks(Run(run.client, {**run.counters, "after": None}), WORKLOAD, "smoke")
         assert [check.name for check in checks if check.status == "invalid"] == ["server_stayed_up"]
+
+    @pytest.mark.parametrize("counter", ["prefix_cache_hits", "preemptions", "accepted_tokens", "requests"])
+    def test_a_counter_that_has_fallen_is_of_another_start(self, counter: str) -> None:
+        run = recorded("rich.json")
+        counters = {**run.counters, "before": {**BEFORE, counter: 1e9}}
+        check = check_of(Run(run.client, counters), "server_stayed_up")
+        assert check.status == "invalid"
+        assert f"the server counts fewer {counter.replace('_', ' ')} than before the run" in check.message
 
     @pytest.mark.parametrize(
         ("after", "message"),
@@ -366,6 +384,20 @@ class TestTexts:
         assert ("is unknown" in check.message) == (tokens is None)
         assert ("the server counts 1300 tokens in answers whose texts have 1000" in check.message) == (status == "warn")
 
+    @pytest.mark.parametrize("texts", [[""] * 64, TEXTS])
+    @pytest.mark.parametrize(
+        ("claimed", "status"), [(128, "pass"), (132, "pass"), (144, "pass"), (145, "warn"), (30, "pass")]
+    )
+    def test_tokens_that_thoughts_do_not_have(self, texts: list[str], claimed: int, status: str) -> None:
+        sample = {**survey(["I think."]), "tokens": {"counted": 128, "claimed": claimed}}
+        look = {"thoughts": True, "text": "Hm", "sample": sample}
+        run = recorded("rich.json", texts={**survey(texts), "tokens": None})
+        check = check_of(Run(run.client, run.counters, look), "answers_readable")
+        assert check.status == status
+        told = "the server counts 145 tokens in one more answer whose text, with its thoughts, has 128"
+        assert (told in check.message) == (status == "warn")
+        assert "is unknown" not in check.message
+
 
 class TestTooGood:
     @pytest.mark.parametrize(
@@ -424,6 +456,14 @@ class TestTemplate:
         run = Run(run.client, {**run.counters, "after": after}, {"prompt_tokens": 76})
         found = statuses(validity_checks(run, WORKLOAD, "smoke"))
         assert [name for name, status in found.items() if status == "invalid"] == [check]
+
+    def test_a_template_for_which_the_count_of_the_prompts_has_no_room(self) -> None:
+        """Otherwise a server that claims a long template could have all prompts in its cache."""
+        run = recorded("rich.json")
+        after = {**AFTER, "prefix_cache_queries": 96.0 * 1035, "prefix_cache_hits": 96.0 * 1000}
+        for told in (12, 60_000):
+            run = Run(run.client, {**run.counters, "measuring": None, "after": after}, {"prompt_tokens": told})
+            assert statuses(validity_checks(run, WORKLOAD, "smoke"))["prompts_not_cached"] == "invalid"
 
 
 class TestUnknown:
@@ -634,3 +674,79 @@ class TestEngine:
 def test_every_message_says_something() -> None:
     checks: list[Check] = validity_checks(recorded("rich.json"), WORKLOAD, "smoke")
     assert all(check.message for check in checks)
+
+
+class TestPhysics:
+    """The recorded run: 11.4 ms a token, 2.1 tokens a step by the counters."""
+
+    @staticmethod
+    def judged(physical: Physical | None, engine: Engine = ENGINE_DEFAULTS, **changes: Any) -> Check:
+        run = recorded("rich.json", **changes)
+        checks = validity_checks(run, WORKLOAD, "smoke", {}, engine, physical)
+        return next(check for check in checks if check.name == "plausible_speed")
+
+    def took_ms(self) -> float:
+        client = recorded("rich.json").client
+        waited = sum(client["e2els"]) - sum(client["ttfts"])
+        return float(1000 * waited / sum(tokens - 1 for tokens in client["output_lens"]))
+
+    def physical(self, tpot_ms: float) -> Physical:
+        """Return hardware on which a token takes at least this long with 2.1 tokens a step."""
+        return Physical(8, 8000.0, 8 * 8000.0 * tpot_ms * 2.1 / 1000)
+
+    def test_what_is_slower_than_memory_passes_and_what_is_faster_is_impossible(self) -> None:
+        assert self.judged(self.physical(self.took_ms() * 0.99)).status == "pass"
+        assert self.judged(self.physical(self.took_ms())).status == "pass"
+        found = self.judged(self.physical(self.took_ms() * 1.1))
+        assert found.status == "invalid"
+        assert re.fullmatch(
+            r"a token took [\d.]+ ms, which is impossible: 8 GPUs with 8000 GB/s take [\d.]+ ms or more, because each"
+            r" step of 2.1 tokens reads [\d.]+ GB of weights",
+            found.message,
+        )
+
+    def test_without_the_data_nothing_is_impossible(self) -> None:
+        assert self.judged(None, tpots=[1e-6] * 64).status == "pass"
+
+    def test_a_recorded_run_on_an_h100_is_possible(self) -> None:
+        # A small model, whose step takes 15 ms, on a GPU with 3,350 GB/s.
+        record = json.loads((RECORDED / "record-h100.json").read_text())
+        run = Run(record["client"], record["counters"])
+        checks = validity_checks(run, record["workload"], record["size"], None, ENGINE_DEFAULTS, Physical(1, 3350, 1.2))
+        assert statuses(checks)["plausible_speed"] == "pass"
+
+    def test_the_published_run_is_far_from_the_limit_of_the_recipe(self) -> None:
+        recipe = yaml.safe_load((ROOT / "recipes" / "kimi_k2_6_hgx_b200.yml").read_text())
+        limit_ms = Physical(**recipe["physical"]).step_ms / 2.1
+        assert 0.1 < limit_ms < 0.3 < recipe["published"]["mean_tpot_ms"] / 20
+
+    def test_drafts_that_the_server_does_not_count_are_those_of_its_command(self) -> None:
+        physical = self.physical(self.took_ms() * 1.5)
+        run = recorded("rich.json")
+        without = {
+            time: {name: value for name, value in counters.items() if "draft" not in name and "accept" not in name}
+            for time, counters in run.counters.items()
+            if counters
+        }
+        for drafted, status in ((0, "invalid"), (3, "pass")):
+            engine = Engine(num_speculative_tokens=drafted)
+            checks = validity_checks(Run(run.client, without), WORKLOAD, "smoke", {}, engine, physical)
+            assert statuses(checks)["plausible_speed"] == status
+
+    def test_an_answer_in_one_piece_does_not_show_when_its_tokens_came(self) -> None:
+        client = recorded("rich.json").client
+        whole = {"chunks": [0] * 64, "ttfts": client["e2els"]}
+        assert self.judged(self.physical(self.took_ms()), **whole).status == "pass"
+
+    @pytest.mark.parametrize(
+        ("argv", "drafted"),
+        [
+            (["--speculative-config", '{"method": "eagle3", "num_speculative_tokens": 3}'], 3),
+            (["--speculative-config.num_speculative_tokens", "5"], 5),
+            (["--speculative_config", '{"num_speculative_tokens":12}'], 12),
+            (["bash", "-c", "vllm serve m --speculative-config '{\"num_speculative_tokens\": 2}'"], 2),
+            (["--port", "3"], 0),
+        ],
+    )
+    def test_the_drafts_of_a_command(self, argv: list[str], drafted: int) -> None:
+        assert Engine.of(argv).num_speculative_tokens == drafted

@@ -14,6 +14,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import
     KNOWN,
     SecretError,
     is_secret_name,
+    learn_environment,
     quoted,
     read_secret,
     scrub,
@@ -166,6 +167,13 @@ def test_a_text_is_masked_before_it_is_cut() -> None:
     KNOWN.add("k" * 40)
     assert quoted("x " * 10 + "k" * 40, 30) == "x x x x x x x x x x ********"
     assert quoted("x\n y" * 10, 12) == "x yx yx y..."
+
+
+def test_the_environment_has_secrets_and_paths_to_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("OTHER_TOKEN", "hunter2hunter2")
+    monkeypatch.setenv("TLS_KEY", str(tmp_path))
+    learn_environment()
+    assert scrub(f"hunter2hunter2 in {tmp_path}") == f"******** in {tmp_path}"
 
 
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:

@@ -125,6 +125,9 @@ def test_sound_answers(changed: dict[str, Any]) -> None:
         ({"output_tokens": 150}, findings.MISCOUNTED, "150 output tokens, for 64 characters"),
         ({"input_tokens": 3}, findings.MISCOUNTED, "3 input tokens, for 60 characters"),
         ({"output_tokens": 0}, findings.MISCOUNTED, "24 input and 0 output tokens"),
+        ({"output_tokens": float("nan")}, findings.MISCOUNTED, "24 input and nan output tokens"),
+        ({"input_tokens": True}, findings.MISCOUNTED, "True input and 15 output tokens"),
+        ({"output_tokens": 15.5}, findings.MISCOUNTED, "15.5 output tokens"),
         ({"stop": "length"}, "", "did not end within 15 tokens"),
     ],
 )

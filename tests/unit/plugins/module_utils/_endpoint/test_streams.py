@@ -86,6 +86,11 @@ BROKEN_CHATS: dict[str, tuple[Edit, str]] = {
     "an index is left out": (lambda found: found.insert(4, call(2)), "has the index 2, after 1 calls"),
     "a first index of 1": (lambda found: found.__setitem__(3, call(1)), "has the index 1, after 0 calls"),
     "content after the finish reason": (lambda found: found.insert(5, chunk(content="x")), "after the finish_reason"),
+    "another model's chunk": (
+        lambda found: found.insert(2, Event(9, {"model": "x", "choices": []})),
+        "name two models",
+    ),
+    "another answer's chunk": (lambda found: found.insert(2, Event(9, {"choices": [{"index": 1}]})), "of the answer 1"),
     "an event after the end": (lambda found: found.append(chunk(content="x")), "after the final [DONE]"),
 }
 

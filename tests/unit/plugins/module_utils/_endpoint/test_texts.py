@@ -52,6 +52,13 @@ def test_degenerate_texts(text: str, words: str) -> None:
 
 
 LANGUAGE = [
+    "\n".join("0 0 0 0 0 0 0 0" for _row in range(16)),
+    "".join(f"Step {step}: Add {step} to the total and write it down.\n" for step in range(1, 15)),
+    "1/3 = 0.3333333333333333333333333, and 2/3 = 0.6666666666666666666666667.",
+    "Impungushe ensundu esheshayo yeqa phezu kwenja evilaphayo kanti ikati lilele esihlalweni sami esidala lapha.",
+    "Row, row, row your boat, gently down the stream.\n" * 3,
+    "".join(f"7 x {factor} = {7 * factor}\n" for factor in range(1, 21)),
+    "".join(f"- name: {name}\n  state: present\n" for name in "abcd"),
     "Paris.",
     "Ha ha ha ha, no!!!",
     "A frame:\n" + "\u2500" * 40 + "\n\u2502 a \u2502\n" + "\u2501" * 30,
@@ -75,6 +82,11 @@ LANGUAGE = [
     "Hello from a tiny Kimi-shaped model with scripted weights on a real vLLM server.",
     *ANSWERS.values(),
 ]
+
+
+@pytest.mark.parametrize("text", ["0 " * 70, "0\n" * 70, "0." + "3" * 60, "one two tree " * 40])
+def test_numbers_and_words_that_are_repeated_beyond_any_use(text: str) -> None:
+    assert texts.degenerate(text)
 
 
 @pytest.mark.parametrize("text", LANGUAGE)

@@ -16,7 +16,6 @@ from ansible_collections.hgx.inference.plugins.module_utils._core.secrets import
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import (
     ApiError,
     Client,
-    Clock,
     LambdaError,
     Repeat,
     Response,
@@ -25,32 +24,17 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.client impor
     checked_url,
     poll,
 )
+from ansible_collections.hgx.inference.tests.support.simulated_clock import SimulatedClock
 
 KEY = "secret_key-0123456789"
 LOST, REFUSED = TransportError("cut", sent=True), TransportError("refused", sent=False)
-
-
-class FakeClock(Clock):
-    def __init__(self) -> None:
-        self.now = 1000.0
-        self.slept: list[float] = []
-
-    def time(self) -> float:
-        return self.now
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += max(0.0, seconds)
 
 
 class Script:
     """A transport that answers from a list; the last entry is repeated."""
 
     def __init__(
-        self, *answers: Response | TransportError, takes_s: float = 0.0, clock: FakeClock | None = None
+        self, *answers: Response | TransportError, takes_s: float = 0.0, clock: SimulatedClock | None = None
     ) -> None:
         self.answers = list(answers)
         self.sent: list[tuple[str, str, float]] = []
@@ -78,8 +62,8 @@ def error(status: int, code: str = "", message: str = "no", **more: Any) -> Resp
     return Response(status, headers, json.dumps(content).encode())
 
 
-def client(script: Script, clock: FakeClock | None = None, **options: Any) -> Client:
-    return Client(script, KEY, clock=clock or FakeClock(), **{"interval_s": 0, **options})
+def client(script: Script, clock: SimulatedClock | None = None, **options: Any) -> Client:
+    return Client(script, KEY, clock=clock or SimulatedClock(1000.0), **{"interval_s": 0, **options})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +106,7 @@ def test_a_read_is_repeated_until_it_succeeds(failures: list[Response | Transpor
     ],
 )
 def test_a_read_gives_up_in_time(answer: Response | TransportError, words: str) -> None:
-    clock = FakeClock()
+    clock = SimulatedClock(1000.0)
     with pytest.raises(LambdaError) as caught:
         client(Script(answer), clock, timeout_s=60).get("/instances")
     assert words in str(caught.value)
@@ -133,7 +117,7 @@ def test_a_read_gives_up_in_time(answer: Response | TransportError, words: str) 
 
 
 def test_a_slow_api_does_not_take_longer_than_the_limit() -> None:
-    clock = FakeClock()
+    clock = SimulatedClock(1000.0)
     script = Script(LOST, takes_s=100, clock=clock)
     with pytest.raises(LambdaError, match="Gave up"):
         client(script, clock, timeout_s=60).get("/instances")
@@ -228,7 +212,7 @@ def test_what_was_certainly_not_acted_upon_may_be_sent_again(answer: Response | 
 
 
 def test_the_api_is_asked_once_a_second() -> None:
-    clock = FakeClock()
+    clock = SimulatedClock(1000.0)
     script = Script(ok())
     caller = client(script, clock, interval_s=1.0)
     for _request in range(4):
@@ -240,7 +224,7 @@ def test_the_api_is_asked_once_a_second() -> None:
 
 
 def test_the_api_may_ask_for_patience() -> None:
-    clock = FakeClock()
+    clock = SimulatedClock(1000.0)
     client(Script(error(429, headers={"retry-after": "7"}), ok()), clock).get("/x")
     assert clock.now == 1007
 
@@ -289,13 +273,13 @@ def test_a_list_is_a_list() -> None:
 
 
 def test_poll_looks_once_at_least() -> None:
-    clock = FakeClock()
+    clock = SimulatedClock(1000.0)
     assert list(poll(clock, 0, 5)) == [0]
     assert list(poll(clock, 10, 5)) == [10, 5, 0]
 
 
 def test_pace_is_kept_between_processes(tmp_path: Path) -> None:
-    clock = FakeClock()
+    clock = SimulatedClock(1000.0)
     for _process in range(3):
         client(Script(ok()), clock, interval_s=1.0, state_dir=str(tmp_path)).get("/x")
     assert clock.now == 1002

@@ -43,6 +43,7 @@ def test_an_instance_keeps_what_is_known_and_no_token() -> None:
         ({"tags": [{"key": "a", "value": "{{ b }}"}, {"value": "x"}, "odd"]}, "tags", {"a": "{{ b }}"}),
         ({"instance_type": None}, "price_usd_per_hour", None),
         ({"instance_type": {"price_cents_per_hour": "129"}}, "price_usd_per_hour", 1.29),
+        ({"instance_type": {"price_cents_per_hour": 1e-9}}, "price_usd_per_hour", None),
         ({"region": "odd"}, "region", "unknown"),
         ({"file_system_names": ["a", 1]}, "file_systems", ["a"]),
     ],

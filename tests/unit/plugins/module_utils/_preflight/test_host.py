@@ -24,8 +24,8 @@ from ansible_collections.hgx.inference.plugins.module_utils._docker import regis
 from ansible_collections.hgx.inference.plugins.module_utils._docker.cli import Completed
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import downloads
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import host as _preflight_host
+from ansible_collections.hgx.inference.plugins.module_utils._preflight.facts import Needs
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.host import Engine, Places
-from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import Needs
 
 COMMIT = "a" * 40
 BLOB = "b" * 64

@@ -15,16 +15,8 @@ import pytest
 from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import judge as _preflight
-from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import (
-    CHECKS,
-    GB,
-    GIB,
-    Alternative,
-    Host,
-    Needs,
-    Volume,
-    judge,
-)
+from ansible_collections.hgx.inference.plugins.module_utils._preflight.facts import Alternative, Host, Needs, Volume
+from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import CHECKS, GB, GIB, judge
 from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import (
     all_links_inactive,
     constructed_b200,

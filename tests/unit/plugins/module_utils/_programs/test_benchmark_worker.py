@@ -23,6 +23,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._benchmark.measure i
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import Run
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.summary import hints
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.validity import validity_checks
+from ansible_collections.hgx.inference.plugins.module_utils._programs import benchmark_worker
 from ansible_collections.hgx.inference.plugins.module_utils._programs.benchmark_worker import (
     condense,
     extra_body,
@@ -450,3 +451,25 @@ def test_a_look_that_breaks_off_is_taken_again(monkeypatch: pytest.MonkeyPatch) 
 def test_a_server_that_tells_nothing_is_given_up() -> None:
     with answering(WHOLE[:-20]) as url:
         assert read_counters_patiently(url, "", limit_s=0) is None
+
+
+def test_the_tokens_of_one_more_answer_are_counted_with_its_thoughts(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[Any] = []
+
+    def count(_job: dict[str, Any], answers: list[tuple[str, int]]) -> dict[str, int]:
+        counted.extend(answers)
+        return {"counted": 2, "claimed": 2}
+
+    monkeypatch.setattr(benchmark_worker, "count_tokens", count)
+    for found in ({}, {**LOOK, "completion_tokens": None}, {**LOOK, "thoughts": True, "text": "HmHi"}):
+        monkeypatch.setattr(benchmark_worker, "look_at_stream", lambda *_args, found=found: found)
+        sample = benchmark_worker._sample({}, "")
+        assert (sample is None) == (found == {})
+        assert (sample or {}).get("tokens") == ({"counted": 2, "claimed": 2} if found.get("thoughts") else None)
+    assert counted == [("HmHi", 2)]
+
+
+def test_texts_of_only_some_answers_contradict_the_figures() -> None:
+    client = condense({**RAW, "generated_texts": ["one", "two"]})
+    assert client["contradictions"] == ["it has the texts of 2 answers and the figures of 1"]
+    assert condense({**RAW, "generated_texts": []})["texts"] is None

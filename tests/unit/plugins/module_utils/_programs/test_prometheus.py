@@ -14,6 +14,8 @@ from ansible_collections.hgx.inference.plugins.module_utils._programs.prometheus
     [
         ("up 1", [("up", "", 1.0)]),
         ('a:b{x="1",y="a b"} 2.5e+3 1700000000', [("a:b", '{x="1",y="a b"}', 2500.0)]),
+        ('a{x="} 1"}  2\t3 # {trace="b"} 1.0', [("a", '{x="} 1"}', 2.0)]),
+        ('a{x="1"} 2\r', [("a", '{x="1"}', 2.0)]),
         ("negative -3", [("negative", "", -3.0)]),
         ("# TYPE up gauge", []),
         ("up NaN", []),

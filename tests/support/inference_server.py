@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/metrics" and not self.faulty("no_metrics"):
             return self._answer(200, self._metrics())
         if self.path == "/version":
-            return self._answer(200, {"version": "0.32.0"})
+            return self._answer(200, {"version": "0.19.1" if self.faulty("no_system_role") else "0.32.0"})
         if self.faulty("foreign") or self.path == "/metrics":
             return self._answer(404, {"detail": "Not Found"})
         if self.faulty("drops"):

@@ -87,13 +87,13 @@ ADVICE = {
     PROTOCOL: "Clients drop such an answer. Try a newer vLLM, and the server without the proxy in front of it.",
     CUT: "Something ends the stream early: the server's log has the reason, or a proxy's time limit does.",
     SYSTEM_ROLE: (
-        "Claude Code 2.1.154 and newer send one. 2.1.332 sends the request again without it and works, at the price of"
-        " one failed request in each conversation; clients between them without that fallback fail. Use vLLM 0.23 or"
+        "Claude Code 2.1.154 and newer send one. 2.1.310 and newer send the request again without it and work, at the"
+        " price of one failed request in each conversation; those before cannot work with this server. Use vLLM 0.23 or"
         " newer, or a newer client."
     ),
     SYSTEM_ROLE_IN_OTHER_WORDS: (
-        "Claude Code 2.1.154 and newer send one. 2.1.332 knows the words of vLLM before 0.23 and sends the request"
-        " again without it, but it does not know these and gives up. Use vLLM 0.23 or newer, without the proxy in front"
+        "Claude Code 2.1.154 and newer send one. 2.1.310 and newer send the request again without it at the words of"
+        " vLLM before 0.23, but they do not know these and give up. Use vLLM 0.23 or newer, without the proxy in front"
         " of it."
     ),
     ERROR_IN_200: "The status claims success, so clients read the error as an answer: the server's log has the reason.",

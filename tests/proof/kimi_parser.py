@@ -231,13 +231,12 @@ def main(folder: Path) -> int:
     sys.modules["regex"] = re
     Handler.parsers = Together() if (folder / "vllm/parser/kimi_k2.py").exists() else Separate()
     Handler.message_model = importlib.import_module("vllm.entrypoints.anthropic.protocol").AnthropicMessagesRequest
-    inference_server.Handler = Handler  # type: ignore[misc]
     expected = Expected("Paris", {"thinking": False}, None, True, {}, r"functions\.[\w.-]+:\d+")
     verdicts = []
     for sizes in ((1,), (2,), (3,), (4,), (1, 2, 3, 4)):
         Handler.sizes = sizes
         random.seed(0)
-        with serving() as server:
+        with serving(handler=Handler) as server:
             probe = Probe(Api(server.base_url, KEY, 30), MODEL, (), expected)
             found = results.run_checks(probe, CHECKS, {})
         verdicts.append(results.verdict(found))

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from .tables import ROOT, evidence_table, load_evidence, troubleshooting_table
+from .tables import ROOT, clients_table, evidence_table, load_clients, load_evidence, troubleshooting_table
 
 COLLECTION = "ansible_collections/hgx/inference"
 # The theme shows the contents of each page beside it.
@@ -84,6 +84,7 @@ def write_tables(folder: Path) -> None:
     """Write the tables that the guides include."""
     folder.mkdir()
     (folder / "evidence.md").write_text(evidence_table(load_evidence()), encoding="utf-8")
+    (folder / "clients.md").write_text(clients_table(load_clients()), encoding="utf-8")
     sys.path.insert(0, str(ROOT / "collections"))
     signatures = importlib.import_module(SIGNATURES).SIGNATURES
     (folder / "troubleshooting.md").write_text(troubleshooting_table(signatures), encoding="utf-8")

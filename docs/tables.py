@@ -10,6 +10,7 @@ python -m docs.tables    updates README.md
 from __future__ import annotations
 
 import html
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 EVIDENCE = ROOT / "docs" / "evidence.yml"
 README = ROOT / "README.md"
+CLIENTS = ROOT / "roles" / "llm_client" / "vars" / "claude_code.yml"
 BEGIN = "<!-- evidence: made of docs/evidence.yml by `make evidence` -->\n"
 END = "<!-- end of evidence -->\n"
 
@@ -70,6 +72,26 @@ def troubleshooting_table(signatures: Iterable[Signature]) -> str:
     return table(["what", "cause", "fix"], rows)
 
 
+def clients_table(tried: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """Return which versions of Claude Code work with which of vLLM. Neighbours with the same outcome share a row."""
+    servers = itertools.groupby(tried["__llm_client_vllm_tried"], lambda one: one["accepts_system_role"])
+    columns = {accepts: [one["version"] for one in group] for accepts, group in servers}
+    rows = []
+    for outcomes, group in itertools.groupby(tried["__llm_client_claude_code_tried"], _outcomes):
+        versions = [one["version"] for one in group]
+        name = versions[0] if len(versions) == 1 else f"{versions[0]} to {versions[-1]} ({len(versions)} tried)"
+        rows.append([name, *(outcomes[accepts] for accepts in columns)])
+    heads = [f"vLLM {', '.join(versions)}" for versions in columns.values()]
+    return table(["Claude Code", *heads], rows)
+
+
+def _outcomes(client: Mapping[str, Any]) -> dict[bool, str]:
+    """Return what becomes of this client if the server refuses the role system, and if it accepts it."""
+    failed = client["failed_requests"]
+    works = f"works; {failed} request of each conversation fails" if failed else "works"
+    return {False: works if client["refused"] == "works" else "**fails**", True: client["accepted"]}
+
+
 def _cause_and_fix(one: Signature) -> tuple[str, str]:
     """Return both, with each of several causes and how to find out which it is."""
     if not one.alternatives:
@@ -91,6 +113,11 @@ def with_evidence(readme: str, evidence: Mapping[str, Any]) -> str:
 def load_evidence() -> dict[str, Any]:
     evidence: dict[str, Any] = yaml.safe_load(EVIDENCE.read_text(encoding="utf-8"))
     return evidence
+
+
+def load_clients() -> dict[str, Any]:
+    clients: dict[str, Any] = yaml.safe_load(CLIENTS.read_text(encoding="utf-8"))
+    return clients
 
 
 def _answer(answer: bool | str) -> str:

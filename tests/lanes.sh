@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Run parts of the tests side by side: lanes.sh 'PART...' 'PART...'...
-# Each argument is a lane, whose parts run one after another. A part is a scenario of Molecule, a file of pytest, or a
-# target of make. Most parts wait more than they compute, so two cores take four lanes. What parts say at once would be a
-# muddle, so it goes to a file each, which is shown where one fails.
+# Each argument is a lane, whose parts run one after another. A part is a scenario of Molecule, a target of make, a file
+# of pytest, or several such files with + between them, which share what they set up. Most parts wait more than they
+# compute, so two cores take four lanes. What parts say at once would be a muddle, so it goes to a file each, which is
+# shown where one fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export ANSIBLE_HOME=$PWD/.ansible ANSIBLE_COLLECTIONS_PATH=$PWD/collections MOLECULE_GLOB='molecule/*/molecule.yml'
@@ -12,7 +13,7 @@ mkdir -p $RUNNING
 
 run_part() {
   case $1 in
-    *.py) pytest --durations=20 "$1" ;;
+    *.py) pytest --durations=20 ${1//+/ } ;;
     *) if [[ -e molecule/$1 ]]; then molecule test --scenario-name "$1"; else make "$1"; fi ;;
   esac
 }

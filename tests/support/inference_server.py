@@ -59,8 +59,10 @@ class InferenceServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, key: str | None, faults: frozenset[str], host: str, port: int) -> None:
-        super().__init__((host, port), Handler)
+    def __init__(
+        self, key: str | None, faults: frozenset[str], host: str, port: int, handler: type[Handler] | None = None
+    ) -> None:
+        super().__init__((host, port), handler or Handler)
         self.key = key
         self.faults = faults
         self.started_at = time.time()
@@ -82,8 +84,10 @@ class InferenceServer(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def serving(key: str | None = KEY, *faults: str, host: str = "127.0.0.1", port: int = 0) -> Iterator[InferenceServer]:
-    server = InferenceServer(key, frozenset(faults), host, port)
+def serving(
+    key: str | None = KEY, *faults: str, host: str = "127.0.0.1", port: int = 0, handler: type[Handler] | None = None
+) -> Iterator[InferenceServer]:
+    server = InferenceServer(key, frozenset(faults), host, port, handler)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield server
@@ -109,7 +113,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/metrics" and not self.faulty("no_metrics"):
             return self._answer(200, self._metrics())
         if self.path == "/version":
-            return self._answer(200, {"version": "0.32.0"})
+            return self._answer(200, {"version": "0.19.1" if self.faulty("no_system_role") else "0.32.0"})
         if self.faulty("foreign") or self.path == "/metrics":
             return self._answer(404, {"detail": "Not Found"})
         if self.faulty("drops"):

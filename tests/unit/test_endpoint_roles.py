@@ -98,7 +98,9 @@ def set_up_client(server: InferenceServer, folder: Path, *arguments: str) -> sub
     return play("playbooks/clients.yml", "-e", json.dumps(settings), *arguments, VLLM_API_KEY=KEY)
 
 
-def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Path) -> None:
+def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "claude").mkdir()
     (tmp_path / "claude").chmod(0o755)
     (tmp_path / "dotfiles").mkdir()
@@ -106,7 +108,12 @@ def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Pat
     link = tmp_path / "claude" / "settings.json"
     link.symlink_to("../dotfiles/claude.json")
     write(file, {"theme": "dark {{ x }}", "env": {"EDITOR": "vi", "ANTHROPIC_API_KEY": "sk-other"}})
-    with serving() as server:
+    program = tmp_path / "claude-code" / "claude"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho '2.1.300 (Claude Code)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    with serving(KEY, "no_system_role") as server:
         plan = set_up_client(server, tmp_path, "--check", "--diff")
         assert server.requests == []
         done = set_up_client(server, tmp_path, "--diff", "-vvv")
@@ -115,9 +122,9 @@ def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Pat
         assert "changed=4 " in run.stdout
         assert KEY not in run.stdout
         assert "sk-other" not in run.stdout
-    assert "so at each turn of a coding agent the whole conversation is processed again" in " ".join(
-        done.stdout.split()
-    )
+    said = " ".join(done.stdout.split())
+    assert "so at each turn of a coding agent the whole conversation is processed again" in said
+    assert "WARNING: Claude Code 2.1.300 on localhost and vLLM 0.19.1 on localhost cannot work together." in said
     settings = json.loads(file.read_text(encoding="utf-8"))
     assert settings["theme"] == "dark {{ x }}"
     assert settings["env"]["EDITOR"] == "vi"
@@ -130,6 +137,37 @@ def test_a_clients_settings_are_merged_and_the_key_is_in_no_output(tmp_path: Pat
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("claude", "env")] == [0o755, 0o700]
     (backup,) = (tmp_path / "dotfiles").glob("claude.json.*")
     assert "sk-other" in backup.read_text(encoding="utf-8")
+
+
+OUTCOMES = {
+    "2.1.153": "2.1.153 on node and vLLM 0.19.1 on server work together, because this client sends no message of the",
+    "2.1.154": "WARNING: Claude Code 2.1.154 on node and vLLM 0.19.1 on server cannot work together.",
+    "2.1.309": "Install Claude Code 2.1.310 or newer, of which one request in each conversation fails and is repeated,"
+    " or serve with vLLM 0.23.0 or newer (recipe_profile=coding if the recipe has it).",
+    "2.1.310": "node and vLLM 0.19.1 on server work together, but one request in each conversation fails with HTTP 400",
+    "3.0.0": "To avoid that, serve with vLLM 0.23.0 or newer (recipe_profile=coding if the recipe has it).",
+}
+
+
+def test_each_version_of_claude_code_is_judged(tmp_path: Path) -> None:
+    known = {
+        "llm_client_server": "server",
+        "inventory_hostname": "node",
+        "__llm_client_claude_code": {"server": {"version": "0.19.1"}},
+        "__llm_client_found": {"stdout": "{{ item }} (Claude Code)"},
+    }
+    shown = {"ansible.builtin.debug": {"msg": "{{ __llm_client_compatibility }}"}, "loop": list(OUTCOMES)}
+    one = {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars": known,
+        "vars_files": [str(ROOT / "roles/llm_client/vars/claude_code.yml")],
+        "tasks": [shown],
+    }
+    done = play(write(tmp_path / "play.json", [one]))
+    said = " ".join(done.stdout.split())
+    for version, words in OUTCOMES.items():
+        assert words in said, (version, said)
 
 
 def test_settings_that_cannot_be_merged_are_left_alone(tmp_path: Path) -> None:

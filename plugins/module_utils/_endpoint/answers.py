@@ -27,6 +27,9 @@ _TOKENS_PER_BYTE = 1
 _SPARE_TOKENS = 20
 _TOKENS_PER_CALL = 24
 
+# Characters. Shorter thoughts can be the beginning of a sound answer.
+_LONG_THOUGHTS = 60
+
 
 class AnswerError(Exception):
     """A wrong answer; the message says what is wrong, and quotes it. C(cause) is one of C(findings), or empty."""
@@ -121,6 +124,11 @@ def require_sound(answer: Answer, models: Collection[str], sent: int, stops: Col
         flaw = texts.degenerate(text) if text.strip() else ""
         if flaw:
             raise AnswerError(f"The {place} is broken, {flaw}: {text!r}", findings.BROKEN)
+    for place, text in _texts(answer):
+        if "\ufffd" in text and answer.stop not in FULL:
+            raise AnswerError(f"The {place} has broken characters: {text!r}", findings.BROKEN_CHARACTERS)
+    if len(answer.reasoning.strip()) >= _LONG_THOUGHTS and answer.reasoning.strip() in answer.text:
+        raise AnswerError(f"The answer repeats the reasoning: {answer.text!r}", findings.THOUGHTS_LEAK)
     if answer.model and answer.model not in models:
         raise AnswerError(f"The answer is of another model, {answer.model!r}: {answer.text!r}", findings.OTHER_MODEL)
     if answer.stop not in (*ENDED, *CALLED, *FULL):

@@ -20,6 +20,8 @@ from .probe import CHAT_PATH, Claude, Probe, is_count, user
 
 # Requests at the same time, under load.
 CROWD = 16
+# How often a model may call the tool again instead of answering its result.
+ROUNDS = 3
 # Chunks of a stream that something on the way has buffered arrive all at once.
 STREAM_SPREAD_S = 0.005
 # The limit of the long text, regardless of the server's context: the target must build and send it.
@@ -532,6 +534,10 @@ def _called(probe: Probe, answer: Answer, cities: set[str], stop: str = "") -> F
     strange = [place for place in found if not any(texts.names(place, city) for city in cities)]
     if strange:
         raise AnswerError(f"The tool was called for {strange[0]!r}, which nobody asked for.", findings.CALLS_MISSING)
+    arguments = [json.loads(call.arguments) for call in answer.tool_calls]
+    twice = [each for each in arguments if arguments.count(each) > 1]
+    if twice:
+        raise AnswerError(f"The tool was called {len(twice)} times with {twice[0]}.", findings.BROKEN_CALLS)
     ids = [call.call_id for call in answer.tool_calls]
     if "" in ids or len(set(ids)) < len(ids):
         raise AnswerError(f"Each tool call needs an id of its own, for its result; they have {ids}.", findings.CALL_IDS)
@@ -585,11 +591,17 @@ def _at_once(ask: Callable[[Any], object], requests: Sequence[Any]) -> None:
 
 
 def _answered_results(claude: Claude, called: Answer) -> str:
-    """Return the answer to the results of the calls in C(called). Raises AnswerError."""
-    results = {call.call_id: RESULT for call in called.tool_calls}
-    answer = claude.ask_streamed(shapes.claude_results(results), (*ENDED, *FULL)).answer
-    _require_turn(called, answer)
-    return answer.text
+    """Return the answer to the results of the calls in C(called). It may be another call first. Raises AnswerError."""
+    for _round in range(ROUNDS):
+        results = {call.call_id: RESULT for call in called.tool_calls}
+        answer = claude.ask_streamed(shapes.claude_results(results), (*ENDED, *FULL)).answer
+        if not answer.tool_calls:
+            _require_turn(called, answer)
+            return answer.text
+        for call in answer.tool_calls:
+            require_call(call, TOOL)
+        called = answer
+    raise AnswerError(f"It was given the tool's result {ROUNDS} times and does not answer, but calls the tool again.")
 
 
 def _with_refusal(claude: Claude, found: Finding) -> Finding:

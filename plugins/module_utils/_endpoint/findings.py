@@ -16,6 +16,7 @@ THOUGHTS_LEAK = "thoughts_leak"
 CALLS_LEAK = "calls_leak"
 CALLS_IN_REASONING = "calls_in_reasoning"
 SPECIAL_LEAK = "special_leak"
+BROKEN_CHARACTERS = "broken_characters"
 CALLS_LOST = "calls_lost"
 CALLS_MISSING = "calls_missing"
 CALLS_LOST_UNDER_LOAD = "calls_lost_under_load"
@@ -62,6 +63,10 @@ ADVICE = {
         " --tool-call-parser. vLLM 0.19 does so if the tokens of a call are special ones in tokenizer.json."
     ),
     SPECIAL_LEAK: "Check transformers and the tokenizer's files: special tokens must not be text.",
+    BROKEN_CHARACTERS: (
+        "The server cuts characters of several bytes in pieces: check transformers and the tokenizer's files, or try a"
+        " newer vLLM."
+    ),
     CALLS_LOST: f"The tool parser lost the call: see --tool-call-parser. {_NEWER_PARSER}",
     CALLS_MISSING: (
         f"The model or the tool parser left a call out: see --tool-call-parser and the chat template. {_NEWER_PARSER}"
@@ -87,14 +92,14 @@ ADVICE = {
     PROTOCOL: "Clients drop such an answer. Try a newer vLLM, and the server without the proxy in front of it.",
     CUT: "Something ends the stream early: the server's log has the reason, or a proxy's time limit does.",
     SYSTEM_ROLE: (
-        "Claude Code 2.1.154 and newer send one. 2.1.332 sends the request again without it and works, at the price of"
-        " one failed request in each conversation; clients between them without that fallback fail. Use vLLM 0.23 or"
+        "Claude Code 2.1.154 and newer send one. 2.1.310 and newer send the request again without it and work, at the"
+        " price of one failed request in each conversation; those before cannot work with this server. Use vLLM 0.23 or"
         " newer, or a newer client."
     ),
     SYSTEM_ROLE_IN_OTHER_WORDS: (
-        "Claude Code 2.1.154 and newer send one. 2.1.332 knows the words of vLLM before 0.23 and sends the request"
-        " again without it, but it does not know these and gives up. Use vLLM 0.23 or newer, without the proxy in front"
-        " of it."
+        "Claude Code 2.1.154 and newer send one. 2.1.310 and newer send the request again without it at the words of"
+        " vLLM before 0.23, but they do not know these and give up. Use vLLM 0.23 or newer, without the proxy in front"
+        " of it. If the chat template refuses the role, use another one (--chat-template)."
     ),
     ERROR_IN_200: "The status claims success, so clients read the error as an answer: the server's log has the reason.",
     FORM: "This is no answer of this API: another program or version answers, or a gateway rewrites the answers.",

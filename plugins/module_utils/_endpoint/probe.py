@@ -135,7 +135,7 @@ class Claude:
         try:
             return ask(self._body())
         except ApiError as exc:
-            if self.refused or exc.status not in (400, 422):
+            if self.refused or not (exc.status in (400, 422) or shapes.falls_back(exc.body)):
                 raise
             refused = exc
         self.messages = shapes.without_system_role(self.messages)

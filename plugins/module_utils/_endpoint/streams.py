@@ -65,16 +65,20 @@ class _ChatReader:
             self.done = True
             return
         self.usage = event.data.get("usage") or self.usage
-        model = event.data.get("model") or self.model
-        if self.model and model != self.model:
-            raise _broken(f"its chunks name two models, {self.model!r} and {model!r}")
-        self.model = model
+        self._read_model(event.data.get("model") or "")
         for choice in event.data["choices"]:
             if choice.get("index"):
-                raise _broken(f"a chunk is of the answer {choice['index']!r}, and only one answer was asked for")
+                raise _broken(
+                    f"one answer was asked for, and a chunk is of the answer with the index {choice['index']}"
+                )
             delta = choice.get("delta") or {}
             self._read_delta(delta, event.seconds)
             self.stop = choice.get("finish_reason") or self.stop
+
+    def _read_model(self, name: str) -> None:
+        if name and self.model and name != self.model:
+            raise _broken(f"its chunks name two models, {self.model!r} and {name!r}")
+        self.model = self.model or name
 
     def _read_delta(self, delta: Mapping[str, Any], seconds: float) -> None:
         reasoning, text, calls = reasoning_of(delta), delta.get("content") or "", delta.get("tool_calls") or []
@@ -148,7 +152,9 @@ class _MessageReader:
         _STEPS[kind](self, event)
 
     def _start(self, event: Event) -> None:
-        self.message = _data(event)["message"]
+        self.message = dict(_data(event)["message"])
+        if not isinstance(self.message.get("content"), list):
+            raise _broken("message_start lacks the list of blocks, which the SDK of Anthropic extends")
         self.usage.update(_usage(self.message, "message_start"))
         input_tokens_of(self.usage)
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.docs import tables
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint import findings, shapes
 
 PAGES = [tables.README, *(tables.ROOT / "docs").rglob("*.md")]
 
@@ -42,6 +44,35 @@ def test_evidence_is_shown_by_something() -> None:
     for claim in tables.load_evidence()["claims"]:
         for place in claim["shown_by"].split(", "):
             assert place == "nothing yet" or (tables.ROOT / place).exists(), place
+
+
+def test_clients_of_the_same_outcome_share_a_row() -> None:
+    def client(version: str, refused: str, failed: int) -> dict[str, Any]:
+        return {"version": version, "accepted": "works", "refused": refused, "failed_requests": failed}
+
+    tried = {
+        "__llm_client_vllm_tried": [
+            {"version": "0.22", "accepts_system_role": False},
+            {"version": "0.23", "accepts_system_role": True},
+        ],
+        "__llm_client_claude_code_tried": [
+            *(client("1", "works", 0), client("2", "fails", 1), client("3", "fails", 4), client("4", "works", 1)),
+        ],
+    }
+    assert tables.clients_table(tried).splitlines()[2:] == [
+        "| 1 | works | works |",
+        "| 2 to 3 (2 tried) | **fails** | works |",
+        "| 4 | works; 1 request of each conversation fails | works |",
+    ]
+
+
+def test_the_advice_of_the_checks_names_the_versions_that_were_tried() -> None:
+    tried = tables.load_clients()["__llm_client_claude_code_tried"]
+    sends = [one for one in tried if one["sends_system_role"]]
+    first, falls_back = sends[0]["version"], next(one["version"] for one in sends if one["refused"] == "works")
+    for cause in (findings.SYSTEM_ROLE, findings.SYSTEM_ROLE_IN_OTHER_WORDS):
+        assert f"Claude Code {first} and newer send one. {falls_back} and newer" in findings.ADVICE[cause]
+    assert shapes.CLAUDE_CODE.client == f"Claude Code {tried[-1]['version']}"
 
 
 def test_signatures_are_shown_as_they_are_written() -> None:

@@ -73,15 +73,20 @@ def test_a_profile_changes_only_what_it_names(data: dict[str, Any]) -> None:
     assert agentic == published
 
 
-def test_the_mla_draft_comes_with_its_model_and_image(data: dict[str, Any]) -> None:
-    recipe = resolve(data, "agentic_mla")
-    assert (
-        recipe["models"][1]["repo"]
-        == recipe["engine"]["args"]["speculative-config"]["model"]
-        == "lightseekorg/kimi-k2.6-eagle3-mla"
-    )
-    assert recipe["engine"]["args"]["speculative-config"]["method"] == "eagle3"
-    assert recipe["image"]["tag"] == "v0.20.2"
+def test_the_profile_for_coding_agents_brings_its_image_and_draft_and_fails_no_run(data: dict[str, Any]) -> None:
+    recipe = resolve(data, "coding")
+    args = recipe["engine"]["args"]
+    assert recipe["models"][1]["repo"] == "lightseekorg/kimi-k2.6-eagle3-mla"
+    assert args["speculative-config"] == {
+        **resolve(data, "published")["engine"]["args"]["speculative-config"],
+        "model": recipe["models"][1]["repo"],
+    }
+    assert args["enable-prefix-caching"] is True
+    assert (recipe["image"]["tag"], recipe["image"]["digest"], recipe["image"]["pip"]) == ("v0.25.1", None, [])
+    assert recipe["title"].endswith("unproven")
+    assert {threshold["severity"] for threshold in recipe["thresholds"]} == {"warn"}
+    assert recipe["functional"]["warn"] == {}
+    assert set(resolve(data, "published")["functional"]["warn"]) == {"tool_calls_parallel", "tool_calls_crowd"}
 
 
 def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -190,6 +195,7 @@ def test_a_file_that_is_no_mapping_is_refused(data: Any) -> None:
 
 def test_what_the_checks_expect_has_defaults(data: dict[str, Any]) -> None:
     del data["functional"], data["real_text"]
+    data["profiles"] = {"published": {}}
     recipe = resolve(data, "published")
     assert recipe["functional"] == {
         "skip": {},

@@ -181,7 +181,7 @@ FAULTS = [
     ("no_messages", "messages", "HTTP 404"),
     ("wrong", "messages", "lacks 'Paris'"),
     ("no_claude", "messages", "HTTP 400"),
-    ("no_system_role_in_other_words", "messages", "but it does not know these and gives up"),
+    ("no_system_role_in_other_words", "messages", "but they do not know these and give up"),
     ("leaks_in_messages", "messages", "'think>', is in its answer"),
     ("null_stop", "messages", "It stopped with None"),
     ("other_model", "messages", "of another model, 'glm-5'"),

@@ -28,7 +28,9 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from weights import REPO, ROOT, hub, publish
+sys.path.insert(0, str(Path(__file__).parents[2] / "collections"))
+
+from ansible_collections.hgx.inference.tests.proof.weights import REPO, ROOT, hub, publish
 
 LIMIT = 1.05
 NAME = "hgx-proof/overlap"

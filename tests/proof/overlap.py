@@ -11,6 +11,7 @@ Exits with 1 if both together take longer than 1.05 times the longer of the two,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import io
 import json
@@ -73,7 +74,7 @@ class Connection(socketserver.BaseRequestHandler):
     server: Throttle
 
     def handle(self) -> None:
-        with socket.create_connection(self.server.behind) as behind:
+        with contextlib.suppress(OSError), socket.create_connection(self.server.behind) as behind:
             threading.Thread(target=self._ask, args=[behind], daemon=True).start()
             while data := behind.recv(65536):
                 self.server.wait(len(data))
@@ -81,12 +82,10 @@ class Connection(socketserver.BaseRequestHandler):
             self.request.shutdown(socket.SHUT_WR)
 
     def _ask(self, behind: socket.socket) -> None:
-        try:
+        with contextlib.suppress(OSError):
             while data := self.request.recv(65536):
                 behind.sendall(data)
             behind.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
 
 class Registry(ThreadingHTTPServer):

@@ -29,6 +29,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.client impor
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.files import parse_entry
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.records import parse_instance
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi, xid
+from ansible_collections.hgx.inference.plugins.module_utils._programs import nccl
 from ansible_collections.hgx.inference.plugins.module_utils._programs.prometheus import samples
 from ansible_collections.hgx.inference.plugins.module_utils._programs.stacks import parse_dump
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import diagnose, failure_text
@@ -129,6 +130,17 @@ def test_logs(text: str, exit_code: int | None) -> None:
 def test_dumps_and_names(text: str) -> None:
     parse_dump(text)
     parse_reference(text)
+
+
+RAS = (FIXTURES / "nccl-ras" / "no-answer.txt").read_text(encoding="utf-8")
+INIT = (FIXTURES / "nccl-ras" / "init.log").read_text(encoding="utf-8")
+
+
+@SMALL
+@given(st.text(max_size=200) | damaged(RAS), st.text(max_size=200) | damaged(INIT))
+def test_what_nccl_says(answer: str, log: str) -> None:
+    assert len(nccl.ras_words(answer)) <= 16
+    assert len(nccl.init_words(log.splitlines())) <= 16
 
 
 TREE = {

@@ -58,18 +58,19 @@ fingerprints:
 import os
 import tempfile
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
 from ansible.module_utils.urls import open_url
 
 from ..module_utils._apt.keys import KeyFileError, fingerprints, normal
+from ..module_utils._core.edge import Module, at_edge
 
 _TIMEOUT_S = 30
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "source": {"type": "str", "required": True},
             "fingerprints": {"type": "list", "elements": "str", "required": True, "no_log": False},

@@ -46,8 +46,8 @@ tag:
   sample: v0.19.1-cu130
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._docker.cli import DockerError, inspect_image
 from ..module_utils._docker.engine import info
 from ..module_utils._docker.registry import Answer, find_image, first_available, has_login, registry_url
@@ -55,9 +55,10 @@ from ..module_utils._docker.registry import Answer, find_image, first_available,
 _TIMEOUT_S = 10.0
 
 
+@at_edge
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "tags": {"type": "list", "elements": "str", "required": True},

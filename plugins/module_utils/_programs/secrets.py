@@ -18,8 +18,9 @@ from urllib.parse import quote, quote_plus
 MASK = "********"
 # A secret of this many characters is masked wherever it occurs.
 ANYWHERE_LENGTH = 8
-# A shorter one may be a part of many words, so it is masked only where it is a word of its own. Below this length
-# ("a", "123") it is not masked by its value at all: it would hide the whole output, and anybody can guess it.
+# A shorter one may be a part of many words, so it is masked only where it is a word of its own, and not within a path
+# or a name such as kimi-k2.6, with which later tasks work. Below this length ("a", "123") it is not masked by its value
+# at all: it would hide the whole output, and anybody can guess it.
 WORD_LENGTH = 4
 # What people give where a program insists on a key. Masking it would hide other meanings of the word.
 _PLACEHOLDERS = frozenset(("true", "false", "none", "null", "empty", "dummy", "unset"))
@@ -67,7 +68,7 @@ class Known:
                 text = text.replace(secret, MASK)
         for word in self._words:
             if word in text:
-                text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", MASK, text)
+                text = re.sub(rf"(?<![\w/.-]){re.escape(word)}(?![\w/-]|\.\w)", MASK, text)
         return text
 
 

@@ -67,6 +67,12 @@ def test_lines_of_a_long_text_are_secrets_too() -> None:
     [
         ("s3cr3t", "the key s3cr3t, s3cr3ts", f"the key {MASK}, s3cr3ts"),
         ("test", 'tested "test" latest', f'tested "{MASK}" latest'),
+        (
+            "test",
+            "/home/test/results of test-1, test.example and 1.test",
+            "/home/test/results of test-1, test.example and 1.test",
+        ),
+        ("test", "refused: test. key=test&x=1", f"refused: {MASK}. key={MASK}&x=1"),
         ("abcd", "YWJjZA== abcdef", f"{MASK} abcdef"),
         ("a", "a banana", "a banana"),
         ("123", "port 1234, 123 tokens", "port 1234, 123 tokens"),

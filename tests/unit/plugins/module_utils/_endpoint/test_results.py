@@ -189,6 +189,19 @@ def after_results(number: int, answer: Callable[[Reply], Reply]) -> type[Handler
     return replies(edit)
 
 
+def lost(edit: Callable[[Reply, Body], Reply], tokens: int) -> type[Handler]:
+    """Return a server that loses parts of answers, and counts this number of tokens for those that have no text."""
+
+    class Edited(replies(edit)):  # type: ignore[misc]
+        def _chat(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
+            super()._chat(reply, prompt, words if reply.text else tokens, stream)
+
+        def _messages(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
+            super()._messages(reply, prompt, words if reply.text else tokens, stream)
+
+    return Edited
+
+
 def call_again(reply: Reply) -> Reply:
     return Reply("", reply.reasoning, (("get_weather", '{"city": "Paris"}'),), "tool_calls")
 
@@ -248,6 +261,21 @@ FAILS: dict[str, tuple[type[Handler], str, str]] = {
     "calls without end": (after_results(1, call_again), "messages_tools", "does not answer, but calls the tool again"),
     "ids that begin with a space": (ids(lambda name, at: f" functions.{name}:{at}"), "messages_tools", "does not fit"),
     "ids that are numbers": (ids(lambda _name, at: at + 1), "messages_tools", "does not have the expected form"),
+    "one of two calls that are counted": (
+        lost(lambda reply, _body: reply._replace(calls=reply.calls[:1]), 92),
+        "tool_calls_parallel",
+        "but not for rome",
+    ),
+    "no call, and its tokens are counted": (
+        lost(lambda reply, _body: reply._replace(calls=(), stop="stop") if reply.calls else reply, 61),
+        "tool_call_streamed",
+        "No tool was called; it said ''",
+    ),
+    "no text, and its tokens are counted": (
+        lost(lambda reply, _body: reply._replace(text=""), 90),
+        "streaming",
+        "The answer is broken, it is empty",
+    ),
     "no late system message for the template": (
         refuses(400, "System message must be at the beginning.", has_system_role),
         "messages",

@@ -152,9 +152,10 @@ def miscounted(answer: Answer, sent: int) -> str:
     counts = (answer.input_tokens, answer.output_tokens)
     if any(type(count) is not int or count < 1 for count in counts):
         return f"The usage counts {answer.input_tokens} input and {answer.output_tokens} output tokens."
-    # /v1/messages may count thoughts that it does not send.
+    # /v1/messages may count thoughts that it does not send. Without text and calls, what was counted has been lost.
     hidden = not answer.reasoning and answer.stop not in (ENDED[0], CALLED[0], FULL[0])
-    too_many = answer.output_tokens > most and not hidden
+    lost = not answer.text.strip() and not answer.tool_calls
+    too_many = answer.output_tokens > most and not hidden and not lost
     if characters > _CHARACTERS_PER_TOKEN * (answer.output_tokens + 1) or too_many:
         return f"The usage counts {answer.output_tokens} output tokens, for {characters} characters."
     if sent > _CHARACTERS_PER_TOKEN * (answer.input_tokens + 1):

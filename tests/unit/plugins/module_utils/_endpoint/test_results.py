@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,15 +30,20 @@ from ansible_collections.hgx.inference.tests.support.inference_server import (
     serving,
 )
 
+REPORTS = Path(__file__).parents[3] / "fixtures" / "field-reports"
+
 Events = Iterable[tuple[str, dict[str, Any]]]
 Body = dict[str, Any]
 
 
-def outcome(handler: type[Handler], check: str) -> results.Result:
+def outcomes(handler: type[Handler], *checks: str) -> list[results.Result]:
     with serving(handler=handler) as server:
         expected = Expected("Paris", {"thinking": False}, None, True, {}, r"functions\.[\w.-]+:\d+")
-        found = results.run_checks(Probe(Api(server.base_url, KEY, 10), MODEL, (), expected), [check], {})
-    return found[1]
+        return results.run_checks(Probe(Api(server.base_url, KEY, 10), MODEL, (), expected), checks, {})
+
+
+def outcome(handler: type[Handler], check: str) -> results.Result:
+    return outcomes(handler, check)[1]
 
 
 def streams(edit: Callable[[list[tuple[str, Any]]], Events]) -> type[Handler]:
@@ -182,6 +189,19 @@ def after_results(number: int, answer: Callable[[Reply], Reply]) -> type[Handler
     return replies(edit)
 
 
+def lost(edit: Callable[[Reply, Body], Reply], tokens: int) -> type[Handler]:
+    """Return a server that loses parts of answers, and counts this number of tokens for those that have no text."""
+
+    class Edited(replies(edit)):  # type: ignore[misc]
+        def _chat(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
+            super()._chat(reply, prompt, words if reply.text else tokens, stream)
+
+        def _messages(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
+            super()._messages(reply, prompt, words if reply.text else tokens, stream)
+
+    return Edited
+
+
 def call_again(reply: Reply) -> Reply:
     return Reply("", reply.reasoning, (("get_weather", '{"city": "Paris"}'),), "tool_calls")
 
@@ -241,6 +261,21 @@ FAILS: dict[str, tuple[type[Handler], str, str]] = {
     "calls without end": (after_results(1, call_again), "messages_tools", "does not answer, but calls the tool again"),
     "ids that begin with a space": (ids(lambda name, at: f" functions.{name}:{at}"), "messages_tools", "does not fit"),
     "ids that are numbers": (ids(lambda _name, at: at + 1), "messages_tools", "does not have the expected form"),
+    "one of two calls that are counted": (
+        lost(lambda reply, _body: reply._replace(calls=reply.calls[:1]), 92),
+        "tool_calls_parallel",
+        "but not for rome",
+    ),
+    "no call, and its tokens are counted": (
+        lost(lambda reply, _body: reply._replace(calls=(), stop="stop") if reply.calls else reply, 61),
+        "tool_call_streamed",
+        "No tool was called; it said ''",
+    ),
+    "no text, and its tokens are counted": (
+        lost(lambda reply, _body: reply._replace(text=""), 90),
+        "streaming",
+        "The answer is broken, it is empty",
+    ),
     "no late system message for the template": (
         refuses(400, "System message must be at the beginning.", has_system_role),
         "messages",
@@ -308,3 +343,48 @@ def test_what_clients_take_passes(case: str) -> None:
 def test_words_and_not_the_status_let_claude_code_do_without_the_system_role(status: int) -> None:
     found = outcome(refuses(status, ROLE_ERROR, has_system_role), "messages")
     assert (found.status, found.cause) == ("warn", "system_role")
+
+
+# Field reports
+
+
+def report(name: str) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads((REPORTS / f"{name}.json").read_text(encoding="utf-8"))
+    return read
+
+
+def test_r12_claude_code_is_told_of_the_role_that_is_refused() -> None:
+    seen = report("R12")
+    found = outcome(refuses(seen["status"], seen["body"]["error"]["message"], has_system_role), "messages_tools")
+    assert (found.status, found.cause) == ("warn", "system_role")
+    assert "those before cannot work with this server. Use vLLM 0.23 or newer" in found.message
+
+
+def test_r14_calls_that_vanish_from_streams_beside_each_other() -> None:
+    chunks = report("R14")["chunks"]
+
+    class LosesCalls(Handler):
+        def _stream(self, events: list[tuple[str, Any]], end: str) -> None:
+            time.sleep(0.1)
+            lost = self.server.under_way >= 6 and not events[0][0]
+            super()._stream([("", chunk) for chunk in chunks] if lost else events, end)
+
+    alone, crowd = outcomes(LosesCalls, "tool_call_streamed", "tool_calls_crowd")[1:]
+    assert alone.status == "pass", alone
+    assert (crowd.status, crowd.cause) == ("fail", "calls_lost_under_load")
+    assert "clients must not stream requests with tools" in crowd.message
+
+
+def test_r16_a_token_that_is_repeated_everywhere_is_told_once() -> None:
+    message = report("R16")["message"]
+    broken = replies(lambda _reply, _body: Reply(message["content"] or "", message["reasoning"], stop="length"))
+    found = outcomes(broken, "chat", "streaming", "thinking", "tool_call", "messages")
+    assert {result.cause for result in found[1:]} == {"broken"}
+    told = "\n".join(results.summary(found))
+    assert told.count("The engine computes wrong values. Restart it") == 1
+
+
+def test_r24_a_loop_of_one_word_is_seen() -> None:
+    text = report("R24")["generated_text_of_every_request"]
+    found = outcome(replies(lambda reply, _body: reply._replace(text=text)), "chat")
+    assert (found.status, found.cause) == ("fail", "broken")

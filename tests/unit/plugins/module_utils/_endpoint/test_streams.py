@@ -90,7 +90,10 @@ BROKEN_CHATS: dict[str, tuple[Edit, str]] = {
         lambda found: found.insert(2, Event(9, {"model": "x", "choices": []})),
         "name two models",
     ),
-    "another answer's chunk": (lambda found: found.insert(2, Event(9, {"choices": [{"index": 1}]})), "of the answer 1"),
+    "another answer's chunk": (
+        lambda found: found.insert(2, Event(9, {"choices": [{"index": 1}]})),
+        "of the answer with the index 1",
+    ),
     "an event after the end": (lambda found: found.append(chunk(content="x")), "after the final [DONE]"),
 }
 

@@ -191,6 +191,7 @@ def main() -> int:
                 "hf_cache_models": [{"repo": REPO, "revision": "main", "role": "model"}],
                 "hf_cache_endpoint": f"http://127.0.0.1:{hub_port}",
                 "hf_cache_home": str(cache),
+                "hf_cache_venv": str(folder / "venv"),
                 "hf_cache_disk_reserve_gb": 0,
             }
             hosts = {"inference": {"hosts": {"here": variables}}}

@@ -188,6 +188,7 @@ def test_the_other_roles_need_no_recipe_either(tmp_path: Path) -> None:
     settings = {
         "hf_cache_models": [],
         "hf_cache_home": str(tmp_path / "cache"),
+        "hf_cache_venv": str(tmp_path / "venv"),
         "preflight_hardware": {"gpu_count": 0, "memory_gib": 0, "disk_gb": {"weights": 0, "image": 0}},
         "preflight_models": [],
         "preflight_image": "some/image:1",

@@ -681,7 +681,7 @@ class TestSeed:
 class TestRepetitions:
     def test_medians(self, run: Any, host: Host, server: Server) -> None:
         result = run(repetitions=3)
-        assert result["verdict"] == "pass"
+        assert result["verdict"] == "pass", result["summary"]
         assert result["spread"]["output_throughput"] == 0
         assert "  medians of 3 runs, in which steady_output_throughput differed by 0 tok/s" in result["summary"]
         stored = json.loads(Path(result["result_path"]).read_text())

@@ -287,11 +287,10 @@ class RepoCache:
         )
 
     def _ref(self, revision: str) -> str:
-        refs = os.path.join(self.root, "refs")
-        ref = os.path.normpath(os.path.join(refs, revision))
-        if not revision or _CONTROL.search(revision) or not ref.startswith(refs + os.sep):
+        inside = os.path.normpath(revision)
+        if inside.startswith(("/", ".")) or _CONTROL.search(revision):
             raise CacheError(f"{revision!r} is not a revision. Give a branch, a tag or a commit.")
-        return ref
+        return os.path.join(self.root, "refs", inside)
 
 
 def parse_tree(tree: object) -> list[RepoFile] | None:

@@ -180,6 +180,14 @@ def test_revisions_that_leave_the_cache(cache: RepoCache, revision: str) -> None
         cache.pinned_commit(revision)
 
 
+def test_a_cache_below_another_folder_by_two_dots(tmp_path: Path) -> None:
+    (tmp_path / "inventory").mkdir()
+    cache = RepoCache(f"{tmp_path}/inventory/../cache", "org/name")
+    cache.pin("refs/pr/1", COMMIT)
+    assert cache.pinned_commit("refs/pr/1") == COMMIT
+    assert RepoCache(f"{tmp_path}/cache", "org/name").referenced_commit("refs/pr/1") == COMMIT
+
+
 @pytest.mark.parametrize(
     ("path", "blob"),
     [

@@ -15,7 +15,7 @@ from dataclasses import replace
 from ..._core.causes import Signature
 from ..._docker.messages import ENGINE
 from ..._nvidia.messages import TOOLKIT
-from .causes import arguments, gpu, kernels, memory, model_files, packages, start, system
+from .causes import arguments, gpu, kernels, memory, model_files, packages, start, system, version
 
 SIGNATURES: tuple[Signature, ...] = (
     *arguments.COMMAND_LINE,
@@ -30,6 +30,7 @@ SIGNATURES: tuple[Signature, ...] = (
     *gpu.GPU,
     *kernels.ENGINE,
     *system.SYSTEM,
+    *version.VERSION,
     *packages.PACKAGES,
     *kernels.COMPILER,
     *start.START,

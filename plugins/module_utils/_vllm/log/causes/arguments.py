@@ -229,9 +229,9 @@ SPECULATION = (
     Signature(
         "kv-page-size",
         "KV caches that do not go together",
-        (r"page size of the layer is not divisible by the",),
-        "The KV caches of the model and of its draft cannot be laid out together: their pages have sizes of which"
-        " neither is a multiple of the other.",
+        (r"page size of the layer is not divisible by the", r"No common block size for \d+ \([^)]*;"),
+        "The KV caches of the model and of its draft cannot be laid out together: their pages or blocks have sizes of"
+        " which neither is a multiple of the other.",
         "Take kv-cache-dtype out of the engine's arguments (vllm_engine_args_extra: {kv-cache-dtype: null}; it costs"
         " 7 % of the output and half of the tokens that the cache holds), set another block-size, or take another"
         " draft.",

@@ -272,10 +272,24 @@ ENGINE = (
             r"Failed to find C compiler|[Nn]o (?:working )?C\+\+ compiler|InvalidCxxCompiler",
             r"(?:gcc|g\+\+|cc1plus)['`]?: .*(?:No such file|not found)|cannot execute .?cc1",
         ),
-        "A kernel for the GPU could not be compiled while the server started: the image has no working C or C++"
-        " compiler.",
-        "Choose an image that brings the compiler (gcc and g++). Without, it serves with enforce-eager: true only"
-        " where no kernel is to be compiled.",
+        "Code could not be compiled while the server started: the image has no working C or C++ compiler.",
+        "",
+        alternatives=(
+            Alternative(
+                "torch.compile translates a part of the model, for a CPU or beside the GPU. enforce-eager: true does"
+                " not prevent that everywhere: some parts, such as vision towers, are always compiled.",
+                "the traceback goes through torch/_inductor and not through Triton.",
+                "put gcc and g++ into the image, or set TORCHDYNAMO_DISABLE: '1' in vllm_env_extra, which compiles"
+                " nothing and costs speed.",
+                decides=r"InvalidCxxCompiler|C\+\+ compiler",
+            ),
+            Alternative(
+                "A kernel for the GPU is compiled (Triton, FlashInfer, DeepGEMM).",
+                "the traceback goes through one of them.",
+                "choose an image that brings the compiler (gcc and g++), or kernels that are ready-made.",
+                decides=r"Failed to find C compiler|nvcc|[Nn]inja",
+            ),
+        ),
     ),
     Signature(
         "kernel-compile",

@@ -186,7 +186,7 @@ PACKAGES = (
         ),
         "Python packages in the image do not fit each other: one expects another version of the other.",
         "Correct the recipe's image.pip (mostly transformers): take a package out that was put on top of the image, or"
-        f" pin the version that this vLLM admits. {RECORDED}",
+        f" pin the version that this vLLM admits. If it is empty, choose another image. {RECORDED}",
         detail="It shows in {what}.",
     ),
     Signature(

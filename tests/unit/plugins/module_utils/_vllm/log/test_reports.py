@@ -800,6 +800,89 @@ CASES = {
         ],
         "draft-settings",
     ),
+    "a compiler for the CPU is missing": Case(
+        worker(
+            "torch._inductor.exc.InductorError: InvalidCxxCompiler: No working C++ compiler found in"
+            " torch._inductor.config.cpp.cxx: (None, 'g++')",
+            *PROFILE,
+            "torch/_inductor/cpp_builder.py get_cpp_compiler",
+        ),
+        "kernel-compile",
+        "TORCHDYNAMO_DISABLE",
+        "for the GPU",
+    ),
+    "a compiler for Triton is missing": Case(
+        worker(
+            "RuntimeError: Failed to find C compiler. Please specify via CC environment variable or set"
+            " triton.knobs.build.impl.",
+            *PROFILE,
+            "triton/runtime/build.py _build",
+        ),
+        "kernel-compile",
+        "ready-made",
+        "TORCHDYNAMO_DISABLE",
+    ),
+    "a part of vLLM is missing": Case(
+        worker(
+            "ImportError: cannot import name 'flash_attn_varlen_func' from 'vllm.v1.attention.backends.fa_utils'"
+            f" ({FOLDER}vllm/v1/attention/backends/fa_utils.py)",
+            *LOAD,
+            "vllm/v1/attention/backends/mla/flashattn_mla.py <module>",
+        ),
+        "vllm-inconsistent",
+        "an import of it in the image itself",
+        "transformers",
+    ),
+    "a plugin of another vLLM": Case(
+        worker(
+            "ModuleNotFoundError: No module named 'vllm.attention.backends'", *LOAD, "some_plugin/register.py <module>"
+        ),
+        "vllm-inconsistent",
+        "is made for another version of vLLM",
+    ),
+    "draft that this vLLM cannot": Case(
+        worker(
+            "TypeError: _sample_recovered_tokens_kernel_impl() got an unexpected keyword argument 'USE_FP64_GUMBEL'",
+            *PROFILE,
+            "vllm/v1/sample/rejection_sampler.py forward",
+        ),
+        "vllm-inconsistent",
+        "speculative-config: null",
+    ),
+    "code of a model that does not suit transformers": Case(
+        worker(
+            "TypeError: __init__() got an unexpected keyword argument 'dtype'", *LOAD, "transformers/modeling.py load"
+        ),
+        "area packages",
+        untold="error of this version",
+    ),
+    "a vLLM older than the model": Case(
+        worker(
+            "ValueError: Unrecognized image processor in /root/.cache/huggingface/hub/models--moonshotai--Kimi-K2.6/"
+            "snapshots/f2eb. Should have a `image_processor_type` key in its preprocessor_config.json of config.json,"
+            " or one of the following `model_type` keys in its config.json: aimv2, aria",
+            "transformers/models/auto/image_processing_auto.py from_pretrained",
+        ),
+        "processor-missing",
+        "This vLLM is older than the model",
+    ),
+    "KV cache and chunks on a CPU": Case(
+        worker(
+            "RuntimeError: Chunked-prefill and prefix-cache on the CPU backend is not compatible with FP8 KV cache.",
+            "vllm/platforms/cpu.py check_and_update_config",
+        ),
+        "platform-cannot",
+        "On the CPU: Chunked-prefill and prefix-cache.",
+    ),
+    "a warning of what a CPU cannot": Case(
+        worker(
+            "ValueError: something new",
+            *LOAD,
+            before=("(Worker pid=2) WARNING 04-18 15:44:50 [x.py:1] Pin memory is not supported on CPU.",),
+        ),
+        "area weights",
+        untold="Pin memory",
+    ),
     "vision tower": Case(
         worker(
             "RuntimeError: The size of tensor a (1152) must match the size of tensor b (144)",

@@ -28,6 +28,7 @@ from ._core.schema import (
 )
 from ._endpoint.spec import FUNCTIONAL, REAL_TEXT
 from ._vllm.args import ArgsError, render_args
+from ._vllm.versions import RANGE
 
 _DERIVED_ARGS = {
     "model": "the repository with the role 'model'",
@@ -151,6 +152,17 @@ SCHEMA = record(
                         "description": (
                             "Other images for the same deployment, in order of preference. Messages name them where the"
                             " image is gone or the driver is too old for it; none is taken without being asked for."
+                        ),
+                    }
+                ),
+                "vllm": optional(
+                    {
+                        **TEXT,
+                        "pattern": RANGE,
+                        "title": "a range of versions such as '>=0.19,<0.20'",
+                        "description": (
+                            "Range of the versions of vLLM with which the recipe is known to work. Before an image of"
+                            " another version is started, there is a warning."
                         ),
                     }
                 ),

@@ -46,6 +46,12 @@ options:
     description: Whether O(record) is the record of a release that was deployed on this host before.
     type: bool
     default: false
+  versions:
+    description:
+      - Range of the versions of vLLM with which the recipe is known to work, such as V(>=0.19,<0.20).
+      - An image with another version is a warning. It is served, because it may work as well.
+    type: str
+    default: ""
   planned:
     description: What is not on the host yet in check mode, because the real run would fetch it. It is not checked.
     type: list
@@ -62,6 +68,7 @@ EXAMPLES = r"""
     record: "{{ planned.record }}"
     cache_home: /var/lib/huggingface
     has_key: false
+    versions: ">=0.19,<0.20"
 """
 
 RETURN = r"""
@@ -72,6 +79,11 @@ checked:
     - A warning says the second.
   returned: success
   type: bool
+version:
+  description: Version of the image's vLLM. It is empty if O(planned) contains the image.
+  returned: success
+  type: str
+  sample: 0.19.1
 """
 
 import os
@@ -89,6 +101,7 @@ from ..module_utils._vllm.container import cache_folder, healthy, image_source
 from ..module_utils._vllm.gpus import full_gpus, full_words, read_gpus
 from ..module_utils._vllm.release import SPEC_DEFAULTS, observed, secret_problems
 from ..module_utils._vllm.spec import endpoint
+from ..module_utils._vllm.versions import is_within
 
 ARGS_TIMEOUT_S = 300.0
 _CHECKED_BEFORE = "the command line was checked when the release was recorded"
@@ -105,6 +118,7 @@ def main() -> None:
             "has_key": {"type": "bool", "required": True, "no_log": False},
             "memory_gib": {"type": "float", "default": 0},
             "recorded": {"type": "bool", "default": False},
+            "versions": {"type": "str", "default": ""},
             "planned": {"type": "list", "elements": "str", "choices": ["image", "weights"], "default": []},
         },
         supports_check_mode=True,
@@ -117,14 +131,27 @@ def main() -> None:
         problems = [*reading.problems, *_problems(params)]
     except (DockerError, CacheError, OSError) as exc:
         module.fail_json(msg=str(exc))
+    unproven = "" if is_within(reading.version, params["versions"]) else _unproven(params, reading.version)
     if problems:
         listed = "\n".join("  - " + problem.replace("\n", "\n    ") for problem in problems)
-        module.fail_json(msg=f"Nothing was stopped or started, because a server cannot run as wanted:\n{listed}")
+        module.fail_json(
+            msg=f"Nothing was stopped or started, because a server cannot run as wanted:\n{listed}{unproven}"
+        )
     if reading.unchecked not in ("", _CHECKED_BEFORE) and "image" not in params["planned"]:
         module.warn(
             f"The image's vLLM keeps its parser in an unknown place, no option was checked: {reading.unchecked}"
         )
-    module.exit_json(changed=False, checked=not reading.unchecked)
+    if unproven:
+        module.warn(unproven.strip())
+    module.exit_json(changed=False, checked=not reading.unchecked, version=reading.version)
+
+
+def _unproven(params: dict[str, Any], version: str) -> str:
+    image = params["record"]["container"]["image"]
+    return (
+        f"\nThe image {image} has vLLM {version}, and the recipe is known to work with {params['versions']}"
+        " (image.vllm). Its options, pins and figures may not fit. To serve a version of the range, set vllm_image_tag."
+    )
 
 
 def _make_caches(mounts: list[str]) -> None:

@@ -6,8 +6,8 @@
 
 Where the model's files are at hand, vLLM then makes its configuration of it, as a server does before it uses a GPU.
 
-Prints one JSON object: C({"problems": [...], "options": [...]}) or, where this version of vLLM is laid out in another
-way, C({"unchecked": reason}).
+Prints one JSON object: C({"version": "0.19.1", "problems": [...], "options": [...]}) or, where this version of vLLM is
+laid out in another way, C({"version": "0.19.1", "unchecked": reason}).
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def main(job: dict[str, Any]) -> None:
             result: dict[str, Any] = {"problems": problems, "options": sorted(parser._option_string_actions)}
         except (ImportError, AttributeError) as exc:
             result = {"unchecked": f"{type(exc).__name__}: {exc}"}
-    output.write(json.dumps(result) + "\n")
+        version = getattr(sys.modules.get("vllm"), "__version__", "")
+    output.write(json.dumps({"version": version, **result}) + "\n")
 
 
 def _problems(parser: Any, argv: list[str], errors: io.StringIO, with_model: bool) -> Iterator[str]:

@@ -22,10 +22,14 @@ from .release import server_args
 
 
 class Reading(NamedTuple):
-    """What the parser says, with what to do about it. C(unchecked) is why it could not be asked, or empty."""
+    """What the parser says, with what to do about it. C(unchecked) is why it could not be asked, or empty.
+
+    C(version) is that of the image's vLLM, empty if it is unknown.
+    """
 
     problems: list[str]
     unchecked: str
+    version: str = ""
 
 
 def read_args(
@@ -61,7 +65,7 @@ def read_args(
         words = "\n".join([f"The command line could not be checked with {image}: {cause}", *rest])
         raise DockerError(words) from None
     problems = [_with_fix(problem, result.get("options", [])) for problem in result.get("problems", [])]
-    return Reading(problems, str(result.get("unchecked", "")))
+    return Reading(problems, str(result.get("unchecked", "")), str(result.get("version", "")))
 
 
 def _is_there(mount: str) -> bool:

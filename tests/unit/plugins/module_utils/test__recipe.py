@@ -201,6 +201,7 @@ def test_what_the_checks_expect_has_defaults(data: dict[str, Any]) -> None:
         "skip": {},
         "warn": {},
         "answer": "Paris",
+        "image_answer": "",
         "tool_call_ids": "",
         "instant_template_kwargs": {"thinking": False},
         "long_context": {"tokens": None, "recall": True},

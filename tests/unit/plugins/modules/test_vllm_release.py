@@ -18,6 +18,7 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hgx.inference.plugins.module_utils._docker.build import BASE_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import gpus
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.args_check import Reading
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import guard_file
 from ansible_collections.hgx.inference.plugins.modules import (
@@ -279,6 +280,22 @@ def test_everything_that_is_wrong_is_said_at_once(run: Run, engine: Path, tmp_pa
     planned = run(vllm_precheck, **wanted, planned=["image", "weights"])["msg"]
     assert "unrecognized" not in planned
     assert "cache" not in planned
+
+
+def test_a_version_that_the_recipe_does_not_know(
+    run: Run, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_precheck, "_problems", lambda _params: [])
+    record = recorded(run, tmp_path, check=True)["record"]
+    wanted = {"container": "vllm", "record": record, "cache_home": str(tmp_path), "has_key": False}
+    told = []
+    for version in ("0.19.1", "0.32.0"):
+        monkeypatch.setattr(vllm_precheck, "read_args", lambda *_args, version=version: Reading([], "", version))
+        result = run(vllm_precheck, **wanted, versions=">=0.19,<0.20")
+        assert result["version"] == version
+        told.append("known to work" in str(result.get("warnings")))
+    assert told == [False, True]
+    assert "some/image:tag has vLLM 0.32.0, and the recipe is known to work with >=0.19,<0.20" in str(result)
 
 
 def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engine: Path, tmp_path: Path) -> None:

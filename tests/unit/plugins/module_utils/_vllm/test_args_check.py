@@ -103,6 +103,8 @@ def check(
         (folder / "site" / name).write_text(content)
     for package in {file.parent for file in (folder / "site").rglob("*.py")}:
         (package / "__init__.py").touch()
+    (folder / "site" / "vllm").mkdir(exist_ok=True)
+    (folder / "site" / "vllm" / "__init__.py").write_text('__version__ = "0.19.2rc1.dev134+cu130"\n')
     # The last two words are -c and the program.
     (folder / "docker").write_text(
         f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{folder}/words'\n"
@@ -128,7 +130,7 @@ def check(
 def test_good_arguments(tmp_path: Path, layout: str) -> None:
     args = ["--model", "{{ braces }}", "--tool-call-parser", "kimi_k2"]
     result, words = check(tmp_path, layout, args)
-    assert result == {"problems": [], "unchecked": ""}
+    assert result == {"problems": [], "unchecked": "", "version": "0.19.2rc1.dev134+cu130"}
     assert "--gpus" not in words
     assert words[words.index("--entrypoint") + 1 : -2] == ["python3", "some/image:tag"]
 

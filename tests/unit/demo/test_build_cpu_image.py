@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ansible_collections.hgx.inference.demo import build_cpu_image
 from ansible_collections.hgx.inference.demo.build_cpu_image import (
+    VERSIONS,
     BuildError,
+    digest,
     image_pip_conf,
     local_path,
     local_sources,
@@ -20,6 +23,8 @@ from ansible_collections.hgx.inference.demo.build_cpu_image import (
     step,
     suite_sources,
 )
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -138,3 +143,37 @@ def test_a_base_system_alone(logs: Path, monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(build_cpu_image, "image_inputs", lambda _image: "")
     build_cpu_image.build(None, "trixie", force=False, check=True)
     assert capsys.readouterr().out == "image | hgx-inference/base:trixie must be built\n"
+
+
+def test_versions_of_one_torch_share_its_layer() -> None:
+    def of(version: str) -> list[build_cpu_image.Layer]:
+        return build_cpu_image.layers(version, "hgx-inference/base:bookworm", "inputs of the base")
+
+    older, newer, oldest = of("0.22.1"), of("0.25.1"), of("0.19.1")
+    assert older[0].image == newer[0].image == "hgx-inference/torch:2.11.0-bookworm"
+    assert older[0].inputs == newer[0].inputs
+    assert older[0].inputs != oldest[0].inputs
+    assert older[1].image == "hgx-inference/vllm-cpu:0.22.1"
+    assert len({layer.inputs for version in (older, newer, oldest) for layer in version}) == 5
+
+
+def test_an_image_that_is_up_to_date_needs_no_layers(
+    logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted: dict[str, str] = {}
+    monkeypatch.setattr(build_cpu_image, "image_inputs", lambda image: wanted.get(image, ""))
+    base_inputs = digest(
+        "bookworm", image_pip_conf(pip_settings()), *build_cpu_image.PACKAGES, *build_cpu_image.LEFT_OUT
+    )
+    image = build_cpu_image.layers("0.19.1", "hgx-inference/base:bookworm", base_inputs)[1]
+    wanted[image.image] = image.inputs
+    build_cpu_image.build("0.19.1", "bookworm", force=False, check=False)
+    assert capsys.readouterr().out == "image | hgx-inference/vllm-cpu:0.19.1 is up to date\n"
+
+
+def test_every_version_is_one_of_the_recipe() -> None:
+    recipe = yaml.safe_load((ROOT / "recipes/tiny_kimi_cpu.yml").read_text(encoding="utf-8"))
+    versions = VERSIONS["versions"]
+    assert VERSIONS["newest"] == recipe["image"]["tag"] == list(versions)[-1]
+    assert {needs["profile"] for needs in versions.values()} <= set(recipe["profiles"])
+    assert all(set(needs) == {"torch", "pip", "profile", "env", "note"} for needs in versions.values())

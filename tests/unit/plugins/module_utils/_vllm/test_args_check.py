@@ -176,12 +176,12 @@ def test_values_that_the_model_does_not_take(tmp_path: Path, layout: str) -> Non
 @pytest.mark.parametrize("length", [1, 5, 6, 7], ids=["fits", "exit", "GPU in use", "missing file"])
 def test_what_only_the_check_runs_into_refuses_nothing(tmp_path: Path, length: int) -> None:
     result, _words = check(tmp_path, "new", ["--model", "x", "--max-model-len", str(length)], with_model=True)
-    assert result == {"problems": [], "unchecked": ""}
+    assert result == {"problems": [], "unchecked": "", "version": "0.19.2rc1.dev134+cu130"}
 
 
 def test_another_engine_refuses_nothing(tmp_path: Path) -> None:
     result, _words = check(tmp_path, "no engine", ["--model", "x", "--max-model-len", "9"], with_model=True)
-    assert result == {"problems": [], "unchecked": ""}
+    assert result == {"problems": [], "unchecked": "", "version": "0.19.2rc1.dev134+cu130"}
 
 
 def test_the_model_is_read_as_the_server_would(tmp_path: Path) -> None:

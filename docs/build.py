@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from .tables import ROOT, clients_table, evidence_table, load_clients, load_evidence, troubleshooting_table
+from .versions import load_records, versions_page
 
 COLLECTION = "ansible_collections/hgx/inference"
 # The theme shows the contents of each page beside it.
@@ -85,6 +86,7 @@ def write_tables(folder: Path) -> None:
     folder.mkdir()
     (folder / "evidence.md").write_text(evidence_table(load_evidence()), encoding="utf-8")
     (folder / "clients.md").write_text(clients_table(load_clients()), encoding="utf-8")
+    (folder / "versions.md").write_text(versions_page(load_records()), encoding="utf-8")
     sys.path.insert(0, str(ROOT / "collections"))
     signatures = importlib.import_module(SIGNATURES).SIGNATURES
     (folder / "troubleshooting.md").write_text(troubleshooting_table(signatures), encoding="utf-8")

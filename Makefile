@@ -139,7 +139,7 @@ molecule: setup ## Run the site and the roles on container hosts with systemd, t
 
 # The hosts of the first two lanes and one or two more are as many as root's 128 inotify instances allow.
 MOLECULE_LANES := 'nvidia_container_toolkit nvidia_driver' 'prepare docker hf_cache preflight' 'vllm default'
-OTHER_LANES := 'tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py' 'docs importer sanity tests/e2e/test_faults.py tests/e2e/test_lying_server.py'
+OTHER_LANES := 'tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py' 'docs importer sanity tests/e2e/test_faults.py tests/e2e/test_lying_server.py'
 
 test: setup ## Run all tests, the quick ones first
 	@tests/lanes.sh lint unit-all

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The demo with the oldest version of vLLM: start, checks and benchmark. It runs after the tests of the newest one.
+
+Building its image takes minutes and gigabytes, so without the image this runs only with HGX_COLD=1. `make matrix`
+tries all versions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OLDEST = next(iter(json.loads((ROOT / "demo" / "versions.json").read_text(encoding="utf-8"))["versions"]))
+
+
+def has_image() -> bool:
+    name = f"hgx-inference/vllm-cpu:{OLDEST}"
+    return subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(
+    not (has_image() or os.environ.get("HGX_COLD")), reason="the image of the oldest vLLM is not built: HGX_COLD=1"
+)
+def test_the_oldest_version_gets_the_same_verdict() -> None:
+    done = subprocess.run(
+        ["make", "demo", f"VLLM_VERSION={OLDEST}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    subprocess.run(["make", "demo-down"], cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "PASS: 1 of 1 thresholds met" in done.stdout
+    assert re.search(r"1 skipped of \d+ functional checks", done.stdout)  # the key
+    assert "A message of the role system among the messages is refused" in done.stdout
+    (report,) = re.findall(r"Report: (\S+)", done.stdout)
+    assert f"<code>{OLDEST}</code>" in Path(report).read_text(encoding="utf-8")

@@ -68,8 +68,8 @@ VERSION = (
         ),
     ),
     Signature(
-        "vllm-inconsistent",
-        "Part of vLLM that does not work",
+        "package-conflict",
+        "Packages that do not fit each other",
         (
             r"cannot import name '(?P<name>\w+)' from '(?P<what>vllm[\w.]*)'",
             r"No module named '(?P<what>vllm\.[\w.]+)'",
@@ -94,8 +94,8 @@ VERSION = (
         ),
     ),
     Signature(
-        "vllm-inconsistent",
-        "Part of vLLM that does not work",
+        "package-conflict",
+        "Packages that do not fit each other",
         (
             r"cannot import name '(?P<name>\w+)' from '(?P<what>vllm[\w.]*)'",
             r"No module named '(?P<what>vllm\.[\w.]+)'",

@@ -829,7 +829,7 @@ CASES = {
             *LOAD,
             "vllm/v1/attention/backends/mla/flashattn_mla.py <module>",
         ),
-        "vllm-inconsistent",
+        "package-conflict",
         "an import of it in the image itself",
         "transformers",
     ),
@@ -837,7 +837,7 @@ CASES = {
         worker(
             "ModuleNotFoundError: No module named 'vllm.attention.backends'", *LOAD, "some_plugin/register.py <module>"
         ),
-        "vllm-inconsistent",
+        "package-conflict",
         "is made for another version of vLLM",
     ),
     "draft that this vLLM cannot": Case(

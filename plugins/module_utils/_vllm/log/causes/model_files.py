@@ -462,9 +462,10 @@ MODEL_FILES = (
         "Model that brings its own code",
         (
             r"--trust-remote-code",
-            r"trust_remote_code=True",
+            # transformers asks so where the code is not needed, too, and goes on.
+            r"(?<!avoid this prompt in future by passing the argument `)trust_remote_code=True",
             r"requires you to execute the \w+ file",
-            r"contains custom code which must be executed",
+            r"Error: .*contains custom code which must be executed",
         ),
         "The model brings its own Python code, and the server may not run it.",
         "Set trust-remote-code: true among the engine's arguments, with the revision pinned, once you trust that code.",

@@ -185,7 +185,7 @@ def killed_engine(version: str) -> dict[str, Any]:
         "processes": len(rows),
         "exit_code": int(docker("inspect", "-f", "{{.State.ExitCode}}", SERVER)),
         "seconds": seconds,
-        "told": next((line.strip() for line in told.splitlines() if "killed" in line.lower()), ""),
+        "told": next((line.strip() for line in told.splitlines() if line.strip().startswith("cause")), ""),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from .tables import ROOT, table
 
 RECORDS = ROOT / "docs" / "matrix"
-PROFILES = {"published": "draft", "mla": "MLA, with its draft"}
+PROFILES = {"published": "draft", "mla": "MLA"}
 Record = Mapping[str, Any]
 
 

@@ -37,7 +37,7 @@ def test_a_version_and_its_own_words() -> None:
         " conversation | refused before the start | container ends with exit code 0 |"
     )
     assert "| 0.19.1 | draft | `AssertionError: spec decode is not supported.` |" in page
-    assert "| 0.19.1 | MLA, with its draft | `NotImplementedError: 'MLA' \\| none` |" in page
+    assert "| 0.19.1 | MLA | `NotImplementedError: 'MLA' \\| none` |" in page
     assert "check `messages`: warn" in page
 
 

@@ -239,7 +239,7 @@ FAULTS = [
     Fault("too-few-gpus--four-of-two", ("too-few-gpus",), ("--tensor-parallel-size", "4")),
     Fault("too-few-gpus--one-visible", ("too-few-gpus",), environment={"CUDA_VISIBLE_DEVICES": "0"}),
     Fault("no-gpu--none-visible", ("no-gpu", "too-few-gpus"), environment={"CUDA_VISIBLE_DEVICES": ""}),
-    Fault("cuda-fork--uvm-hidden", ("cuda-fork",), before=hidden("/dev/nvidia-uvm")),
+    Fault("no-gpu--uvm-hidden", ("no-gpu",), before=hidden("/dev/nvidia-uvm")),
     Fault("no-gpu--control-hidden", ("no-gpu", "driver-not-loaded"), before=hidden("/dev/nvidiactl")),
     Fault("too-few-gpus--second-hidden", ("too-few-gpus", "no-gpu", "cuda-error"), before=hidden("/dev/nvidia1")),
     Fault("nccl-error--interface", ("nccl-error",), environment={"NCCL_SOCKET_IFNAME": "nosuch0"}),

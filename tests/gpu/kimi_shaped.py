@@ -70,6 +70,8 @@ TEXT = {
     "num_key_value_heads": HEADS,
     "num_experts_per_tok": 8,
     "q_lora_rank": 1536,
+    "qk_nope_head_dim": 128,  # GPUs have kernels for this size only
+    "v_head_dim": 128,
     "max_position_embeddings": CONTEXT,
     "rope_scaling": {
         **tiny_kimi.TEXT_CONFIG["rope_scaling"],

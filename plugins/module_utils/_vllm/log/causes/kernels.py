@@ -100,8 +100,8 @@ ENGINE = (
         "attention-backend",
         "No attention backend for this model",
         (
-            r"No valid attention backend found.*Reasons: \{(?P<why>.+)\}",
-            r"No valid attention backend found",
+            r"No valid (?:\w+ )*backend found.*Reasons: \{(?P<why>.+)\}",
+            r"No valid (?:\w+ )*backend found",
             r"Selected backend \S+ is not valid for this configuration",
             r"Invalid attention backend",
         ),

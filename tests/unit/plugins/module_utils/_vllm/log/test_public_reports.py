@@ -778,6 +778,17 @@ CASES = {
         ),
         "attention-backend",
     ),
+    # Recorded on two H200, with vLLM 0.26.0.
+    "MLA of other dimensions": Case(
+        worker(
+            "ValueError: No valid MLA prefill backend found with MLAPrefillSelectorConfig(dtype=torch.bfloat16,"
+            " mla_dimensions=(qk_nope_head_dim=64, qk_rope_head_dim=64, v_head_dim=64)). Reasons: {FLASH_ATTN: [Model"
+            " does not have supported MLA dimensions (got (qk_nope_head_dim=64, qk_rope_head_dim=64, v_head_dim=64))]}.",
+            *LOAD,
+            "vllm/v1/attention/backends/mla/prefill/selector.py get_mla_prefill_backend",
+        ),
+        "attention-backend",
+    ),
     "eagle3 aux layers": Case(
         worker(
             "IndexError: list index out of range",

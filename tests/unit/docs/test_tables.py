@@ -40,6 +40,12 @@ def test_the_readme_shows_the_claims_that_say_so() -> None:
     )
 
 
+def test_each_claim_says_something_of_all_hardware() -> None:
+    evidence = tables.load_evidence()
+    for claim in evidence["claims"]:
+        assert set(evidence["hardware"]) <= set(claim), claim["what"]
+
+
 def test_evidence_is_shown_by_something() -> None:
     for claim in tables.load_evidence()["claims"]:
         for place in claim["shown_by"].split(", "):

@@ -150,7 +150,7 @@ def miscounted(answer: Answer, sent: int) -> str:
     most = sum(len(text.encode(errors="replace")) for text in parts) * _TOKENS_PER_BYTE + _SPARE_TOKENS
     most += _TOKENS_PER_CALL * len(answer.tool_calls)
     counts = (answer.input_tokens, answer.output_tokens)
-    if any(type(count) is not int or count < 1 for count in counts):
+    if any(not isinstance(count, int) or isinstance(count, bool) or count < 1 for count in counts):
         return f"The usage counts {answer.input_tokens} input and {answer.output_tokens} output tokens."
     # /v1/messages may count thoughts that it does not send. Without text and calls, what was counted has been lost.
     hidden = not answer.reasoning and answer.stop not in (ENDED[0], CALLED[0], FULL[0])

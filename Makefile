@@ -135,16 +135,19 @@ e2e: setup ## Run the site on this machine with the real vLLM, and with injected
 
 molecule: setup ## Run the site and the roles on container hosts with systemd, the real vLLM and stubs of NVIDIA's packages
 	@ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
-	tests/lanes.sh $(MOLECULE_LANES)
+	tests/lanes.sh '$(NVIDIA_LANE)' '$(HOST_LANE)' '$(SERVER_LANE)'
 
-# The hosts of the first two lanes and one or two more are as many as root's 128 inotify instances allow.
-MOLECULE_LANES := 'nvidia_container_toolkit nvidia_driver' 'prepare docker hf_cache preflight' 'vllm default'
-OTHER_LANES := 'tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py' 'docs importer sanity tests/e2e/test_faults.py tests/e2e/test_lying_server.py'
+# The hosts of the first two lanes and one more are as many as root's 128 inotify instances allow.
+NVIDIA_LANE := nvidia_container_toolkit nvidia_driver
+HOST_LANE := prepare docker hf_cache preflight default
+SERVER_LANE := vllm
+PACKAGE_LANE := docs importer sanity tests/e2e/test_faults.py tests/e2e/test_lying_server.py
+DEMO_LANE := tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py
 
 test: setup ## Run all tests, the quick ones first
 	@tests/lanes.sh lint unit-all
 	ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
-	tests/lanes.sh $(MOLECULE_LANES) $(OTHER_LANES)
+	tests/lanes.sh '$(NVIDIA_LANE) $(PACKAGE_LANE)' '$(HOST_LANE)' '$(DEMO_LANE) $(SERVER_LANE)'
 
 dist: setup ## Build the collection artifact into dist/
 	@rm -f dist/*.tar.gz

@@ -2,7 +2,7 @@
 # Run parts of the tests side by side: lanes.sh 'PART...' 'PART...'...
 # Each argument is a lane, whose parts run one after another. A part is a scenario of Molecule, a target of make, a file
 # of pytest, or several such files with + between them, which share what they set up. Most parts wait more than they
-# compute, so two cores take four lanes. What parts say at once would be a muddle, so it goes to a file each, which is
+# compute, so two cores take three lanes. What parts say at once would be a muddle, so it goes to a file each, which is
 # shown where one fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."

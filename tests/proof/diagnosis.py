@@ -264,6 +264,7 @@ def provoke(fault: Fault, models: Path, cache: Path) -> tuple[str, float, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faults", nargs="*", metavar="fault", help=f"of {', '.join(FAULTS)}")
+    parser.add_argument("--limit", type=float, default=LIMIT_S, help="seconds for each name (default: %(default)s)")
     parser.add_argument("--verbose", action="store_true", help="show the messages, too")
     args = parser.parse_args()
     good = True
@@ -275,7 +276,7 @@ def main() -> int:
             if fault.prepare:
                 fault.prepare(models)
             named, seconds, output = provoke(fault, models, Path(folder) / "cache")
-            right = named in fault.expected.split() and seconds <= LIMIT_S
+            right = named in fault.expected.split() and seconds <= args.limit
             good &= right
             print(f"{'ok  ' if right else 'MISS'} {name:<26} {named:<24} {seconds:.1f}", flush=True)
             if args.verbose or not right:

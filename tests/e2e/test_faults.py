@@ -24,11 +24,6 @@ def image() -> None:
 # One of each kind: the parser, the server's own checks, the engine while it loads, the kernel, Docker.
 @pytest.mark.parametrize("fault", ["unknown-flag", "bad-parser", "truncated-shard", "memory-limit", "port-published"])
 def test_the_cause_is_named(image: None, fault: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "tests/proof/diagnosis.py", "--limit=30", fault],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "tests/proof/diagnosis.py", "--limit=30", fault]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -334,7 +334,7 @@ MODEL_FILES = (
     Signature(
         "tokenizer-missing",
         "Tokenizer incomplete",
-        (r"Converting from (?:Tiktoken|SentencePiece) failed",),
+        (r"Converting from (?:Tiktoken|SentencePiece) failed", r"Couldn't instantiate the backend tokenizer"),
         "transformers cannot build the tokenizer from the files that the model has.",
         "",
         alternatives=(

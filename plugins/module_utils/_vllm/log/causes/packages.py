@@ -53,10 +53,7 @@ PACKAGES = (
     Signature(
         "package-conflict",
         "Packages that do not fit each other",
-        (
-            r"Couldn't instantiate the backend tokenizer",
-            r"No such file or directory: '\S*/blobs/(?P<what>[^/']+\.py)'",
-        ),
+        (r"No such file or directory: '\S*/blobs/(?P<what>[^/']+\.py)'",),
         "This transformers cannot use the Python code that the model brings: mostly it is newer than that code.",
         "Pin the transformers of the recipe in its image.pip. If it is that one: " + CHECK_WEIGHTS,
         detail="It shows in {what}.",

@@ -155,7 +155,12 @@ FAULTS = {
     "port-inside": Fault("port-taken", options=["--network", f"container:{BLOCKER}"]),
     "port-published": Fault("port-taken-host", options=["--publish", f"127.0.0.1:{PORT + 1}:8001"]),
     "read-only-cache": Fault("read-only", options=["--read-only", "--tmpfs", "/tmp"]),
-    "fp8-on-cpu": Fault("kv-cache-dtype", {"kv-cache-dtype": "fp8"}),
+    # The real model's attention; without it a CPU can do it.
+    "fp8-on-cpu": Fault(
+        "kv-cache-dtype",
+        {"kv-cache-dtype": "fp8", "speculative-config": None},
+        options=["--env", "VLLM_MLA_DISABLE=0"],
+    ),
     "killed": Fault("killed", during=kill_while_loading),
     "memory-limit": Fault("oom-killed", options=["--memory", "300m", "--memory-swap", "300m"]),
     "engine-killed": Fault("killed worker-died", options=PROCESSES, during=kill_engine),

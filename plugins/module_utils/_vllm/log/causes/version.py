@@ -9,6 +9,11 @@ from __future__ import annotations
 from ...._core.causes import Alternative, Signature
 
 # The innermost frame of the traceback is in vLLM itself.
+_MISSING_PART = (
+    r"cannot import name '(?P<name>\w+)' from '(?P<what>vllm[\w.]*)'",
+    r"No module named '(?P<what>vllm\.[\w.]+)'",
+    r"module '(?P<what>vllm[\w.]*)' has no attribute '(?P<name>\w+)'",
+)
 _IN_VLLM = r'File "[^"\n]*/vllm/[^"\n]*", line \d+, in [^\n]*(?:\n(?!\s*File )[^\n]*)*\Z'
 
 VERSION = (
@@ -70,11 +75,7 @@ VERSION = (
     Signature(
         "package-conflict",
         "Packages that do not fit each other",
-        (
-            r"cannot import name '(?P<name>\w+)' from '(?P<what>vllm[\w.]*)'",
-            r"No module named '(?P<what>vllm\.[\w.]+)'",
-            r"module '(?P<what>vllm[\w.]*)' has no attribute '(?P<name>\w+)'",
-        ),
+        _MISSING_PART,
         "A part of vLLM needs another part that this build does not have.",
         "",
         detail="It shows in {what}.",
@@ -96,11 +97,7 @@ VERSION = (
     Signature(
         "package-conflict",
         "Packages that do not fit each other",
-        (
-            r"cannot import name '(?P<name>\w+)' from '(?P<what>vllm[\w.]*)'",
-            r"No module named '(?P<what>vllm\.[\w.]+)'",
-            r"module '(?P<what>vllm[\w.]*)' has no attribute '(?P<name>\w+)'",
-        ),
+        _MISSING_PART,
         "Code outside of vLLM, a plugin or the model's own, is made for another version of vLLM.",
         "Choose a version of that package or model for this vLLM, or another image. Packages in image.pip of the recipe"
         " come first.",

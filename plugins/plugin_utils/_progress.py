@@ -26,6 +26,7 @@ from ._edge import EdgeActionBase
 POLL_INTERVALS_S = (0.25, 0.5, 1.0)
 # The progress of the job that runs beside the tasks of a play, shown by each task that shows progress of its own.
 BESIDE = "hgx-beside.progress"
+MEANWHILE = "meanwhile: "
 # How long a connection may be lost; the job continues without it.
 LOST_CONNECTION_LIMIT_S = 300.0
 # Extra time beyond the module's own limit, to clean up and to report.
@@ -156,11 +157,14 @@ class ProgressActionBase(EdgeActionBase):
         """
         progress, unfinished = shlex.quote(progress_file), is_unfinished(results_file)
         beside = shlex.quote(os.path.join(os.path.dirname(progress_file), BESIDE))
-        command = f"touch {progress}.seen; head -q -n 1 {progress} {beside} 2>/dev/null; {unfinished} || echo finished"
+        read = f"head -n 1 {progress}; sed -n '1s/^/{MEANWHILE}/p' {beside}"
+        command = f"touch {progress}.seen; {{ {read}; }} 2>/dev/null; {unfinished} || echo finished"
         lines = str(self._low_level_execute_command(command).get("stdout", "")).split("\n")
         lines = [line.strip() for line in lines if line.strip()]
         finished = bool(lines) and lines[-1] == "finished"
-        return lines[: len(lines) - finished], finished
+        # A task that waits for the job beside it shows the same line.
+        shown = [line for line in lines[: len(lines) - finished] if line not in {f"{MEANWHILE}{own}" for own in lines}]
+        return shown, finished
 
 
 def is_unfinished(results_file: str) -> str:

@@ -62,8 +62,10 @@ def test_each_new_line_is_shown_once() -> None:
 
 
 def test_the_job_that_runs_beside_it_is_shown_too() -> None:
-    follower = follow(["1 of 2\n", "1 of 2\npulling\n", "2 of 2\npulling\nfinished\n"])
-    assert follower.shown == [f"  some_module [node1] {line}" for line in ("1 of 2", "pulling", "2 of 2")]
+    beside = "meanwhile: pulling\n"
+    follower = follow(["1 of 2\n", f"1 of 2\n{beside}", f"pulling\n{beside}", f"2 of 2\n{beside}finished\n"])
+    lines = ("1 of 2", "meanwhile: pulling", "pulling", "2 of 2", "meanwhile: pulling")
+    assert sorted(follower.shown) == sorted(f"  some_module [node1] {line}" for line in lines)
 
 
 def test_a_connection_may_be_lost_for_a_while() -> None:

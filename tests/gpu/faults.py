@@ -170,7 +170,6 @@ class Fault:
     gpus: bool = True
     during: Callable[[Server], None] = lambda server: None
     around: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
-    draft: dict[str, int] = field(default_factory=dict)
     layers: int = 4
     experts: int = 16
     hidden: int = 2048
@@ -244,8 +243,7 @@ FAULTS = [
     Fault("too-few-gpus--second-hidden", ("too-few-gpus", "no-gpu", "cuda-error"), before=hidden("/dev/nvidia1")),
     Fault("nccl-error--interface", ("nccl-error",), environment={"NCCL_SOCKET_IFNAME": "nosuch0"}),
     Fault("network-interface--gloo-two-gpus", ("network-interface",), environment={"GLOO_SOCKET_IFNAME": "nosuch0"}),
-    Fault("shared-memory--64m", ("shared-memory",), docker=("--shm-size", "64m")),
-    Fault("shared-memory--8m", ("shared-memory",), docker=("--shm-size", "8m")),
+    Fault("none--shared-memory-of-8m", (), docker=("--shm-size", "8m"), during=serving("", signal.SIGCONT)),
     Fault("no-gpu--container-without", ("no-gpu", "driver-not-loaded", "too-few-gpus"), gpus=False),
     Fault("disk-full--caches", ("disk-full",), environment=CACHES, before=small("/tmp/hgx-home", "64k")),
     Fault(
@@ -263,8 +261,6 @@ FAULTS = [
     Fault("attention-backend--blackwell-only", ("attention-backend",), ("--attention-backend", "FLASHINFER_MLA")),
     Fault("kv-cache-dtype--e5m2", ("kv-cache-dtype", "attention-backend"), ("--kv-cache-dtype", "fp8_e5m2")),
     Fault("moe-backend--trtllm", ("moe-backend",), ("--moe-backend", "flashinfer_trtllm")),
-    Fault("draft-mismatch--narrow", ("draft-mismatch",), draft={"hidden_size": 1024}),
-    Fault("draft-mismatch--small-vocabulary", ("draft-mismatch",), draft={"vocab_size": 100000}),
     Fault("killed--worker-loading", ("killed", "worker-died"), during=loading("Worker_TP1", signal.SIGKILL)),
     Fault(
         "engine-ready-timeout--worker-stopped",
@@ -327,7 +323,7 @@ def provoke(fault: Fault, port: int, folder: Path) -> Found | None:
     if time.monotonic() - _BEGUN_AT + _ONE_S > _ALL_S:
         return None
     models = Path("/tmp/hgx-gpu-faults") / fault.name
-    kimi_shaped.write(models, fault.layers, fault.experts, fault.hidden, **fault.draft)
+    kimi_shaped.write(models, fault.layers, fault.experts, fault.hidden)
     with fault.around():
         server = Server(fault, port, folder, models)
         began = time.monotonic()

@@ -182,8 +182,8 @@ def tokenizer_json() -> dict[str, Any]:
     return tokenizer
 
 
-def write(folder: Path, layers: int = 6, experts: int = 384, hidden: int = 7168, **draft: Any) -> None:
-    """Write C(folder/model) and C(folder/draft); C(draft) changes the configuration of the draft."""
+def write(folder: Path, layers: int = 6, experts: int = 384, hidden: int = 7168) -> None:
+    """Write C(folder/model) and C(folder/draft)."""
     as_json = tiny_kimi.json_file
     text = {**TEXT, "num_hidden_layers": layers, "n_routed_experts": experts, "hidden_size": hidden}
     eagle = {"eagle_aux_hidden_state_layer_ids": [1, 2, layers - 1], "use_aux_hidden_state": True}
@@ -199,7 +199,7 @@ def write(folder: Path, layers: int = 6, experts: int = 384, hidden: int = 7168,
         },
     )
     tiny_kimi.write_folder(
-        folder / "draft", {"config.json": as_json({**DRAFT, "hidden_size": hidden, "eagle_config": eagle, **draft})}
+        folder / "draft", {"config.json": as_json({**DRAFT, "hidden_size": hidden, "eagle_config": eagle})}
     )
 
 

@@ -110,15 +110,17 @@ class Engine(NamedTuple):
     stream_interval: int = 1  # tokens
     max_num_batched_tokens: int = 8192
     num_speculative_tokens: int = 0
+    random_weights: bool = False
 
     @classmethod
     def of(cls, argv: Sequence[str]) -> Engine:
         """Return the settings in a server's command line."""
         command = " ".join(argv)  # a shell may take it as one word
         options = option_values(command.split())
-        found = {name: _integer(options.get(name.replace("_", "-"), "")) for name in cls._fields}
+        found: dict[str, Any] = {name: _integer(options.get(name.replace("_", "-"), "")) for name in cls._fields}
         drafted = re.search(r"num[-_]speculative[-_]tokens\W{1,6}(\d{1,4})\b", command)
         found["num_speculative_tokens"] = int(drafted[1]) if drafted else 0
+        found["random_weights"] = options.get("load-format") == "dummy"
         return cls(**{name: value for name, value in found.items() if value})
 
 

@@ -322,7 +322,8 @@ def wide() -> Outcome:
     """The profile of K2.6's own widths replaces the running release."""
     with outage() as down:
         found = play("wide", "site.yml", "-e", "recipe_profile=wide")
-    claims = {"the play succeeds": found.rc == 0, "the verdict is pass": result().get("verdict") == "pass"}
+    # A warning says that the weights are random.
+    claims = {"the play succeeds": found.rc == 0, "the verdict is warn": result().get("verdict") == "warn"}
     facts = {"outage_s": down[0], "gpu_memory_mib": gpu_memory(), "benchmark": result()}
     return Outcome(claims, {**_recap(found), **facts, **({} if found.rc == 0 else {"message": last_message(found)})})
 

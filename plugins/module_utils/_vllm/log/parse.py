@@ -36,6 +36,9 @@ _NOISE = re.compile(
     r"|destroy_process_group\(\) was not called"
     r"|Cannot use FA version"
     r"|: (?:[A-Z]\w+)?Warning: (?!CUDA initialization)"
+    # Settings and requests are dumped with an error; a word among them is not its cause.
+    r"|^Dumping (?:input data|scheduler)|\bwith config: \w+=|non-default args: \{"
+    r"|\b(?:Namespace|EngineArgs|VllmConfig|SchedulerOutput|SchedulerStats)\(\w+="
 )
 # Not every traceback has ended something.
 _HARMLESS_BEFORE = re.compile(

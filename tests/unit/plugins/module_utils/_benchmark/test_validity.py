@@ -285,9 +285,13 @@ class TestValidity:
 
 
 def check_of(
-    run: Run, name: str, workload: dict[str, Any] = WORKLOAD, published: dict[str, float] | None = None
+    run: Run,
+    name: str,
+    workload: dict[str, Any] = WORKLOAD,
+    published: dict[str, float] | None = None,
+    engine: Engine = ENGINE_DEFAULTS,
 ) -> Check:
-    (check,) = [check for check in validity_checks(run, workload, "smoke", published) if check.name == name]
+    (check,) = [check for check in validity_checks(run, workload, "smoke", published, engine) if check.name == name]
     return check
 
 
@@ -331,6 +335,13 @@ class TestTexts:
         assert check_of(run, "answers_readable").status == on_random
         other = {**WORKLOAD, "dataset": "sharegpt"}
         assert check_of(run, "answers_readable", other).status == on_text
+
+    @pytest.mark.parametrize("texts", [[""] * 64, LOOPING, TEXTS])
+    def test_random_weights_are_told_instead(self, texts: list[str]) -> None:
+        engine = Engine.of(["--load-format", "dummy", "--max-model-len", "4096"])
+        check = check_of(recorded("rich.json", texts=survey(texts)), "answers_readable", engine=engine)
+        assert check.status == "warn"
+        assert "the weights are random" in check.message
 
     @pytest.mark.parametrize(
         ("accepted", "published", "loops", "status"),

@@ -118,6 +118,9 @@ evidence: setup ## Update README.md from docs/evidence.yml
 matrix: setup ## Run the site with each version of vLLM (VERSIONS), and record what works in docs/matrix; hours
 	@PYTHONPATH=collections python -m ansible_collections.hgx.inference.tests.matrix.run $(VERSIONS)
 
+recipes: setup ## Have the parsers of vLLM read the commands of all recipes, and record the outcome in docs/; 2 minutes
+	@python tests/proof/recipe_args.py
+
 schema: setup ## Update recipes/recipe.schema.json from the schema in Python
 	@python -m docs.recipe_schema
 
@@ -164,4 +167,4 @@ clean: ## Remove everything that these targets created: demo, caches, results, e
 	fi
 	rm -rf .ansible .cache .venv dist results
 
-.PHONY: help demo demo-down plan setup requirements check lint unit unit-all fuzz docs evidence matrix schema importer compat sanity e2e molecule test dist ee clean
+.PHONY: help demo demo-down plan setup requirements check lint unit unit-all fuzz docs evidence matrix recipes schema importer compat sanity e2e molecule test dist ee clean

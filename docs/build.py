@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from . import recipes
 from .tables import ROOT, clients_table, evidence_table, load_clients, load_evidence, troubleshooting_table
 from .versions import load_records, versions_page
 
@@ -87,6 +88,7 @@ def write_tables(folder: Path) -> None:
     (folder / "evidence.md").write_text(evidence_table(load_evidence()), encoding="utf-8")
     (folder / "clients.md").write_text(clients_table(load_clients()), encoding="utf-8")
     (folder / "versions.md").write_text(versions_page(load_records()), encoding="utf-8")
+    recipes.main(folder)
     sys.path.insert(0, str(ROOT / "collections"))
     signatures = importlib.import_module(SIGNATURES).SIGNATURES
     (folder / "troubleshooting.md").write_text(troubleshooting_table(signatures), encoding="utf-8")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ._benchmark.derive import with_derived_values
 from ._benchmark.metrics import METRICS
 from ._benchmark.plan import threshold_problems
 from ._benchmark.spec import PHYSICAL, THRESHOLD, WORKLOAD
@@ -61,13 +62,15 @@ _HARDWARE = record(
         "fabric": optional(
             {**FLAG, "default": False, "description": "Whether the GPUs need NVLink switches and Fabric Manager."}
         ),
-        "memory_gib": {**NUMBER, "description": "Memory of the host, in GiB."},
+        "memory_gib": optional({**NUMBER, "description": "Memory of the host, in GiB; null if it is unknown."}),
         "shm_gib": optional({**NUMBER, "description": "Shared memory, in GiB."}),
         "disk_gb": record(
             required=("weights", "image"),
             properties={
-                "weights": {**NUMBER, "description": "The models."},
-                "image": {**NUMBER, "description": "The image, unpacked."},
+                "weights": optional(
+                    {**NUMBER, "description": "The models; null if it is unknown, and the hub is asked for it."}
+                ),
+                "image": optional({**NUMBER, "description": "The image, unpacked; null if it is unknown."}),
             },
             description="Sizes on disk, in GB (10^9 bytes).",
         ),
@@ -89,7 +92,8 @@ _HARDWARE = record(
 SCHEMA = record(
     required=[
         "title",
-        "source",
+        "command_source",
+        "figures_source",
         "hardware",
         "models",
         "image",
@@ -102,7 +106,21 @@ SCHEMA = record(
     ],
     properties={
         "title": {**TEXT, "description": "What is deployed, in words."},
-        "source": {**TEXT, "description": "Where the figures are published."},
+        "command_source": {**TEXT, "description": "Where the image and the engine's arguments are published."},
+        "figures_source": {
+            **TEXT,
+            "description": (
+                "Where the figures are published. If that is another place than that of the command, it is not known"
+                " whether they belong together."
+            ),
+        },
+        "proven": optional(
+            {
+                **FLAG,
+                "default": False,
+                "description": "Whether a run of this collection has reached the figures on this hardware.",
+            }
+        ),
         "hardware": _HARDWARE,
         "models": {
             "type": "array",
@@ -122,6 +140,19 @@ SCHEMA = record(
             ),
             "description": "The weights.",
         },
+        "architecture": optional(
+            record(
+                required=("source", "config"),
+                properties={
+                    "source": {**TEXT, "description": "Where the keys come from."},
+                    "config": mapping(
+                        _ANYTHING,
+                        description="Keys of the model's config.json from which sizes of weights and KV cache follow.",
+                    ),
+                },
+                description="The shape of the model. Once it is downloaded, its own config.json is read instead.",
+            )
+        ),
         "image": record(
             required=("name", "tag", "pip"),
             properties={
@@ -220,9 +251,9 @@ SCHEMA = record(
         "real_text": optional({**REAL_TEXT, "default": {}}),
         "published": {
             "type": "object",
-            "additionalProperties": NUMBER,
+            "additionalProperties": optional(NUMBER),
             "propertyNames": {"enum": list(METRICS)},
-            "description": "The published figures by metric.",
+            "description": "The published figures by metric; null takes one out in a profile.",
         },
         "physical": optional({**PHYSICAL, "default": {}}),
         "thresholds": {
@@ -266,6 +297,9 @@ def _check(data: Any, problems: list[str]) -> dict[str, Any]:
     recipe: dict[str, Any] = check(data, SCHEMA, "", shape_problems)
     problems.extend(shape_problems)
     if not shape_problems:
+        published = {metric: value for metric, value in recipe["published"].items() if value is not None}
+        thresholds = with_derived_values(recipe["thresholds"], published, recipe["benchmark"])
+        recipe = {**recipe, "published": published, "thresholds": thresholds}
         problems.extend(_contradictions(recipe))
     return recipe
 

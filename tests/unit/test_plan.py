@@ -106,7 +106,9 @@ def required(data: Any, schema: Any) -> Any:
 def test_a_recipe_may_leave_out_what_has_a_default(tmp_path: Path) -> None:
     recipe = tmp_path / "least.yml"
     published = yaml.safe_load((ROOT / "recipes" / "kimi_k2_6_hgx_b200.yml").read_text(encoding="utf-8"))
-    recipe.write_text(json.dumps({**required(published, SCHEMA), "thresholds": []}), encoding="utf-8")
+    recipe.write_text(
+        json.dumps({**required(published, SCHEMA), "thresholds": [], "profiles": {"published": {}}}), encoding="utf-8"
+    )
     text = plan("-e", f"recipe_file={recipe}")
     assert command(text) == shlex.split(PUBLISHED)
     assert "vllm, no GPU" in text

@@ -18,7 +18,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._core.schema import 
 from ansible_collections.hgx.inference.plugins.module_utils._recipe import SCHEMA
 
 RECIPES = sorted((Path(__file__).parents[3] / "recipes").glob("*.yml"))
-PUBLISHED = yaml.safe_load(RECIPES[0].read_text(encoding="utf-8"))
+PUBLISHED = yaml.safe_load((RECIPES[0].parent / "kimi_k2_6_hgx_b200.yml").read_text(encoding="utf-8"))
 
 
 def valid(data: Any) -> bool:
@@ -56,6 +56,9 @@ def test_a_bundled_recipe_satisfies_it_and_names_it(path: Path) -> None:
         changed("titel", to="x"),
         changed("hardware", "gpu_count", to="8"),
         changed("hardware", "gpu_count", to=True),
+        changed("architecture", to={"config": {}}),
+        changed("command_source", to=None),
+        changed("proven", to="no"),
         changed("hardware", "driver_min", to="580-open"),
         changed("models", to=[]),
         changed("models", 0, "role", to="modell"),
@@ -85,6 +88,9 @@ def test_what_is_wrong_is_so_for_both_validators(data: Any) -> None:
     "data",
     [
         changed("image", "digest", to=None),
+        changed("hardware", "disk_gb", to={"weights": None, "image": None}),
+        changed("hardware", "memory_gib", to=None),
+        changed("published", "mean_ttft_ms", to=None),
         changed("thresholds", 0, "tolerance", to=5),
         changed("thresholds", 0, "sizes", to=None),
         changed("engine", "args", "x", to={"a": [1, None]}),

@@ -16,7 +16,7 @@ MODULE_UTILS = Path(__file__).parents[3] / "plugins" / "module_utils"
 LAYERS = (
     {"_programs"},
     {"_core"},
-    {"_apt", "_docker"},
+    {"_apt", "_docker", "_model"},
     {"_hf", "_lambda", "_nvidia"},
     {"_preflight", "_vllm"},
     {"_benchmark"},

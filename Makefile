@@ -26,8 +26,9 @@ demo: setup ## Run the whole site on this machine without a GPU: model, hub, vLL
 demo-down: setup ## Stop the demo, keep its image and weights
 	@ansible-playbook demo/teardown.yml -i inventories/local $(ASK_SUDO)
 
-plan: setup ## Print what INVENTORY would serve (image, mounts, environment, argv); contacts no host
-	@ansible-playbook playbooks/plan.yml -i $(INVENTORY)
+plan: setup ## Print what INVENTORY would serve, and whether it fits HARDWARE (8xB200); FORMAT=docker prints a docker command; contacts no host
+	@ansible-playbook playbooks/plan.yml -i $(INVENTORY) $(if $(FORMAT),-e vllm_plan_format=$(FORMAT)) $(if $(HARDWARE),-e vllm_plan_hardware=$(HARDWARE)) \
+	  $(if $(RECIPE),-e recipe_file=$(RECIPE))
 
 ##@ Develop
 setup: $(READY) ## Create .venv with the development tools

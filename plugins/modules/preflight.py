@@ -50,6 +50,28 @@ options:
   image_gb:
     description: Size of the image once unpacked, in GB.
     type: float
+  engine_args:
+    description: The server's options by name, from which the need of GPU memory follows.
+    type: dict
+    default: {}
+  architecture:
+    description:
+      - Keys of the model's C(config.json). If the model is in the cache, its own is read instead.
+      - Without an architecture the check V(gpu_fit) does not apply.
+    type: dict
+    default: {}
+  load:
+    description: The load of the benchmark.
+    type: dict
+    suboptions:
+      requests:
+        description: How many requests run at a time.
+        type: int
+        required: true
+      tokens:
+        description: Tokens of each, input and output.
+        type: int
+        required: true
   disk_reserve_gb:
     description: Free space to keep on each disk, in GB.
     type: float
@@ -191,6 +213,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
+from ..module_utils._model.fit import Demand
 from ..module_utils._preflight.facts import Alternative, Finding, Needs
 from ..module_utils._preflight.host import Places, look
 from ..module_utils._preflight.judge import CHECKS, judge, render
@@ -212,6 +235,15 @@ def main() -> None:
             "weights_gb": {"type": "float"},
             "image_gb": {"type": "float"},
             "disk_reserve_gb": {"type": "float", "default": 0},
+            "engine_args": {"type": "dict", "default": {}},
+            "architecture": {"type": "dict", "default": {}},
+            "load": {
+                "type": "dict",
+                "options": {
+                    "requests": {"type": "int", "required": True},
+                    "tokens": {"type": "int", "required": True},
+                },
+            },
             "models": {
                 "type": "list",
                 "elements": "dict",
@@ -258,7 +290,9 @@ def main() -> None:
         Alternative(**{key: value or "" for key, value in other.items()}) for other in params["image_alternatives"]
     )
     needs = Needs(
-        alternatives=alternatives, **{field.name: params[field.name] for field in fields(Needs) if field.name in params}
+        alternatives=alternatives,
+        demand=_demand(params),
+        **{field.name: params[field.name] for field in fields(Needs) if field.name in params},
     )
     places = Places(
         models=tuple((model["repo"], model["revision"]) for model in params["models"]),
@@ -271,6 +305,14 @@ def main() -> None:
     )
     findings = judge(needs, look(needs, places))
     _report(module, findings, params["warn"])
+
+
+def _demand(params: dict[str, Any]) -> Demand | None:
+    """Return what the server needs GPUs for, or None if the load is unknown."""
+    load = params.get("load")
+    if not load:
+        return None
+    return Demand(params["architecture"], params["engine_args"], load["requests"], load["tokens"])
 
 
 def _report(module: Module, findings: dict[str, Finding | None], only_warn: list[str]) -> None:

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.hgx.inference.plugins.module_utils._recipe import SCHEMA
+from ansible_collections.hgx.inference.plugins.plugin_utils._import.compose import Given, import_recipe
 from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,30 @@ def test_the_command_is_the_published_one(published: str) -> None:
 )
 def test_the_rest_of_the_container(published: str, line: str) -> None:
     assert line in published
+
+
+def test_the_plan_says_whether_the_model_fits_what_the_recipe_asks_for(published: str) -> None:
+    assert "fit          fits 8 GPUs of 170 GiB, as far as is known" in published
+    assert "GPU memory   yes     0.9 x 170 GiB - 71.7 GiB of weights (routed experts 570.8 GB / 8" in published
+
+
+def test_the_plan_as_a_docker_command_is_the_published_one_again() -> None:
+    """It names secrets, has none of our own files, and an import of it gives the recipe's server."""
+    text = plan("-e", "vllm_plan_format=docker", "-e", "vllm_bind_address=192.0.2.1")
+    assert "--env VLLM_API_KEY --env HF_TOKEN" in text
+    for ours in ("key_guard", "/run/", "HF_HUB_OFFLINE", "hgx-inference/vllm-openai:"):
+        assert ours not in text
+    recipe = yaml.safe_load((ROOT / "recipes" / "kimi_k2_6_hgx_b200.yml").read_text(encoding="utf-8"))
+    made = import_recipe(text, Given()).data
+    assert made["engine"]["args"] == recipe["engine"]["args"]
+    assert made["models"] == recipe["models"]
+    assert made["container"] == recipe["container"]
+    assert (made["image"]["tag"], made["image"]["pip"]) == (recipe["image"]["tag"], recipe["image"]["pip"])
+    assert made["engine"]["env"] == {
+        **recipe["engine"]["env"],
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_ENGINE_READY_TIMEOUT_S": "3600",
+    }
 
 
 def test_a_profile_and_an_override() -> None:

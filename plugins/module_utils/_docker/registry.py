@@ -46,10 +46,12 @@ class Answer(NamedTuple):
     """What a registry says of an image.
 
     C(state) is V(present), V(absent), V(denied), V(limited) or V(unknown); C(detail) says in words what came.
+    C(size) is that of all files in bytes, if it is known.
     """
 
     state: str
     detail: str
+    size: int | None = None
 
 
 def parse_reference(image: str) -> Reference:

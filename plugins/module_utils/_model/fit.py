@@ -104,10 +104,19 @@ def machine(given: Any) -> Machine:
 
 def judge_fit(demand: Demand, on: Machine) -> list[Line]:
     """Return the judgements on GPUs, GPU memory, context, load, disk and main memory."""
+    return [*judge_gpus(demand, on), _disk(demand, on, _shape(demand.config)[0]), _memory(demand, on)]
+
+
+def judge_gpus(demand: Demand, on: Machine, overhead_gib: float = OVERHEAD_GIB) -> list[Line]:
+    """Return the judgements on GPUs, GPU memory, context and load; none without GPUs.
+
+    C(overhead_gib) is an estimate. What does not fit without it certainly does not fit.
+    """
     split = split_of(demand.args)
     shape, trouble = _shape(demand.config)
-    lines = [_gpus(split, on), *_gpu_memory(demand, on, split, shape, trouble)] if split.gpus and on.gpu_count else []
-    return [*lines, _disk(demand, on, shape), _memory(demand, on)]
+    if not on.gpu_count:
+        return []
+    return [_gpus(split, on), *_gpu_memory(demand, on, split, shape, trouble, overhead_gib)]
 
 
 def verdict(lines: Iterable[Line]) -> str:
@@ -147,15 +156,17 @@ def _gpus(split: Split, on: Machine) -> Line:
     return Line("GPUs", YES if on.gpu_count >= split.gpus else NO, f"{words} = {split.gpus} of {on.gpu_count}")
 
 
-def _gpu_memory(demand: Demand, on: Machine, split: Split, shape: Shape | None, trouble: str) -> Iterable[Line]:
+def _gpu_memory(
+    demand: Demand, on: Machine, split: Split, shape: Shape | None, trouble: str, overhead_gib: float
+) -> Iterable[Line]:
     weights, made_of = _weights(demand, split, shape)
     if weights is None:
         yield Line("GPU memory", UNKNOWN, f"the size of the weights is unknown: {trouble}")
         return
     share = float(demand.args.get("gpu-memory-utilization") or UTILIZATION)
-    left = share * on.gpu_memory_gib - weights - OVERHEAD_GIB
+    left = share * on.gpu_memory_gib - weights - overhead_gib
     words = (
-        f"{share:g} x {on.gpu_memory_gib:g} GiB - {weights:.1f} GiB of weights ({made_of}) - {OVERHEAD_GIB:g} GiB for"
+        f"{share:g} x {on.gpu_memory_gib:g} GiB - {weights:.1f} GiB of weights ({made_of}) - {overhead_gib:g} GiB for"
         f" graphs, activations and buffers (an estimate) = {left:.1f} GiB for the KV cache"
     )
     yield Line("GPU memory", YES if left > 0 else NO, words)

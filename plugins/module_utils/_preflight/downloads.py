@@ -91,8 +91,9 @@ def find_model(hub: str, repo: str, revision: str, token: str) -> Answer:
         with urllib.request.build_opener().open(request, timeout=URL_TIMEOUT_S) as response:
             info = json.loads(response.read(_MOST_BYTES))
             sizes = [file.get("size") for file in info.get("siblings") or ()]
-            size = f", {human_bytes(sum(sizes))}" if sizes and all(isinstance(each, int) for each in sizes) else ""
-            return Answer("present", f"commit {str(info['sha'])[:8]}{size}")
+            size = sum(sizes) if sizes and all(isinstance(each, int) for each in sizes) else None
+            words = f", {human_bytes(size)}" if size is not None else ""
+            return Answer("present", f"commit {str(info['sha'])[:8]}{words}", size)
     except urllib.error.HTTPError as exc:
         if exc.code in (401, 403):
             return Answer("denied", f"status {exc.code}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._docker.registry import Answer
+from .._model.fit import Demand
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Needs:
     weights_gb: float = 0
     image_gb: float = 0
     disk_reserve_gb: float = 0
+    demand: Demand | None = None
     hf_home: str = ""
     port: int = 0
     bind_address: str = "127.0.0.1"
@@ -88,6 +90,7 @@ class Host:
     python_packages: dict[str, Answer] = field(default_factory=dict)  # by pin
     source_conflicts: tuple[str, ...] = ()
     dpkg_problems: tuple[str, ...] = ()
+    model_config: dict[str, Any] | None = None  # its config.json, if it is in the cache
     upgraded_driver: tuple[str, ...] = ()  # packages of the driver that an unattended upgrade may replace
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .._model.fit import NO, UNKNOWN, Machine, judge_gpus
 from .._nvidia.fabric import judge_fabric
 from .._nvidia.smi import SLOWDOWNS
 from .._nvidia.xid import find_xids
@@ -68,6 +69,29 @@ def gpu_memory(needs: Needs, host: Host) -> Finding | None:
         f"{needs.gpu_memory_gib:g} GiB of memory on each GPU",
         f"{min(sizes):.1f} GiB on the smallest",
         "The weights and the KV cache do not fit. Choose a recipe for this GPU.",
+    )
+
+
+def gpu_fit(needs: Needs, host: Host) -> Finding | None:
+    """Check by arithmetic that weights, context and load fit. What depends on estimates, and the load, only warns."""
+    if not answers(needs, host) or needs.demand is None:
+        return None
+    sizes = [(gpu["memory_total_mib"] or 0) / 1024 for gpu in host.nvidia["gpus"]]
+    demand = needs.demand._replace(config=host.model_config or needs.demand.config)
+    # Missing GPUs are the matter of other checks.
+    on = Machine(max(len(sizes), needs.gpu_count), round(min(sizes), 1))
+    lines = [line for line in judge_gpus(demand, on) if line.verdict != UNKNOWN]
+    if not any(line.name == "context" for line in lines):
+        return None  # without the architecture only the weights are known, of which gpu_memory is the check
+    short = [line for line in lines if line.verdict == NO]
+    certain = {line.name for line in judge_gpus(demand, on, overhead_gib=0) if line.verdict == NO} - {"load"}
+    return Finding(
+        not short,
+        "weights, one request of the full context, and the load of the benchmark in the memory of the GPUs",
+        "; ".join(f"{line.name}: {line.words}" for line in short or lines),
+        "Lower max-model-len, set kv-cache-dtype: fp8, or choose a recipe for this GPU. Without room for the load the"
+        " server preempts requests.",
+        certain=bool(certain),
     )
 
 

@@ -94,11 +94,13 @@ def look(needs: Needs, places: Places) -> Host:
         packages_job = pool.submit(_packages)
         headers_job = pool.submit(_headers)
         kernel_job = pool.submit(_kernel_log)
-        missing_job = pool.submit(_weights_missing, needs, places)
-        engine, missing = engine_job.result(), missing_job.result()
+        cached_job = pool.submit(_cached, needs, places)
+        engine, (missing, present) = engine_job.result(), cached_job.result()
         urls, questions = _wanted_urls(needs, places, engine, missing), _questions(places, engine, missing)
         sources_job = pool.submit(_ask_sources, urls, questions)
         nvidia, (reached, silent, answers) = nvidia_job.result(), sources_job.result()
+    if missing is None and needs.hf_home:
+        missing = _missing_by_hub(places, answers, present)
     silence = Answer("unknown", SILENT_PIP)
     pins = {pin: answers.get(pin, silence) for pin in places.image_pip if pin in questions}
     os_release = _os_release()
@@ -134,6 +136,7 @@ def look(needs: Needs, places: Places) -> Host:
         python_packages=pins,
         source_conflicts=_source_conflicts(),
         dpkg_problems=packages_job.result()[0],
+        model_config=_model_config(needs, places),
         upgraded_driver=packages_job.result()[1],
     )
 
@@ -175,16 +178,16 @@ def _built(places: Places) -> str:
     return f"reference={REPOSITORY}/*:*-{derived_image(places.image, '', places.image_pip).name.rpartition('-')[2]}"
 
 
-def _weights_missing(needs: Needs, places: Places) -> int | None:
-    """Return how many bytes must still be fetched, or None if the models are unknown here."""
+def _cached(needs: Needs, places: Places) -> tuple[int | None, int]:
+    """Return how many bytes must still be fetched, None if that is unknown here, and how many are there."""
     if not needs.hf_home:
-        return None
+        return None, 0
     missing, present = 0, 0
     for repo, revision in places.models:
         try:
             cache = RepoCache(needs.hf_home, repo)
         except CacheError:
-            return None
+            return None, 0
         commit = cache.pinned_commit(revision)
         files = cache.recorded_files(commit) if commit else None
         if commit is None or files is None:
@@ -196,8 +199,34 @@ def _weights_missing(needs: Needs, places: Places) -> int | None:
             missing += state.bytes_missing
             present += state.bytes_present
     if missing >= 0:
-        return missing
-    return max(0, int(needs.weights_gb * GB) - present)
+        return missing, present
+    return (max(0, int(needs.weights_gb * GB) - present) if needs.weights_gb else None), present
+
+
+def _missing_by_hub(places: Places, answers: dict[str, Answer], present: int) -> int | None:
+    """Return how many bytes must still be fetched by the sizes that the hub names, or None."""
+    names = [_model_name(repo, revision) for repo, revision in places.models]
+    sizes = [answers[name].size for name in names if name in answers]
+    known = [size for size in sizes if size is not None]
+    return max(0, sum(known) - present) if len(known) == len(names) else None
+
+
+def _model_name(repo: str, revision: str) -> str:
+    return f"{repo} at {revision}"
+
+
+def _model_config(needs: Needs, places: Places) -> dict[str, Any] | None:
+    """Return the config.json of the first model, or None if it is not in the cache."""
+    if not (needs.hf_home and places.models):
+        return None
+    repo, revision = places.models[0]
+    try:
+        cache = RepoCache(needs.hf_home, repo)
+        commit = cache.pinned_commit(revision)
+        config = json.loads(read_text(os.path.join(cache.snapshot(commit), "config.json"))) if commit else None
+    except (CacheError, OSError, ValueError):
+        return None
+    return config if isinstance(config, dict) else None
 
 
 def _size(path: str) -> int:
@@ -377,7 +406,7 @@ def _questions(places: Places, engine: Engine, weights_missing: int | None) -> d
         questions[places.image] = partial(find_image, places.image, url, URL_TIMEOUT_S)
     if places.hub and weights_missing != 0:
         for repo, revision in places.models:
-            questions[f"{repo} at {revision}"] = partial(find_model, places.hub, repo, revision, places.hub_token)
+            questions[_model_name(repo, revision)] = partial(find_model, places.hub, repo, revision, places.hub_token)
     if places.image_pip and not engine.is_built:
         pip = pip_command()
         questions.update({pin: partial(find_package, pin, pip) for pin in places.image_pip})

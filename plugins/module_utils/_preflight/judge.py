@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from .._core.units import GB, GIB
 from .._docker.registry import Answer, parse_reference
+from .._model.fit import weights_gb
 from .._nvidia.packages import version_key
 from . import gpus
 from .facts import Alternative, Finding, Host, Needs, Volume
@@ -182,6 +183,8 @@ def _disk(needs: Needs, host: Host) -> Finding | None:
     told: dict[str, list[str]] = {}
     volumes: dict[str, Volume] = {}
     weights = needs.weights_gb * GB if host.weights_missing_bytes is None else host.weights_missing_bytes
+    if not weights and host.weights_missing_bytes is None and needs.demand:
+        weights = (weights_gb(needs.demand.config) or 0) * GB
     image = 0.0 if host.image_present else needs.image_gb * GB
     for what, size in (("weights", weights), ("images", image)):
         volume = host.volumes.get(what)
@@ -359,6 +362,7 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "gpu_count": gpus.gpu_count,
     "gpu_model": gpus.gpu_model,
     "gpu_memory": gpus.gpu_memory,
+    "gpu_fit": gpus.gpu_fit,
     "fabric": gpus.fabric,
     "mig": gpus.mig,
     "gpu_health": gpus.gpu_health,

@@ -61,7 +61,12 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ],
 )
 def test_what_a_hub_says(repo: str, revision: str, token: str, expected: tuple[str, str], hub: str) -> None:
-    assert find_model(hub, repo, revision, token) == expected
+    assert find_model(hub, repo, revision, token)[:2] == expected
+
+
+def test_a_hub_tells_the_size_in_bytes(hub: str) -> None:
+    assert find_model(hub, "org/model", "main", "token").size == 596_000_000_000
+    assert find_model(hub, "org/plain", "main", "token").size is None
 
 
 def test_what_is_no_answer_is_unknown(hub: str) -> None:
@@ -137,4 +142,4 @@ grep -q -e "Would install" -e "Available" {tmp_path}/$said
 
 
 def test_without_pip_it_is_unknown() -> None:
-    assert find_package("pkg==1", []) == ("unknown", "there is no pip on this host that could ask")
+    assert find_package("pkg==1", [])[:2] == ("unknown", "there is no pip on this host that could ask")

@@ -94,20 +94,41 @@ PLACES = Places(models=(("org/model", "main"),), image="img:1", hub="http://hub.
 
 @pytest.mark.parametrize(("blob_bytes", "expected"), [(1_000_000, 0), (0, 1_000_000)])
 def test_missing_bytes_with_a_record(tmp_path: Path, blob_bytes: int, expected: int) -> None:
-    assert _preflight_host._weights_missing(cached(tmp_path, blob_bytes, record=True), PLACES) == expected
+    assert _preflight_host._cached(cached(tmp_path, blob_bytes, record=True), PLACES) == (expected, blob_bytes)
 
 
 @pytest.mark.parametrize(
     ("blob_bytes", "low", "high"), [(1_000_000, 0, 0), (0, 1_000_000, 1_000_000), (400_000, 590_000, 1_000_000)]
 )
 def test_missing_bytes_without_a_record(tmp_path: Path, blob_bytes: int, low: int, high: int) -> None:
-    missing = _preflight_host._weights_missing(cached(tmp_path, blob_bytes, record=False), PLACES)
+    missing, _present = _preflight_host._cached(cached(tmp_path, blob_bytes, record=False), PLACES)
     assert missing is not None
     assert low <= missing <= high
 
 
 def test_nothing_is_known_of_a_cache_that_is_not_named() -> None:
-    assert _preflight_host._weights_missing(Needs(), PLACES) is None
+    assert _preflight_host._cached(Needs(), PLACES) == (None, 0)
+
+
+def test_the_hub_tells_a_size_that_the_recipe_does_not_know(tmp_path: Path) -> None:
+    unknown = replace(cached(tmp_path, 400_000, record=False), weights_gb=0)
+    missing, present = _preflight_host._cached(unknown, PLACES)
+    assert missing is None
+    name = "org/model at main"
+    by_hub = _preflight_host._missing_by_hub(PLACES, {name: registry.Answer("present", "", 1_000_000)}, present)
+    assert by_hub == 1_000_000 - present
+    assert _preflight_host._missing_by_hub(PLACES, {name: registry.Answer("present", "")}, present) is None
+    assert _preflight_host._missing_by_hub(PLACES, {}, present) is None
+
+
+def test_the_models_own_config_is_read(tmp_path: Path) -> None:
+    needs = cached(tmp_path, 0, record=True)
+    assert _preflight_host._model_config(needs, PLACES) is None
+    config = tmp_path / "hub" / "models--org--model" / "snapshots" / COMMIT / "config.json"
+    config.write_text('{"hidden_size": 1}', encoding="utf-8")
+    assert _preflight_host._model_config(needs, PLACES) == {"hidden_size": 1}
+    config.write_text("[", encoding="utf-8")
+    assert _preflight_host._model_config(needs, PLACES) is None
 
 
 def test_docker_hubs_mirror() -> None:

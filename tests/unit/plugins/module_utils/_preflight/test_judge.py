@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import Answer
+from ansible_collections.hgx.inference.plugins.module_utils._model.fit import Demand
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi
 from ansible_collections.hgx.inference.plugins.module_utils._preflight import judge as _preflight
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.facts import Alternative, Host, Needs, Volume
@@ -23,9 +26,18 @@ from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import (
     recorded,
 )
 
+
+def config(recipe: str) -> dict[str, Any]:
+    path = Path(__file__).parents[5] / "recipes" / f"{recipe}.yml"
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))["architecture"]["config"])
+
+
 IMAGE = "vllm/vllm-openai:cu130-nightly"
+SHAPE = config("kimi_k2_6_hgx_b200")
+DEMAND = Demand(SHAPE, {"tensor-parallel-size": 8, "kv-cache-dtype": "fp8"}, 32, 10240)
 NEEDS = Needs(
     image=IMAGE,
+    demand=DEMAND,
     alternatives=(Alternative("v0.19.1-cu130", "580"), Alternative("v0.23.0-cu129", "570", "a newer vLLM")),
     gpu_count=8,
     gpu_name="B200",
@@ -175,7 +187,27 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "Xid",
     ),
     ("gpu_model", NEEDS, {"nvidia": nvidia({"product_name": "NVIDIA H100"})}, "NVIDIA H100", "published figures"),
-    ("gpu_memory", NEEDS, {"nvidia": nvidia({"fb_memory_usage__total": "81559 MiB"})}, "79.6 GiB", "KV cache"),
+    (
+        "gpu_memory",
+        replace(NEEDS, demand=None),
+        {"nvidia": nvidia({"fb_memory_usage__total": "81559 MiB"})},
+        "79.6 GiB",
+        "KV cache",
+    ),
+    (
+        "gpu_fit",
+        replace(NEEDS, demand=DEMAND._replace(args={**DEMAND.args, "max-model-len": 10**7})),
+        {},
+        "context: one request of 10,000,000 tokens takes 327.2 of",
+        "Lower max-model-len",
+    ),
+    (
+        "gpu_fit",
+        replace(NEEDS, demand=DEMAND._replace(config={})),
+        {"model_config": {**SHAPE, "text_config": {**SHAPE["text_config"], "num_hidden_layers": 610}}},
+        "GPU memory: ",
+        "choose a recipe for this GPU",
+    ),
     ("mig", NEEDS, {"nvidia": nvidia({"mig_mode__pending_mig": "Enabled"})}, "GPU 7", "nvidia-smi -mig 0"),
     (
         "gpu_health",
@@ -378,6 +410,24 @@ def test_a_defect_is_found_alone(check: str, needs: Needs, changes: dict[str, An
     assert found in finding.found
     assert fix in finding.fix
     assert finding.need
+
+
+@pytest.mark.parametrize(
+    ("changes", "certain"),
+    [
+        ({"requests": 500}, False),  # the server would preempt requests, and serve
+        ({"args": {**DEMAND.args, "max-model-len": 2_600_000}}, False),  # by less than the estimate
+        ({"args": {**DEMAND.args, "max-model-len": 10**7}}, True),
+    ],
+)
+def test_only_what_certainly_does_not_fit_fails(changes: dict[str, Any], certain: bool) -> None:
+    finding = judge(replace(NEEDS, demand=DEMAND._replace(**changes)), HEALTHY)["gpu_fit"]
+    assert finding is not None
+    assert (finding.ok, finding.certain) == (False, certain)
+
+
+def test_without_an_architecture_nothing_is_said_of_the_fit() -> None:
+    assert judge(replace(NEEDS, demand=DEMAND._replace(config={})), HEALTHY)["gpu_fit"] is None
 
 
 def test_every_check_can_fail() -> None:

@@ -22,3 +22,6 @@ class ActionModule(ProgressActionBase):
         workload = args.get("workload")
         limit_s = workload.get("time_limit_s", DEFAULT_LIMIT_S) if isinstance(workload, Mapping) else DEFAULT_LIMIT_S
         return int(args.get("repetitions") or 1) * (int(limit_s) + int(WORKER_GRACE_S) + END_GRACE_S)
+
+    def may_end_at_once(self, args: dict[str, Any]) -> bool:
+        return args.get("reuse") == "if_same"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ..module_utils._vllm.container import STOP_TIMEOUT_S
 from ..module_utils._vllm.gpus import GPU_TIMEOUT_S
 from ..plugin_utils._progress import ProgressActionBase
@@ -18,3 +20,6 @@ class ActionModule(ProgressActionBase):
 
     def time_limit_s(self, args: dict[str, Any]) -> int:
         return int(args.get("drain_timeout", 60)) + STOP_TIMEOUT_S + 2 * int(GPU_TIMEOUT_S) + 300
+
+    def may_end_at_once(self, args: dict[str, Any]) -> bool:
+        return not boolean(args.get("replace", False)) and args.get("state") != "absent"

@@ -17,3 +17,6 @@ class ActionModule(ProgressActionBase):
 
     def time_limit_s(self, args: dict[str, Any]) -> int:
         return int(args.get("timeout", 3600)) + int(COMPLETION_TIMEOUT_S)
+
+    def may_end_at_once(self, args: dict[str, Any]) -> bool:
+        return True

@@ -19,3 +19,13 @@ attributes:
     support: full
     details: Shows the progress while the module runs.
 """
+
+    AT_ONCE = r"""
+options:
+  at_once:
+    description:
+      - Whether to leave everything that takes longer than a moment to a second call, and then to return C(later=true).
+      - Set by the action plugin. A call that has nothing to do needs no job in the background.
+    type: bool
+    default: false
+"""

@@ -119,7 +119,7 @@ options:
     description: Keep C(hgx-inference/offer.json) in O(cache_home), which tells peers what this cache will have.
     type: bool
     default: false
-extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
+extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress, hgx.inference._progress.at_once]
 attributes:
   check_mode:
     support: full
@@ -278,7 +278,7 @@ from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ProgressFile
 from ..module_utils._core.units import GB
 from ..module_utils._hf.cache import CacheError
-from ..module_utils._hf.download import Model, Request, ensure_snapshots
+from ..module_utils._hf.download import Model, Request, ensure_snapshots, is_settled
 from ..module_utils._hf.hub import HubError
 
 PROGRESS_INTERVAL_S = 10.0
@@ -310,6 +310,7 @@ ARGUMENTS = {
     "peer": {"type": "str"},
     "offer": {"type": "bool", "default": False},
     "progress_file": {"type": "path"},
+    "at_once": {"type": "bool", "default": False},
 }
 
 
@@ -319,7 +320,10 @@ def main() -> None:
     started = time.monotonic()
     try:
         progress = ProgressFile(module.params["progress_file"], PROGRESS_INTERVAL_S)
-        result = ensure_snapshots(request_from(module.params), module.check_mode, progress)
+        request = request_from(module.params)
+        if module.params["at_once"] and not is_settled(request):
+            module.exit_json(changed=False, later=True)
+        result = ensure_snapshots(request, module.check_mode, progress)
     except ImportError:
         module.fail_json(msg=missing_required_lib("huggingface_hub"), exception=traceback.format_exc())
     except (CacheError, HubError) as exc:

@@ -100,7 +100,11 @@ options:
     description: Maximum age of a reused result, in seconds.
     type: int
     default: 86400
-extends_documentation_fragment: [hgx.inference.benchmark, hgx.inference._attributes, hgx.inference._progress]
+extends_documentation_fragment:
+  - hgx.inference.benchmark
+  - hgx.inference._attributes
+  - hgx.inference._progress
+  - hgx.inference._progress.at_once
 attributes:
   check_mode:
     support: full
@@ -592,6 +596,7 @@ def main() -> None:
             "reuse": {"type": "str", "choices": ["never", "if_same"], "default": "never"},
             "reuse_max_age_s": {"type": "int", "default": 86400},
             "progress_file": {"type": "path"},
+            "at_once": {"type": "bool", "default": False},
         },
         required_one_of=[("container", "client_command")],
         mutually_exclusive=[("container", "client_command")],
@@ -604,7 +609,10 @@ def main() -> None:
             for note in job.notes:
                 module.warn(note)
             module.exit_json(changed=False, **plan)
-        outcome = job.reusable() or job.run()
+        reused = job.reusable()
+        if module.params["at_once"] and not reused:
+            module.exit_json(changed=False, later=True)
+        outcome = reused or job.run()
         for note in job.notes:
             module.warn(note)
     except (benchmark.BenchmarkError, RunError, store.StoreError, DockerError, ControllerGone) as exc:

@@ -65,7 +65,7 @@ options:
       - What was used last stays; the rest is removed when the server is replaced.
     type: float
     default: 50
-extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress]
+extends_documentation_fragment: [hgx.inference._attributes, hgx.inference._progress, hgx.inference._progress.at_once]
 attributes:
   check_mode:
     support: full
@@ -128,6 +128,8 @@ from ..module_utils._vllm.key import key_file, stage_key, use_staged_key, wants_
 from ..module_utils._vllm.store import CURRENT, Store, StoreError
 from ..module_utils._vllm.supervisor import Service
 
+LATER: dict[str, Any] = {"changed": False, "later": True}
+
 
 class StartError(DockerError):
     """The new server does not start, and the old one is stopped."""
@@ -148,6 +150,7 @@ def main() -> None:
             "drain_timeout": {"type": "int", "default": 60},
             "cache_gib": {"type": "float", "default": 50},
             "progress_file": {"type": "path"},
+            "at_once": {"type": "bool", "default": False},
         },
         required_if=[("state", "started", ["state_dir", "record"])],
         supports_check_mode=True,
@@ -159,6 +162,8 @@ def main() -> None:
         if warning := result.pop("warning", ""):
             module.warn(warning)
         module.exit_json(**result)
+    except _vllm_container.Busy:
+        module.exit_json(**LATER)
     except (DockerError, SecretError, OSError, StoreError) as exc:
         # Only a start that fails is the release's fault.
         module.fail_json(msg=str(exc), at_fault=isinstance(exc, StartError))
@@ -181,17 +186,17 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         return {"changed": params["replace"] or container is None or not container["State"]["Running"]}
     progress = ProgressFile(params["progress_file"])
     # The module of an interrupted play continues; the next play finds the work done.
-    with _vllm_container.only_one(params["state_dir"], progress) as waited:
+    with _vllm_container.only_one(params["state_dir"], progress, wait=not params["at_once"]) as waited:
         current = Store(params["state_dir"]).pointed(CURRENT)
         if current not in (None, record["id"]) and not record.get("trial"):
             raise StoreError(f"Release {current} was deployed meanwhile, so {record['id']} is not started.")
         changed = _vllm_container.provide_guard(params["state_dir"], record["container"]["mounts"])
         container = inspect_container(name)
-        if container is None or not container["State"]["Running"]:
-            return _replaced(params, False, progress)
-        if not params["replace"] or (waited and _vllm_container.runs(container, record["id"])):
+        running = bool(container and container["State"]["Running"])
+        done_meanwhile = waited and running and _vllm_container.runs(container, record["id"])
+        if running and (done_meanwhile or not params["replace"]):
             return {"changed": changed, "cut_off": 0}
-        return _replaced(params, True, progress)
+        return LATER if params["at_once"] else _replaced(params, running, progress)
 
 
 def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:

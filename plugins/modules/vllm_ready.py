@@ -48,7 +48,11 @@ options:
     description: How long the server may take to become ready, in seconds.
     type: int
     default: 3600
-extends_documentation_fragment: [hgx.inference._endpoint, hgx.inference._attributes, hgx.inference._progress]
+extends_documentation_fragment:
+  - hgx.inference._endpoint
+  - hgx.inference._attributes
+  - hgx.inference._progress
+  - hgx.inference._progress.at_once
 attributes:
   check_mode:
     support: full
@@ -145,9 +149,10 @@ from ..module_utils._endpoint.options import ENDPOINT
 from ..module_utils._programs.stacks import installed
 from ..module_utils._vllm.deployment import finish, give_sign_of_life
 from ..module_utils._vllm.log.in_force import Flag, shown
-from ..module_utils._vllm.ready import Limits, NotReady, Server, newest_start, wait_until_ready
+from ..module_utils._vllm.ready import Limits, NotReady, Server, answers, newest_start, wait_until_ready
 
 ALIVE_S = 30.0
+AT_ONCE_S = 5.0
 
 
 @at_edge
@@ -164,6 +169,7 @@ def main() -> None:
             "py_spy": {"type": "path", "default": ""},
             "timeout": {"type": "int", "default": 3600},
             "progress_file": {"type": "path"},
+            "at_once": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -176,6 +182,8 @@ def main() -> None:
     except SecretError as exc:
         module.fail_json(msg=str(exc))
     server = Server(params["container"], params["base_url"], params["served_model_name"], key)
+    if params["at_once"] and not answers(server, AT_ONCE_S):
+        module.exit_json(changed=False, later=True)
     limits = Limits(params["timeout"], params["stall_timeout"] or float("inf"), installed(params["py_spy"]))
     progress = ProgressFile(params["progress_file"], interval_s=10, watched=True)
 

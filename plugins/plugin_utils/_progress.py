@@ -55,6 +55,8 @@ class ProgressActionBase(EdgeActionBase):
 
     The job on the target outlives a lost connection but never C(time_limit_s). It is notified when the play is ended.
 
+    A module that may have nothing to do is called in the foreground first, with C(at_once).
+
     A task with C(async) and C(poll: 0) only starts the job, unless the module would change nothing. The tasks after it
     show its progress beside their own.
     """
@@ -65,12 +67,23 @@ class ProgressActionBase(EdgeActionBase):
         """Return how long the module may run, in seconds, given the task's arguments."""
         raise NotImplementedError
 
+    def may_end_at_once(self, args: dict[str, Any]) -> bool:
+        """Return whether the module, which has the option C(at_once), may find nothing to do."""
+        return False
+
     def act(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         args = dict(self._task.args)
         beside, self._task.async_val = bool(self._task.async_val), 0
-        if self._task.check_mode or (beside and not self._would_change(args, task_vars)):
-            result.update(self._execute_module(module_args=args, task_vars=task_vars))
-            return result
+        if self._task.check_mode:
+            return {**result, **self._execute_module(module_args=args, task_vars=task_vars)}
+        if beside:
+            planned = self._planned(args, task_vars)
+            if not planned.get("changed"):
+                return {**result, **planned}
+        elif self.may_end_at_once(args):
+            found = self._execute_module(module_args={**args, "at_once": True}, task_vars=task_vars)
+            if not found.get("later"):
+                return {**result, **found}
         limit_s = self.time_limit_s(args) + GRACE_S
         async_dir = self._remote_expand_user(self.get_shell_option("async_dir", default="~/.ansible_async"))
         # The wrapper would expand it by HOME, which may differ from the user's home.
@@ -96,10 +109,10 @@ class ProgressActionBase(EdgeActionBase):
         self._low_level_execute_command(removal(progress_file, results_file))
         return result
 
-    def _would_change(self, args: dict[str, Any], task_vars: dict[str, Any]) -> bool:
+    def _planned(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         self._task.check_mode = True
         try:
-            return bool(self._execute_module(module_args=args, task_vars=task_vars).get("changed"))
+            return dict(self._execute_module(module_args=args, task_vars=task_vars))
         finally:
             self._task.check_mode = False
 

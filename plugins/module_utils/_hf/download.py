@@ -123,6 +123,19 @@ def ensure_snapshots(request: Request, check_mode: bool, progress: ProgressFile)
     return run.result(plans, check_mode)
 
 
+def is_settled(request: Request) -> bool:
+    """Return whether the cache has all that is asked for, which is seen without the hub. Raises CacheError."""
+    if request.offer or request.update:
+        return False
+    for model in request.models:
+        cache = RepoCache(request.cache_home, model.repo)
+        commit = model.commit or cache.pinned_commit(model.revision)
+        if not commit or cache.recorded_files(commit) is None:
+            return False
+    run = _Run(request, ProgressFile(None))
+    return not any(run.has_work(run.plan(model)) for model in request.models)
+
+
 class _Run:
     """One run of the module."""
 

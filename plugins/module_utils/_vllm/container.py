@@ -118,9 +118,16 @@ def _mapped(paths: Collection[str], proc: str) -> set[str]:
     return used
 
 
+class Busy(Exception):
+    """Another run is replacing the server."""
+
+
 @contextmanager
-def only_one(state_dir: str, progress: ProgressFile) -> Iterator[bool]:
-    """Keep other runs away from the server meanwhile; yields whether there was one to wait for."""
+def only_one(state_dir: str, progress: ProgressFile, wait: bool = True) -> Iterator[bool]:
+    """Keep other runs away from the server meanwhile; yields whether there was one to wait for.
+
+    Raises Busy if there is one and C(wait) is false.
+    """
     os.makedirs(state_dir, mode=0o755, exist_ok=True)
     with open(os.path.join(state_dir, "lock"), "w", encoding="utf-8") as stream:
         waited = False
@@ -129,6 +136,8 @@ def only_one(state_dir: str, progress: ProgressFile) -> Iterator[bool]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
+                if not wait:
+                    raise Busy from None
                 waited = True
                 progress.report("waiting for another run that is replacing the server")
                 time.sleep(POLL_INTERVAL_S)

@@ -105,6 +105,11 @@ def wait_until_ready(
     return {"seconds": watch.elapsed(), "completion": completion, "startup": startup}
 
 
+def answers(server: Server, limit_s: float) -> bool:
+    """Return whether a server is healthy and answers a chat completion within a time, in seconds."""
+    return request(f"{server.base_url}/health", 1).status == 200 and _completion(server, limit_s).status == 200
+
+
 def newest_start(container: str) -> dict[str, Any]:
     """Return C(startup) of a server that runs, and nothing if there is none, or no engine yet."""
     with contextlib.suppress(DockerError):
@@ -154,18 +159,16 @@ class _Watch:
 
     def wait_for_completion(self) -> str:
         """Return the text of a completion. The request runs beside the watch: who hangs does not answer it either."""
-        answers: list[HttpAnswer] = []
+        received: list[HttpAnswer] = []
         server = self._server
-        body = {"model": server.served_model_name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
-        url = f"{server.base_url}/v1/chat/completions"
         asking = threading.Thread(
-            target=lambda: answers.append(request(url, COMPLETION_TIMEOUT_S, body, server.api_key or "")), daemon=True
+            target=lambda: received.append(_completion(server, COMPLETION_TIMEOUT_S)), daemon=True
         )
         asking.start()
         while asking.is_alive():
             self._look(words="waiting for the first completion")
             asking.join(POLL_INTERVAL_S)
-        answer = answers[0] if answers else HttpAnswer(0, "")
+        answer = received[0] if received else HttpAnswer(0, "")
         if answer.status == 200:
             return self._text(answer)
         # An engine that dies of a request takes its container down moments later, and then its log has the cause.
@@ -259,6 +262,11 @@ class _Watch:
             f"The server in {server.container} is healthy but does not answer a chat completion as"
             f" {server.served_model_name!r}: {words}\nThe whole log: docker logs {server.container}"
         )
+
+
+def _completion(server: Server, limit_s: float) -> HttpAnswer:
+    body = {"model": server.served_model_name, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
+    return request(f"{server.base_url}/v1/chat/completions", limit_s, body, server.api_key or "")
 
 
 def _replaced(name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

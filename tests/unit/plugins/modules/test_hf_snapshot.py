@@ -314,6 +314,20 @@ def test_commit_that_others_have_resolved(run: RunModule, hub: HubServer, cache_
     assert pinned(cache_home) == commit
 
 
+def test_at_once_only_looks_at_the_cache(run: RunModule, hub: HubServer, repo: Path) -> None:
+    assert run(at_once=True)["later"]
+    assert hub.requests == []
+    path = run().folder / LARGE
+    asked = len(hub.requests)
+    done = run(at_once=True)
+    assert (done["changed"], done["bytes_missing"], "later" in done) == (False, 0, False)
+    assert len(hub.requests) == asked
+    assert run(at_once=True, update=True)["later"]
+    assert run(at_once=True, verify=True)["later"]
+    path.resolve().unlink()
+    assert run(at_once=True)["later"]
+
+
 def test_progress(run: RunModule, tmp_path: Path) -> None:
     run(progress_file=str(tmp_path / "progress"))
     assert (tmp_path / "progress").read_text() == "org/model: 20.0 kB of 20.0 kB (100 %), 3 of 3 files\n"

@@ -702,6 +702,13 @@ class TestRepetitions:
 
 
 class TestReuse:
+    def test_at_once_puts_no_load_on_the_server(self, run: Any, server: Server) -> None:
+        assert run(reuse="if_same", at_once=True)["later"]
+        assert server.counters["requests"] == 0
+        first = run()
+        second = run(reuse="if_same", at_once=True)
+        assert (second["reused"], second["result_path"]) == (True, first["result_path"])
+
     def test_the_same_load_is_judged_again(self, run: Any, server: Server) -> None:
         first = run()
         asked = server.counters["requests"]

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ProgressFile
 from ansible_collections.hgx.inference.plugins.module_utils._docker.build import BASE_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import Answer
-from ansible_collections.hgx.inference.plugins.module_utils._vllm import gpus
+from ansible_collections.hgx.inference.plugins.module_utils._vllm import container, gpus
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.args_check import Reading
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL, TRIAL_LABEL
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import guard_file
@@ -312,6 +313,20 @@ def test_the_new_container_is_there_before_the_old_one_is_stopped(run: Run, engi
     assert "s3cret" not in json.dumps(calls)
     assert (tmp_path / "state/secrets/vllm_api_key").read_text(encoding="utf-8") == "s3cret"
     assert run(vllm_container, name="vllm", state="absent")["changed"]
+
+
+def test_at_once_starts_nothing_and_waits_for_no_other_run(run: Run, engine: Path, tmp_path: Path) -> None:
+    record = recorded(run, tmp_path)["record"]
+    options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record, "at_once": True}
+    later = {"changed": False, "later": True}
+    assert later.items() <= run(vllm_container, **options).items(), "there is no container"
+    assert '"create"' not in (engine / "calls").read_text(encoding="utf-8")
+    serves(engine)
+    assert later.items() <= run(vllm_container, **options, replace=True).items()
+    done = run(vllm_container, **options)
+    assert (done["changed"], done["cut_off"], "later" in done) == (False, 0, False)
+    with container.only_one(str(tmp_path / "state"), ProgressFile(None)):
+        assert later.items() <= run(vllm_container, **options).items()
 
 
 def test_no_start_on_gpus_that_others_fill(

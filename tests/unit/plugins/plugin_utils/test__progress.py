@@ -128,3 +128,47 @@ def test_a_job_that_nobody_waits_for_leaves_no_files(tmp_path: Path) -> None:
     while any(file.exists() for file in files):
         assert time.monotonic() < deadline
         threading.Event().wait(0.05)
+
+
+class Caller(ProgressActionBase):
+    """Takes the answers of its module one after the other, and follows no job."""
+
+    def __init__(self, *answers: dict[str, Any], check: bool = False) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._answers = iter(answers)
+        self._task = SimpleNamespace(action="some_module", args={"name": "vllm"}, check_mode=check, async_val=0)
+
+    def may_end_at_once(self, args: dict[str, Any]) -> bool:
+        return args == {"name": "vllm"}
+
+    def time_limit_s(self, args: dict[str, Any]) -> int:
+        return 1
+
+    def _execute_module(self, module_args: Any = None, **_more: Any) -> dict[str, Any]:  # type: ignore[override]
+        self.asked.append(module_args)
+        return next(self._answers)
+
+    def _remote_expand_user(self, path: str, *_more: Any) -> str:  # type: ignore[override]
+        raise InterruptedError(path)
+
+
+def test_a_module_with_nothing_to_do_needs_no_job() -> None:
+    caller = Caller({"changed": False, "msg": "all is there"})
+    assert caller.act({"host": "node1"}, {}) == {"host": "node1", "changed": False, "msg": "all is there"}
+    assert caller.asked == [{"name": "vllm", "at_once": True}]
+
+
+def test_a_module_that_fails_at_once_has_failed() -> None:
+    assert Caller({"failed": True, "msg": "no engine"}).act({}, {})["failed"]
+
+
+def test_a_module_with_something_to_do_gets_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Caller, "get_shell_option", lambda *_words, **_more: "~/.ansible_async")
+    with pytest.raises(InterruptedError, match="ansible_async"):
+        Caller({"changed": False, "later": True}).act({}, {})
+
+
+def test_check_mode_asks_once_and_waits_for_nothing() -> None:
+    caller = Caller({"changed": True}, check=True)
+    assert caller.act({}, {}) == {"changed": True}
+    assert caller.asked == [{"name": "vllm"}]

@@ -24,6 +24,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._vllm.ready import (
     NotReady,
     Replaced,
     Server,
+    answers,
     wait_until_ready,
 )
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.release import LABEL
@@ -188,6 +189,15 @@ def test_ready_means_that_a_completion_was_answered(engine: Engine, base_url: st
     assert ready["completion"] == "The user greets me"
     assert [phase["name"] for phase in ready["startup"]["phases"]] == ["process", "configuration"]
     assert ready["startup"]["phases"][0]["seconds"] == 4.0
+
+
+def test_whether_a_server_answers_at_once(http: Http) -> None:
+    server = Server("vllm", http.url, "kimi-k2.6", KEY)
+    assert [answers(server, 10) for _look in range(3)] == [False, False, True]
+    http.delay_s = 0.5
+    assert not answers(server, 0.05)
+    http.delay_s, http.status = 0, 500
+    assert not answers(server, 10)
 
 
 @pytest.mark.parametrize(

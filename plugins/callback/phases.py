@@ -25,11 +25,12 @@ requirements:
   - set as stdout in configuration
 """
 
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ansible.constants import _ACTION_DEBUG, COLOR_ERROR
+from ansible.constants import _ACTION_DEBUG, COLOR_ERROR, COLOR_UNREACHABLE
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
@@ -98,6 +99,15 @@ class CallbackModule(DefaultCallback):
         self._handle_warnings_and_exception(result)
         self._display.display(f"fatal: [{self.host_label(result)}]: FAILED!\n{_indented(message)}", color=COLOR_ERROR)
 
+    def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
+        if not self._is_brief:
+            super().v2_runner_on_unreachable(result)
+            return
+        if self._last_task_banner != result.task._uuid:
+            self._print_task_banner(result.task)
+        words = _indented(_unreachable(str(result.result.get("msg", ""))))
+        self._display.display(f"fatal: [{self.host_label(result)}]: UNREACHABLE!\n{words}", color=COLOR_UNREACHABLE)
+
     def _handle_exception(self, result: Any, use_stderr: bool = False) -> None:
         # It is the failure's message once more, with the source of the task.
         if not (self._is_brief and result.get("msg")):
@@ -131,6 +141,19 @@ class CallbackModule(DefaultCallback):
         for name, seconds in phases.items():
             self._display.display(f"{name:{width}}  {human_duration(seconds):>9}")
         self._display.display(f"{'Total':{width}}  {human_duration(sum(phases.values())):>9}")
+
+
+def _unreachable(message: str) -> str:
+    """Return why a host cannot be reached and what to do, given the message of the connection."""
+    changed = re.search(r"Host key for (\S+) has changed", message)
+    if changed is None:
+        return f"{message.strip()}\nWhat was done so far is kept: the next run continues from here."
+    name, file = changed[1], re.search(r"Offending \S+ key in (\S+):\d+", message)
+    where = f"-f '{file[1]}' " if file else ""
+    return (
+        f"The SSH host key of {name} is not the one of the first connection: the machine was installed anew, or another"
+        f" machine answers. If you expect that, remove the old key and run again: ssh-keygen {where}-R '{name}'"
+    )
 
 
 def _indented(message: Any) -> str:

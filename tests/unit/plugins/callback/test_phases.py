@@ -149,3 +149,37 @@ def test_a_task_that_takes_long_is_shown_while_it_runs(
     if not installing.is_canceled:
         installing.function(*installing.args)
     assert banners == shown
+
+
+CHANGED_KEY = """\
+Task failed: Failed to connect to the host via ssh: @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
+@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
+IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!
+Add correct host key in /home/me/.ssh/known_hosts to get rid of this message.
+Offending ED25519 key in /home/me/.ssh/known_hosts:7
+Host key for {} has changed and you have requested strict checking.
+Host key verification failed.
+"""
+
+
+@pytest.mark.parametrize("name", ["lambda-0920582c7ff041399e34823a0be62549", "[192.0.2.7]:2222"])
+def test_a_changed_host_key_is_told_in_a_sentence_with_its_fix(name: str) -> None:
+    assert phases._unreachable(CHANGED_KEY.format(name)) == (
+        f"The SSH host key of {name} is not the one of the first connection: the machine was installed anew, or another"
+        " machine answers. If you expect that, remove the old key and run again:"
+        f" ssh-keygen -f '/home/me/.ssh/known_hosts' -R '{name}'"
+    )
+
+
+def test_an_unreachable_host_is_told_in_lines(tmp_path: Path) -> None:
+    (tmp_path / "play.yml").write_text("- hosts: all\n  gather_facts: false\n  tasks: [ansible.builtin.ping: ]\n")
+    options = ["-i", "node1,", "-e", "ansible_ssh_common_args='-F none -o ProxyCommand=false'"]
+    done = ansible_command.run(
+        ["ansible-playbook", str(tmp_path / "play.yml"), *options],
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+    )
+    assert done.returncode == 4, done.stdout
+    told = done.stdout.partition("fatal: [node1]: UNREACHABLE!\n")[2].splitlines()
+    assert told[0].startswith("  Task failed: Failed to connect to the host via ssh:")
+    assert "  What was done so far is kept: the next run continues from here." in told

@@ -192,11 +192,10 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
             raise StoreError(f"Release {current} was deployed meanwhile, so {record['id']} is not started.")
         changed = _vllm_container.provide_guard(params["state_dir"], record["container"]["mounts"])
         container = inspect_container(name)
-        running = bool(container and container["State"]["Running"])
-        done_meanwhile = waited and running and _vllm_container.runs(container, record["id"])
-        if running and (done_meanwhile or not params["replace"]):
+        running = container if container and container["State"]["Running"] else None
+        if running and (not params["replace"] or (waited and _vllm_container.runs(running, record["id"]))):
             return {"changed": changed, "cut_off": 0}
-        return LATER if params["at_once"] else _replaced(params, running, progress)
+        return LATER if params["at_once"] else _replaced(params, running is not None, progress)
 
 
 def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:

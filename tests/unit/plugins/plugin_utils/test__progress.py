@@ -144,11 +144,11 @@ class Caller(ProgressActionBase):
     def time_limit_s(self, args: dict[str, Any]) -> int:
         return 1
 
-    def _execute_module(self, module_args: Any = None, **_more: Any) -> dict[str, Any]:  # type: ignore[override]
+    def _execute_module(self, module_args: Any = None, **_more: Any) -> dict[str, Any]:
         self.asked.append(module_args)
         return next(self._answers)
 
-    def _remote_expand_user(self, path: str, *_more: Any) -> str:  # type: ignore[override]
+    def _remote_expand_user(self, path: str, *_more: Any) -> str:
         raise InterruptedError(path)
 
 

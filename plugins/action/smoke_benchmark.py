@@ -21,7 +21,9 @@ class ActionModule(ProgressActionBase):
     def time_limit_s(self, args: dict[str, Any]) -> int:
         workload = args.get("workload")
         limit_s = workload.get("time_limit_s", DEFAULT_LIMIT_S) if isinstance(workload, Mapping) else DEFAULT_LIMIT_S
-        return int(args.get("repetitions") or 1) * (int(limit_s) + int(WORKER_GRACE_S) + END_GRACE_S)
+        ends_early = isinstance(workload, Mapping) and args.get("size") in (workload.get("ends_early") or ())
+        runs = 2 if ends_early else int(args.get("repetitions") or 1)
+        return runs * (int(limit_s) + int(WORKER_GRACE_S) + END_GRACE_S)
 
     def may_end_at_once(self, args: dict[str, Any]) -> bool:
         return args.get("reuse") == "if_same"

@@ -316,6 +316,9 @@ def _contradictions(recipe: dict[str, Any]) -> Iterable[str]:
             except ArgsError as exc:
                 yield f"{path}.{key}: {exc}"
     yield from _engine_contradictions(recipe)
+    for size in recipe["benchmark"]["ends_early"]:
+        if size not in recipe["benchmark"]["sizes"]:
+            yield f"benchmark.ends_early: {unknown(size, recipe['benchmark']['sizes'])}"
     for index, threshold in enumerate(recipe["thresholds"]):
         for problem in threshold_problems(threshold, recipe["published"], recipe["benchmark"]):
             yield f"thresholds[{index}]: {problem}"

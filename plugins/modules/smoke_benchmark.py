@@ -73,6 +73,7 @@ options:
     description:
       - How often the client runs, each time with another seed. The metrics are the medians. An invalid run ends the
         series.
+      - Not possible with a size in O(workload.ends_early).
     type: int
     default: 1
   published:
@@ -204,6 +205,32 @@ steady_interval:
   returned: when the verdict is V(pass) or V(warn)
   type: float
   sample: 36.1
+ended:
+  description:
+    - Which rule ended the run; V(null) for a size that is always sent as a whole, see O(workload.ends_early).
+  returned: when the verdict is V(pass) or V(warn)
+  type: dict
+  contains:
+    early:
+      description: Whether the run was decided before all requests were sent.
+      type: bool
+    requests:
+      description: The number of measured requests.
+      type: int
+    requests_max:
+      description: The number of requests of the size.
+      type: int
+    interval:
+      description: The least and the greatest C(steady_output_throughput) with 95 % confidence, in tokens/s.
+      type: list
+      elements: float
+    limits:
+      description: The limits that the interval has to clear, in tokens/s.
+      type: list
+      elements: float
+    sentence:
+      description: The rule in words.
+      type: str
 checks:
   description: Every check, conditions of validity first. After a failure they are in the file at RV(result_path).
   returned: when the verdict is V(pass) or V(warn)
@@ -267,13 +294,14 @@ reused:
   sample: false
 """
 
+import itertools
 import os
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..module_utils._benchmark import early, store
 from ..module_utils._benchmark import measure as measured
 from ..module_utils._benchmark import plan as benchmark
-from ..module_utils._benchmark import store
 from ..module_utils._benchmark.run import (
     Load,
     LoadError,
@@ -302,6 +330,24 @@ from ..module_utils._vllm.args import ArgsError, render_args
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
+class Series(NamedTuple):
+    """Runs of the client that are judged as one.
+
+    Without C(latencies) they are repetitions, whose medians count. With them they are parts of a run that may end
+    early, whose requests count together; each list has a part's latencies in seconds.
+    """
+
+    metrics: list[dict[str, float]]
+    latencies: list[list[float]] | None
+
+    def stored(self, chosen: int) -> dict[str, Any]:
+        """Return what a result has of them; C(chosen) is the index of the run whose requests it has."""
+        if self.latencies:
+            parts = [{"metrics": one, "latencies": its} for one, its in zip(self.metrics, self.latencies)]
+            return {"parts": parts, "part": chosen}
+        return {"repetitions": self.metrics} if len(self.metrics) > 1 else {}
+
+
 class SmokeBenchmark:
     """One benchmark of one server."""
 
@@ -313,24 +359,32 @@ class SmokeBenchmark:
         self._place = Place.of(params["container"], params["client_command"])
         self._base_url: str = params["base_url"].rstrip("/")
         # The request is validated before any load is put on the server.
-        self._requests = benchmark.request_count(self._workload, self._size)
         self._limits = benchmark.limits_for(params["thresholds"], params["published"], self._workload, self._size)
-        if params["repetitions"] < 1:
-            raise benchmark.BenchmarkError([f"repetitions: {params['repetitions']} is not 1 or more."])
-        self._argv = self._client_argv()
+        self._deciding = early.limits_of(self._limits)
+        self._parts = early.parts_of(self._workload, self._size, self._deciding)
+        self._require_sense(params["repetitions"])
+        self._argv = self._client_argv(self._workload)
         self._engine = self._engine_of(None)
         self._physical = benchmark.Physical(**params["physical"]) if params["physical"] else None
         self.notes: list[str] = []
 
-    def _client_argv(self, seed: int | None = None) -> list[str]:
+    def _require_sense(self, repetitions: int) -> None:
+        if repetitions < 1:
+            raise benchmark.BenchmarkError([f"repetitions: {repetitions} is not 1 or more."])
+        if len(self._parts) > 1 and repetitions > 1:
+            raise benchmark.BenchmarkError([f"repetitions: size {self._size} ends early. Repeat one that does not."])
+
+    def _client_argv(self, workload: dict[str, Any], seed: int | None = None) -> list[str]:
         model, served_model_name = self._params["model"], self._params["served_model_name"]
-        return benchmark.client_argv(self._workload, self._size, self._base_url, model, served_model_name, seed)
+        return benchmark.client_argv(workload, self._size, self._base_url, model, served_model_name, seed)
 
     def plan(self) -> dict[str, Any]:
         """Return what would run."""
-        seconds = benchmark.expected_seconds(self._workload, self._size, self._params["published"])
-        seconds = seconds and seconds * self._params["repetitions"]
-        duration = f", about {human_duration(seconds)} at the published rate" if seconds else ""
+        times = [benchmark.expected_seconds(part, self._size, self._params["published"]) for part in self._parts]
+        first, rest = (times[0] or 0) * self._params["repetitions"], sum(time or 0 for time in times[1:])
+        seconds = first + rest or None
+        longest = f", {human_duration(first + rest)} if two waves do not decide" if rest else ""
+        duration = f", about {human_duration(first)} at the published rate{longest}" if seconds else ""
         served = self._params["container"] or self._base_url
         lines = [f"Would benchmark {served} ({describe(self._workload, self._size)}{duration})."]
         try:
@@ -374,10 +428,15 @@ class SmokeBenchmark:
 
     def _judge_stored(self, record: dict[str, Any]) -> dict[str, Any] | None:
         """Judge a stored result; return None if it is not good enough."""
-        repetitions = record.get("repetitions")
-        if record["verdict"] == INVALID or len(repetitions or [0]) < self._params["repetitions"]:
+        parts = record.get("parts")
+        if record["verdict"] == INVALID or len(record.get("repetitions") or [0]) < self._params["repetitions"]:
             return None
-        outcome = self._judge(benchmark.Run(record["client"], record["counters"], record["look"]), repetitions)
+        metrics = [part["metrics"] for part in parts] if parts else record.get("repetitions") or []
+        series = Series(metrics, [part["latencies"] for part in parts] if parts else None)
+        run = benchmark.Run(record["client"], record["counters"], record["look"])
+        outcome = self._judge(run, self._parts[record.get("part", 0)], series)
+        if parts and not outcome["ended"]["early"] and len(parts) < len(self._parts):
+            return None  # another limit, which the first part does not decide
         return outcome if outcome["verdict"] in (PASS, WARN) else None
 
     def run(self) -> dict[str, Any]:
@@ -410,32 +469,32 @@ class SmokeBenchmark:
         tokenizer = tokenizer_args(container, self._workload) if container else []
         seed = self._workload["seed"]
         first_seed = int(started_at.timestamp()) if seed is None else seed
+        parts = self._parts * self._params["repetitions"]
         runs: list[Measured] = []
         outcomes: list[dict[str, Any]] = []
-        for number in range(self._params["repetitions"]):
-            argv = [*self._client_argv(first_seed + number), *tokenizer]
-            runs.append(self._measure(argv, number, container))
+        for number, part in enumerate(parts):
+            argv = [*self._client_argv(part, first_seed + number), *tokenizer]
+            runs.append(self._measure(argv, part, self._which(number), container))
             server, _load = self._fingerprints(container, runs[-1].server)
             store.keep(note, server, _now(), "The benchmark has run and was not judged.", runs[-1].run._asdict())
-            outcomes.append(self._judge(runs[-1].run))
-            if outcomes[-1]["verdict"] == INVALID:
+            outcomes.append(self._judge(runs[-1].run, part))
+            if outcomes[-1]["verdict"] == INVALID or self._is_decided(runs):
                 break
         finished_at = _now()
+        invalid = outcomes[-1]["verdict"] == INVALID
         chosen = len(runs) - 1
-        if outcomes[-1]["verdict"] != INVALID:
+        if not invalid:
             # If some runs look odd, one of these represents all of them.
             odd = [index for index, outcome in enumerate(outcomes) if _looks_odd(outcome["checks"])]
             chosen = measured.middle_of([outcome["metrics"] for outcome in outcomes], odd)
-        repetitions = [outcome["metrics"] for outcome in outcomes] if len(outcomes) > 1 else None
-        outcome = outcomes[chosen]
-        if repetitions and outcome["verdict"] != INVALID:
-            outcome = self._judge(runs[chosen].run, repetitions)
-        command = [*self._place.command, *self._client_argv(first_seed + chosen), *tokenizer]
+        series = Series([outcome["metrics"] for outcome in outcomes], self._latencies(runs))
+        outcome = outcomes[chosen] if invalid else self._judge(runs[chosen].run, parts[chosen], series)
+        command = [*self._place.command, *self._client_argv(parts[chosen], first_seed + chosen), *tokenizer]
         server, load = self._fingerprints(container, runs[chosen].server)
         record = {
             "schema": store.SCHEMA,
             **outcome,
-            **({"repetitions": repetitions} if repetitions else {}),
+            **series.stored(chosen),
             "size": self._size,
             "workload": self._workload,
             "metadata": self._params["metadata"],
@@ -453,37 +512,81 @@ class SmokeBenchmark:
         path = store.save(self._params["results_dir"], record, finished_at, self._size)
         return {**outcome, "result_path": path, "reused": False}
 
-    def _measure(self, argv: list[str], number: int, container: dict[str, Any] | None) -> Measured:
+    def _which(self, number: int) -> str:
+        """Return which run of the client it is, for its progress; nothing if there is only one."""
+        if len(self._parts) > 1:
+            return "undecided, all other requests follow: " if number else ""
+        count = self._params["repetitions"]
+        return f"run {number + 1} of {count}: " if count > 1 else ""
+
+    def _measure(
+        self, argv: list[str], workload: dict[str, Any], which: str, container: dict[str, Any] | None
+    ) -> Measured:
+        requests = benchmark.request_count(workload, self._size)
         load = Load(
             place=self._place,
             argv=argv,
             base_url=self._base_url,
             served_model_name=self._params["served_model_name"],
             key_file=self._params["api_key_file"],
-            time_limit_s=self._workload["time_limit_s"],
-            warmup_requests=self._workload["warmup_prompts"],
-            requests=self._requests,
-            output_tokens=self._requests * self._workload["output_len"],
-            endpoint=self._workload["endpoint"],
+            time_limit_s=workload["time_limit_s"],
+            warmup_requests=workload["warmup_prompts"],
+            requests=requests,
+            output_tokens=requests * workload["output_len"],
+            endpoint=workload["endpoint"],
             server_since=epoch(container["State"]["StartedAt"]) if container else None,
         )
-        count = self._params["repetitions"]
-        which = f"run {number + 1} of {count}: " if count > 1 else ""
         return measure(load, lambda line: self._progress.report(which + line))
 
-    def _judge(self, run: benchmark.Run, repetitions: list[dict[str, float]] | None = None) -> dict[str, Any]:
-        """Judge a run; with C(repetitions), the medians of their metrics in place of its own."""
+    def _latencies(self, runs: list[Measured]) -> list[list[float]] | None:
+        """Return the latencies of each part of a run that may end early, None of another run."""
+        return [measured.latencies_of(one.run) for one in runs] if len(self._parts) > 1 else None
+
+    def _is_decided(self, runs: list[Measured]) -> bool:
+        latencies = self._latencies(runs)
+        if latencies is None:
+            return False
+        metrics = [measured.compute_metrics(one.run, self._workload) for one in runs]
+        interval = self._interval(measured.pooled(metrics), [*itertools.chain(*latencies)])
+        return interval is not None and interval.clears(self._deciding)
+
+    def _interval(self, metrics: dict[str, float], latencies: list[float]) -> early.Interval | None:
+        half_width = measured.steady_interval(latencies, metrics)
+        return None if half_width is None else early.Interval.of(metrics[early.METRIC], half_width)
+
+    def _ended(self, metrics: dict[str, float], latencies: list[float]) -> dict[str, Any] | None:
+        """Return which rule ended a run that may end early."""
+        interval = self._interval(metrics, latencies)
+        if interval is None:
+            return None
+        requests_max = benchmark.request_count(self._workload, self._size)
+        return early.Ended(
+            early=len(latencies) < requests_max and interval.clears(self._deciding),
+            requests=len(latencies),
+            requests_max=requests_max,
+            interval=interval,
+            limits=self._deciding,
+        ).as_dict()
+
+    def _judge(self, run: benchmark.Run, workload: dict[str, Any], series: Series | None = None) -> dict[str, Any]:
+        """Judge a run; with a C(series), the metrics of all its runs in place of its own."""
         published = self._params["published"]
-        own = measured.compute_metrics(run, self._workload)
-        metrics = measured.median_of(repetitions) if repetitions else own
-        validity = validity_checks(run, self._workload, self._size, published, self._engine, self._physical)
+        own = measured.compute_metrics(run, workload)
+        latencies, metrics, ended = measured.latencies_of(run), own, None
+        if series and series.latencies:
+            latencies, metrics = [*itertools.chain(*series.latencies)], measured.pooled(series.metrics)
+            ended = self._ended(metrics, latencies)
+        elif series and len(series.metrics) > 1:
+            metrics = measured.median_of(series.metrics)
+        validity = validity_checks(run, workload, self._size, published, self._engine, self._physical)
         invalid = any(check.status == INVALID for check in validity)
         thresholds = [] if invalid else benchmark.threshold_checks(self._limits, metrics, published)
         verdict = benchmark.verdict(validity, thresholds)
         checks = [*validity, *thresholds]
-        interval = measured.steady_interval(run, own)
+        interval = measured.steady_interval(latencies, metrics)
         found_hints = hints(run, self._workload, checks, metrics, self._engine)
-        lines = summary(verdict, self._workload, self._size, checks, metrics, published, interval)
+        sent = {**workload, "sizes": {self._size: ended["requests"]}} if ended else workload
+        lines = summary(verdict, sent, self._size, checks, metrics, published, interval)
         outcome = {
             "verdict": verdict,
             "hints": found_hints,
@@ -491,11 +594,14 @@ class SmokeBenchmark:
             "metrics": metrics,
             "published": published,
             "steady_interval": interval,
+            "ended": ended,
         }
-        if repetitions:
-            spread = measured.spread_of(repetitions)
+        if ended:
+            lines.append(f"  {ended['sentence']}")
+        elif series and len(series.metrics) > 1:
+            spread = measured.spread_of(series.metrics)
             outcome["spread"] = spread
-            lines.append(repeated(len(repetitions), spread))
+            lines.append(repeated(len(series.metrics), spread))
         return {**outcome, "summary": [*lines, *(f"  hint: {hint}" for hint in found_hints)]}
 
     def _engine_of(self, container: dict[str, Any] | None) -> benchmark.Engine:
@@ -530,7 +636,8 @@ class SmokeBenchmark:
         start = self._start_of_server(container, server)
         if start is None:
             return None, None
-        return benchmark.fingerprint(start, []), benchmark.fingerprint(start, self._argv)
+        load = [*self._argv, *(["ends early"] if len(self._parts) > 1 else [])]
+        return benchmark.fingerprint(start, []), benchmark.fingerprint(start, load)
 
     def _start_of_server(self, container: dict[str, Any] | None, server: dict[str, Any] | None) -> list[str] | None:
         if container:

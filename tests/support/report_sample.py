@@ -22,7 +22,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "collections"))
 
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark import early  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.metrics import METRICS  # noqa: E402
+from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import limits_for, request_count  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._recipe import resolve  # noqa: E402
 from ansible_collections.hgx.inference.plugins.plugin_utils._report.charts import percentile  # noqa: E402
 from ansible_collections.hgx.inference.plugins.plugin_utils._report.folder import Folder  # noqa: E402
@@ -109,7 +111,9 @@ def result(
     """Return a record as the benchmark stores it."""
     chosen = recipe()
     workload, published = chosen["benchmark"], chosen["published"]
-    measured = client(workload["sizes"][size], workload, seed, slowdown)
+    limits = early.limits_of(limits_for(chosen["thresholds"], published, workload, size))
+    parts = early.parts_of(workload, size, limits)
+    measured = client(request_count(parts[0], size), workload, seed, slowdown)
     latencies = measured["latencies"]
     mean = sum(latencies) / len(latencies)
     found = {
@@ -118,6 +122,7 @@ def result(
         "warm_mean_ttft_ms": 1000 * sum(measured["ttfts"][32:]) / max(len(latencies) - 32, 1),
         "tokens_per_chunk": 2.1,
         "acceptance_length": 2.12,
+        "steps_per_s": workload["max_concurrency"] * workload["output_len"] / mean / 2.12,
         "preemptions": 0.0,
         "duration_s": measured["duration"],
     }
@@ -136,6 +141,8 @@ def result(
     ]
     deviation = (sum((latency - mean) ** 2 for latency in latencies) / len(latencies)) ** 0.5
     interval = metrics["steady_output_throughput"] * 1.96 * deviation / mean / len(latencies) ** 0.5
+    spans = early.Interval.of(metrics["steady_output_throughput"], interval)
+    ended = early.Ended(True, len(latencies), request_count(workload, size), spans, limits) if len(parts) > 1 else None
     hints = ["Tokens take too long although drafts are accepted: check clocks, NVLink, all-reduce fusion, KV type."]
     argv = ["vllm", "bench", "serve", "--backend", "openai-chat", "--base-url", "http://127.0.0.1:8001"]
     argv += ["--model", "moonshotai/Kimi-K2.6", "--num-prompts", str(workload["sizes"][size]), "--save-result"]
@@ -147,6 +154,7 @@ def result(
         "checks": [*conditions, *thresholds],
         "metrics": metrics,
         "steady_interval": interval,
+        "ended": ended and ended.as_dict(),
         "size": size,
         "workload": workload,
         "published": published,

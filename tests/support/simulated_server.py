@@ -30,9 +30,16 @@ class Answer:
 
 
 def simulate(
-    requests: int, concurrency: int, seed: int, slowness: Callable[[float], float] = lambda _now: 1.0
+    requests: int,
+    concurrency: int,
+    seed: int,
+    slowness: Callable[[float], float] = lambda _now: 1.0,
+    draft: float = 1.0,
 ) -> dict[str, Any]:
-    """Return the client's result of C(requests) with C(concurrency) at a time; C(slowness) stretches steps, by time."""
+    """Return the client's result of C(requests) with C(concurrency) at a time.
+
+    C(slowness) stretches steps, by time; C(draft) is the worth of the draft.
+    """
     luck = random.Random(seed)
     now, sent = 0.0, 0
     waiting: deque[Answer] = deque()
@@ -40,7 +47,7 @@ def simulate(
     done: list[Answer] = []
     while len(done) < requests:
         while sent < requests and len(waiting) + len(running) < concurrency:
-            waiting.append(Answer(now, luck.uniform(0.1, 0.9)))
+            waiting.append(Answer(now, draft * luck.uniform(0.1, 0.9)))
             sent += 1
         step = STEP_S + STEP_PER_REQUEST_S * len(running) + (PREFILL_S if waiting else 0)
         now += step * slowness(now)

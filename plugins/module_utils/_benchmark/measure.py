@@ -18,6 +18,8 @@ from .spec import GOODPUT_LIMITS
 # Metrics that the client reports under another name, and those that hold even if no request completed.
 _CLIENT_KEYS = {"duration_s": "duration"}
 _NO_STATISTIC = {"completed", "failed", "duration_s"}
+# Metrics that add up over the parts of a run.
+_SUMS = {*_NO_STATISTIC, "preemptions"}
 
 
 class Request(NamedTuple):
@@ -53,6 +55,8 @@ def compute_metrics(run: Run, workload: Mapping[str, Any]) -> dict[str, float]:
     if any(client.get("output_lens", ())):
         found.update(_request_metrics(client, workload))
         found.update(_server_metrics(run))
+        steady, per_step = found.get("steady_output_throughput"), found.get("acceptance_length")
+        found["steps_per_s"] = steady / per_step if steady and per_step else None
     found.update(_goodput(client, workload.get("goodput") or {}))
     figures = {name: found.get(name) for name in METRICS}
     return {name: float(figure) for name, figure in figures.items() if figure is not None}
@@ -137,16 +141,38 @@ def spec_decode(run: Run) -> dict[str, Any] | None:
     return {"acceptance_length": length, "per_position": positions}
 
 
-def steady_interval(run: Run, metrics: Mapping[str, float]) -> float | None:
+def latencies_of(run: Run) -> list[float]:
+    """Return the latency of each request that was answered, in seconds."""
+    return [] if run.client.get("problems") else [request.e2el for request in requests(run.client)]
+
+
+def steady_interval(latencies: Sequence[float], metrics: Mapping[str, float]) -> float | None:
     """Return the half width of the 95 % interval of the steady-state throughput, in tok/s.
 
     It is conservative: requests that run at the same time vary together less than independent ones would.
     """
-    latencies = [request.e2el for request in requests(run.client)] if metrics.get("steady_output_throughput") else []
-    if len(latencies) < 2:
+    if len(latencies) < 2 or not metrics.get("steady_output_throughput"):
         return None
     variation = statistics.pstdev(latencies) / statistics.fmean(latencies)
     return metrics["steady_output_throughput"] * 1.96 * variation / math.sqrt(len(latencies))
+
+
+def pooled(parts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the metrics of all requests of several parts of a run, from those of each part.
+
+    A percentile is the mean of those of the parts, by their requests.
+    """
+    counts = [part["completed"] for part in parts]
+    found = {}
+    for name in (name for name in parts[0] if all(name in part for part in parts)):
+        figures = [part[name] for part in parts]
+        if name in _SUMS:
+            found[name] = sum(figures)
+        elif METRICS[name].unit.endswith("/s") and all(figures):
+            found[name] = sum(counts) / sum(count / figure for count, figure in zip(counts, figures))
+        else:
+            found[name] = sum(count * figure for count, figure in zip(counts, figures)) / sum(counts)
+    return found
 
 
 def median_of(repetitions: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -49,6 +49,12 @@ METRICS: dict[str, Metric] = {
         DETAIL,
         "Output throughput without ramp-up and drain, by Little's law: concurrency x mean output / mean latency.",
     ),
+    "steps_per_s": Metric(
+        "steps/s",
+        HIGHER,
+        SERVER,
+        "Steady output throughput over tokens per step: the speed of the node, however many drafts are accepted.",
+    ),
     "total_token_throughput": Metric("tok/s", HIGHER, CLIENT, "Input and output tokens over the whole duration."),
     "request_throughput": Metric("req/s", HIGHER, CLIENT, "Completed requests over the whole duration."),
     **{

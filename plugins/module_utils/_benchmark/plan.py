@@ -361,7 +361,8 @@ def telling_decimals(one: float, other: float, least: int = 2) -> int:
 
 def number(value: float, decimals: int = 2) -> str:
     """Return a figure with at most C(decimals) decimals and no trailing zeros."""
-    return f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def delta_percent(measured: float | None, published: float | None) -> float | None:

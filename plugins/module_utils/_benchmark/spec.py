@@ -59,6 +59,18 @@ WORKLOAD = record(
             "additionalProperties": COUNT,
             "description": "Number of measured requests by name of the size.",
         },
+        "ends_early": optional(
+            {
+                "type": "array",
+                "items": TEXT,
+                "default": [],
+                "description": (
+                    "Sizes whose number of requests is an upper limit. Two waves of requests are measured first. The"
+                    " rest follows unless the 95 % interval of C(steady_output_throughput) is clear of its limits. A"
+                    " size of fewer than four waves, or without such a limit, is always sent as a whole."
+                ),
+            }
+        ),
         "trust_remote_code": {
             **FLAG,
             "default": False,

@@ -218,6 +218,13 @@ def _speed_hints(
     if not slow:
         return
     acceptance = metrics.get("acceptance_length")
+    if "steady_output_throughput" in slow and status.get("steps_per_s") == PASS:
+        yield (
+            "Per step the node is as fast as it has to be, but a step yields too few tokens: the draft is weak, not the"
+            " node slow."
+        )
+    elif "steps_per_s" in slow:
+        yield "The node does too few steps per second, whatever the draft is worth: it is slow."
     if acceptance is None and slow & {"acceptance_length", "acceptance_rate"}:
         yield "The server counts no drafts: speculative decoding is not active."
     elif acceptance is not None and acceptance < 1.1:

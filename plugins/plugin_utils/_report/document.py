@@ -15,7 +15,7 @@ from ...module_utils._core.secrets import scrubbed
 FORMAT = 1
 PARTS = ("result", "functional", "acceptance", "startup", "release", "node")
 # The parts of an earlier result that a new judgement replaces.
-JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "published", "steady_interval", "spread")
+JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "published", "steady_interval", "ended", "spread")
 
 
 def build(host: str, parts: Mapping[str, Any], outcome: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...module_utils._benchmark.early import METRIC
 from ...module_utils._benchmark.metrics import METRICS
 from ...module_utils._benchmark.plan import delta_percent, telling_decimals
 from ...module_utils._core.verdict import FAIL, INVALID, PASS, WARN
@@ -23,6 +24,7 @@ _KEY_METRICS = (
     "output_throughput",
     "mean_tpot_ms",
     "mean_ttft_ms",
+    "steps_per_s",
     "acceptance_length",
 )
 _SHELL = ("/bin/sh", "sh", "/bin/bash", "bash")
@@ -91,7 +93,7 @@ class Cost(NamedTuple):
 
 
 class Repetitions(NamedTuple):
-    """The runs of a repeated benchmark, a row of figures for each; C(note) says how they were used."""
+    """Several runs of the client, a row of figures for each; C(note) says what they are and how they were used."""
 
     note: str
     titles: list[str]
@@ -142,7 +144,7 @@ def view(document: Mapping[str, Any]) -> View:
         title=str(metadata.get("title") or release.get("title") or "Benchmark"),
         host=str(document["host"]),
         when=words.moment(document.get("made_at")) if document.get("made_at") else "",
-        load=words.load(result["workload"], result["size"]) if result.get("workload") else "",
+        load=load(result) if result.get("workload") else "",
         duration=words.duration(metrics["duration_s"]) if "duration_s" in metrics else "",
         verdict=verdict(document),
         key_figures=key_figures(result, prices),
@@ -164,6 +166,13 @@ def view(document: Mapping[str, Any]) -> View:
         missing=missing(document),
         notes=list(notes(document)),
     )
+
+
+def load(result: Mapping[str, Any]) -> str:
+    """Return the load in words, with the requests that were sent if the run ended early."""
+    workload, size, ended = result["workload"], result["size"], result.get("ended")
+    sent = {**workload, "sizes": {size: ended["requests"]}} if ended else workload
+    return words.load(sent, size)
 
 
 # --- the outcome ---
@@ -206,6 +215,8 @@ def _reasons(document: Mapping[str, Any], result: Mapping[str, Any], functional:
         steady = (result.get("metrics") or {}).get("steady_output_throughput")
         speed = f", at {words.figure(steady)} output tokens per second in the steady state" if steady else ""
         yield f"{len(thresholds)} of {len(thresholds)} thresholds met{speed}."
+    if result.get("ended"):
+        yield f"The run {result['ended']['sentence']}.".replace(METRIC, "the steady output throughput")
     for check in checks:
         if "op" not in check and check["status"] == WARN:
             yield f"Looks odd: {check['message']}."
@@ -449,16 +460,21 @@ def playbook_command(document: Mapping[str, Any]) -> str:
 
 
 def repetitions(result: Mapping[str, Any]) -> Repetitions | None:
-    """Return the key figures of each repetition, if there is more than one."""
-    runs = result.get("repetitions") or []
+    """Return the key figures of each repetition, or of each part of a run, if there is more than one."""
+    parts = result.get("parts") or []
+    runs = [part["metrics"] for part in parts] or result.get("repetitions") or []
     if len(runs) < 2:
         return None
+    what = "Parts of the run" if parts else "Repetitions"
+    note = "the figures above are those of all requests" if parts else "the figures above are their medians"
     # The first invalid run ends the series and is the one that was judged.
-    invalid = result.get("verdict") == INVALID
-    note = "the last one is invalid, so the figures above are its own, not medians"
+    if result.get("verdict") == INVALID:
+        note = "the last one is invalid, so the figures above are its own"
+    elif parts:
+        note += f", the charts those of part {result['part'] + 1}"
     names = [name for name in _KEY_METRICS if any(name in run for run in runs)]
     return Repetitions(
-        f"Repetitions; {note if invalid else 'the figures above are their medians'}.",
+        f"{what}; {note}.",
         [words.metric_title(name) for name in names],
         [[words.with_unit(name, run.get(name)) for name in names] for run in runs],
     )

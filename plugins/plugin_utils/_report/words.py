@@ -28,6 +28,7 @@ STATUS_SYMBOLS = {PASS: "✓", WARN: "!", FAIL: "✗", INVALID: "?", SKIPPED: NO
 _TITLES = {
     "output_throughput": "Output throughput, whole run",
     "steady_output_throughput": "Output throughput, steady state",
+    "steps_per_s": "Steps per second, without the draft",
     "total_token_throughput": "Total throughput",
     "request_throughput": "Requests",
     "warm_mean_ttft_ms": "Mean TTFT after the first wave",

@@ -151,6 +151,10 @@ def drop(*path: str) -> Callable[[dict[str, Any]], None]:
             "thresholds[1]: the workload has no size 'fulll'; it has quick,",
         ),
         (
+            put("benchmark/ends_early/0", "quik"),
+            "benchmark.ends_early: unknown name 'quik'; did you mean 'quick'?",
+        ),
+        (
             put("thresholds/1/metric", "acceptance_length"),
             "thresholds[1]: no value, and no figure of acceptance_length is published",
         ),

@@ -701,6 +701,65 @@ class TestRepetitions:
         assert run(repetitions=0)["msg"] == "repetitions: 0 is not 1 or more."
 
 
+class TestEarlyEnd:
+    WORKLOAD = {**WORKLOAD, "sizes": {"smoke": 16}, "ends_early": ["smoke"]}  # noqa: RUF012
+
+    def asked(self, host: Host) -> list[tuple[str, str]]:
+        """Return the number of requests and of those for the warm-up of each run of the client."""
+        lines = (host.folder / "client.log").read_text().splitlines()
+        return [tuple(line.split(f"--num-{name} ")[1].split()[0] for name in ("prompts", "warmups")) for line in lines]  # type: ignore[misc]
+
+    def limit(self, value: float) -> list[dict[str, Any]]:
+        return [{"metric": "steady_output_throughput", "op": ">=", "value": value}]
+
+    def test_two_waves_decide(self, run: Any, host: Host) -> None:
+        result = run(workload=self.WORKLOAD, thresholds=self.limit(100))
+        assert result["verdict"] == "pass", result["summary"]
+        assert self.asked(host) == [("8", "4")]
+        assert result["metrics"]["completed"] == 8
+        sentence = (
+            "ended after 8 of at most 16 requests: steady_output_throughput is 124 to 128 tok/s (95 %), above the limit"
+            " 100"
+        )
+        assert f"  {sentence}" in result["summary"]
+        assert "size smoke: 8 requests of" in result["summary"][0]
+        stored = json.loads(Path(result["result_path"]).read_text())
+        assert stored["ended"] == result["ended"]
+        assert (stored["ended"]["early"], stored["ended"]["sentence"]) == (True, sentence)
+        again = run(workload=self.WORKLOAD, thresholds=self.limit(110), reuse="if_same")
+        assert (again["reused"], again["ended"]["limits"]) == (True, [110])
+        assert (
+            run(workload={**self.WORKLOAD, "ends_early": []}, thresholds=self.limit(100), reuse="if_same")["reused"]
+            is False
+        )
+
+    def test_two_waves_do_not_decide(self, run: Any, host: Host, a_minute_later: Callable[[], None]) -> None:
+        run(workload=self.WORKLOAD, thresholds=self.limit(100))
+        a_minute_later()
+        result = run(workload=self.WORKLOAD, thresholds=self.limit(126), reuse="if_same")
+        assert (result["verdict"], result["reused"]) == ("pass", False)
+        assert self.asked(host) == [("8", "4"), ("8", "4"), ("8", "0")]
+        assert result["metrics"]["completed"] == 16
+        assert result["ended"]["sentence"].startswith("ended after all requests")
+        assert "size smoke: 16 requests of" in result["summary"][0]
+        again = run(workload=self.WORKLOAD, thresholds=self.limit(126), reuse="if_same")
+        assert (again["reused"], again["metrics"]) == (True, result["metrics"])
+
+    def test_a_part_that_is_invalid_ends_the_run(self, run: Any, host: Host) -> None:
+        host.client("fails")
+        assert run(workload=self.WORKLOAD, thresholds=self.limit(126))["verdict"] == "invalid"
+        assert len(self.asked(host)) == 1
+
+    def test_what_cannot_be(self, run: Any) -> None:
+        message = run(workload=self.WORKLOAD, thresholds=self.limit(1), repetitions=2)["msg"]
+        assert message == "repetitions: size smoke ends early. Repeat one that does not."
+
+    def test_the_plan(self, run: Any) -> None:
+        options = {"workload": self.WORKLOAD, "thresholds": self.limit(1), "published": {"output_throughput": 1}}
+        (line,) = run(_ansible_check_mode=True, **options)["summary"]
+        assert line.endswith("about 4 min at the published rate, 6 min if two waves do not decide).")
+
+
 class TestReuse:
     def test_at_once_puts_no_load_on_the_server(self, run: Any, server: Server) -> None:
         assert run(reuse="if_same", at_once=True)["later"]

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark import measure as measured
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.metrics import METRICS
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import GOODPUT_METRICS, Run
-from ansible_collections.hgx.inference.tests.support.simulated_server import simulate, true_throughput
+from ansible_collections.hgx.inference.tests.support.simulated_server import ANSWER_TOKENS, simulate, true_throughput
 from ansible_collections.hgx.inference.tests.unit.support.benchmark_runs import IDLE, WORKLOAD, recorded, simulated
 
 
@@ -99,6 +99,7 @@ class TestMetrics:
         client = {key: value for key, value in run.client.items() if not key.startswith("p95")}
         metrics = compute(Run(client, {"before": IDLE, "measuring": None, "after": IDLE}))
         missing = {"acceptance_length", "acceptance_rate", "preemptions", "prefix_cache_hit_rate", *GOODPUT_METRICS}
+        missing.add("steps_per_s")
         assert set(METRICS) - set(metrics) == missing | {name for name in METRICS if name.startswith("p95")}
 
     def test_the_interval_of_the_steady_state(self) -> None:
@@ -106,8 +107,8 @@ class TestMetrics:
         metrics = compute(run)
         # The latencies vary by 3.17 %.
         expected = metrics["steady_output_throughput"] * 1.96 * 0.031715 / 8
-        assert measured.steady_interval(run, metrics) == pytest.approx(expected, rel=1e-3)
-        assert measured.steady_interval(recorded("killed.json"), {}) is None
+        assert measured.steady_interval(measured.latencies_of(run), metrics) == pytest.approx(expected, rel=1e-3)
+        assert measured.steady_interval(measured.latencies_of(recorded("killed.json")), {}) is None
 
     @pytest.mark.parametrize(
         ("limits", "good"),
@@ -165,13 +166,39 @@ class TestRepetitions:
         assert measured.middle_of(self.RUNS[:count], preferred) == index
 
 
+class TestParts:
+    def test_all_requests_count_together(self) -> None:
+        runs = [simulated(simulate(count, 8, seed)) for seed, count in enumerate((16, 48))]
+        metrics = [compute(run) for run in runs]
+        latencies = [latency for run in runs for latency in measured.latencies_of(run)]
+        found = measured.pooled(metrics)
+        assert set(found) == set(metrics[0])
+        assert found["completed"] == 64
+        assert found["duration_s"] == sum(run.client["duration"] for run in runs)
+        assert found["output_throughput"] == pytest.approx(64 * ANSWER_TOKENS / found["duration_s"])
+        assert found["steady_output_throughput"] == pytest.approx(8 * ANSWER_TOKENS * 64 / sum(latencies))
+        assert found["mean_e2el_ms"] == pytest.approx(1000 * statistics.fmean(latencies))
+        assert measured.pooled(metrics[:1]) == pytest.approx(metrics[0])
+
+    def test_steps_tell_a_slow_node_from_a_weak_draft(self) -> None:
+        good, slow = simulate(64, 32, 1), simulate(64, 32, 1, slowness=lambda _now: 1.25)
+        weak = simulate(64, 32, 1, draft=0.6)
+        figures = [compute(simulated(result)) for result in (good, slow, weak)]
+        names = ("steady_output_throughput", "steps_per_s", "acceptance_length")
+        slower, weaker = ([one[name] / figures[0][name] for name in names] for one in figures[1:])
+        assert slower == pytest.approx([0.8, 0.8, 1.0], abs=0.01)
+        assert weaker[0] < 0.9
+        assert weaker[1:] == pytest.approx([1.05, 0.8], abs=0.03)  # prompts take a smaller share of the time
+
+
 class TestSteadyState:
     """Against a server whose true speed is known."""
 
     def estimates(self, requests: int, seeds: range) -> tuple[list[float], list[float], list[float]]:
         runs = [simulated(simulate(requests, 32, seed)) for seed in seeds]
         metrics = [compute(run) for run in runs]
-        intervals = [measured.steady_interval(run, figures) or 0 for run, figures in zip(runs, metrics, strict=True)]
+        latencies = map(measured.latencies_of, runs)
+        intervals = [measured.steady_interval(*both) or 0 for both in zip(latencies, metrics, strict=True)]
         return (
             [figures["steady_output_throughput"] for figures in metrics],
             [figures["output_throughput"] for figures in metrics],

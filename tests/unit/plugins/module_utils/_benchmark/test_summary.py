@@ -171,6 +171,8 @@ def test_hints_from_recorded_errors(name: str, parts: list[str]) -> None:
         ({"acceptance_length": "warn"}, {"acceptance_length": 1.6}, "Fewer drafts are accepted"),
         ({"mean_itl_ms": "fail"}, {"acceptance_length": 2.0, "tokens_per_chunk": 3.1}, "short of CPU"),
         ({"mean_itl_ms": "fail"}, {"tokens_per_chunk": 1.6}, "short of CPU"),
+        ({"steady_output_throughput": "fail", "steps_per_s": "pass"}, {}, "draft is weak, not the node"),
+        ({"steps_per_s": "warn"}, {}, "it is slow"),
         ({"mean_ttft_ms": "warn"}, {"mean_ttft_ms": 201.0, "warm_mean_ttft_ms": 100.0}, "was cold"),
         ({"output_throughput": "fail"}, {"preemptions": 3.0}, "KV cache is too small"),
         ({"output_throughput": "fail", "steady_output_throughput": "pass"}, {}, "run is too short"),

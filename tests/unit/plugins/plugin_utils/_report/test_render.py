@@ -108,7 +108,7 @@ def test_the_page_begins_with_the_verdict_and_has_every_part(full: str) -> None:
     text = Page(full).text
     assert text.index("PASS") < text.index("Key figures") < text.index("Checks")
     for words in (
-        "13 of 13 thresholds met",
+        "14 of 14 thresholds met",
         "published 1,408",
         "Throughput over time",
         "Time to first token",
@@ -193,9 +193,9 @@ def test_repetitions_are_a_table_with_a_head_and_cards_on_a_phone() -> None:
     (table,) = re.findall(r"<table[^>]*><caption>Repetitions;.*?</table>", page, re.DOTALL)
     assert table.startswith('<table class="cards" role="table">')
     titles = re.findall(r'<th role="columnheader"[^>]*>([^<]+)</th>', table)
-    assert titles[:2] == ["Repetition", "Output throughput, steady state"]
+    assert titles[:2] == ["Run", "Output throughput, steady state"]
     assert re.findall(r'data-label="([^"]+)"', table) == titles[1:] * 3
-    (rows,) = re.findall(r"^\| repetition \|.*\n(?:\|.*\n){4}", render.markdown(document), re.MULTILINE)
+    (rows,) = re.findall(r"^\| run \|.*\n(?:\|.*\n){4}", render.markdown(document), re.MULTILINE)
     assert "| run 3 | 1,494 tok/s |" in rows
     assert len({row.count("|") for row in rows.splitlines()}) == 1
 

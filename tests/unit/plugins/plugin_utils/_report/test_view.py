@@ -39,7 +39,7 @@ def test_a_problem_is_the_reason() -> None:
 def test_a_pass_says_how_fast() -> None:
     shown = view.view(sample.document())
     assert shown.verdict.word == "PASS"
-    assert shown.verdict.sentence == "13 of 13 thresholds met, at 1,494 output tokens per second in the steady state."
+    assert shown.verdict.sentence == "14 of 14 thresholds met, at 1,494 output tokens per second in the steady state."
     assert shown.missing == []
 
 
@@ -48,7 +48,7 @@ def test_a_failure_names_the_worst_check_and_how_many() -> None:
     assert shown.verdict.word == "FAIL"
     assert shown.verdict.sentence.startswith("Output throughput, steady state is 1,1")
     assert "the limit is ≥ 1,295 tok/s (1,439 − 10 %)." in shown.verdict.sentence
-    assert "of 13 thresholds missed." in shown.verdict.sentence
+    assert "of 14 thresholds missed." in shown.verdict.sentence
 
 
 def test_a_figure_that_just_misses_its_limit_is_seen_to() -> None:
@@ -71,6 +71,24 @@ def test_an_invalid_run_says_why() -> None:
         verdict="invalid", checks=[{"name": "output_length", "status": "invalid", "message": "the answers are short"}]
     )
     assert view.view(document).verdict == ("invalid", "INVALID", "The run cannot be judged: the answers are short.")
+
+
+def test_which_rule_ended_the_run() -> None:
+    shown = view.view(sample.document(size="quick"))
+    assert shown.load.startswith("size quick: 64 requests")
+    rule = "The run ended after 64 of at most 192 requests: the steady output throughput is "
+    assert rule in shown.verdict.sentence
+    assert "ended" not in view.view(sample.document(size="smoke")).verdict.sentence
+
+
+def test_the_parts_of_a_run() -> None:
+    metrics = [{"steady_output_throughput": 1290.0}, {"steady_output_throughput": 1310.0}]
+    parts = [{"metrics": one, "latencies": []} for one in metrics]
+    found = view.repetitions({"verdict": "pass", "parts": parts, "part": 1})
+    assert found is not None
+    assert found.note == "Parts of the run; the figures above are those of all requests, the charts those of part 2."
+    assert len(found.rows) == 2
+    assert view.repetitions({"verdict": "pass", "parts": parts[:1], "part": 0}) is None
 
 
 def test_what_looks_odd_is_named_beside_the_thresholds() -> None:

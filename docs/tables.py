@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables of the documentation that are rendered from data; README.md has a part of one of them.
+"""The tables of the documentation that are rendered from data; README.md has two of them, one in part.
 
 python -m docs.tables    updates README.md
 """
@@ -13,7 +13,7 @@ import html
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import yaml
 
@@ -23,6 +23,9 @@ README = ROOT / "README.md"
 CLIENTS = ROOT / "roles" / "llm_client" / "vars" / "claude_code.yml"
 BEGIN = "<!-- evidence: made of docs/evidence.yml by `make evidence` -->\n"
 END = "<!-- end of evidence -->\n"
+RECIPE = ROOT / "recipes" / "kimi_k2_6_hgx_b200.yml"
+ESTIMATES_BEGIN = "<!-- estimates: made of recipes/kimi_k2_6_hgx_b200.yml by `make evidence` -->\n"
+ESTIMATES_END = "<!-- end of estimates -->\n"
 
 
 class Alternative(Protocol):
@@ -101,13 +104,76 @@ def _cause_and_fix(one: Signature) -> tuple[str, str]:
     return " ".join([one.cause, *causes]), " ".join([*fixes, one.fix]).rstrip()
 
 
-def with_evidence(readme: str, evidence: Mapping[str, Any]) -> str:
-    """Return the README with its part of the evidence up to date."""
-    before, _begin, rest = readme.partition(BEGIN)
-    _old, end, after = rest.partition(END)
+def with_evidence(readme: str, evidence: Mapping[str, Any], recipe: Mapping[str, Any]) -> str:
+    """Return the README with its part of the evidence and its estimates up to date."""
+    readme = _with_part(readme, (BEGIN, END), readme_table(evidence))
+    return _with_part(readme, (ESTIMATES_BEGIN, ESTIMATES_END), estimates_table(recipe))
+
+
+def _with_part(readme: str, marks: tuple[str, str], part: str) -> str:
+    before, begin, rest = readme.partition(marks[0])
+    _old, end, after = rest.partition(marks[1])
     if not end:
-        raise ValueError("README.md lacks the marks of the evidence")
-    return f"{before}{BEGIN}\n{readme_table(evidence)}\n{END}{after}"
+        raise ValueError(f"README.md lacks the marks {marks}")
+    return f"{before}{begin}\n{part}{end}{after}"
+
+
+class Estimate(NamedTuple):
+    """How long a part of a first run takes in the best and in the worst case, in minutes."""
+
+    name: str
+    low: float
+    high: float
+    basis: str
+
+    def row(self) -> list[str]:
+        """Return the row of a table."""
+        low, high = f"{self.low:.0f}", f"{self.high:.0f}"
+        return [self.name, low if low == high else f"{low}-{high}", self.basis]
+
+
+def estimates(recipe: Mapping[str, Any], size: str = "smoke") -> list[Estimate]:
+    """Return what a first run with a size takes, by the data of a recipe, and at last all of it and a changed run."""
+    guessed, weights_gb = recipe["estimates"], recipe["hardware"]["disk_gb"]["weights"]
+    fast, slow = guessed["download_mb_s"]
+    image_low, image_high = guessed["image_min"]
+    fetch = Estimate(
+        f"weights, up to {weights_gb} GB, and image beside them",
+        max(image_low, weights_gb * 1000 / fast / 60),
+        max(image_high, weights_gb * 1000 / slow / 60),
+        f"{fast} to {slow} MB/s for the weights, an unknown speed; the image may take {image_low}-{image_high}, a guess",
+    )
+    start_low, start_high = guessed["start_min"]
+    why = "one report of 789 s for the load; compilation comes on top"
+    start = Estimate("load and start", start_low, start_high, why)
+    load = recipe["benchmark"]
+    steady = next(one["value"] for one in recipe["thresholds"] if one["metric"] == "steady_output_throughput")
+    requests = load["sizes"][size] + load["warmup_prompts"]
+    minutes = requests * load["output_len"] / steady / 60
+    basis = f"{requests} requests of {load['output_len']} tokens, warm-up included, at {steady} tok/s"
+    benchmark = Estimate(f"benchmark `{size}`", minutes, minutes, basis)
+    low, high = start.low + minutes, start.high + minutes
+    cost = _cost(recipe, fetch.low + low, fetch.high + high)
+    return [
+        *(fetch, start, benchmark),
+        Estimate(f"**first run with `{size}`**", fetch.low + low, fetch.high + high, cost),
+        Estimate("changed configuration, weights cached", low, high, _cost(recipe, low, high)),
+    ]
+
+
+def _cost(recipe: Mapping[str, Any], low: float, high: float) -> str:
+    price = recipe["hardware"].get("price_usd_per_hour")
+    return f"{price * low / 60:.0f}-{price * high / 60:.0f} USD at {price} USD an hour" if price else "price unknown"
+
+
+def estimates_table(recipe: Mapping[str, Any]) -> str:
+    """Return what a first run takes and costs."""
+    return table(["phase", "minutes", "basis"], (one.row() for one in estimates(recipe)))
+
+
+def load_recipe() -> dict[str, Any]:
+    recipe: dict[str, Any] = yaml.safe_load(RECIPE.read_text(encoding="utf-8"))
+    return recipe
 
 
 def load_evidence() -> dict[str, Any]:
@@ -135,4 +201,5 @@ def _plain(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_evidence(README.read_text(encoding="utf-8"), load_evidence()), encoding="utf-8")
+    text = with_evidence(README.read_text(encoding="utf-8"), load_evidence(), load_recipe())
+    README.write_text(text, encoding="utf-8")

@@ -6,19 +6,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 from ..plugin_utils._edge import EdgeActionBase
 from ..plugin_utils._report.document import PARTS
 from ..plugin_utils._report.folder import Folder, ReportError
+from ..plugin_utils._times import RUN
 
 OPTIONS: dict[str, Any] = {
     "dest": {"type": "path", "required": True},
     "host": {"type": "str"},
     "result": {"type": "path"},
     "outcome": {"type": "dict", "default": {}},
-    **{part: {"type": "dict"} for part in PARTS if part != "result"},
+    **{part: {"type": "dict"} for part in PARTS if part not in ("result", "run")},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
 
@@ -46,4 +48,7 @@ class ActionModule(EdgeActionBase):
 
     def _report(self, folder: Folder, args: dict[str, Any]) -> Path:
         result = Path(self._loader.path_dwim(args["result"])) if args["result"] else None
-        return folder.report(args["host"], result, {part: args.get(part) for part in PARTS}, args["outcome"])
+        parts = {part: args.get(part) for part in PARTS}
+        if not args["outcome"].get("reused"):  # the report keeps the times of the run that measured
+            parts["run"] = RUN.as_dict(time.monotonic())
+        return folder.report(args["host"], result, parts, args["outcome"])

@@ -29,6 +29,7 @@ class ActionModule(EdgeActionBase):
             argument_spec={
                 "recipe": {"type": "str", "required": True},
                 "profile": {"type": "str", "default": "published"},
+                "price_usd_per_hour": {"type": "float", "default": 0.0},
             }
         )
         path = self._find(str(args["recipe"]))
@@ -41,7 +42,14 @@ class ActionModule(EdgeActionBase):
         except RecipeError as exc:
             problems = "\n".join(f"  {problem}" for problem in exc.problems)
             raise AnsibleActionFail(f"{path} cannot be used:\n{problems}") from None
-        return {**result, "changed": False, "recipe": {"name": path.stem, **recipe}, "path": str(path)}
+        price = args["price_usd_per_hour"] or recipe["hardware"]["price_usd_per_hour"]
+        return {
+            **result,
+            "changed": False,
+            "recipe": {"name": path.stem, **recipe},
+            "path": str(path),
+            "price_usd_per_hour": price or None,
+        }
 
     def _find(self, recipe: str) -> Path:
         """Return the file of a bundled recipe by its name, or the file at a path."""

@@ -14,7 +14,8 @@ version_added: 0.3.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Shows what a person wants to see of a long play, which is the plays, progress, changes, warnings, messages and
-    failures; and how long each play took at the end.
+    failures. At the end it shows how long each play took, which of its tasks took long, and what that cost if the price
+    of the nodes is known.
   - Hides tasks that were skipped, and tasks that changed nothing unless they take long.
   - With C(-v) it is the callback C(ansible.builtin.default).
   - Unlike that callback with O(display_ok_hosts=false), it shows messages and warnings of tasks that changed nothing.
@@ -34,7 +35,7 @@ from ansible.constants import _ACTION_DEBUG, COLOR_ERROR, COLOR_UNREACHABLE
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
-from ..module_utils._core.units import human_duration
+from ..plugin_utils._times import RUN
 
 if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
@@ -56,7 +57,6 @@ class CallbackModule(DefaultCallback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._started: list[tuple[str, float]] = []
         self._timer = threading.Timer(0, lambda: None)
 
     @property
@@ -70,6 +70,7 @@ class CallbackModule(DefaultCallback):
     def _task_start(self, task: Task, prefix: str | None = None) -> None:
         super()._task_start(task, prefix)
         self._timer.cancel()
+        RUN.task(task.name or task.action, time.monotonic())
         if self._is_brief:
             self._timer = threading.Timer(LONG_TASK_S, self._print_task_banner, [task])
             self._timer.daemon = True
@@ -77,10 +78,14 @@ class CallbackModule(DefaultCallback):
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._timer.cancel()
-        self._started.append((play.get_name().strip(), time.monotonic()))
+        RUN.play(play.get_name().strip(), time.monotonic())
         super().v2_playbook_on_play_start(play)
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
+        if result.task.action == "hgx.inference.load_recipe":
+            RUN.price(result.host.get_name(), result.result.get("price_usd_per_hour"))
+        if "ansible_job_id" in result.result and not result.result.get("finished"):
+            RUN.beside(result.task.name or result.task.action)
         if not (self._is_brief and self._is_brief_result(result)):
             super().v2_runner_on_ok(result)
 
@@ -115,8 +120,11 @@ class CallbackModule(DefaultCallback):
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self._timer.cancel()
-        if self._is_brief and len(self._started) > 1:
-            self._show_times()
+        lines = RUN.table(time.monotonic())
+        if self._is_brief and len(lines) > 2:
+            self._display.banner("TIMES")
+            for line in lines:
+                self._display.display(line)
         super().v2_playbook_on_stats(stats)
 
     def _is_brief_result(self, result: CallbackTaskResult) -> bool:
@@ -130,17 +138,6 @@ class CallbackModule(DefaultCallback):
         if result.task.action in _ACTION_DEBUG and message:
             self._display.display(f"\n[{self.host_label(result)}]\n{_indented(message)}")
         return True
-
-    def _show_times(self) -> None:
-        ends = [*(start for _name, start in self._started[1:]), time.monotonic()]
-        phases: dict[str, float] = {}
-        for (name, start), end in zip(self._started, ends, strict=True):
-            phases[name] = phases.get(name, 0.0) + end - start
-        width = max(map(len, phases))
-        self._display.banner("TIMES")
-        for name, seconds in phases.items():
-            self._display.display(f"{name:{width}}  {human_duration(seconds):>9}")
-        self._display.display(f"{'Total':{width}}  {human_duration(sum(phases.values())):>9}")
 
 
 def _unreachable(message: str) -> str:

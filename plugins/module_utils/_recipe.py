@@ -89,6 +89,8 @@ _HARDWARE = record(
     description="What the preflight requires of a host.",
 )
 
+_RANGE = {"type": "array", "minItems": 2, "items": NUMBER}
+
 SCHEMA = record(
     required=[
         "title",
@@ -122,6 +124,18 @@ SCHEMA = record(
             }
         ),
         "hardware": _HARDWARE,
+        "estimates": optional(
+            record(
+                required=("image_min", "download_mb_s", "start_min"),
+                properties={
+                    "image_min": {**_RANGE, "description": "Minutes to pull the image and build on it."},
+                    "download_mb_s": {**_RANGE, "description": "Speed at which the weights come, in MB/s."},
+                    "start_min": {**_RANGE, "description": "Minutes from the start of the server to its first answer."},
+                },
+                default={},
+                description="What a first run may take, for the documentation. Each has the best and the worst case.",
+            )
+        ),
         "models": {
             "type": "array",
             "minItems": 1,

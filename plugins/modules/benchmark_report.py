@@ -17,7 +17,8 @@ description:
   - A page is one file that needs neither network nor script, and can be sent to anybody. O(secrets), and anything that
     looks like a key or token, are masked.
   - Only runs of the same recipe, profile, load and size are compared with each other.
-  - The same input gives the same files, byte for byte.
+  - The same input gives the same files, byte for byte, except that the report of a new run tells where its minutes went
+    and what they cost. The callback P(hgx.inference.phases#callback) has noted them; without it the report lacks them.
 options:
   dest:
     description: Folder on the controller that holds the results, each as C(HOST/RUN.json).

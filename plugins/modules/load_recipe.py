@@ -24,6 +24,10 @@ options:
     description: The profile to merge into the recipe.
     type: str
     default: published
+  price_usd_per_hour:
+    description: The price of the host, if it is known from elsewhere than the recipe; V(0) if it is not.
+    type: float
+    default: 0.0
 extends_documentation_fragment: [hgx.inference._attributes.info, hgx.inference._attributes.controller]
 """
 
@@ -51,4 +55,10 @@ path:
   returned: success
   type: str
   sample: recipes/kimi_k2_6_hgx_b200.yml
+price_usd_per_hour:
+  description: O(price_usd_per_hour) or that of the recipe, by which the callback P(hgx.inference.phases#callback) tells
+    what a run has cost; V(null) if neither is known.
+  returned: success
+  type: float
+  sample: 53.52
 """

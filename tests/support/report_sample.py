@@ -263,6 +263,17 @@ def document(host: str = "kimi-b200-1", **about: Any) -> dict[str, Any]:
             "argv": argv,
             "env": chosen["engine"]["env"],
         },
+        "run": {
+            "phases": [
+                {"name": "Check the host", "seconds": 14.0, "longest": ""},
+                {"name": "Prepare the host", "seconds": 129.0, "longest": ""},
+                {"name": "Cache the weights", "seconds": 1466.0, "longest": "Fetch the models 24 min"},
+                {"name": "Serve the model", "seconds": 1012.0, "longest": "Wait for the server 16 min"},
+                {"name": "Verify the endpoint", "seconds": 830.0, "longest": ""},
+            ],
+            "usd_per_hour": 53.52,
+            "cost": "at 53.52 USD an hour",
+        },
         "node": {
             "price_usd_per_hour": 53.52,
             "gpus": [{"name": "NVIDIA B200"}] * 8,

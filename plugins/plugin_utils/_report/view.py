@@ -84,6 +84,13 @@ class Phase(NamedTuple):
     detail: str
 
 
+class RunTimes(NamedTuple):
+    """Where the minutes of the run of the playbooks went until the report: name, time, cost and longest tasks."""
+
+    heading: str
+    rows: list[tuple[str, str, str, str]]
+
+
 class Cost(NamedTuple):
     """What a million tokens cost at one throughput."""
 
@@ -116,6 +123,7 @@ class View(NamedTuple):
     hints: list[str]
     functional: list[FunctionalRow]
     acceptance: list[tuple[str, float, list[float]]]
+    run: RunTimes | None
     startup_seconds: float | None
     phases: list[Phase]
     environment: list[tuple[str, str]]
@@ -154,6 +162,7 @@ def view(document: Mapping[str, Any]) -> View:
         hints=list(result.get("hints") or []),
         functional=[functional_row(check) for check in functional.get("checks") or []],
         acceptance=acceptance(document),
+        run=run_times(document.get("run") or {}),
         startup_seconds=startup.get("seconds"),
         phases=[phase_row(phase) for phase in startup.get("phases") or []],
         environment=environment(document),
@@ -346,6 +355,23 @@ def phase_row(phase: Mapping[str, Any]) -> Phase:
     )
 
 
+def run_times(run: Mapping[str, Any]) -> RunTimes | None:
+    """Return where the minutes of the run went, and what they cost if the price is known."""
+    phases, price = run.get("phases") or [], run.get("usd_per_hour")
+    if not phases:
+        return None
+
+    def usd(seconds: float) -> str:
+        return words.usd(price * seconds / 3600) if price else words.NOTHING
+
+    whole = sum(phase["seconds"] for phase in phases)
+    cost = f"{usd(whole)} {run['cost']}" if price else run.get("cost")
+    return RunTimes(
+        f"The run until here: {', '.join(part for part in (words.duration(whole), cost) if part)}",
+        [(one["name"], words.duration(one["seconds"]), usd(one["seconds"]), one["longest"]) for one in phases],
+    )
+
+
 # --- speculative decoding ---
 
 
@@ -527,6 +553,7 @@ def missing(document: Mapping[str, Any]) -> list[str]:
         "phases of the start": document.get("startup"),
         "record of the deployment": document.get("release"),
         "price of the node": _price(document),
+        "times of the run": document.get("run"),
         "GPUs and driver": (document.get("node") or {}).get("gpus"),
     }
     return [name for name, part in parts.items() if not part]

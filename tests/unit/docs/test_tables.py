@@ -21,7 +21,27 @@ PAGES = [tables.README, *(tables.ROOT / "docs").rglob("*.md")]
 
 def test_the_readme_holds_the_evidence_as_it_is() -> None:
     readme = tables.README.read_text(encoding="utf-8")
-    assert tables.with_evidence(readme, tables.load_evidence()) == readme, "run `make evidence`"
+    assert tables.with_evidence(readme, tables.load_evidence(), tables.load_recipe()) == readme, "run `make evidence`"
+
+
+def test_the_estimates_of_a_first_run() -> None:
+    recipe = {
+        "hardware": {"disk_gb": {"weights": 60}, "price_usd_per_hour": 30},
+        "estimates": {"image_min": [5, 12], "download_mb_s": [1000, 100], "start_min": [15, 30]},
+        "benchmark": {"sizes": {"smoke": 80}, "warmup_prompts": 10, "output_len": 1000},
+        "thresholds": [{"metric": "steady_output_throughput", "value": 1500}],
+    }
+    rows = [one.row() for one in tables.estimates(recipe)]
+    assert [row[:2] for row in rows] == [
+        ["weights, up to 60 GB, and image beside them", "5-12"],
+        ["load and start", "15-30"],
+        ["benchmark `smoke`", "1"],
+        ["**first run with `smoke`**", "21-43"],
+        ["changed configuration, weights cached", "16-31"],
+    ]
+    assert rows[-2][2] == "10-22 USD at 30 USD an hour"
+    recipe["hardware"]["price_usd_per_hour"] = None  # type: ignore[index]
+    assert tables.estimates(recipe)[-1].basis == "price unknown"
 
 
 def test_what_has_not_run_stands_out() -> None:

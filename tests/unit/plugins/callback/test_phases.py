@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ PLAYBOOK = """\
   hosts: localhost
   gather_facts: false
   tasks:
+    - name: Load
+      hgx.inference.load_recipe: {recipe: kimi_k2_6_hgx_b200, price_usd_per_hour: 36000}
     - name: Skip this
       ansible.builtin.debug: {msg: hidden}
       when: false
@@ -106,7 +109,9 @@ def test_a_failure_is_told_once(outputs: dict[str, str]) -> None:
 
 
 def test_each_phase_has_its_time(outputs: dict[str, str]) -> None:
-    assert re.search(r"TIMES \*+\nFirst phase +\d+ s\nSecond phase +\d+ s\nTotal +\d+ s\n", outputs["brief"])
+    row = r" +\d+ s +\d+\.\d\d USD"
+    lines = rf"TIMES \*+\nFirst phase{row}\nSecond phase{row}\nTotal{row}  at 36000\.00 USD an hour\n"
+    assert re.search(lines, outputs["brief"])
     assert "TIMES" not in outputs["-v"]
 
 
@@ -141,10 +146,10 @@ def test_a_task_that_takes_long_is_shown_while_it_runs(
     monkeypatch.setattr(phases.DefaultCallback, "_task_start", lambda _self, _task, _prefix: None)
     callback = phases.CallbackModule()
     banners: list[str] = []
-    monkeypatch.setattr(callback, "_print_task_banner", banners.append)
-    callback._task_start("Install")
+    monkeypatch.setattr(callback, "_print_task_banner", lambda task: banners.append(task.name))
+    callback._task_start(SimpleNamespace(name="Install"))
     if ends:
-        callback._task_start("Next")
+        callback._task_start(SimpleNamespace(name="Next"))
     installing = timers[1]
     if not installing.is_canceled:
         installing.function(*installing.args)

@@ -91,6 +91,22 @@ def test_the_parts_of_a_run() -> None:
     assert view.repetitions({"verdict": "pass", "parts": parts[:1], "part": 0}) is None
 
 
+def test_where_the_minutes_went() -> None:
+    document = sample.document()
+    found = view.view(document).run
+    assert found is not None
+    assert found.heading == "The run until here: 57\xa0min\xa031\xa0s, 51.30 USD at 53.52 USD an hour"
+    assert found.rows[2] == ("Cache the weights", "24\xa0min\xa026\xa0s", "21.79 USD", "Fetch the models 24 min")
+    document["run"].update(usd_per_hour=None, cost="cost unknown: no price per hour of a")
+    found = view.view(document).run
+    assert found is not None
+    assert found.heading.endswith("s, cost unknown: no price per hour of a")
+    assert found.rows[0][2] == "–"
+    del document["run"]
+    assert view.view(document).run is None
+    assert "times of the run" in view.view(document).missing
+
+
 def test_what_looks_odd_is_named_beside_the_thresholds() -> None:
     document = sample.document()
     document["result"]["verdict"] = "warn"

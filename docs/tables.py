@@ -141,7 +141,7 @@ def estimates(recipe: Mapping[str, Any], size: str = "smoke") -> list[Estimate]:
         f"weights, up to {weights_gb} GB, and image beside them",
         max(image_low, weights_gb * 1000 / fast / 60),
         max(image_high, weights_gb * 1000 / slow / 60),
-        f"{fast} to {slow} MB/s for the weights, an unknown speed; the image may take {image_low}-{image_high}, a guess",
+        f"{fast} to {slow} MB/s for weights, an unknown speed; the image may take {image_low}-{image_high}, a guess",
     )
     start_low, start_high = guessed["start_min"]
     why = "one report of 789 s for the load; compilation comes on top"

@@ -16,7 +16,8 @@ class ActionModule(ProgressActionBase):
     """Runs the module in the background and shows its progress."""
 
     def time_limit_s(self, args: dict[str, Any]) -> int:
-        return int(args.get("timeout", 3600)) + int(COMPLETION_TIMEOUT_S)
+        # A start may come twice: the second one with an empty cache.
+        return 2 * (int(args.get("timeout", 3600)) + int(COMPLETION_TIMEOUT_S))
 
     def may_end_at_once(self, args: dict[str, Any]) -> bool:
         return True

@@ -16,6 +16,9 @@ description:
   - Waits until the vLLM server in a container has answered a real chat completion; C(/health) alone proves nothing.
   - Fails within seconds if the container has ended, or if its engine has failed although the container still runs. The
     message has the cause, the lines of the log that show it, and what to do.
+  - If what earlier starts have compiled has broken this one, that is set aside and the server is started a second time,
+    with an empty cache. A warning tells both. This happens once, and not again before a start has succeeded. It needs
+    O(state_dir).
   - Shows the progress of the start, and returns how long each part of it took.
   - Masks the API key, tokens and anything that looks like a secret in its output.
 options:
@@ -45,7 +48,7 @@ options:
     type: dict
     default: {}
   timeout:
-    description: How long the server may take to become ready, in seconds.
+    description: How long a start of the server may take, in seconds.
     type: int
     default: 3600
 extends_documentation_fragment:
@@ -59,7 +62,7 @@ attributes:
     details: Does not wait in check mode.
   diff_mode:
     support: N/A
-    details: Changes nothing.
+    details: Changes nothing but a cache that is broken.
   idempotent:
     support: full
 """
@@ -144,15 +147,21 @@ startup:
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._core.secrets import SecretError, read_secret
-from ..module_utils._docker.cli import DockerError
+from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._endpoint.options import ENDPOINT
 from ..module_utils._programs.stacks import installed
+from ..module_utils._vllm.caches import folder_of, succeeded
+from ..module_utils._vllm.container import start_without_cache
 from ..module_utils._vllm.deployment import finish, give_sign_of_life
 from ..module_utils._vllm.log.in_force import Flag, shown
 from ..module_utils._vllm.ready import Limits, NotReady, Server, answers, newest_start, wait_until_ready
 
 ALIVE_S = 30.0
 AT_ONCE_S = 5.0
+_ASIDE = (
+    "What earlier starts have compiled broke this one, so it was set aside in {0} and the server was started again and"
+    " compiles anew. The first start said: {1}"
+)
 
 
 @at_edge
@@ -193,16 +202,28 @@ def main() -> None:
             give_sign_of_life(params["state_dir"], params["run"])
         progress.report(line, force=force)
 
+    aside = ""
     try:
-        ready = wait_until_ready(server, limits, report, params["args"])
+        try:
+            ready = wait_until_ready(server, limits, report, params["args"])
+        except NotReady as exc:
+            if params["state_dir"] and exc.at_fault:
+                aside = start_without_cache(server.container, params["state_dir"], progress)
+            if not aside:
+                raise
+            module.warn(_ASIDE.format(aside, str(exc).splitlines()[0]))
+            ready = wait_until_ready(server, limits, report, params["args"])
     except (NotReady, DockerError, ControllerGone) as exc:
         if isinstance(exc, ControllerGone) and params["state_dir"]:
             finish(params["state_dir"], params["run"])
-        module.fail_json(msg=str(exc), at_fault=isinstance(exc, NotReady) and exc.at_fault)
+        twice = f"\nThis was the second start, with an empty cache: the old one is in {aside}." if aside else ""
+        module.fail_json(msg=f"{exc}{twice}", at_fault=isinstance(exc, NotReady) and exc.at_fault)
+    if params["state_dir"] and not aside:
+        succeeded(folder_of(inspect_container(server.container) or {"Config": {}}))
     for flag in ready["startup"]["flags"]:
         if flag["holds"] is False:
             module.warn(shown(Flag(**flag)))
-    module.exit_json(changed=False, **ready)
+    module.exit_json(changed=bool(aside), **ready)
 
 
 if __name__ == "__main__":

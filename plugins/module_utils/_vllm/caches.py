@@ -9,11 +9,12 @@ The variables belong to the host and not to a release: a server that was started
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from .._core.units import GIB
@@ -35,6 +36,9 @@ _VARIABLES = {
 _CUDA_CACHE_BYTES = 4 * GIB
 # The folder of the release that runs, and that of the one before it, which a rollback starts again.
 _KEPT = 2
+# The causes, by their keys, for which a start without what earlier ones have compiled is worth the time.
+AT_FAULT = ("compile-cache",)
+_ASIDE = ".aside"
 
 
 def folder_name(image_id: str, gpus: Collection[Mapping[str, Any]], driver: str | None) -> str:
@@ -72,7 +76,7 @@ def make_room(cache_dir: str, folder: str, limit_bytes: float) -> list[str]:
     os.makedirs(path, mode=0o755, exist_ok=True)
     os.utime(path)
     with os.scandir(cache_dir) as entries:
-        used = {entry.name: entry.stat().st_mtime for entry in entries if entry.name != _CODE and entry.is_dir()}
+        used = {entry.name: entry.stat().st_mtime for entry in entries if _is_cache(entry)}
     newest = sorted(used, key=lambda name: (name == folder, used[name]), reverse=True)
     totals = itertools.accumulate(_size(os.path.join(cache_dir, name)) for name in newest)
     removed = [
@@ -80,8 +84,51 @@ def make_room(cache_dir: str, folder: str, limit_bytes: float) -> list[str]:
     ]
     for name in removed:
         shutil.rmtree(os.path.join(cache_dir, name), ignore_errors=True)
+        shutil.rmtree(os.path.join(cache_dir, name + _ASIDE), ignore_errors=True)
     os.makedirs(path, mode=0o755, exist_ok=True)
     return removed
+
+
+def _is_cache(entry: os.DirEntry[str]) -> bool:
+    return entry.name != _CODE and not entry.name.endswith(_ASIDE) and entry.is_dir()
+
+
+def folder_of(container: Mapping[str, Any]) -> str:
+    """Return the folder on the host where a container keeps what it compiles; nothing if it keeps nothing there."""
+    given = dict(entry.partition("=")[::2] for entry in container["Config"].get("Env") or ())
+    root = given.get("VLLM_CACHE_ROOT", "")
+    for mount in container.get("Mounts") or ():
+        if mount.get("Destination") == _INSIDE and root.startswith(f"{_INSIDE}/"):
+            return os.path.join(str(mount["Source"]), os.path.basename(root))
+    return ""
+
+
+def set_aside(folder: str, started_at: float) -> str:
+    """Move a folder out of the way of the next start, and return where it is then. No server may run.
+
+    Returns nothing, and moves nothing, if the folder has nothing from before C(started_at), in seconds since 1970, or
+    if no start has succeeded since one was set aside: then it is not the cache.
+    """
+    aside = folder + _ASIDE
+    if not folder or os.path.exists(aside) or not any(made < started_at for made in _times(folder)):
+        return ""
+    os.rename(folder, aside)
+    os.makedirs(folder, mode=0o755)
+    return aside
+
+
+def succeeded(folder: str) -> None:
+    """Remove what was set aside, since a server has started with what it compiled in its place."""
+    if folder:
+        shutil.rmtree(folder + _ASIDE, ignore_errors=True)
+
+
+def _times(path: str) -> Iterator[float]:
+    """Yield when each file was written, in seconds since 1970."""
+    for folder, _folders, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                yield os.lstat(os.path.join(folder, name)).st_mtime
 
 
 def _size(path: str) -> int:

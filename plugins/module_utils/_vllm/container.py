@@ -22,10 +22,11 @@ from .._core.timestamp import epoch
 from .._docker.cli import DockerError, inspect_container, inspect_image, run_docker
 from .._docker.engine import open_files
 from .._programs.prometheus import samples
+from . import caches
 from .caches import folder_name
 from .gpus import held_memory, read_report, wait_until_freed
 from .log.diagnose import failure_text
-from .log.watch import diagnose_engine
+from .log.watch import cause_of, diagnose_engine, newest_lines
 from .release import LABEL, OPEN_FILES, SPEC_DEFAULTS, create_args, observed
 from .spec import endpoint, guard_file
 
@@ -184,6 +185,29 @@ def switch(name: str) -> None:
     _docker(["rm", "--force", name], missing_ok=True)
     _docker(["rename", _NEXT.format(name), name])
     _docker(["start", name])
+
+
+def start_without_cache(name: str, state_dir: str, progress: ProgressFile) -> str:
+    """Start a server again that what earlier starts have compiled has broken, with that set aside.
+
+    Returns the folder where it is now; nothing, and does nothing, if that is not the cause or cannot help. Raises
+    DockerError.
+    """
+    details = inspect_container(name)
+    if details is None:
+        return ""
+    state = details["State"]
+    code = None if state.get("Running") else int(state.get("ExitCode", 0))
+    cause = cause_of(details, newest_lines(name, state), code)
+    if cause is None or cause.key not in caches.AT_FAULT:
+        return ""
+    with only_one(state_dir, progress):
+        stop(name, 0, progress)
+        aside = caches.set_aside(caches.folder_of(details), epoch(str(state.get("StartedAt", ""))) or 0.0)
+        if aside:
+            remove_shared_memory(inspect_container(name) or details)
+            _docker(["start", name])
+    return aside
 
 
 def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool, cache_folder: str) -> str:

@@ -134,7 +134,7 @@ def stopped(container: str, details: dict[str, Any], lines: list[str], doing: st
 
 def failed(details: dict[str, Any], lines: list[str], headline: str, code: int | None = None) -> list[str]:
     """Return the lines of the message about a server that has failed; the first is the headline with the cause."""
-    diagnosis = _from_outside(details) or diagnose(lines, code, _facts(details))
+    diagnosis = cause_of(details, lines, code)
     if diagnosis and diagnosis.key == "corrupt-weights":
         diagnosis = diagnosis._replace(evidence=[*diagnosis.evidence, *_damaged_weights(details, lines)])
     if diagnosis and diagnosis.key in ("gpu-memory-taken", "cuda-out-of-memory"):
@@ -144,6 +144,11 @@ def failed(details: dict[str, Any], lines: list[str], headline: str, code: int |
     if not lines:
         rest.insert(0, "  (the log is empty)")
     return [f"{headline}: {cause}", *rest]
+
+
+def cause_of(details: dict[str, Any], lines: list[str], code: int | None = None) -> Diagnosis | None:
+    """Return why the server has failed, None if it has no name. C(code) is the exit code of one that has ended."""
+    return _from_outside(details) or diagnose(lines, code, _facts(details))
 
 
 def _state_words(state: dict[str, Any], code: int) -> str:

@@ -73,3 +73,56 @@ def test_the_newest_stay_up_to_the_limit(tmp_path: Path) -> None:
     assert (tmp_path / "next" / "file").exists()
     assert caches.make_room(str(tmp_path), "next", 100) == ["next"]
     assert list((tmp_path / "next").iterdir()) == []
+
+
+class TestBroken:
+    """What earlier starts have compiled breaks a start."""
+
+    STARTED_AT = 20_000.0
+
+    def folder(self, root: Path, written_at: float) -> Path:
+        folder = root / "cpu_1a2b3c4d5e6f"
+        (folder / "torch_compile_cache").mkdir(parents=True)
+        (folder / "torch_compile_cache" / "graph").write_bytes(b"x")
+        os.utime(folder / "torch_compile_cache" / "graph", (written_at, written_at))
+        return folder
+
+    def test_it_is_set_aside_once_until_a_start_has_succeeded(self, tmp_path: Path) -> None:
+        folder = self.folder(tmp_path, 10_000)
+        aside = caches.set_aside(str(folder), self.STARTED_AT)
+        assert (Path(aside) / "torch_compile_cache" / "graph").exists()
+        assert list(folder.iterdir()) == []
+        os.utime(folder, (10_000, 10_000))
+        (folder / "graph").write_bytes(b"x")
+        os.utime(folder / "graph", (10_000, 10_000))
+        assert caches.set_aside(str(folder), self.STARTED_AT) == ""
+        caches.succeeded(str(folder))
+        assert not Path(aside).exists()
+        assert caches.set_aside(str(folder), self.STARTED_AT) == aside
+
+    def test_what_this_start_has_compiled_is_not_of_an_earlier_one(self, tmp_path: Path) -> None:
+        assert caches.set_aside(str(self.folder(tmp_path, 30_000)), self.STARTED_AT) == ""
+        assert caches.set_aside("", self.STARTED_AT) == ""
+
+    def test_it_goes_with_its_folder_and_takes_nobodys_place(self, tmp_path: Path) -> None:
+        for name, age in {"a": 3, "a.aside": 1, "b": 2}.items():
+            (tmp_path / name).mkdir()
+            os.utime(tmp_path / name, (10_000 - age, 10_000 - age))
+        assert caches.make_room(str(tmp_path), "b", 1000) == []
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.aside", "b"]
+        assert caches.make_room(str(tmp_path), "c", 1000) == ["a"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
+
+    @pytest.mark.parametrize(
+        ("env", "destination", "found"),
+        [
+            (["A=1", "VLLM_CACHE_ROOT=/root/.cache/vllm/here"], "/root/.cache/vllm", "/srv/cache/here"),
+            (["VLLM_CACHE_ROOT=/elsewhere"], "/root/.cache/vllm", ""),
+            (["VLLM_CACHE_ROOT=/root/.cache/vllm/here"], "/elsewhere", ""),
+            (None, "/root/.cache/vllm", ""),
+        ],
+    )
+    def test_where_a_container_keeps_it(self, env: list[str] | None, destination: str, found: str) -> None:
+        mounts = [{"Source": "/srv/cache", "Destination": destination}]
+        assert caches.folder_of({"Config": {"Env": env}, "Mounts": mounts}) == found
+        assert caches.folder_of({"Config": {"Env": env}}) == ""

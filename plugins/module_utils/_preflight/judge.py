@@ -166,6 +166,21 @@ def _memory(needs: Needs, host: Host) -> Finding | None:
     )
 
 
+def _page_cache(needs: Needs, host: Host) -> Finding | None:
+    """Downloaded weights stay in the memory that nobody else uses; so the start reads them from there."""
+    spare = host.memory_bytes - needs.memory_gib * GIB
+    if not needs.weights_gb or spare < 0:  # too little memory for the server is told by itself
+        return None
+    return Finding(
+        spare >= needs.weights_gb * GB,
+        f"{needs.weights_gb * GB / GIB:.0f} GiB of main memory beside what the server needs, so that the weights are"
+        " still there after the download and for the next start",
+        f"{spare / GIB:.1f} GiB",
+        "The server starts all the same, but reads the weights from the disk, at the disk's speed.",
+        certain=False,
+    )
+
+
 def _shared_memory(needs: Needs, host: Host) -> Finding | None:
     if not needs.shm_gib:
         return None
@@ -374,6 +389,7 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "gpu_clocks": gpus.gpu_clocks,
     "persistence": gpus.persistence,
     "memory": _memory,
+    "page_cache": _page_cache,
     "shared_memory": _shared_memory,
     "disk": _disk,
     "docker_root": _docker_root,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import io
 import json
 import sys
@@ -25,6 +26,13 @@ PARSER_CLASS = ("vllm.utils.argparse_utils", "vllm.utils")
 SERVER_ARGS = ("vllm.entrypoints.launchers.cli_args", "vllm.entrypoints.openai.cli_args")
 TOOL_PARSERS = ("vllm.tool_parsers", "vllm.entrypoints.openai.tool_parsers")
 REASONING_PARSERS = ("vllm.reasoning",)
+# What loaders of weights need that vLLM does not: the module and its package, by the value of load-format.
+LOADERS = {
+    "fastsafetensors": ("fastsafetensors", "fastsafetensors"),
+    "runai_streamer": ("runai_model_streamer", "runai-model-streamer"),
+    "runai_streamer_sharded": ("runai_model_streamer", "runai-model-streamer"),
+    "tensorizer": ("tensorizer", "tensorizer"),
+}
 
 
 def main(job: dict[str, Any]) -> None:
@@ -58,7 +66,7 @@ def _problems(parser: Any, argv: list[str], errors: io.StringIO, with_model: boo
         yield str(exc)
         return
     # The parser takes any name; the server looks it up only when it starts.
-    unknown = list(_unknown_parsers(args))
+    unknown = [*_unknown_parsers(args), *_missing_loader(args)]
     yield from unknown
     if with_model and not unknown:
         yield from _unfit(args)
@@ -93,6 +101,17 @@ def _unknown_parsers(args: Any) -> Iterator[str]:
         known = sorted(_first(modules, manager).list_registered()) if value else []
         if value and value not in known:
             yield f"argument --{name.replace('_', '-')}: invalid choice: {value!r} (choose from {', '.join(known)})"
+
+
+def _missing_loader(args: Any) -> Iterator[str]:
+    """Yield which package the loader of the weights lacks. vLLM itself misses it only after its engine has started."""
+    name = str(getattr(args, "load_format", None) or "")
+    module, package = LOADERS.get(name, ("", ""))
+    if module and importlib.util.find_spec(module) is None:
+        yield (
+            f"argument --load-format: {name!r} needs the Python package {package}, which the image does not have\n"
+            f"Fix: add {package}==VERSION to vllm_image_pip (image.pip of the recipe), or leave load-format out."
+        )
 
 
 def _first(modules: tuple[str, ...], name: str) -> Any:

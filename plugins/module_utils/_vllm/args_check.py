@@ -75,5 +75,7 @@ def _is_there(mount: str) -> bool:
 
 
 def _with_fix(problem: str, options: list[str]) -> str:
+    if "\nFix: " in problem:
+        return problem
     known = diagnose([*options, *f"error: {problem}".splitlines()])
     return f"{problem}\nFix: {known.fix}" if known else problem

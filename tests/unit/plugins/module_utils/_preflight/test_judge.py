@@ -317,6 +317,7 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "distorts the benchmark",
     ),
     ("memory", NEEDS, {"memory_bytes": 64 * GIB}, "64.0 GiB", "larger machine"),
+    ("page_cache", NEEDS, {"memory_bytes": 700 * GIB}, "500.0 GiB", "reads the weights from the disk"),
     ("shared_memory", NEEDS, {"shm_bytes": GIB // 16}, "0.1 GiB", "size=32G"),
     (
         "disk",

@@ -28,6 +28,7 @@ def make_arg_parser(parser):
     parser.add_argument("--model", required=True)
     parser.add_argument("--tool-call-parser")
     parser.add_argument("--reasoning-parser")
+    parser.add_argument("--load-format", default="auto")
     parser.add_argument("--max-model-len", type=int, default=1)
     return parser
 def validate_parsed_serve_args(args):
@@ -153,6 +154,22 @@ def test_bad_arguments(tmp_path: Path, layout: str, args: list[str], problem: st
     result, _words = check(tmp_path, layout, args)
     (found,) = result["problems"]
     assert problem in found
+
+
+@pytest.mark.parametrize(
+    ("loader", "module", "package"),
+    [
+        ("fastsafetensors", "fastsafetensors", "fastsafetensors"),
+        ("runai_streamer", "runai_model_streamer", "runai-model-streamer"),
+    ],
+)
+def test_a_loader_needs_its_package_in_the_image(tmp_path: Path, loader: str, module: str, package: str) -> None:
+    (found,) = check(tmp_path, "new", ["--model", "x", "--load-format", loader])[0]["problems"]
+    assert f"argument --load-format: '{loader}' needs the Python package {package}, which" in found
+    assert f"\nFix: add {package}==VERSION to vllm_image_pip" in found
+    assert found.count("Fix:") == 1
+    (tmp_path / "site" / f"{module}.py").touch()
+    assert check(tmp_path, "new", ["--model", "x", "--load-format", loader])[0]["problems"] == []
 
 
 def test_an_unknown_layout_is_said_and_not_taken_for_a_mistake(tmp_path: Path) -> None:

@@ -292,8 +292,9 @@ def _load(draft: _Draft, server: Server, loads: list[dict[str, Any]]) -> None:
             draft.lack(f"benchmark.{key}", words)
     count, full = load.get("max_concurrency"), (load.get("sizes") or {}).get("full")
     if count and full:
-        sizes = {"quick": 2 * count, "smoke": 4 * count, "full": full}
-        draft.put("benchmark.sizes", sizes, "2 and 4 waves; 'full' was read")
+        sizes = {"quick": 6 * count, "smoke": 4 * count, "full": full}
+        draft.put("benchmark.sizes", sizes, "6 and 4 waves; 'full' was read")
+        draft.put("benchmark.ends_early", ["quick"], "2 waves mostly decide")
     if count and "warmup_prompts" not in load:
         draft.put("benchmark.warmup_prompts", count, "one full wave")
     if server.args.get("trust-remote-code") and "trust_remote_code" not in load:

@@ -40,6 +40,7 @@ options:
       - The tool checks require a call with its own ID for each city, and the stop reason of an answer with calls.
         V(tool_calls_parallel) requires two calls in one answer, whole and streamed, over both APIs. If it is skipped,
         V(tool_calls_crowd) asks for single calls only.
+      - V(accuracy) does tasks with exact answers, if O(accuracy) has limits for them.
       - V(image) shows two pictures of different colors. With O(image_answer) it requires that text, and that a picture
         adds to the tokens of the question.
       - V(messages) and V(messages_tools) send the requests of Claude Code. V(messages_tools) is a conversation with two
@@ -66,6 +67,7 @@ options:
       - messages_tools
       - count_tokens
       - tokenizer
+      - accuracy
       - crowd
   reuse_file:
     description:
@@ -176,6 +178,7 @@ from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.schema import argument_spec
+from ..module_utils._core.schema import check as schema_check
 from ..module_utils._core.secrets import SecretError, read_secret
 from ..module_utils._core.verdict import FAIL
 from ..module_utils._endpoint import results as api_results
@@ -208,6 +211,7 @@ def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
         params["tool_call_ids"],
         "tool_calls_parallel" not in params["skip"],
         params["image_answer"],
+        params["accuracy"],
     )
     probe = Probe(api, params["served_model_name"], tuple(params["further_model_names"]), expected)
     with measuring():
@@ -236,6 +240,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
+    problems: list[str] = []
+    schema_check(params["accuracy"], FUNCTIONAL["properties"]["accuracy"], "accuracy", problems)
+    if problems:
+        module.fail_json(msg=" ".join(problems))
     for option in ("skip", "warn"):
         unknown = sorted(set(params[option]) - set(CHECK_NAMES))
         if unknown:

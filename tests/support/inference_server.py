@@ -32,6 +32,8 @@ ANSWERS = {
         "| Volga | Caspian Sea |\n| Ebro | Mediterranean Sea |"
     ),
 }
+# Right answers by question, which a test adds: texts, or what becomes JSON.
+SOLUTIONS: dict[str, Any] = {}
 # What it makes of Claude Code's own tools.
 LS = {"command": "ls", "description": "List the files"}
 # As vLLM 0.20.1 says it.
@@ -246,6 +248,10 @@ class Handler(BaseHTTPRequestHandler):
                 return Reply("", reasoning)
             weather = "I do not know." if self.faulty("forgets") else "In Paris it is sunny, at 21 degrees."
             return Reply(weather, reasoning, stop="length" if self.faulty("babbles") else "stop")
+        solved = SOLUTIONS.get(text)
+        if solved is not None and not (self.faulty("forgets") and "boathouse" in text):
+            said = solved if isinstance(solved, str) else f"```json\n{json.dumps(solved)}\n```"
+            return Reply("It is 12." if self.faulty("miscalculates") else said, reasoning)
         code = re.search(r"door is (\d+)", text)
         if code:
             found = f"It is **{int(code.group(1)):,}**."

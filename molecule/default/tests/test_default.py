@@ -115,7 +115,7 @@ def test_the_answers_are_those_that_clients_expect(host: Host) -> None:
     kept = json.loads(host.file(f"{STATE}/results/.functional.json").content_string)["findings"]
     assert kept["verdict"] == "pass"
     assert {check["status"] for check in kept["checks"]} == {"pass"}
-    assert len(kept["checks"]) == 17
+    assert len(kept["checks"]) == 18
 
 
 def test_the_draft_is_accepted_on_real_text(host: Host) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from . import findings, inputs, shapes, texts
+from .accuracy import measure
 from .answers import CALLED, ENDED, FORM_ERRORS, FULL, Answer, AnswerError, input_tokens_of, require_call
 from .client import BROKEN, KEY_REFUSED, MODEL_UNKNOWN, TOO_LONG, UNREACHABLE, Api, ApiError, is_lost_connection
 from .probe import CHAT_PATH, Claude, Probe, is_count, user
@@ -328,6 +329,24 @@ def tokenizer(probe: Probe) -> Finding:
     return Finding("Text comes back from the tokenizer as it was.", known)
 
 
+def accuracy(probe: Probe) -> Finding:
+    """Do tasks with exact answers, of the kinds for which the recipe has a limit."""
+    limits = probe.expected.accuracy
+    if not limits:
+        raise NotApplicable("The recipe has no limit for the accuracy.")
+    scores = measure(probe, limits)
+    told = ", ".join(f"{score.kind} {score.right} of {score.total}" for score in scores)
+    missed = [score for score in scores if score.share < limits[score.kind]]
+    if missed:
+        worst = missed[0]
+        raise AnswerError(
+            f"Right are {told}; of {worst.kind} {limits[worst.kind]:.0%} must be. {worst.wrong}",
+            worst.cause or findings.INACCURATE,
+        )
+    wrong = next((score.wrong for score in scores if score.wrong), "")
+    return Finding(f"Right are {told}.", wrong)
+
+
 def crowd(probe: Probe) -> Finding:
     """Compare answers that are generated concurrently, whole and streamed, with those to the same questions alone."""
     room = min(256, probe.answer_tokens)
@@ -420,6 +439,12 @@ CHECKS = (
         tokenizer,
         "Tokenizer",
         "transformers 5.4.0 to 5.5.3 break Kimi's tokenizer: pin the image's packages (image.pip).",
+    ),
+    Check(
+        accuracy,
+        "Accuracy",
+        "See the weights (hf_cache_verify), the chat template, and whether a gateway changes the requests.",
+        True,
     ),
     Check(
         crowd,

@@ -33,6 +33,7 @@ ERROR_IN_200 = "error_in_200"
 FORM = "form"
 ENGINE_FAILED = "engine_failed"
 OPEN = "open"
+INACCURATE = "inaccurate"
 
 # The kinds of markup in C(texts).
 MARKUP = {"thoughts": THOUGHTS_LEAK, "calls": CALLS_LEAK, "special": SPECIAL_LEAK}
@@ -103,6 +104,10 @@ ADVICE = {
     ),
     ERROR_IN_200: "The status claims success, so clients read the error as an answer: the server's log has the reason.",
     FORM: "This is no answer of this API: another program or version answers, or a gateway rewrites the answers.",
+    INACCURATE: (
+        "A working server of this model answers them. Check the weights (hf_cache_verify) and the quantization, then"
+        " try --kv-cache-dtype auto, another attention backend, or no draft. See the chat template and the parsers."
+    ),
     ENGINE_FAILED: "The engine has failed: see the server's log.",
     OPEN: (
         "Check that the server was started with its key (vllm_api_key), that the key guard is active, and that this is"

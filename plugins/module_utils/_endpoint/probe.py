@@ -34,6 +34,8 @@ class Expected(NamedTuple):
     parallel_calls: bool = True
     # What it says of any picture, if it cannot see; an empty text if it can.
     image_answer: str = ""
+    # The least share of right answers by kind of task; none if the accuracy is not checked.
+    accuracy: Mapping[str, float] = {}
 
 
 class Probe(NamedTuple):

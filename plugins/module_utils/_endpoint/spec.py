@@ -9,7 +9,8 @@ It is for recipes, modules, their documentation and editors. The descriptions ar
 
 from __future__ import annotations
 
-from .._core.schema import COUNT, COUNT_OR_NONE, FLAG, TEXT, mapping, optional, record
+from .._core.schema import COUNT, COUNT_OR_NONE, FLAG, NUMBER, TEXT, mapping, optional, record
+from .accuracy import KINDS
 from .checks import CHECK_NAMES
 
 FUNCTIONAL = record(
@@ -85,6 +86,18 @@ FUNCTIONAL = record(
                 COUNT_OR_NONE,
                 default={},
                 description="Texts that must be a single token, each with the ID of the token.",
+            )
+        ),
+        "accuracy": optional(
+            mapping(
+                {**NUMBER, "minimum": 0, "maximum": 1, "title": "a share from 0 to 1"},
+                propertyNames={"enum": list(KINDS)},
+                default={},
+                description=(
+                    "Share of the tasks that must be right, by their kind: V(arithmetic), V(json) for facts in a form,"
+                    " V(needle) for a sentence at several depths of a text, V(tool_calls) for calls that fit their"
+                    " schema. Other kinds are not tried, and without any the check V(accuracy) is skipped."
+                ),
             )
         ),
         "tool_call_ids": optional(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.accuracy import TASKS
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.checks import CHECK_NAMES
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api
 from ansible_collections.hgx.inference.plugins.modules import vllm_api_check
@@ -21,9 +22,13 @@ from ansible_collections.hgx.inference.tests.support.inference_server import (
     CONTEXT,
     KEY,
     MODEL,
+    SOLUTIONS,
     InferenceServer,
     serving,
 )
+
+SOLUTIONS.update({task.question: task.answer for task in TASKS if task.answer is not None})
+ACCURATE = {"arithmetic": 1, "json": 1, "needle": 1, "tool_calls": 1}
 
 
 def run(
@@ -35,6 +40,7 @@ def run(
         "api_key": KEY,
         "token_ids": {"</think>": 163607},
         "timeout": 30,
+        "accuracy": ACCURATE,
         "_ansible_check_mode": check_mode,
         **options,
     }
@@ -111,6 +117,28 @@ def test_the_requests_are_those_of_kimis_cli(capsys: pytest.CaptureFixture[str])
     assert system["role"] == "system"
     assert assistant["tool_calls"][0]["function"] == {"name": "get_weather", "arguments": '{"city": "Paris"}'}
     assert (result["role"], result["tool_call_id"]) == ("tool", assistant["tool_calls"][0]["id"])
+
+
+def test_without_a_limit_the_accuracy_is_not_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving() as server:
+        result = run(capsys, server.base_url, checks=["accuracy"], accuracy={})
+    assert statuses(result)["accuracy"] == "skipped"
+    assert len(posts(server, "/v1/chat/completions")) == 0
+
+
+def test_only_kinds_with_a_limit_are_tried_and_a_share_may_be_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "miscalculates") as server:
+        result = run(capsys, server.base_url, checks=["accuracy"], accuracy={"arithmetic": 0, "tool_calls": 1})
+    assert result["verdict"] == "pass"
+    (found,) = [check for check in result["checks"] if check["name"] == "accuracy"]
+    assert found["message"] == "Right are arithmetic 0 of 8, tool_calls 6 of 6."
+    assert "right is '396'" in found["evidence"]
+
+
+def test_a_limit_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for limit in ({"sums": 1}, {"json": 90}, {"json": "all"}):
+        with serving() as server:
+            assert "accuracy" in run(capsys, server.base_url, accuracy=limit)["msg"]
 
 
 # The fault, a check that finds it, and what the message says of it.
@@ -205,6 +233,11 @@ FAULTS = [
     ("no_messages", "count_tokens", "HTTP 404"),
     ("no_think_token", "tokenizer", "must be the token 163607"),
     ("mangles", "tokenizer", "comes back from the tokenizer as"),
+    ("miscalculates", "accuracy", "Right are arithmetic 0 of 8, json 0 of 6, needle 0 of 4, tool_calls 6 of 6; of"),
+    ("miscalculates", "accuracy", "'What is 17 * 23 + 5? Answer with the number only.' was answered 'It is 12.'"),
+    ("forgets", "accuracy", "needle 0 of 4, tool_calls 6 of 6; of needle 100% must be"),
+    ("foreign_arguments", "accuracy", 'get_weather({"town": "Paris"}): town: unknown name \'town\''),
+    ("nan", "accuracy", "arithmetic 0 of 8"),
     ("shouts_under_load", "crowd", "One of 16 concurrent answers is broken. The answer is broken, it repeats '!'"),
     ("shouts_under_load", "crowd", "Kernels or the KV cache break answers under load"),
     ("loops_under_load", "crowd", "it repeats 'and the sea' again and again"),
@@ -254,7 +287,7 @@ def test_a_cause_of_several_failures_is_told_once(capsys: pytest.CaptureFixture[
     with serving(KEY, "nan") as server:
         result = run(capsys, server.base_url)
     failed = [check for check in result["checks"] if check["status"] == "fail"]
-    assert len(failed) == 13
+    assert len(failed) == 14
     assert {check["cause"] for check in failed} == {"broken"}
     assert result["msg"].count("The engine computes wrong values.") == 1
     assert result["msg"].count("  fail") == 1

@@ -30,7 +30,7 @@ options:
     type: str
     default: ''
   hardware:
-    description: The hardware, such as V(8xB200), if the text names none, or several.
+    description: The hardware, such as V(8xB200), or V(cpu), if the text names none, or several.
     type: str
     default: ''
   config:

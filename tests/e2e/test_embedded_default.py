@@ -28,7 +28,8 @@ import pytest
 
 from ansible_collections.hgx.inference.examples.runner.run import Lines, run_site
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.supervisor import Service, Supervision
-from ansible_collections.hgx.inference.tests.support import claude_code
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.versions import is_within
+from ansible_collections.hgx.inference.tests.support import claude_code, recipe_args
 
 ROOT = Path(__file__).parents[2]
 SERVER = "hgx-demo-vllm"
@@ -333,3 +334,15 @@ def test_an_open_endpoint_is_refused(first_demo: str) -> None:
     assert done.returncode != 0
     assert "but there is no API key" in done.stdout
     assert started_at() == before
+
+
+def test_the_newest_parser_reads_the_commands_of_the_recipes(first_demo: str) -> None:
+    """Of those that are for this version. `make recipes` has each version read its own."""
+    newest = recipe_args.versions()[-1]
+    known = [one for one in recipe_args.deployments() if is_within(newest, one.data["image"]["vllm"])]
+    wrong = [*known[0].argv, "--tensor-paralel-size", "1"]
+    *answers, refused = recipe_args.parse(newest, [*(one.argv for one in known), wrong])
+    found = {one.name: answer.get("problems") for one, answer in zip(known, answers, strict=True)}
+    assert found == {name: [] for name in found}
+    assert len(found) > 10
+    assert refused["problems"] == ["unrecognized arguments: --tensor-paralel-size"]

@@ -143,7 +143,7 @@ def _read_commands(text: str, server: Server) -> list[dict[str, Any]]:
 
 def _head(draft: _Draft, text: str, data: Any, server: Server, given: Given, one: figures.Hardware | None) -> None:
     heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE) if not maker.is_makers(data) else None
-    where = f" on {one.gpu_count} x {one.gpu_name}" if one else ""
+    where = f" on {one.gpu_count} x {one.gpu_name}" if one and one.gpu_count else ""
     title = heading[1].strip() if heading and not heading[1].startswith("!") else ""
     if title:
         draft.put("title", title)
@@ -166,6 +166,25 @@ def _hardware(
     every: list[figures.Hardware],
     config: Mapping[str, Any],
 ) -> None:
+    if one and not one.gpu_count:
+        draft.put("hardware.gpu_count", 0)
+    else:
+        _gpus(draft, server, one, every)
+    draft.lack("hardware.memory_gib", "memory of the host", unknown=True)
+    if server.shm_gib:
+        draft.put("hardware.shm_gib", server.shm_gib)
+    try:
+        weights = math.ceil(read_shape(config).bytes / GB) if config else 0
+    except UnknownShape:
+        weights = 0
+    if weights:
+        draft.put("hardware.disk_gb.weights", weights, "the architecture of config.json, without a draft")
+    else:
+        draft.lack("hardware.disk_gb.weights", "the size of the weights; the preflight asks the hub", unknown=True)
+    draft.lack("hardware.disk_gb.image", "the size of the image, unpacked", unknown=True)
+
+
+def _gpus(draft: _Draft, server: Server, one: figures.Hardware | None, every: list[figures.Hardware]) -> None:
     gpus = split_of(server.args).gpus
     stated = any(name.endswith("parallel-size") for name in server.args)
     if one:
@@ -186,18 +205,6 @@ def _hardware(
         draft.put("hardware.driver_min", "580", "CUDA 13 needs it")
     else:
         draft.lack("hardware.driver_min", "the oldest driver for the CUDA of the image")
-    draft.lack("hardware.memory_gib", "memory of the host", unknown=True)
-    if server.shm_gib:
-        draft.put("hardware.shm_gib", server.shm_gib)
-    try:
-        weights = math.ceil(read_shape(config).bytes / GB) if config else 0
-    except UnknownShape:
-        weights = 0
-    if weights:
-        draft.put("hardware.disk_gb.weights", weights, "the architecture of config.json, without a draft")
-    else:
-        draft.lack("hardware.disk_gb.weights", "the size of the weights; the preflight asks the hub", unknown=True)
-    draft.lack("hardware.disk_gb.image", "the size of the image, unpacked", unknown=True)
 
 
 def _models(draft: _Draft, server: Server) -> None:
@@ -253,7 +260,9 @@ def _image(draft: _Draft, server: Server, chosen: Mapping[str, str]) -> None:
 
 def _engine(draft: _Draft, server: Server, one: figures.Hardware | None, chosen: Mapping[str, str]) -> None:
     args = dict(server.args)
-    if server.gpus or (one and not server.image):
+    if one and not one.gpu_count:
+        draft.put("container.gpus", None)
+    elif server.gpus or (one and not server.image):
         draft.put("container.gpus", "all", "" if server.gpus else "the hardware has GPUs")
     elif split_of(args).gpus > 1:
         draft.put("container.gpus", "all", "several GPUs")

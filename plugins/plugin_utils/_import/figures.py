@@ -97,7 +97,9 @@ def read_load(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 
 
 def read_hardware(text: str) -> list[Hardware]:
-    """Return the hardware that a text names, each once."""
+    """Return the hardware that a text names, each once. V(cpu) alone means a server without a GPU."""
+    if text.strip().lower() == "cpu":
+        return [Hardware(0, "", is_hgx=False)]
     found: dict[tuple[int, str], Hardware] = {}
     for match in _HARDWARE.finditer(text):
         count = 8 if match["hgx"] else int(match["count"])

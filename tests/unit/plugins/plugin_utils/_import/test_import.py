@@ -192,6 +192,12 @@ def test_figures(text: str, figures: dict[str, float]) -> None:
     assert read_figures(text)[0] == figures
 
 
+def test_a_server_without_a_gpu() -> None:
+    data = import_recipe("docker run --ipc host i:1 org/name", Given(hardware="cpu")).data
+    assert (data["hardware"]["gpu_count"], data["container"]["gpus"]) == (0, None)
+    assert "gpu_name" not in data["hardware"]
+
+
 def test_hardware() -> None:
     assert [tuple(each) for each in read_hardware("one HGX B200 and 4x H100")] == [
         (8, "B200", True),

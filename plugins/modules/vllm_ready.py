@@ -143,6 +143,7 @@ startup:
       sample: {"shards": 64, "seconds": 789.1, "gib": 554.2}
 """
 
+from contextlib import suppress
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ControllerGone, ProgressFile
@@ -219,7 +220,8 @@ def main() -> None:
         twice = f"\nThis was the second start, with an empty cache: the old one is in {aside}." if aside else ""
         module.fail_json(msg=f"{exc}{twice}", at_fault=isinstance(exc, NotReady) and exc.at_fault)
     if params["state_dir"] and not aside:
-        succeeded(folder_of(inspect_container(server.container) or {"Config": {}}))
+        with suppress(DockerError):
+            succeeded(folder_of(inspect_container(server.container) or {"Config": {}}))
     for flag in ready["startup"]["flags"]:
         if flag["holds"] is False:
             module.warn(shown(Flag(**flag)))

@@ -141,8 +141,9 @@ def main() -> None:
         module.warn(
             f"The image's vLLM keeps its parser in an unknown place, no option was checked: {reading.unchecked}"
         )
-    if unproven:
-        module.warn(unproven.strip())
+    for warning in (unproven.strip(), precheck.synthetic(params["record"]["container"]["server"]["args"])):
+        if warning:
+            module.warn(warning)
     module.exit_json(changed=False, checked=not reading.unchecked, version=reading.version)
 
 

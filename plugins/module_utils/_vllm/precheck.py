@@ -66,6 +66,16 @@ def remote_code(args: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def synthetic(args: Mapping[str, Any]) -> str:
+    """Return a warning about a server that accepts drafted tokens by chance, or nothing."""
+    if _draft(args).get("rejection_sample_method") != "synthetic":
+        return ""
+    return (
+        "speculative-config has rejection_sample_method: synthetic. Drafted tokens are accepted by chance, so the answers"
+        " of this server are nonsense. It is for measurements only."
+    )
+
+
 def repositories(args: Mapping[str, Any]) -> list[str]:
     """Return the repositories that a server's options name. Folders of this host are left out."""
     named = dict.fromkeys(

@@ -136,6 +136,19 @@ def test_memory_counts_what_the_old_server_gives_back() -> None:
     assert "needs 4 GiB of memory (vllm_memory_gib); 2.0 GiB are available, 1.0 GiB are held" in problem
 
 
+@pytest.mark.parametrize(
+    ("draft", "is_warned"),
+    [
+        ({"method": "eagle3"}, False),
+        ({"method": "eagle3", "rejection_sample_method": "synthetic"}, True),
+        ('{"rejection_sample_method": "synthetic"}', True),
+        (None, False),
+    ],
+)
+def test_a_server_whose_answers_are_nonsense(draft: Any, is_warned: bool) -> None:
+    assert ("nonsense" in precheck.synthetic({"speculative-config": draft})) is is_warned
+
+
 def test_shared_memory() -> None:
     assert precheck.shared_memory(16, 1, "") == []
     assert precheck.shared_memory(0, 0, "host") == []

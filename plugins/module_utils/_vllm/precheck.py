@@ -71,8 +71,8 @@ def synthetic(args: Mapping[str, Any]) -> str:
     if _draft(args).get("rejection_sample_method") != "synthetic":
         return ""
     return (
-        "speculative-config has rejection_sample_method: synthetic. Drafted tokens are accepted by chance, so the answers"
-        " of this server are nonsense. It is for measurements only."
+        "speculative-config has rejection_sample_method: synthetic. Drafted tokens are accepted by chance, so the"
+        " answers of this server are nonsense. It is for measurements only."
     )
 
 

@@ -28,7 +28,12 @@ def test_the_estimates_of_a_first_run() -> None:
     recipe = {
         "hardware": {"disk_gb": {"weights": 60}, "price_usd_per_hour": 30},
         "estimates": {"image_min": [5, 12], "download_mb_s": [1000, 100], "start_min": [15, 30]},
-        "benchmark": {"sizes": {"smoke": 80}, "warmup_prompts": 10, "output_len": 1000},
+        "benchmark": {
+            "sizes": {"quick": 900, "smoke": 80},
+            "max_concurrency": 85,
+            "warmup_prompts": 10,
+            "output_len": 1000,
+        },
         "thresholds": [{"metric": "steady_output_throughput", "value": 1500}],
     }
     rows = [one.row() for one in tables.estimates(recipe)]
@@ -39,6 +44,7 @@ def test_the_estimates_of_a_first_run() -> None:
         ["**first run with `smoke`**", "21-43"],
         ["changed configuration, weights cached", "16-31"],
     ]
+    assert rows[2][2].endswith("at 1500 tok/s; `quick` takes 2, or 10 if two waves do not decide")
     assert rows[-2][2] == "10-22 USD at 30 USD an hour"
     recipe["hardware"]["price_usd_per_hour"] = None  # type: ignore[index]
     assert tables.estimates(recipe)[-1].basis == "price unknown"

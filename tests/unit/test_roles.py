@@ -114,6 +114,8 @@ RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yml"))
 def test_a_role_takes_what_a_recipe_holds(role: Path, recipe: Path) -> None:
     """A default such as C({{ recipe.hardware }}) passes a value whole, so the specification must know its keys."""
     resolved = resolve(load(recipe), "published")
+    if recipe.stem == "kimi_k2_6_hgx_b200":  # and what a recipe may leave unknown
+        resolved["hardware"].update(memory_gib=None, disk_gb={"weights": None, "image": None})
     options = options_of(role)
     for name, default in load(role / "defaults" / "main.yml").items():
         found = re.fullmatch(r"{{ recipe\.([\w.]+) }}", str(default))

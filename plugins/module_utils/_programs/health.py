@@ -39,6 +39,7 @@ PROGRESS = (
 
 QUIET, STARTING, HEALTHY, UNKNOWN = "quiet", "starting", "healthy", "unknown"
 ASKING, HANGING, RUBBISH, FAILING, RECOVERED = "asking", "hanging", "rubbish", "failing", "recovered"
+STATES = (QUIET, STARTING, HEALTHY, UNKNOWN, ASKING, HANGING, RUBBISH, FAILING)
 TOKEN, TEXT = "token", "text"
 
 

@@ -14,15 +14,20 @@ import http.client
 import itertools
 import json
 import os
+import re
 import subprocess
 import threading
 import time
 import urllib.parse
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from .health import HANGING, RUBBISH, TOKEN, Answer, Finding, Judge, Look
+from . import exposition
+from .exposition import COUNTER, TEXTFILE_DIR, Family
+from .gpu_metrics import Sampler, bus_id, query
+from .health import HANGING, RUBBISH, STATES, TOKEN, Answer, Finding, Judge, Look
 from .kernel_log import KernelLog
 from .nccl import RAS_PROGRAM, ras_words
 from .prometheus import samples
@@ -50,7 +55,12 @@ _PROMPTS = (
     "How does a clock work?",
 )
 _STARTED = "process_start_time_seconds"
+_DRAFTS, _ACCEPTED = "vllm:spec_decode_num_drafts_total", "vllm:spec_decode_num_accepted_tokens_total"
+# The acceptance length is that of the last so many seconds, if there were enough drafts.
+_ACCEPTANCE_S = 600.0
+_FEWEST_DRAFTS = 100
 _XID_LINE = "NVRM: Xid"
+_XID = re.compile(r"NVRM: Xid \(PCI:([0-9a-fA-F:.]+)\): (\d+)")
 
 
 class Question:
@@ -102,6 +112,8 @@ class Host(NamedTuple):
     show: Callable[[str], None]
     lock: str = LOCK
     kernel_log: str = "/dev/kmsg"
+    textfiles: str = TEXTFILE_DIR
+    gpus: Callable[[], str] = query
 
 
 class Watch:
@@ -122,6 +134,8 @@ class Watch:
         self._question: Question | None = None
         self._turn = Turn(host.lock)
         self._kernel = KernelLog(host.kernel_log, only_new=True)
+        self._sampler = Sampler(host.gpus, host.textfiles)
+        self._drafts: deque[tuple[float, float, float]] = deque()
         self._prompts = itertools.cycle(_PROMPTS)
         self._container: dict[str, Any] = {}
         self._inspected_at = self._saved_at = clock() - SAVE_S
@@ -151,6 +165,7 @@ class Watch:
         if watch.get("mode", OFF) == OFF:
             self._drop()
             self._save({"mode": OFF, "state": OFF, "words": "", "events": self._events})
+            exposition.remove(subject(settings["container"]), self._host.textfiles)
             return
         self._judge.limit_s, self._judge.interval_s = float(watch["limit_s"]), float(watch["interval_s"])
         look = self._look(settings, watch)
@@ -166,6 +181,32 @@ class Watch:
             refused = self._host.restart(str(self._container.get("Id", "")), f"the watch has found it {step.state}")
             self._note(Finding("restart", refused or f"the server was restarted: {step.words}"), [])
         self._save({"mode": watch["mode"], "state": step.state, "words": step.words, "events": self._events})
+        self._tell(settings, step.state, look.counters)
+
+    def _tell(self, settings: Mapping[str, Any], state: str, counters: Mapping[str, float] | None) -> None:
+        """Write what was seen for Prometheus."""
+        if settings.get("gpus"):
+            self._sampler.sample()
+        server = {"server": settings["container"]}
+        found = metrics(server, state, self._events, self._acceptance(counters), time.time())
+        readable = float(self._kernel.readable)
+        found.append(Family("hgx_kernel_log_readable", "1 if the watch can count Xid events.", [(server, readable)]))
+        exposition.write(subject(settings["container"]), found, self._host.textfiles)
+
+    def _acceptance(self, counters: Mapping[str, float] | None) -> float | None:
+        """Return the mean tokens per step of late; None if there is no draft, or too little was drafted."""
+        now, counters = self._clock(), counters or {}
+        if _DRAFTS not in counters or _ACCEPTED not in counters:
+            return None
+        drafts, accepted = counters[_DRAFTS], counters[_ACCEPTED]
+        if self._drafts and drafts < self._drafts[-1][1]:  # the server has started again
+            self._drafts.clear()
+        self._drafts.append((now, drafts, accepted))
+        while now - self._drafts[0][0] > _ACCEPTANCE_S:
+            self._drafts.popleft()
+        _at, first_drafts, first_accepted = self._drafts[0]
+        drafted = drafts - first_drafts
+        return 1 + (accepted - first_accepted) / drafted if drafted >= _FEWEST_DRAFTS else None
 
     def _look(self, settings: Mapping[str, Any], watch: Mapping[str, Any]) -> Look:
         counters = read_counters(watch["base_url"])
@@ -251,6 +292,62 @@ class Watch:
             os.replace(f"{path}.new", path)
             # A copy, as the list of events is changed in place.
             self._saved, self._saved_at = json.loads(json.dumps(record)), now
+
+
+def subject(container: str) -> str:
+    """Return the name under which the watch of a container writes its metrics."""
+    return f"watch_{container}"
+
+
+def metrics(
+    server: Mapping[str, str],
+    state: str,
+    events: Sequence[Mapping[str, Any]],
+    acceptance: float | None,
+    now: float,
+) -> list[Family]:
+    """Return the metrics of a watch; C(server) are the labels of its server, C(now) is an epoch."""
+    others = [event for event in events if event["kind"] != XID]
+    latest = {event["kind"]: event["last_at"] for event in others}
+    times = {kind: sum(event["times"] for event in others if event["kind"] == kind) for kind in latest}
+    xids = [
+        ({"bus_id": bus_id(found[1]), "xid": found[2]}, event)
+        for event in events
+        if event["kind"] == XID
+        for found in [_XID.search(str(event["words"]))]
+        if found
+    ]
+    return [
+        Family("hgx_watch_looked_timestamp_seconds", "When the watch has last looked.", [(server, now)]),
+        Family(
+            "hgx_watch_state",
+            "1 for the state that the watch has found the server in.",
+            [({**server, "state": name}, float(name == state)) for name in STATES],
+        ),
+        Family(
+            "hgx_watch_findings_total",
+            "Findings of the watch.",
+            [({**server, "kind": kind}, count) for kind, count in times.items()],
+            COUNTER,
+        ),
+        Family(
+            "hgx_watch_finding_timestamp_seconds",
+            "When a finding was last made.",
+            [({**server, "kind": kind}, at) for kind, at in latest.items()],
+        ),
+        Family("hgx_acceptance_length", "Tokens per step in the last 10 minutes.", [(server, acceptance)]),
+        Family(
+            "hgx_xid_total",
+            "Xid events in the kernel log.",
+            [({**server, **labels}, event["times"]) for labels, event in xids],
+            COUNTER,
+        ),
+        Family(
+            "hgx_xid_timestamp_seconds",
+            "When an Xid event was last seen.",
+            [({**server, **labels}, event["last_at"]) for labels, event in xids],
+        ),
+    ]
 
 
 def _is_same(event: Mapping[str, Any], finding: Finding) -> bool:

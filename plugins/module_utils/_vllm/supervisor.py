@@ -17,7 +17,19 @@ from typing import Any, NamedTuple
 from .._core.files import read_text, replace_text
 from .._core.process import run
 from .._docker.cli import MISSING, DockerError, containers_losing_gpus
-from .._programs import health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch
+from .._programs import (
+    exposition,
+    gpu_metrics,
+    health,
+    kernel_log,
+    nccl,
+    prometheus,
+    stacks,
+    supervisor,
+    texts,
+    turns,
+    watch,
+)
 from .key import key_file
 
 UNITS = "/etc/systemd/system"
@@ -33,7 +45,7 @@ from programs.supervisor import Supervisor
 
 raise SystemExit(Supervisor(sys.argv[1]).run())
 """
-_PROGRAMS = (health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch)
+_PROGRAMS = (exposition, gpu_metrics, health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch)
 # Without a setting that may change, because a changed unit takes a reload of systemd, see Service.reload().
 _UNIT = """\
 [Unit]
@@ -180,6 +192,7 @@ class Service:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
             shutil.rmtree(self.folder, ignore_errors=True)
+            exposition.remove(watch.subject(self._name))
         return bool(there)
 
     def state(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from ansible_collections.hgx.inference.tests.support.serving import serving
 
 XID = "NVRM: Xid (PCI:0000:17:00): 79, pid='<unknown>', GPU has fallen off the bus."
 OTHER_XID = "NVRM: Xid (PCI:0000:18:00): 31, pid=9, MMU Fault"
+GPUS = "0, 00000000:17:00.0, 5, 1, 2, 40, 200, 1000, 1965, 0" + ", Not Active" * 5 + ", Completed, Success\n"
 PY_SPY = """#!/bin/sh
 echo 'Thread 7 (idle): "MainThread"'
 echo '    wait (threading.py:355)'
@@ -75,7 +76,11 @@ class Bench:
         }
         self.kernel = os.open(folder / "kmsg", os.O_RDWR)
         lock, kernel_log = str(folder / "run" / "lock"), str(folder / "kmsg")
-        host = watch.Host(self.docker, self.restart, self.shown.append, lock, kernel_log)
+        self.textfiles = folder / "textfiles"
+        self.textfiles.mkdir(exist_ok=True)
+        host = watch.Host(
+            self.docker, self.restart, self.shown.append, lock, kernel_log, str(self.textfiles), lambda: GPUS
+        )
         (folder / "supervisor").mkdir(exist_ok=True)
         self.watch = watch.Watch(str(folder / "supervisor"), lambda: self.settings, host, lambda: self.now)
 
@@ -243,3 +248,38 @@ def test_what_goes_wrong_in_it_does_not_end_the_supervision(tmp_path: Path, monk
     with pytest.raises(SystemExit):
         bench.watch.run()
     assert bench.shown == ["the watch failed: KeyError('limit_s')"]
+
+
+def test_what_it_sees_is_told_as_metrics(tmp_path: Path) -> None:
+    with inference_server.serving() as server:
+        bench = Bench(tmp_path, server.base_url)
+        bench.settings["gpus"] = True
+        os.write(bench.kernel, f"4,1,12000000,-;{XID}\n".encode())
+        bench.run(5)
+        bench.watch._sampler.wait(5)
+        text = (bench.textfiles / "hgx_watch_vllm.prom").read_text(encoding="utf-8")
+        assert 'hgx_watch_state{server="vllm",state="starting"} 1\n' in text
+        assert 'hgx_watch_state{server="vllm",state="hanging"} 0\n' in text
+        assert 'hgx_xid_total{server="vllm",bus_id="0000:17:00",xid="79"} 1\n' in text
+        assert "hgx_acceptance_length" not in text, "unknown is absent"
+        gpus = (bench.textfiles / "hgx_gpus.prom").read_text(encoding="utf-8")
+        assert 'hgx_gpu_throttled{gpu="0",bus_id="0000:17:00",reason="hw_thermal_slowdown"} 0\n' in gpus
+        bench.settings["watch"]["mode"] = "off"
+        bench.watch.turn()
+        assert not (bench.textfiles / "hgx_watch_vllm.prom").exists()
+
+
+def test_the_acceptance_is_that_of_late(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "http://127.0.0.1:1")
+
+    def at(now: float, drafts: float, accepted: float) -> float | None:
+        bench.now = now
+        return bench.watch._acceptance({watch._DRAFTS: drafts, watch._ACCEPTED: accepted})
+
+    assert bench.watch._acceptance(None) is None
+    assert at(0, 1000, 3000) is None, "what was before is not of late"
+    assert at(10, 1099, 3099) is None
+    assert at(20, 1200, 3400) == 3.0
+    assert at(700, 2000, 3400) is None, "there is one look of the last 10 minutes"
+    assert at(710, 2400, 3600) == 1.5
+    assert at(720, 5, 5) is None, "another start"

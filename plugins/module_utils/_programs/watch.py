@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from . import exposition
+from . import exposition, proven
 from .exposition import COUNTER, TEXTFILE_DIR, Family
 from .gpu_metrics import Sampler, bus_id, query
 from .health import HANGING, RUBBISH, STATES, TOKEN, Answer, Finding, Judge, Look
@@ -166,6 +166,7 @@ class Watch:
             self._drop()
             self._save({"mode": OFF, "state": OFF, "words": "", "events": self._events})
             exposition.remove(subject(settings["container"]), self._host.textfiles)
+            self._tell_proof(settings["container"])
             return
         self._judge.limit_s, self._judge.interval_s = float(watch["limit_s"]), float(watch["interval_s"])
         look = self._look(settings, watch)
@@ -185,6 +186,7 @@ class Watch:
 
     def _tell(self, settings: Mapping[str, Any], state: str, counters: Mapping[str, float] | None) -> None:
         """Write what was seen for Prometheus."""
+        self._tell_proof(settings["container"])
         if settings.get("gpus"):
             self._sampler.sample()
         server = {"server": settings["container"]}
@@ -192,6 +194,11 @@ class Watch:
         readable = float(self._kernel.readable)
         found.append(Family("hgx_kernel_log_readable", "1 if the watch can count Xid events.", [(server, readable)]))
         exposition.write(subject(settings["container"]), found, self._host.textfiles)
+
+    def _tell_proof(self, container: str) -> None:
+        """Write what is proven. It is read again each time: a play, a rollback or a person may have changed it."""
+        found = proven.read(os.path.dirname(self._folder), container)
+        exposition.write(f"proof_{container}", found, self._host.textfiles)
 
     def _acceptance(self, counters: Mapping[str, float] | None) -> float | None:
         """Return the mean tokens per step of late; None if there is no draft, or too little was drafted."""

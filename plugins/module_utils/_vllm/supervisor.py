@@ -24,6 +24,7 @@ from .._programs import (
     kernel_log,
     nccl,
     prometheus,
+    proven,
     stacks,
     supervisor,
     texts,
@@ -45,7 +46,20 @@ from programs.supervisor import Supervisor
 
 raise SystemExit(Supervisor(sys.argv[1]).run())
 """
-_PROGRAMS = (exposition, gpu_metrics, health, kernel_log, nccl, prometheus, stacks, supervisor, texts, turns, watch)
+_PROGRAMS = (
+    exposition,
+    gpu_metrics,
+    health,
+    kernel_log,
+    nccl,
+    prometheus,
+    proven,
+    stacks,
+    supervisor,
+    texts,
+    turns,
+    watch,
+)
 # Without a setting that may change, because a changed unit takes a reload of systemd, see Service.reload().
 _UNIT = """\
 [Unit]
@@ -192,7 +206,8 @@ class Service:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
             shutil.rmtree(self.folder, ignore_errors=True)
-            exposition.remove(watch.subject(self._name))
+            for subject in (watch.subject(self._name), f"proof_{self._name}"):
+                exposition.remove(subject)
         return bool(there)
 
     def state(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ LAYERS = (
     {"_hf", "_lambda", "_nvidia"},
     {"_preflight", "_vllm"},
     {"_benchmark"},
-    {"_endpoint"},
+    {"_endpoint", "_monitoring", "_proof"},
     {"_recipe"},
 )
 LAYER_OF = {package: number for number, packages in enumerate(LAYERS) for package in packages}

@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What plays know of a node, as metrics: its price and its end, its driver and fabric, and its last verification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._core.timestamp import epoch
+from .._nvidia.fabric import judge_fabric
+from .._nvidia.smi import SLOWDOWNS
+from .._programs.exposition import Family
+
+
+def node_families(
+    node: Mapping[str, Any], gpus: Mapping[str, Any], expiries: Iterable[Mapping[str, Any]]
+) -> list[Family]:
+    """Return the metrics of a node.
+
+    C(node) has C(price_usd_per_hour), C(launched_at), C(expires_at) and C(gpus_expected), C(gpus) is the result of the
+    module nvidia_gpu_info, and C(expiries) have C(kind), C(name) and C(at). What is missing or empty is unknown.
+    """
+    found = [
+        Family(
+            "hgx_node_price_usd_per_hour", "What the node costs.", [({}, _positive(node.get("price_usd_per_hour")))]
+        ),
+        Family(
+            "hgx_node_launched_timestamp_seconds", "When the node was launched.", [({}, _at(node.get("launched_at")))]
+        ),
+        Family(
+            "hgx_node_expiry_timestamp_seconds", "When the node is to be released.", [({}, _at(node.get("expires_at")))]
+        ),
+        Family("hgx_node_gpus_expected", "GPUs that the recipe needs.", [({}, _positive(node.get("gpus_expected")))]),
+        Family(
+            "hgx_expiry_timestamp_seconds",
+            "When a certificate or a key ends.",
+            [({"kind": str(each["kind"]), "name": str(each["name"])}, _at(each["at"])) for each in expiries],
+        ),
+    ]
+    return [*found, *_gpu_families(gpus)]
+
+
+def verification_families(server: str, verification: Mapping[str, Any]) -> list[Family]:
+    """Return the metrics of the last verification of a server, whether it passed or not.
+
+    C(verification) has C(verdict), C(finished_at) and C(acceptance_length), the one on real text.
+    """
+    own = {"server": server}
+    verdict = str(verification.get("verdict") or "")
+    return [
+        Family(
+            "hgx_verification_verdict",
+            "1 for the verdict of the last verification.",
+            [({**own, "verdict": verdict}, 1 if verdict else None)],
+        ),
+        Family(
+            "hgx_verification_timestamp_seconds",
+            "When the last verification has ended.",
+            [(own, _at(verification.get("finished_at")))],
+        ),
+        Family(
+            "hgx_proof_text_acceptance_length",
+            "Tokens per step on real text, in the last verification.",
+            [(own, _positive(verification.get("acceptance_length")))],
+        ),
+    ]
+
+
+def _gpu_families(info: Mapping[str, Any]) -> Iterable[Family]:
+    if not info.get("gpus") and not info.get("problem"):
+        return
+    driver = {"driver": str(info.get("driver_version") or ""), "cuda": str(info.get("cuda_version") or "")}
+    yield Family("hgx_driver_info", "The driver.", [(driver, 1 if driver["driver"] else None)])
+    fabric = judge_fabric(info).state
+    yield Family("hgx_fabric_state", "1 for the state of the NVLink fabric.", [({"state": fabric}, 1)])
+    gpus = info.get("gpus") or []
+    judged = {
+        "answers": not info.get("problem") and not any(gpu["faults"] for gpu in gpus),
+        "memory": not any(_has_bad_memory(gpu["ecc"]) for gpu in gpus),
+        "fabric": fabric == "complete",
+        "clocks": not any(set(gpu["clocks"]["event_reasons"] or ()) & set(SLOWDOWNS) for gpu in gpus),
+    }
+    yield Family(
+        "hgx_node_health",
+        "1 if a part of the hardware was in order when a play last looked.",
+        [({"part": part}, float(good)) for part, good in judged.items()],
+    )
+
+
+def _has_bad_memory(ecc: Mapping[str, Any]) -> bool:
+    return bool(ecc["volatile_uncorrected"] or ecc["remapped_rows_pending"] or ecc["remapped_rows_failed"])
+
+
+def _at(value: Any) -> float | None:
+    return epoch(str(value)) if value else None
+
+
+def _positive(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if number > 0 else None

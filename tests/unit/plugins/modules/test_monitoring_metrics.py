@@ -1,0 +1,104 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The metrics of a node and of its verification, as the module writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.hgx.inference.plugins.module_utils._programs.prometheus import samples
+from ansible_collections.hgx.inference.plugins.modules import monitoring_metrics
+
+GPU = {
+    "index": 0,
+    "faults": [],
+    "ecc": {"volatile_uncorrected": 0, "remapped_rows_pending": False, "remapped_rows_failed": False},
+    "clocks": {"event_reasons": ["gpu_idle"]},
+    "fabric": {"state": "Completed", "status": "Success", "health": None},
+}
+INFO = {
+    "driver_version": "580.95.05",
+    "cuda_version": "13.0",
+    "problem": None,
+    "gpus": [GPU],
+    "hardware": {"nvswitch": "pci"},
+}
+
+
+def run(capsys: pytest.CaptureFixture[str], check: bool = False, **options: Any) -> dict[str, Any]:
+    with patch_module_args({**options, "_ansible_check_mode": check}), pytest.raises(SystemExit):
+        monitoring_metrics.main()
+    result: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return result
+
+
+def written(path: Path) -> dict[str, float]:
+    return {name + labels: value for name, labels, value in samples(path.read_text(encoding="utf-8"))}
+
+
+def test_a_node_is_told_and_what_is_unknown_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = {
+        "dest": str(tmp_path),
+        "node": {
+            "price_usd_per_hour": "53.52",
+            "expires_at": "1970-01-02T00:00:00Z",
+            "launched_at": "",
+            "gpus_expected": 8,
+        },
+        "gpus": INFO,
+        "expiries": [{"kind": "key", "name": "ann", "at": "1970-01-01T00:01:00Z"}],
+    }
+    assert run(capsys, True, **options)["changed"]
+    assert list(tmp_path.iterdir()) == []
+    assert run(capsys, **options)["changed"]
+    assert not run(capsys, **options)["changed"]
+    assert written(tmp_path / "hgx_node.prom") == {
+        "hgx_node_price_usd_per_hour": 53.52,
+        "hgx_node_expiry_timestamp_seconds": 86400,
+        "hgx_node_gpus_expected": 8,
+        'hgx_expiry_timestamp_seconds{kind="key",name="ann"}': 60,
+        'hgx_driver_info{driver="580.95.05",cuda="13.0"}': 1,
+        'hgx_fabric_state{state="complete"}': 1,
+        **{f'hgx_node_health{{part="{part}"}}': 1 for part in ("answers", "memory", "fabric", "clocks")},
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"),
+    [
+        ({"faults": ["gpu_temp: ERR!"]}, "answers"),
+        ({"ecc": {**GPU["ecc"], "remapped_rows_pending": True}}, "memory"),  # type: ignore[dict-item]
+        ({"fabric": {"state": "In Progress", "status": None, "health": None}}, "fabric"),
+        ({"clocks": {"event_reasons": ["hw_thermal_slowdown"]}}, "clocks"),
+    ],
+)
+def test_a_part_that_is_not_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: dict[str, Any], part: str
+) -> None:
+    run(capsys, dest=str(tmp_path), node={}, gpus={**INFO, "gpus": [{**GPU, **changed}]})
+    found = written(tmp_path / "hgx_node.prom")
+    assert [name for name, value in found.items() if name.startswith("hgx_node_health") and not value] == [
+        f'hgx_node_health{{part="{part}"}}'
+    ]
+    assert "hgx_node_price_usd_per_hour" not in found
+
+
+def test_a_failed_verification_is_told_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    verification = {"verdict": "fail", "finished_at": "1970-01-01T00:01:00Z", "acceptance_length": 2.5}
+    run(capsys, dest=str(tmp_path), server="b", verification=verification)
+    assert written(tmp_path / "hgx_verification_b.prom") == {
+        'hgx_verification_verdict{server="b",verdict="fail"}': 1,
+        'hgx_verification_timestamp_seconds{server="b"}': 60,
+        'hgx_proof_text_acceptance_length{server="b"}': 2.5,
+    }
+
+
+def test_a_host_without_a_node_exporter_gets_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not run(capsys, dest=str(tmp_path / "nowhere"), node={"price_usd_per_hour": "1"})["changed"]

@@ -13,15 +13,17 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
+from ansible_collections.hgx.inference.plugins.module_utils._nvidia.smi import FABRIC_HEALTH
 from ansible_collections.hgx.inference.plugins.module_utils._programs.prometheus import samples
 from ansible_collections.hgx.inference.plugins.modules import monitoring_metrics
 
+HEALTH = dict.fromkeys(("summary", *FABRIC_HEALTH))
 GPU = {
     "index": 0,
     "faults": [],
     "ecc": {"volatile_uncorrected": 0, "remapped_rows_pending": False, "remapped_rows_failed": False},
     "clocks": {"event_reasons": ["gpu_idle"]},
-    "fabric": {"state": "Completed", "status": "Success", "health": None},
+    "fabric": {"state": "Completed", "status": "Success", "health": HEALTH},
 }
 INFO = {
     "driver_version": "580.95.05",
@@ -29,6 +31,7 @@ INFO = {
     "problem": None,
     "gpus": [GPU],
     "hardware": {"nvswitch": "pci"},
+    "fabric_manager": {"version": "580.95.05", "state": "active"},
 }
 
 
@@ -75,7 +78,10 @@ def test_a_node_is_told_and_what_is_unknown_is_not(tmp_path: Path, capsys: pytes
     [
         ({"faults": ["gpu_temp: ERR!"]}, "answers"),
         ({"ecc": {**GPU["ecc"], "remapped_rows_pending": True}}, "memory"),  # type: ignore[dict-item]
-        ({"fabric": {"state": "In Progress", "status": None, "health": None}}, "fabric"),
+        (
+            {"fabric": {"state": "In Progress", "status": None, "health": HEALTH}},
+            "fabric",
+        ),
         ({"clocks": {"event_reasons": ["hw_thermal_slowdown"]}}, "clocks"),
     ],
 )

@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the alarms say of a real server that is well, slows down and stalls. The tests build on each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from testinfra.host import Host
+
+from ansible_collections.hgx.inference.plugins.plugin_utils._monitoring import queries
+from ansible_collections.hgx.inference.tests.support import rule_cases
+
+ROOT = Path(__file__).parents[3]
+STATE = "/var/lib/hgx-inference/vllm"
+FILES = "/etc/prometheus/hgx-inference"
+LIMIT_S = 240  # for what takes seconds on an idle machine
+
+
+def play(*options: str) -> str:
+    """Run the playbook, which must succeed, and return its output."""
+    command = ["ansible-playbook", "playbooks/monitoring.yml", "-i", "molecule/monitoring/inventory", *options]
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "NO_COLOR": "1",
+    }
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def ask(host: Host, expression: str) -> list[dict[str, Any]]:
+    """Return what Prometheus answers to an expression."""
+    query = urllib.parse.urlencode({"query": expression})
+    answer = json.loads(host.check_output(f"curl -sS 'http://127.0.0.1:9090/api/v1/query' -d '{query}'"))
+    assert answer["status"] == "success", answer
+    found: list[dict[str, Any]] = answer["data"]["result"]
+    return found
+
+
+def value(host: Host, expression: str) -> float | None:
+    found = ask(host, expression)
+    return float(found[0]["value"][1]) if found else None
+
+
+def firing(host: Host) -> set[str]:
+    return {each["metric"]["alertname"] for each in ask(host, 'ALERTS{alertstate="firing"}')}
+
+
+def wait_for(what: Callable[[], Any], words: str) -> Any:
+    """Wait until something is the case, and return it."""
+    deadline = time.monotonic() + LIMIT_S
+    while not (found := what()):
+        assert time.monotonic() < deadline, words
+        time.sleep(1)
+    return found
+
+
+def received(host: Host, alarm: str) -> dict[str, Any] | None:
+    lines = host.run("cat /var/tmp/alarms").stdout.splitlines()
+    found = [each for line in lines for each in [json.loads(line)] if each["labels"]["alertname"] == alarm]
+    return found[-1] if found else None
+
+
+def prove(host: Host, tpot_ms: float) -> None:
+    """Record figures as a benchmark does that has passed. The scenario `default` runs the real one."""
+    result = {
+        "verdict": "pass",
+        "finished_at": "2026-11-30T10:00:00Z",
+        "metrics": {"mean_tpot_ms": tpot_ms, "steady_output_throughput": 1e6},
+        "workload": {"max_concurrency": 4, "input_len": 64, "output_len": 16},
+    }
+    host.check_output(f"echo '{json.dumps(result)}' >{STATE}/current/benchmark.json")
+
+
+def load(host: Host) -> None:
+    host.check_output("systemd-run --unit=loop request_loop.py")
+
+
+def test_all_rules_fire_when_they_should_and_only_then(host: Host, tmp_path: Path) -> None:
+    for name, content in (
+        ("rules.json", rule_cases.rules(rule_cases.SETTINGS)),
+        ("tests.json", rule_cases.tests("rules.json")),
+    ):
+        (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
+    target = host.backend.get_hostname()
+    subprocess.run(["docker", "cp", f"{tmp_path}/.", f"{target}:/var/tmp/"], check=True, capture_output=True)
+    done = host.run("cd /var/tmp && promtool test rules tests.json")
+    assert done.rc == 0, done.stdout + done.stderr
+
+
+def test_what_runs_was_installed_without_a_reload_of_systemd(host: Host) -> None:
+    for service in ("prometheus", "prometheus-alertmanager", "prometheus-node-exporter"):
+        assert host.service(service).is_running
+        assert host.service(service).is_enabled
+    listening = host.check_output("ss -Hltn '( sport = :9090 or sport = :9093 or sport = :9094 or sport = :9100 )'")
+    addresses = sorted(line.split()[3] for line in listening.splitlines())
+    assert addresses == ["127.0.0.1:9090", "127.0.0.1:9093", "127.0.0.1:9100"]
+
+
+def test_the_key_is_in_files_of_mode_0600_only(host: Host) -> None:
+    key = host.check_output(f"cat {STATE}/secrets/vllm_api_key")
+    files = host.run(f"grep -rlFe {key} /etc /var/lib/prometheus {STATE}").stdout.split()
+    assert sorted(files) == [f"{FILES}/keys/vllm-hgx-monitoring-node-vllm", f"{STATE}/secrets/vllm_api_key"]
+    assert [host.file(path).mode for path in files] == [0o600, 0o600]
+    assert key not in host.check_output("curl -sS http://127.0.0.1:9090/api/v1/status/config")
+
+
+def test_a_second_run_changes_nothing(host: Host) -> None:
+    for options in ([], ["--check"]):
+        assert set(re.findall(r"changed=(\d+)", play(*options))) == {"0"}
+
+
+def test_a_release_that_is_not_proven_is_told(host: Host) -> None:
+    wait_for(lambda: received(host, "ReleaseNotProven"), "nothing was received")
+    assert value(host, 'hgx_proof_figure{metric="mean_tpot_ms"}') is None, "unknown is absent"
+    assert value(host, "hgx_node_price_usd_per_hour") == 53.52
+
+
+def test_a_server_that_is_well_fires_nothing(host: Host) -> None:
+    """Its proven time per output token is what it does now."""
+    load(host)
+    tpot = wait_for(lambda: value(host, queries.tpot("20s")), "no request has ended")
+    prove(host, 1000 * tpot * 1.5)
+    proven = wait_for(lambda: value(host, queries.proven_tpot("20s")), "the watch has not told the proof")
+    assert abs(proven - 1.5 * tpot) < 1e-6
+    wait_for(lambda: "ReleaseNotProven" not in firing(host), "the proof is not seen")
+    assert firing(host) & {"SlowerThanProven", "VllmStalled", "VllmDown", "VllmUnwell"} == set()
+
+
+def test_a_slowed_server_fires_the_alarm_relative_to_the_proof(host: Host) -> None:
+    host.check_output("docker update --cpus 0.2 vllm")
+    alarm = wait_for(lambda: received(host, "SlowerThanProven"), "nothing was received")
+    host.check_output("docker update --cpus 8 vllm")
+    assert "more than proven at this concurrency" in alarm["annotations"]["summary"]
+    assert alarm["labels"]["node"] == "hgx-monitoring-node"
+    assert alarm["annotations"]["cause"]
+
+
+def test_a_stalled_engine_is_told(host: Host) -> None:
+    host.check_output("systemctl stop loop")
+    host.check_output("systemd-run --unit=long request_loop.py 4000")
+    wait_for(lambda: (value(host, queries.running()) or 0) > 0, "no request runs")
+    host.check_output("pkill --signal STOP --full '[V]LLM::EngineCore'")
+    began = time.monotonic()
+    alarm = wait_for(lambda: received(host, "VllmStalled"), "nothing was received")
+    print(f"told after {time.monotonic() - began:.0f} s")
+    host.check_output("pkill --signal CONT --full '[V]LLM::EngineCore'; systemctl stop long")
+    assert "1 requests run, and no token comes" in alarm["annotations"]["summary"]
+    assert host.run("curl -sS -o /dev/null -w '%{http_code}' http://127.0.0.1:8001/health").stdout == "200"

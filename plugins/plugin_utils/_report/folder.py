@@ -24,6 +24,7 @@ from .document import build
 # The name used for a run without a result.
 UNMEASURED = "unmeasured"
 INDEX = "index.html"
+OPERATION = "operation.html"
 # What reading a result of another form than expected may raise.
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _REPORT = ("report.html", "report.md", "report.json")
@@ -111,10 +112,15 @@ class Folder:
             groups=history.groups(entries),
             sweeps=sweeps,
             unmeasured=unmeasured,
+            operations=[host for host in self._hosts() if (self._path / host / OPERATION).exists()],
             runs=len(entries),
             hosts=len({entry.host for entry in entries}),
         )
         return self._write(self._path / INDEX, text)
+
+    def operation(self, host: str, text: str) -> Path:
+        """Write the page about the operation of what a host watches, and return its path."""
+        return self._write(self._path / host / OPERATION, text)
 
     @contextlib.contextmanager
     def _left_out(self, host: str, stem: str) -> Iterator[None]:

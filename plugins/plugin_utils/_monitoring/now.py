@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the servers do now, beside what they have proven, from the answers of Prometheus. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .._report import words
+from . import queries as q
+
+_WINDOW = "5m"
+
+
+class Figure(NamedTuple):
+    """A figure with its proven counterpart, in words; C(missing) is whether it is unknown."""
+
+    title: str
+    now: str
+    proven: str
+
+    @property
+    def missing(self) -> bool:
+        return self.now == words.NOTHING
+
+
+class Server(NamedTuple):
+    """A server and its figures."""
+
+    node: str
+    server: str
+    state: str
+    figures: list[Figure]
+
+
+class Alarm(NamedTuple):
+    """A firing alarm in words."""
+
+    name: str
+    severity: str
+    summary: str
+    cause: str
+
+
+class _Asked(NamedTuple):
+    title: str
+    now: str
+    proven: str
+    unit: str
+    factor: float = 1.0
+
+
+_ASKED = {
+    "running": _Asked("Running requests", q.running(), q.proven_load("concurrency"), ""),
+    "waiting": _Asked("Waiting requests", q.waiting(), "", ""),
+    "output": _Asked("Output tokens per second", q.output_rate(_WINDOW), q.proven("steady_output_throughput"), "tok/s"),
+    "tpot": _Asked("Time per output token", q.tpot(_WINDOW), q.proven_tpot(_WINDOW), "ms", 1000),
+    "ttft": _Asked("Time to first token", q.ttft(_WINDOW), f"{q.proven('warm_mean_ttft_ms')} / 1000", "ms", 1000),
+    "acceptance": _Asked("Tokens per step", q.acceptance(_WINDOW), q.proven_acceptance(), ""),
+    "kv_cache": _Asked("KV cache in use", q.kv_cache(), "", "%", 100),
+    "prefix": _Asked("Prefix cache hits", q.prefix_hits(_WINDOW), "", "%", 100),
+    "errors": _Asked("Requests with an error", q.error_share(_WINDOW), "", "%", 100),
+}
+_UP, _WATCH = 'max by (node, server) (up{job="vllm"})', "hgx_watch_state == 1"
+
+
+def queries() -> dict[str, str]:
+    """Return what Prometheus is asked for."""
+    asked = {f"now_{name}": each.now for name, each in _ASKED.items()}
+    asked |= {f"proven_{name}": each.proven for name, each in _ASKED.items() if each.proven}
+    return {**asked, "now_up": _UP, "now_watch": _WATCH}
+
+
+def servers(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Server]:
+    """Return the servers that Prometheus scrapes, from its answers."""
+    found = {name: _by_server(samples) for name, samples in results.items()}
+    watch = {_key(each): str(each["labels"].get("state", "")) for each in results.get("now_watch", [])}
+    return [
+        Server(
+            node=key[0],
+            server=key[1],
+            state="does not answer" if not up else watch.get(key, "answers; its watch tells nothing"),
+            figures=[
+                Figure(
+                    each.title,
+                    _told(found.get(f"now_{name}", {}).get(key), each),
+                    _told(found.get(f"proven_{name}", {}).get(key), each),
+                )
+                for name, each in _ASKED.items()
+            ],
+        )
+        for key, up in sorted(found.get("now_up", {}).items())
+    ]
+
+
+def alarms(firing: Iterable[Mapping[str, Any]]) -> list[Alarm]:
+    """Return the firing alarms, those that wake somebody first."""
+    found = [
+        Alarm(
+            str(each["labels"].get("alertname", "")),
+            str(each["labels"].get("severity", "")),
+            str(each["annotations"].get("summary", "")),
+            str(each["annotations"].get("cause", "")).strip(),
+        )
+        for each in firing
+    ]
+    return sorted(found, key=lambda alarm: (alarm.severity != "page", alarm))
+
+
+def _told(value: float | None, asked: _Asked) -> str:
+    if value is None:
+        return words.NOTHING
+    return f"{words.figure(asked.factor * value)} {asked.unit}".strip()
+
+
+def _by_server(samples: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], float]:
+    return {_key(each): float(each["value"]) for each in samples}
+
+
+def _key(sample: Mapping[str, Any]) -> tuple[str, str]:
+    return str(sample["labels"].get("node", "")), str(sample["labels"].get("server", ""))

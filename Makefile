@@ -122,6 +122,9 @@ matrix: setup ## Run the site with each version of vLLM (VERSIONS), and record w
 recipes: setup ## Have the parsers of vLLM read the commands of all recipes, and record the outcome in docs/; 2 minutes
 	@python tests/proof/recipe_args.py
 
+dashboards: setup ## Update the Grafana dashboards from docs/dashboards.py
+	@PYTHONPATH=collections python -m ansible_collections.hgx.inference.docs.dashboards
+
 schema: setup ## Update recipes/recipe.schema.json from the schema in Python
 	@python -m docs.recipe_schema
 
@@ -144,7 +147,7 @@ molecule: setup ## Run the site and the roles on container hosts with systemd, t
 # As long as each other. The hosts that run at once are as many as root's 128 inotify instances allow.
 NVIDIA_LANE := nvidia_container_toolkit nvidia_driver
 HOST_LANE := prepare docker hf_cache preflight default
-SERVER_LANE := vllm
+SERVER_LANE := vllm monitoring
 PACKAGE_LANE := docs importer sanity
 DEMO_LANE := tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py tests/e2e/test_faults.py tests/e2e/test_lying_server.py
 
@@ -168,4 +171,4 @@ clean: ## Remove everything that these targets created: demo, caches, results, e
 	fi
 	rm -rf .ansible .cache .venv dist results
 
-.PHONY: help demo demo-down plan setup requirements check lint unit unit-all fuzz docs evidence matrix recipes schema importer compat sanity e2e molecule test dist ee clean
+.PHONY: help demo demo-down plan setup requirements check lint unit unit-all fuzz docs evidence matrix recipes dashboards schema importer compat sanity e2e molecule test dist ee clean

@@ -64,12 +64,13 @@ options:
     description: The last verification. Without it its file is left as it is.
     type: dict
     suboptions:
-      verdict:
-        description: Its verdict.
-        type: str
-      finished_at:
-        description: When it ended, as V(2026-11-25T14:00:00Z).
-        type: str
+      result:
+        description: File on the target with the result of the benchmark. It has the verdict and the time.
+        type: path
+      failed:
+        description: Whether the functional checks have failed, which makes the verdict V(fail).
+        type: bool
+        default: false
       acceptance_length:
         description: The acceptance length on real text.
         type: float
@@ -98,8 +99,7 @@ EXAMPLES = r"""
   hgx.inference.monitoring_metrics:
     server: vllm
     verification:
-      verdict: fail
-      finished_at: "2026-11-30T16:00:00Z"
+      result: /var/lib/hgx-inference/results/latest.json
 """
 
 RETURN = r"""
@@ -111,10 +111,13 @@ files:
   sample: [/var/lib/prometheus/node-exporter/hgx_node.prom]
 """
 
+import json
 import os
+from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.files import read_text, replace_text
+from ..module_utils._core.verdict import FAIL
 from ..module_utils._monitoring.node import node_families, verification_families
 from ..module_utils._programs.exposition import TEXTFILE_DIR, path_of, render
 
@@ -149,7 +152,11 @@ def main() -> None:
             "server": {"type": "str", "default": "vllm"},
             "verification": {
                 "type": "dict",
-                "options": {"verdict": _TEXT, "finished_at": _TEXT, "acceptance_length": {"type": "float"}},
+                "options": {
+                    "result": {"type": "path"},
+                    "failed": {"type": "bool", "default": False},
+                    "acceptance_length": {"type": "float"},
+                },
             },
             "dest": {"type": "path", "default": TEXTFILE_DIR},
         },
@@ -161,7 +168,7 @@ def main() -> None:
         found = node_families(params["node"], params["gpus"], params["expiries"])
         wanted[path_of("node", params["dest"])] = render(found)
     if params["verification"] is not None:
-        found = verification_families(params["server"], params["verification"])
+        found = verification_families(params["server"], _judged(params["verification"]))
         wanted[path_of(f"verification_{params['server']}", params["dest"])] = render(found)
     if not os.path.isdir(params["dest"]):
         module.exit_json(changed=False, files=[])
@@ -174,6 +181,16 @@ def main() -> None:
         for path, text in changed.items():
             replace_text(path, text, mode=0o644)
     module.exit_json(changed=bool(changed), files=list(wanted), diff=diff)
+
+
+def _judged(verification: dict[str, Any]) -> dict[str, Any]:
+    """Return the verification with the verdict and the time of its result."""
+    try:
+        result = json.loads(read_text(verification["result"] or ""))
+        judged = {"verdict": result["verdict"], "finished_at": result["finished_at"]}
+    except (ValueError, LookupError, TypeError):
+        judged = {}
+    return {**verification, **judged, **({"verdict": FAIL} if verification["failed"] else {})}
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 from testinfra.host import Host
 
+from ansible_collections.hgx.inference.docs import dashboards
 from ansible_collections.hgx.inference.plugins.plugin_utils._monitoring import queries
 from ansible_collections.hgx.inference.tests.support import rule_cases
 
@@ -27,9 +28,9 @@ FILES = "/etc/prometheus/hgx-inference"
 LIMIT_S = 240  # for what takes seconds on an idle machine
 
 
-def play(*options: str) -> str:
-    """Run the playbook, which must succeed, and return its output."""
-    command = ["ansible-playbook", "playbooks/monitoring.yml", "-i", "molecule/monitoring/inventory", *options]
+def play(*options: str, playbook: str = "monitoring") -> str:
+    """Run a playbook, which must succeed, and return its output."""
+    command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "molecule/monitoring/inventory", *options]
     environment = {
         **os.environ,
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
@@ -138,6 +139,26 @@ def test_a_server_that_is_well_fires_nothing(host: Host) -> None:
     assert abs(proven - 1.5 * tpot) < 1e-6
     wait_for(lambda: "ReleaseNotProven" not in firing(host), "the proof is not seen")
     assert firing(host) & {"SlowerThanProven", "VllmStalled", "VllmDown", "VllmUnwell"} == set()
+
+
+def test_every_query_of_the_dashboards_has_data(host: Host) -> None:
+    """Those of what this host does not have are valid at least."""
+    empty = []
+    for expression in dashboards.expressions():
+        found = ask(host, expression.replace("$__rate_interval", "1m"))
+        if not found and not dashboards.ELSEWHERE.search(expression):
+            empty.append(expression)
+    assert empty == []
+
+
+def test_the_bill_and_what_happens_now(host: Host, tmp_path: Path) -> None:
+    price = json.dumps({"bill_dir": str(tmp_path), "bill_api_price": {"output": 2.5, "prompt": 0.6}})
+    output = play("-e", price, playbook="bill")
+    assert "hgx-monitoring-node" in output
+    assert "the API would have cost" in output or "The API would have cost" in output, output
+    page = (tmp_path / "hgx-monitoring-node" / "operation.html").read_text(encoding="utf-8")
+    for words in ("vllm on hgx-monitoring-node: ", "Running requests", "53.52 USD"):
+        assert words in page, words
 
 
 def test_a_slowed_server_fires_the_alarm_relative_to_the_proof(host: Host) -> None:

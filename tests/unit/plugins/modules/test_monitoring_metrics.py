@@ -97,13 +97,20 @@ def test_a_part_that_is_not_in_order(
 
 
 def test_a_failed_verification_is_told_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    verification = {"verdict": "fail", "finished_at": "1970-01-01T00:01:00Z", "acceptance_length": 2.5}
+    result = tmp_path / "result.json"
+    result.write_text('{"verdict": "pass", "finished_at": "1970-01-01T00:01:00Z"}')
+    verification = {"result": str(result), "failed": True, "acceptance_length": 2.5}
     run(capsys, dest=str(tmp_path), server="b", verification=verification)
     assert written(tmp_path / "hgx_verification_b.prom") == {
         'hgx_verification_verdict{server="b",verdict="fail"}': 1,
         'hgx_verification_timestamp_seconds{server="b"}': 60,
         'hgx_proof_text_acceptance_length{server="b"}': 2.5,
     }
+    run(capsys, dest=str(tmp_path), server="b", verification={"result": str(result)})
+    assert written(tmp_path / "hgx_verification_b.prom")['hgx_verification_verdict{server="b",verdict="pass"}'] == 1
+    result.write_text("damaged")
+    run(capsys, dest=str(tmp_path), server="b", verification={"result": str(result)})
+    assert written(tmp_path / "hgx_verification_b.prom") == {}
 
 
 def test_a_host_without_a_node_exporter_gets_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

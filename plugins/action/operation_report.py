@@ -39,7 +39,7 @@ class ActionModule(EdgeActionBase):
         asked = {
             "url": args["url"],
             "queries": {**now.queries(), **bill.queries(days)},
-            "daily": bill.daily_queries(),
+            "daily": {**bill.daily_queries(), **now.DAILY},
             "days": days,
         }
         answers = self._execute_module("hgx.inference.prometheus_info", asked, task_vars=task_vars)
@@ -56,6 +56,7 @@ class ActionModule(EdgeActionBase):
         except ReportError as exc:
             return {**result, "failed": True, "msg": str(exc)}
         text = [line for each in found.bills for line in bill.lines(each)]
+        text += [f"{each.server} on {each.node}: {each.finding}." for each in found.trends if each.finding]
         alarms = [f"{alarm.name}: {alarm.summary}" for alarm in found.alarms]
         # A report is an observation.
         return {**result, "changed": False, "path": str(path), "text": scrubbed(text), "alarms": alarms}

@@ -25,6 +25,7 @@ from .._programs import (
     nccl,
     prometheus,
     proven,
+    selftest,
     stacks,
     supervisor,
     texts,
@@ -38,13 +39,20 @@ SYSTEMD = "/run/systemd/system"
 _TIMEOUT_S = 60
 # When the host goes down nobody has waited for the requests before: some versions of vLLM let them end.
 _STOP_TIMEOUT_S = 60
-# What the unit starts, which never changes; and the programs that it imports.
+# What the units start, which never changes; and the programs that it imports.
 _LAUNCHER = """\
 import sys
 
 from programs.supervisor import Supervisor
 
 raise SystemExit(Supervisor(sys.argv[1]).run())
+"""
+_SELFTEST = """\
+import sys
+
+from programs.selftest import main
+
+raise SystemExit(main(sys.argv[1]))
 """
 _PROGRAMS = (
     exposition,
@@ -54,6 +62,7 @@ _PROGRAMS = (
     nccl,
     prometheus,
     proven,
+    selftest,
     stacks,
     supervisor,
     texts,
@@ -143,6 +152,7 @@ class Service:
         sources = {f"{_name_of(module)}.py": inspect.getsource(module) for module in _PROGRAMS}
         paths = {os.path.join(self.folder, "programs", name): text for name, text in sources.items()}
         paths[os.path.join(self.folder, "supervise.py")] = _LAUNCHER
+        paths[os.path.join(self.folder, "selftest.py")] = _SELFTEST
         return bool([path for path, text in paths.items() if self._write(path, text)])
 
     def settings(self, wanted: Supervision) -> str:
@@ -206,7 +216,7 @@ class Service:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
             shutil.rmtree(self.folder, ignore_errors=True)
-            for subject in (watch.subject(self._name), f"proof_{self._name}"):
+            for subject in (watch.subject(self._name), f"proof_{self._name}", f"selftest_{self._name}"):
                 exposition.remove(subject)
         return bool(there)
 

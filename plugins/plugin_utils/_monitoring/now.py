@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -94,6 +95,60 @@ def servers(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Server]:
         )
         for key, up in sorted(found.get("now_up", {}).items())
     ]
+
+
+# --- the nightly self-test ---
+
+DAILY = {
+    "selftest": "max by (node, server) (last_over_time(hgx_selftest_tokens_per_second[1d]))",
+    "throttled": 'max by (node, gpu) (max_over_time(hgx_gpu_throttled{reason!="sw_power_cap"}[1d])) == 1',
+}
+# By so much a server must be slower, on as many days, to be told.
+_SLOWER = 0.95
+_DAYS = 2
+
+
+class Trend(NamedTuple):
+    """The results of the self-test of a server, by date; C(finding) is empty if it has not become slower."""
+
+    node: str
+    server: str
+    days: list[tuple[str, float]]
+    finding: str
+
+
+def trends(daily: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Trend]:
+    """Return the trend of each server that has tested itself."""
+    found = []
+    for each in daily.get("selftest", []):
+        node, server = _key(each)
+        days = sorted(each["days"].items())
+        throttled = {
+            str(gpu["labels"].get("gpu")): set(gpu["days"])
+            for gpu in daily.get("throttled", [])
+            if gpu["labels"].get("node") == node
+        }
+        found.append(Trend(node, server, days, _finding(days, throttled)))
+    return found
+
+
+def _finding(days: Sequence[tuple[str, float]], throttled: Mapping[str, set[str]]) -> str:
+    """Return since when a server is slower, and which GPUs throttle since then and did not before."""
+    rates = [rate for _date, rate in days]
+    # Each night since must have been slower than it was before.
+    ratios = {
+        split: statistics.median(rates[split:]) / before
+        for split in range(_DAYS, len(days) - _DAYS + 1)
+        for before in [statistics.median(rates[:split])]
+        if max(rates[split:]) < _SLOWER * before
+    }
+    if not ratios:
+        return ""
+    split = min(ratios, key=lambda split: (ratios[split], split))
+    since = days[split][0]
+    new = [gpu for gpu, dates in throttled.items() if dates and min(dates) >= since]
+    causes = "".join(f", GPU {gpu} throttles" for gpu in sorted(new))
+    return f"{100 * (1 - ratios[split]):.0f} % slower since {words.moment(f'{since}T00:00:00Z').split(',')[0]}{causes}"
 
 
 def alarms(firing: Iterable[Mapping[str, Any]]) -> list[Alarm]:

@@ -21,6 +21,7 @@ class Operation(NamedTuple):
     days: int
     servers: list[now.Server]
     alarms: list[now.Alarm]
+    trends: list[now.Trend]
     bills: list[bill.Bill]
     users: Sequence[Mapping[str, Any]]
     has_api_price: bool
@@ -43,7 +44,8 @@ def operation(
     }
     daily = {
         name: {str(each["labels"].get("node", "")): each["days"] for each in samples}
-        for name, samples in answers["daily"].items()
+        for name in bill.daily_queries()
+        for samples in [answers["daily"].get(name, [])]
     }
     return Operation(
         host=host,
@@ -51,6 +53,7 @@ def operation(
         days=days,
         servers=now.servers(results),
         alarms=now.alarms(answers["alarms"]),
+        trends=now.trends(answers["daily"]),
         bills=[bill.bill(usage, api) for usage in bill.usages(daily, by_node, published_rate)],
         users=users,
         has_api_price=api is not None,
@@ -59,9 +62,17 @@ def operation(
 
 def page(found: Operation, index: str) -> str:
     """Return the page; C(index) is the relative address of the page of all runs."""
-    drawn = {each.usage.node: _days(number, each) for number, each in enumerate(found.bills)}
+    drawn = {
+        each.usage.node: _drawn(f"days{number}", "Output tokens per day", "tokens", tokens)
+        for number, each in enumerate(found.bills)
+        for tokens in [[(day.date, day.output) for day in each.usage.days]]
+    }
+    trends = [
+        (each, _drawn(f"test{number}", "Output of one request at a time", "tok/s", each.days))
+        for number, each in enumerate(found.trends)
+    ]
     bills = [(each, rows(each)) for each in found.bills]
-    return render.page("operation.html.j2", found=found, bills=bills, drawn=drawn, index=index)
+    return render.page("operation.html.j2", found=found, bills=bills, drawn=drawn, trends=trends, index=index)
 
 
 def rows(found: bill.Bill) -> list[tuple[str, str]]:
@@ -84,13 +95,9 @@ def rows(found: bill.Bill) -> list[tuple[str, str]]:
     ]
 
 
-def _days(number: int, found: bill.Bill) -> Any:
-    points = [
-        charts.Point(x=index, y=day.output, label=day.date, shape=0) for index, day in enumerate(found.usage.days)
-    ]
-    if len(points) < 2:
-        return None
-    return charts.trend(f"days{number}", "Output tokens per day", "tokens", points, None)
+def _drawn(name: str, title: str, unit: str, days: Sequence[tuple[str, float]]) -> Any:
+    points = [charts.Point(x=index, y=value, label=date, shape=0) for index, (date, value) in enumerate(days)]
+    return charts.trend(name, title, unit, points, None) if len(points) > 1 else None
 
 
 def _usd(amount: float | None) -> str:

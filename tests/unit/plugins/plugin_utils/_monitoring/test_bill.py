@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -109,6 +110,36 @@ def test_the_page_tells_now_beside_what_is_proven() -> None:
     text = operation.page(found, "../index.html")
     assert "28ms &lt;b&gt; GPU 5 lowers its clocks." in text
     assert "1,605.60 USD" in text
+
+
+RATES = (100, 101, 99, 100, 88, 89, 87)
+
+
+def daily(rates: Sequence[float], **labels: str) -> dict[str, Any]:
+    return {"labels": {"node": "n1", **labels}, "days": {f"2026-11-{24 + day}": rate for day, rate in enumerate(rates)}}
+
+
+@pytest.mark.parametrize(
+    ("rates", "throttled", "finding"),
+    [
+        (RATES, {}, "12 % slower since 28 November 2026"),
+        (RATES, {"5": {"2026-11-28": 1.0}}, "12 % slower since 28 November 2026, GPU 5 throttles"),
+        (RATES, {"5": {"2026-11-24": 1.0, "2026-11-28": 1.0}}, "12 % slower since 28 November 2026"),
+        ((100, 101, 99, 100, 100, 100, 60), {}, ""),  # one night is no trend
+        ((100, 98, 101, 97, 99, 100, 98), {}, ""),
+        ((88, 89, 87, 100, 101, 99, 100), {}, ""),
+        ((100,), {}, ""),
+    ],
+)
+def test_a_lasting_slowdown_is_told_with_its_day(
+    rates: Sequence[float], throttled: dict[str, dict[str, float]], finding: str
+) -> None:
+    gpus = [{"labels": {"node": "n1", "gpu": gpu}, "days": days} for gpu, days in throttled.items()]
+    (trend,) = now.trends({"selftest": [daily(rates, server="vllm")], "throttled": gpus})
+    assert trend.finding == finding
+    answers = {**ANSWERS, "daily": {**ANSWERS["daily"], "selftest": [daily(rates, server="vllm")], "throttled": gpus}}
+    text = operation.page(operation.operation("n1", answers, 7, API, 1408.0), "../index.html")
+    assert (finding or "No lasting slowdown") in text
 
 
 def test_a_page_without_data_says_so() -> None:

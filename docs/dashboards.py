@@ -24,8 +24,10 @@ from ansible_collections.hgx.inference.plugins.plugin_utils._monitoring import q
 OUTPUT = Path(__file__).parents[1] / "roles" / "monitoring" / "files" / "dashboards" / "hgx-inference.json"
 # vLLM's own boards show its metrics in more detail, at this commit of its repository.
 VLLM_BOARDS = "https://github.com/vllm-project/vllm/tree/v0.20.2/examples/observability/dashboards"
-# What has no data on a machine without GPUs, without a gateway, or where nothing is wrong.
-ELSEWHERE = re.compile(r"hgx_gpu|hgx_xid|haproxy_|ALERTS|hgx_expiry|hgx_node_expiry|num_preemptions_total|error")
+# What has no data on a machine without GPUs, without a gateway or a prefix cache, or where nothing is wrong.
+_GPU_ONLY, _GATEWAY_ONLY = "hgx_gpu|hgx_xid", "haproxy_"
+_SELDOM = "ALERTS|hgx_node_expiry|num_preemptions_total|error|prefix_cache"
+ELSEWHERE = re.compile(f"{_GPU_ONLY}|{_GATEWAY_ONLY}|{_SELDOM}")
 _SOURCE = DataSourceRef(type_val="prometheus", uid="$datasource")
 _WINDOW = "$__rate_interval"
 _HEIGHT, _WIDTH = 8, 8  # of 24 columns

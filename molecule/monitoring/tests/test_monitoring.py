@@ -25,11 +25,12 @@ from ansible_collections.hgx.inference.tests.support import rule_cases
 ROOT = Path(__file__).parents[3]
 STATE = "/var/lib/hgx-inference/vllm"
 FILES = "/etc/prometheus/hgx-inference"
+FIGURES = {"steady_output_throughput": 1e6, "warm_mean_ttft_ms": 1e6, "acceptance_length": 1}
 LIMIT_S = 240  # for what takes seconds on an idle machine
 
 
-def play(*options: str, playbook: str = "monitoring") -> str:
-    """Run a playbook, which must succeed, and return its output."""
+def play(*options: str, playbook: str = "monitoring", rc: int = 0) -> str:
+    """Run a playbook, which must end so, and return its output."""
     command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "molecule/monitoring/inventory", *options]
     environment = {
         **os.environ,
@@ -38,7 +39,7 @@ def play(*options: str, playbook: str = "monitoring") -> str:
         "NO_COLOR": "1",
     }
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == rc, done.stdout + done.stderr
     return done.stdout
 
 
@@ -80,7 +81,7 @@ def prove(host: Host, tpot_ms: float) -> None:
     result = {
         "verdict": "pass",
         "finished_at": "2026-11-30T10:00:00Z",
-        "metrics": {"mean_tpot_ms": tpot_ms, "steady_output_throughput": 1e6},
+        "metrics": {"mean_tpot_ms": tpot_ms, **FIGURES},
         "workload": {"max_concurrency": 4, "input_len": 64, "output_len": 16},
     }
     host.check_output(f"echo '{json.dumps(result)}' >{STATE}/current/benchmark.json")
@@ -130,6 +131,16 @@ def test_a_release_that_is_not_proven_is_told(host: Host) -> None:
     assert value(host, "hgx_node_price_usd_per_hour") == 53.52
 
 
+def test_the_self_test_measures_an_idle_server(host: Host) -> None:
+    unit = "hgx-inference-selftest-vllm"
+    assert host.check_output(f"systemctl is-active {unit}.timer") == "active"
+    assert host.check_output("systemctl show docker --property=NeedDaemonReload --value") == "no"
+    host.check_output(f"systemctl start {unit}")
+    said = host.check_output(f"journalctl --unit {unit} --output cat")
+    assert "output tokens per second with one request at a time" in said
+    wait_for(lambda: value(host, "hgx_selftest_tokens_per_second"), "Prometheus does not know it")
+
+
 def test_a_server_that_is_well_fires_nothing(host: Host) -> None:
     """Its proven time per output token is what it does now."""
     load(host)
@@ -161,10 +172,24 @@ def test_the_bill_and_what_happens_now(host: Host, tmp_path: Path) -> None:
         assert words in page, words
 
 
+def test_a_proof_is_exported_checked_and_refused_once_it_is_altered(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    play("-e", json.dumps({"proof_key": str(key), "proof_dir": str(tmp_path)}), playbook="proof")
+    (archive,) = tmp_path.glob("*.proof.tar")
+    options = {"proof_file": str(archive), "proof_signers": f"{key}.pub", "proof_compare": True}
+    output = " ".join(play("-e", json.dumps(options), playbook="verify_proof").split())
+    assert "Nothing was altered since." in output
+    assert "were proven with the same release, weights, driver and hardware." in output, output
+    archive.write_bytes(archive.read_bytes().replace(b'"verdict": "pass"', b'"verdict": "warn"'))
+    refused = " ".join(play("-e", json.dumps(options), playbook="verify_proof", rc=2).split())
+    assert "The proof is refused: benchmark.json differs from what was signed." in refused
+
+
 def test_a_slowed_server_fires_the_alarm_relative_to_the_proof(host: Host) -> None:
     host.check_output("docker update --cpus 0.2 vllm")
     alarm = wait_for(lambda: received(host, "SlowerThanProven"), "nothing was received")
-    host.check_output("docker update --cpus 8 vllm")
+    host.check_output("docker update --cpus $(nproc) vllm")
     assert "more than proven at this concurrency" in alarm["annotations"]["summary"]
     assert alarm["labels"]["node"] == "hgx-monitoring-node"
     assert alarm["annotations"]["cause"]

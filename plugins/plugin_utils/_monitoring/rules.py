@@ -112,7 +112,7 @@ def _stalled(window: str, _limit: float) -> str:
 def _idle(window: str, limit: float) -> str:
     """A node that costs money and serves nothing, in USD a day."""
     served = f"sum by (node) (increase(vllm:generation_tokens_total[{window}])) > 0"
-    known = f'max by (node) (max_over_time(up{{job="vllm"}}[{window}])) == 1'
+    known = f'max by (node) (up{{job="vllm"}} offset {window}) >= 0'
     return f"24 * max by (node) (hgx_node_price_usd_per_hour) > {limit} and ({known}) unless ({served})"
 
 

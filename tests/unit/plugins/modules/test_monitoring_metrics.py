@@ -47,7 +47,7 @@ def written(path: Path) -> dict[str, float]:
 
 
 def test_a_node_is_told_and_what_is_unknown_is_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = {
+    options: dict[str, Any] = {
         "dest": str(tmp_path),
         "node": {
             "price_usd_per_hour": "53.52",

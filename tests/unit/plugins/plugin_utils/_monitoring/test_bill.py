@@ -25,7 +25,7 @@ def test_a_bill_is_what_was_paid_for_what_was_served() -> None:
     assert found.usd == pytest.approx(24 * 53.52)
     assert found.utilisation == pytest.approx(0.25)
     assert found.usd_per_million_output == pytest.approx(4 * 53.52 / (1439 * 0.0036))
-    assert found.usd_per_million == pytest.approx(found.usd_per_million_output / 5)
+    assert found.usd_per_million == pytest.approx(4 * 53.52 / (5 * 1439 * 0.0036))
     assert found.usd_at_proven_rate == pytest.approx(53.52 / (1439 * 0.0036))
     assert found.usd_at_published_rate == pytest.approx(53.52 / (1408 * 0.0036))
     assert found.api_usd == pytest.approx((DAY.output * 2.5 + DAY.prompt * 0.6) / 1e6)

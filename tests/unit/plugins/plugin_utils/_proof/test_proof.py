@@ -237,7 +237,7 @@ def test_a_loss_that_nothing_explains_is_told() -> None:
     assert "nothing that was recorded explains it" in text(compare(CONTENT, other), "a", "b")[-1]
 
 
-NO_GPUS = {"gpus": [], "problem": None, "driver_version": None}
+NO_GPUS: dict[str, Any] = {"gpus": [], "problem": None, "driver_version": None}
 
 
 def test_what_is_read_on_a_node_holds_no_secret(tmp_path: Path) -> None:

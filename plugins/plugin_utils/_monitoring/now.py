@@ -17,15 +17,11 @@ _WINDOW = "5m"
 
 
 class Figure(NamedTuple):
-    """A figure with its proven counterpart, in words; C(missing) is whether it is unknown."""
+    """A figure with its proven counterpart, in words."""
 
     title: str
     now: str
     proven: str
-
-    @property
-    def missing(self) -> bool:
-        return self.now == words.NOTHING
 
 
 class Server(NamedTuple):
@@ -84,14 +80,7 @@ def servers(results: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Server]:
             node=key[0],
             server=key[1],
             state="does not answer" if not up else watch.get(key, "answers; its watch tells nothing"),
-            figures=[
-                Figure(
-                    each.title,
-                    _told(found.get(f"now_{name}", {}).get(key), each),
-                    _told(found.get(f"proven_{name}", {}).get(key), each),
-                )
-                for name, each in _ASKED.items()
-            ],
+            figures=[figure for name, each in _ASKED.items() for figure in _figures(name, each, key, found)],
         )
         for key, up in sorted(found.get("now_up", {}).items())
     ]
@@ -163,6 +152,15 @@ def alarms(firing: Iterable[Mapping[str, Any]]) -> list[Alarm]:
         for each in firing
     ]
     return sorted(found, key=lambda alarm: (alarm.severity != "page", alarm))
+
+
+def _figures(
+    name: str, asked: _Asked, key: tuple[str, str], found: Mapping[str, Mapping[tuple[str, str], float]]
+) -> Iterable[Figure]:
+    """Yield a figure, unless nothing is known of it."""
+    current, proven = found.get(f"now_{name}", {}).get(key), found.get(f"proven_{name}", {}).get(key)
+    if current is not None or proven is not None:
+        yield Figure(asked.title, _told(current, asked), _told(proven, asked))
 
 
 def _told(value: float | None, asked: _Asked) -> str:

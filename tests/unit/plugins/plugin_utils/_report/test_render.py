@@ -68,7 +68,7 @@ def index_page() -> str:
     ]
     return render.page(
         "index.html.j2", groups=history.groups(entries), sweeps=[("a", "s", "a/s/report.html")],
-        unmeasured=[("b", "b/unmeasured/report.html", "why")], runs=2, hosts=1,
+        operations=["a"], unmeasured=[("b", "b/unmeasured/report.html", "why")], runs=2, hosts=1,
     )  # fmt: skip
 
 

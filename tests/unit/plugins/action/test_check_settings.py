@@ -23,11 +23,11 @@ WRONG = {
     "vllm_rollback": "nevver",
     "vllm_port": "{{ 99999 }}",
     "vllm_model": "{{ no_such_variable }}",
-    "vllm_env_extra": {"DB_PASS": "hidden"},
+    "vllm_env_extra": {"DB_PASS": "s3cret"},
     "vllm_bind_address": "0.0.0.0",
     "hf_cache_workers": "many",
     "hf_cache_models": [{"repo": "Kimi-K2.6", "revision": "main", "role": "model"}],
-    "hf_cache_token": ["hidden"],
+    "hf_cache_token": ["s3cret"],
     "smoke_benchmark_size": "smok",
     "smoke_benchmark_thresholds": [{"metric": "mean_ttft_ms", "opp": "<="}],
     "smoke_benchmark_expected": {"answr": "Rome"},
@@ -87,7 +87,7 @@ def check(variables: dict[str, Any], **more: Any) -> dict[str, Any]:
         ["ansible-playbook", str(folder / "play.yml"), "-i", "localhost,", "-e", f"@{folder}/vars.yml"],
         env={**environment, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
     )
-    assert "hidden" not in done.stdout + done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
     report = json.loads(done.stdout[done.stdout.index("{") :])
     result: dict[str, Any] = report["plays"][0]["tasks"][-1]["hosts"]["localhost"]
     return result
@@ -127,7 +127,7 @@ def test_a_key_of_the_host_counts(tmp_path: Path) -> None:
     assert check(settings, folder=tmp_path)["problems"] == []
 
 
-@pytest.mark.parametrize("variables", [{"vllm_api_key": "hidden"}, {"settings_contact_host": False}])
+@pytest.mark.parametrize("variables", [{"vllm_api_key": "s3cret"}, {"settings_contact_host": False}])
 def test_a_key_that_is_given_or_unknown(variables: dict[str, Any], tmp_path: Path) -> None:
     settings = {"vllm_bind_address": "0.0.0.0", "vllm_state_dir": str(tmp_path)}
     assert check({**settings, **variables}, folder=tmp_path)["problems"] == []

@@ -25,6 +25,19 @@ from .exposition import Family, Labels
 POINTS = "points.json"
 
 
+def signature(state_dir: str) -> list[tuple[str, int, int]]:
+    """Return what changes when the records of the releases do: they are megabytes, and seldom change."""
+    folder = os.path.join(state_dir, "releases")
+    found = [(_pointed(state_dir, "current"), 0, 0)]
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        for file in ("release.json", "benchmark.json", POINTS):
+            with suppress(OSError):
+                path = os.path.join(folder, name, file)
+                state = os.stat(path)
+                found.append((path, state.st_mtime_ns, state.st_size))
+    return found
+
+
 def read(state_dir: str, server: str) -> list[Family]:
     """Return the metrics of the releases below C(state_dir); C(server) is the name of the server's container."""
     current = _pointed(state_dir, "current")

@@ -135,6 +135,7 @@ class Watch:
         self._turn = Turn(host.lock)
         self._kernel = KernelLog(host.kernel_log, only_new=True)
         self._sampler = Sampler(host.gpus, host.textfiles)
+        self._proven: list[tuple[str, int, int]] = []
         self._drafts: deque[tuple[float, float, float]] = deque()
         self._prompts = itertools.cycle(_PROMPTS)
         self._container: dict[str, Any] = {}
@@ -196,9 +197,12 @@ class Watch:
         exposition.write(subject(settings["container"]), found, self._host.textfiles)
 
     def _tell_proof(self, container: str) -> None:
-        """Write what is proven. It is read again each time: a play, a rollback or a person may have changed it."""
-        found = proven.read(os.path.dirname(self._folder), container)
-        exposition.write(f"proof_{container}", found, self._host.textfiles)
+        """Write what is proven, whenever a play, a rollback or a person has changed it."""
+        state_dir, subject = os.path.dirname(self._folder), f"proof_{container}"
+        signature = proven.signature(state_dir)
+        if signature != self._proven or not os.path.exists(exposition.path_of(subject, self._host.textfiles)):
+            exposition.write(subject, proven.read(state_dir, container), self._host.textfiles)
+            self._proven = signature
 
     def _acceptance(self, counters: Mapping[str, float] | None) -> float | None:
         """Return the mean tokens per step of late; None if there is no draft, or too little was drafted."""

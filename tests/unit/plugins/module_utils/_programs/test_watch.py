@@ -269,6 +269,30 @@ def test_what_it_sees_is_told_as_metrics(tmp_path: Path) -> None:
         assert not (bench.textfiles / "hgx_watch_vllm.prom").exists()
 
 
+def test_what_is_proven_is_read_again_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, "http://127.0.0.1:1")
+    reads: list[str] = []
+    read = watch.proven.read
+
+    def counted(state_dir: str, server: str) -> list[watch.Family]:
+        reads.append(server)
+        return read(state_dir, server)
+
+    monkeypatch.setattr(watch.proven, "read", counted)
+    release = tmp_path / "releases" / ("a" * 12)
+    release.mkdir(parents=True)
+    (release / "release.json").write_text(json.dumps({"id": "a" * 12}))
+    bench.run(15)
+    text = bench.textfiles / "hgx_proof_vllm.prom"
+    assert (len(reads), 'current="0"' in text.read_text(encoding="utf-8")) == (1, True)
+    (tmp_path / "current").symlink_to(f"releases/{'a' * 12}")
+    bench.run(15)
+    assert (len(reads), 'current="1"' in text.read_text(encoding="utf-8")) == (2, True)
+    text.unlink()
+    bench.run(5)
+    assert text.exists()
+
+
 def test_the_acceptance_is_that_of_late(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "http://127.0.0.1:1")
 

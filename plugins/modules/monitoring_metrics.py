@@ -56,6 +56,11 @@ options:
         description: When it ends, as V(2026-11-25T14:00:00Z).
         type: str
         required: true
+  certificates:
+    description: Files with certificates, whose ends openssl reads. One that cannot be read is only warned of.
+    type: list
+    elements: path
+    default: []
   server:
     description: Name of the server's container, for O(verification).
     type: str
@@ -117,11 +122,13 @@ from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.files import read_text, replace_text
+from ..module_utils._core.process import run
 from ..module_utils._core.verdict import FAIL
-from ..module_utils._monitoring.node import node_families, verification_families
+from ..module_utils._monitoring.node import certificate_end, node_families, verification_families
 from ..module_utils._programs.exposition import TEXTFILE_DIR, path_of, render
 
 _TEXT = {"type": "str"}
+_TIMEOUT_S = 10
 
 
 @at_edge
@@ -149,6 +156,7 @@ def main() -> None:
                     "at": {"type": "str", "required": True},
                 },
             },
+            "certificates": {"type": "list", "elements": "path", "default": []},
             "server": {"type": "str", "default": "vllm"},
             "verification": {
                 "type": "dict",
@@ -165,7 +173,8 @@ def main() -> None:
     params = module.params
     wanted = {}
     if params["node"] is not None:
-        found = node_families(params["node"], params["gpus"], params["expiries"])
+        ends = [*params["expiries"], *_certificates(module, params["certificates"])]
+        found = node_families(params["node"], params["gpus"], ends)
         wanted[path_of("node", params["dest"])] = render(found)
     if params["verification"] is not None:
         found = verification_families(params["server"], _judged(params["verification"]))
@@ -181,6 +190,19 @@ def main() -> None:
         for path, text in changed.items():
             replace_text(path, text, mode=0o644)
     module.exit_json(changed=bool(changed), files=list(wanted), diff=diff)
+
+
+def _certificates(module: Module, paths: list[str]) -> list[dict[str, str]]:
+    """Return the ends of the certificates that can be read."""
+    found = []
+    for path in paths:
+        done = run(["openssl", "x509", "-noout", "-enddate", "-in", path], _TIMEOUT_S)
+        end = certificate_end(done.output)
+        if end:
+            found.append({"kind": "certificate", "name": path, "at": end})
+        else:
+            module.warn(f"The certificate {path} cannot be read, so nobody is told of its end: {done.output.strip()}")
+    return found
 
 
 def _judged(verification: dict[str, Any]) -> dict[str, Any]:

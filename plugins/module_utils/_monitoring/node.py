@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import re
+import ssl
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -41,6 +44,16 @@ def node_families(
         ),
     ]
     return [*found, *_gpu_families(gpus)]
+
+
+def certificate_end(output: str) -> str:
+    """Return the time in C(notAfter=Nov 30 16:00:00 2027 GMT), as openssl prints it; empty if there is none."""
+    found = re.search(r"^notAfter=(.*)$", output, re.MULTILINE)
+    try:
+        at = ssl.cert_time_to_seconds(found[1].strip()) if found else None
+    except ValueError:
+        at = None
+    return "" if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 def verification_families(server: str, verification: Mapping[str, Any]) -> list[Family]:

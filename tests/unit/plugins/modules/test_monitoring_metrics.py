@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,16 @@ def test_a_failed_verification_is_told_as_well(tmp_path: Path, capsys: pytest.Ca
     result.write_text("damaged")
     run(capsys, dest=str(tmp_path), server="b", verification={"result": str(result)})
     assert written(tmp_path / "hgx_verification_b.prom") == {}
+
+
+def test_the_end_of_a_certificate_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cert.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+    subprocess.run([*made, "-subj", "/CN=x", "-keyout", "/dev/null", "-out", path], check=True, capture_output=True)
+    result = run(capsys, dest=str(tmp_path), node={}, certificates=[str(path), str(tmp_path / "nothing.pem")])
+    (at,) = written(tmp_path / "hgx_node.prom").values()
+    assert abs(at - time.time() - 30 * 86400) < 600
+    assert "nothing.pem cannot be read" in str(result["warnings"])
 
 
 def test_a_host_without_a_node_exporter_gets_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,6 +66,7 @@ class Admin:
                 connection.settimeout(_ANSWER_TIMEOUT_S)
                 connection.connect(path)
                 connection.sendall(f"{command}\n".encode())
+                connection.shutdown(socket.SHUT_WR)  # else the master waits for another command
                 while True:
                     part = connection.recv(65536)
                     if not part:

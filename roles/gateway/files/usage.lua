@@ -40,7 +40,7 @@ local function count(usage, ...)
 end
 
 function Usage:http_end(txn, message)
-  if not message:channel():is_resp() then
+  if not message.channel:is_resp() then
     return
   end
   local usage = self.tail:match('^.*"usage"%s*:%s*({.*)$')

@@ -86,7 +86,7 @@ sessions:
 
 import os
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._programs.haproxy import Admin, HaproxyError, Server
@@ -168,7 +168,7 @@ def _told(servers: dict[str, Server]) -> str:
     return ", ".join(f"{name} is {server.status}" for name, server in servers.items())
 
 
-def _result(server: Optional[Server], changed: bool, msg: str) -> dict[str, Any]:
+def _result(server: Server | None, changed: bool, msg: str) -> dict[str, Any]:
     return {
         "changed": changed,
         "msg": msg,

@@ -16,7 +16,7 @@ import json
 import ssl
 import sys
 import time
-from typing import Any, Optional
+from typing import Any
 
 PORT = 8443
 CERTIFICATE = "/etc/hgx-inference/gateway/self_signed.pem"
@@ -26,12 +26,12 @@ class Connection:
     """A connection that is kept open between requests, as clients do."""
 
     def __init__(self) -> None:
-        self._reader: Optional[asyncio.StreamReader] = None
-        self._writer: Optional[asyncio.StreamWriter] = None
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
 
     async def ask(self, method: str, path: str, headers: list[str], body: bytes) -> dict[str, Any]:
         """Return the outcome of a request: C(status) is 0 if there was no whole answer."""
-        outcome: dict[str, Any] = {"status": 0, "began": time.time(), "by": "", "arrivals": 0, "text": "", "headers": {}}
+        outcome: dict[str, Any] = {"status": 0, "by": "", "arrivals": 0, "text": "", "headers": {}}
         if self._reader is None or self._writer is None or self._reader.at_eof():
             context = ssl.create_default_context(cafile=CERTIFICATE)
             self._reader, self._writer = await asyncio.open_connection("localhost", PORT, ssl=context)
@@ -45,7 +45,6 @@ class Connection:
         if not outcome["status"] or outcome["headers"].get("connection") == "close":
             self._writer.close()
             self._reader = None
-        outcome["ended"] = time.time()
         return outcome
 
     async def _read(self, reader: asyncio.StreamReader, outcome: dict[str, Any]) -> None:
@@ -75,7 +74,11 @@ async def main() -> None:
     settings = json.loads(body)
     method, path = settings.pop("method", "POST"), settings.pop("path", "/v1/chat/completions")
     pad = "x" * settings.pop("pad", 0)
-    data = json.dumps({"model": "kimi-k2.6", "messages": [{"role": "user", "content": pad}], **settings}).encode()
+    data = (
+        b""
+        if method != "POST"
+        else json.dumps({"model": "kimi-k2.6", "messages": [{"role": "user", "content": pad}], **settings}).encode()
+    )
     end = time.monotonic() + float(seconds)
     outcomes = []
 
@@ -83,7 +86,7 @@ async def main() -> None:
         connection = Connection()
         while True:
             own = [header.replace("WORKER", str(number)) for header in headers]
-            outcomes.append({"worker": number, **await connection.ask(method, path, own, data if method == "POST" else b"")})
+            outcomes.append({"worker": number, **await connection.ask(method, path, own, data)})
             if time.monotonic() >= end:
                 return
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from typing import Any, Optional
+from typing import Any
 
 from .._core.units import human_bytes, human_duration
 
@@ -17,7 +17,7 @@ _WIDTH = 12
 _NOBODY = "-"
 
 
-def count(lines: Iterable[str], now: float, price_usd_per_hour: Optional[float] = None) -> dict[str, Any]:
+def count(lines: Iterable[str], now: float, price_usd_per_hour: float | None = None) -> dict[str, Any]:
     """Return C(since) (Unix time of the first request, or None), C(unknown_keys) and the C(users), most used first.
 
     A user has C(requests), C(limited) (answered 429), C(failed) (5xx or not complete), C(seconds) (the sum of the
@@ -26,7 +26,7 @@ def count(lines: Iterable[str], now: float, price_usd_per_hour: Optional[float] 
     Lines that are no request are skipped.
     """
     users: dict[str, dict[str, Any]] = {}
-    since: Optional[float] = None
+    since: float | None = None
     unknown_keys = 0
     for entry in map(_entry, lines):
         if entry is None:
@@ -56,7 +56,7 @@ def render(found: dict[str, Any], now: float) -> list[str]:
     return lines + [f"{'':<{_WIDTH}} {_words(user)}" for user in found["users"]]
 
 
-def _entry(line: str) -> Optional[dict[str, Any]]:
+def _entry(line: str) -> dict[str, Any] | None:
     """Return a request, or None for any other line."""
     if not line.startswith('{"at":'):
         return None
@@ -92,7 +92,7 @@ def _add(user: dict[str, Any], entry: dict[str, Any]) -> None:
         user["failed"] += 1
 
 
-def _number(value: Any) -> Optional[int]:
+def _number(value: Any) -> int | None:
     return int(value) if str(value).isdigit() else None
 
 

@@ -97,19 +97,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    argv = [
-        "journalctl",
-        f"--unit={params['unit']}",
-        f"--since={params['since']}",
-        "--output=cat",
-        "--no-pager",
-        "--quiet",
-    ]
+    argv = ["journalctl", f"--unit={params['unit']}", f"--since={params['since']}", "--output=cat", "--quiet"]
     answer = run(argv, _TIMEOUT_S, merge=False)
     if answer.rc != 0:
-        module.fail_json(
-            msg=f"The log of the gateway cannot be read: {answer.errors or answer.output or 'no journalctl'}"
-        )
+        reason = answer.errors or answer.output or "journalctl is missing"
+        module.fail_json(msg=f"The log of the gateway cannot be read: {reason.strip()}")
     now = time.time()
     found = count(answer.output.splitlines(), now, params["price_usd_per_hour"])
     module.exit_json(changed=False, **found, text=render(found, now))

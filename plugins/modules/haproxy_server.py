@@ -86,7 +86,8 @@ sessions:
 
 import os
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._programs.haproxy import Admin, HaproxyError, Server
@@ -133,8 +134,8 @@ def ensure(
     others = [other for other, seen in servers.items() if seen.up and other != name]
     if out and params["keep_one"] and not others:
         raise HaproxyError(
-            f"{name} was not taken out, because no other server takes traffic: {_told(servers)}. Repair the others first,"
-            " or accept that clients get 503 meanwhile."
+            f"{name} was not taken out, because no other server takes traffic: {_told(servers)}. Repair the others"
+            " first, or accept that clients get 503 meanwhile."
         )
     changed = server.maint != out
     if check_mode:
@@ -155,8 +156,8 @@ def ensure(
 def _late(name: str, server: Server, timeout: int, out: bool) -> str:
     if out:
         return (
-            f"{server.sessions} requests still run on {name} after {timeout} s. It takes no new ones. Run the play again,"
-            " or raise the time-out."
+            f"{server.sessions} requests still run on {name} after {timeout} s. It takes no new ones. Run the play"
+            " again, or raise the time-out."
         )
     return (
         f"{name} is {server.status} after {timeout} s: HAProxy's check, a completion of one token, does not pass"

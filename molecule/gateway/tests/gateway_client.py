@@ -74,11 +74,8 @@ async def main() -> None:
     settings = json.loads(body)
     method, path = settings.pop("method", "POST"), settings.pop("path", "/v1/chat/completions")
     pad = "x" * settings.pop("pad", 0)
-    data = (
-        b""
-        if method != "POST"
-        else json.dumps({"model": "kimi-k2.6", "messages": [{"role": "user", "content": pad}], **settings}).encode()
-    )
+    question = {"model": "kimi-k2.6", "messages": [{"role": "user", "content": pad}], **settings}
+    data = json.dumps(question).encode() if method == "POST" else b""
     end = time.monotonic() + float(seconds)
     outcomes = []
 

@@ -39,8 +39,8 @@ def backends(hosts: Sequence[str], variables: Mapping[str, Mapping[str, Any]], g
             found.append({"name": name, "address": address, "port": port})
     if closed:
         raise BackendError(
-            f"The servers of {', '.join(closed)} listen on loopback only, so the gateway on {gateway} cannot reach them."
-            " Set vllm_bind_address of each to its address on the private network."
+            f"The servers of {', '.join(closed)} listen on loopback only, so the gateway on {gateway} cannot reach"
+            " them. Set vllm_bind_address of each to its address on the private network."
         )
     return found
 

@@ -50,7 +50,7 @@ def render(found: dict[str, Any], now: float) -> list[str]:
     if found["since"] is None:
         return [f"{'usage':<{_WIDTH}} no request is in the gateway's log"]
     day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found["since"]))
-    refused = f", {found['unknown_keys']} requests with an unknown key or none" if found["unknown_keys"] else ""
+    refused = f", {_requests(found['unknown_keys'])} without a known key" if found["unknown_keys"] else ""
     age = human_duration(now - found["since"])
     lines = [f"{'usage':<{_WIDTH}} since {day} ({age}), as far as the gateway's log reaches{refused}"]
     return lines + [f"{'':<{_WIDTH}} {_words(user)}" for user in found["users"]]
@@ -96,9 +96,13 @@ def _number(value: Any) -> int | None:
     return int(value) if str(value).isdigit() else None
 
 
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"
+
+
 def _words(user: dict[str, Any]) -> str:
     words = [
-        f"{user['name']}: {user['requests']} requests",
+        f"{user['name']}: {_requests(user['requests'])}",
         f"{human_duration(user['seconds'])} of answers",
         f"{user['tokens_in']:,} tokens in and {user['tokens_out']:,} out".replace(",", " "),
         f"{human_bytes(user['bytes'])}",

@@ -49,7 +49,7 @@ def test_the_servers_of_an_inventory(
 
 def test_a_server_that_the_gateway_cannot_reach_is_named() -> None:
     variables = {"node1": {"vllm_bind_address": "10.0.0.1"}, "node2": {}, "node3": {"vllm_bind_address": "127.0.0.1"}}
-    with pytest.raises(BackendError, match="servers of node2, node3 listen on loopback only.*Set vllm_bind_address"):
+    with pytest.raises(BackendError, match=r"servers of node2, node3 listen on loopback only.*Set vllm_bind_address"):
         backends(list(variables), variables, "gw")
     with pytest.raises(AnsibleFilterError, match="gw cannot reach them"):
         FilterModule().filters()["gateway_backends"](list(variables), variables, "gw")

@@ -163,7 +163,7 @@ def clock() -> Callable[[], float]:
 
 def test_requests_that_do_not_end_and_checks_that_do_not_pass(running: Haproxy) -> None:
     running.sessions = 2
-    with pytest.raises(HaproxyError, match="2 requests still run on node1 after 10 s. It takes no new ones"):
+    with pytest.raises(HaproxyError, match=r"2 requests still run on node1 after 10 s. It takes no new ones"):
         ensure(dict(params(running)), clock=clock(), sleep=lambda _: None)
     running.state, running.refuses = "DOWN", ""
     with pytest.raises(HaproxyError, match=r"node1 is DOWN after 10 s: .* completion of one token.* \(L7OK\)"):
@@ -172,11 +172,8 @@ def test_requests_that_do_not_end_and_checks_that_do_not_pass(running: Haproxy) 
 
 def test_the_last_server_stays_if_asked(running: Haproxy) -> None:
     assert ensure(dict(params(running, keep_one=True)))["changed"] is True
-    running.state = "UP"
-    with pytest.raises(
-        HaproxyError, match="node2 was not taken out, because no other server takes traffic: node1 is DOWN"
-    ):
-        running.state = "DOWN"
+    running.state = "DOWN"
+    with pytest.raises(HaproxyError, match=r"node2 was not taken out, because no other .*: node1 is DOWN"):
         ensure(dict(params(running, name="node2", keep_one=True)))
 
 
@@ -195,7 +192,7 @@ def test_without_a_gateway_or_a_server_there_is_nothing_to_do(running: Haproxy) 
 
 def test_a_gateway_that_does_not_answer_is_a_failure(running: Haproxy) -> None:
     running.close()
-    with pytest.raises(HaproxyError, match="does not answer at .*admin.sock"):
+    with pytest.raises(HaproxyError, match=r"does not answer at .*admin.sock"):
         ensure(dict(params(running)))
 
 

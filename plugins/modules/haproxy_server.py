@@ -42,7 +42,7 @@ options:
     type: int
     default: 600
   keep_one:
-    description: Whether V(maint) is refused for the only server that takes traffic.
+    description: Whether V(maint) is refused for the only one of several servers that takes traffic.
     type: bool
     default: false
 extends_documentation_fragment: [hgx.inference._attributes]
@@ -132,7 +132,7 @@ def ensure(
         return _result(None, False, f"HAProxy has no server {name}, so no request reaches it that way.")
     out = params["state"] == "maint"
     others = [other for other, seen in servers.items() if seen.up and other != name]
-    if out and params["keep_one"] and not others:
+    if out and params["keep_one"] and server.up and len(servers) > 1 and not others:
         raise HaproxyError(
             f"{name} was not taken out, because no other server takes traffic: {_told(servers)}. Repair the others"
             " first, or accept that clients get 503 meanwhile."

@@ -172,9 +172,10 @@ def test_requests_that_do_not_end_and_checks_that_do_not_pass(running: Haproxy) 
 
 def test_the_last_server_stays_if_asked(running: Haproxy) -> None:
     assert ensure(dict(params(running, keep_one=True)))["changed"] is True
-    running.state = "DOWN"
-    with pytest.raises(HaproxyError, match=r"node2 was not taken out, because no other .*: node1 is DOWN"):
+    with pytest.raises(HaproxyError, match=r"node2 was not taken out, because no other .*: node1 is MAINT"):
         ensure(dict(params(running, name="node2", keep_one=True)))
+    running.state = "DOWN"
+    assert ensure(dict(params(running, keep_one=True)))["changed"] is True, "a server that is down can only get better"
 
 
 def test_a_refused_command_is_shown(running: Haproxy) -> None:

@@ -138,6 +138,24 @@ def test_the_port_is_opened_to_named_networks(server: LambdaServer, play: Play) 
         assert [rule["source_network"] for rule in ruleset["rules"]] == others
 
 
+def test_several_nodes_have_one_name_and_one_limit_of_the_price(server: LambdaServer, play: Play) -> None:
+    settings = {"lambda_node_count": 2, "lambda_node_api_networks": ["203.0.113.0/24"], "lambda_node_api_port": 8443}
+    several = ["-e", json.dumps({**settings, "lambda_node_regions": ["us-west-1"]})]
+    assert refused(play("provision", *several), "more than max_price_per_hour (30.00)")
+    assert server.api.launches == 0
+    for launches in (2, 0):
+        rc, output = play("provision", *several, "-e", "lambda_node_max_price_per_hour=120")
+        assert rc == 0, output
+        assert changed(output) == [launches]
+        assert sorted(one["name"] for one in server.running()) == ["kimi-1", "kimi-2"]
+    (ruleset,) = server.api.rulesets.values()
+    assert [one["firewall_rulesets"] for one in server.running()] == [[{"id": ruleset["id"]}]] * 2
+    assert [rule["port_range"] for rule in ruleset["rules"]] == [[8443, 8443]]
+    rc, output = play("release_node", "-e", "lambda_node_count=2")
+    assert rc == 0, output
+    assert server.running() == []
+
+
 def test_a_release_leaves_alone_what_it_is_not_meant_for(server: LambdaServer, play: Play) -> None:
     by_hand = server.api.add(name="kimi")["id"]
     for name, year in (("old", 2020), ("new", 2099)):

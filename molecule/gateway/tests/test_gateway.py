@@ -204,11 +204,17 @@ def test_a_conversation_stays_on_its_server(host: Host) -> None:
 
 def test_a_large_request_is_sent_again_after_a_503(host: Host, fault: Callable[[str, str], None]) -> None:
     """Claude Code's first request has 76 KB, which does not fit into the usual buffer."""
-    fault("server1", "503")
-    answers = [one(host, {"max_tokens": 1, "pad": 150_000}) for _ in range(4)]
-    assert {(answer["status"], answer["by"]) for answer in answers} == {(200, "server2")}
-    log = host.check_output(f"journalctl --unit={UNIT} --output=cat --lines=30")
-    assert '"retries":"+1"' in log, "at least one came to the server that answers 503"
+    command = client({"max_tokens": 1, "pad": 150_000}, workers=6)
+    for _ in range(5):  # on a busy machine the check may be the first to see the fault
+        fault("server1", "503")
+        answers = json.loads(host.check_output(command))
+        assert {(answer["status"], answer["by"]) for answer in answers} == {(200, "server2")}
+        log = host.check_output(f"journalctl --unit={UNIT} --output=cat --lines=30")
+        if '"retries":"+' in log:
+            return
+        host.check_output("rm /tmp/server1.fault")
+        wait_for(lambda: server(host, "server1") == "UP", 60)
+    pytest.fail("no request came to the server that answers 503")
 
 
 def test_a_server_that_answers_500_while_its_health_is_good_gets_no_more_requests(
@@ -262,8 +268,8 @@ def test_a_configuration_that_cannot_be_loaded_changes_nothing(host: Host) -> No
 
 
 def test_a_killed_server_ends_its_own_streams_only(host: Host) -> None:
-    load = Load(host, 5, max_tokens=60)
-    time.sleep(1.5)
+    load = Load(host, 5, max_tokens=100)
+    wait_for(lambda: int(admin(host, "servers('vllm')['server1'].sessions")) > 0, 30)
     host.check_output("systemctl kill --signal=KILL server1")
     outcomes = load.outcomes()
     assert {outcome["by"] for outcome in outcomes if outcome["status"] != 200} == {"server1"}

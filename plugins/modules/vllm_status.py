@@ -87,11 +87,11 @@ service:
   returned: success
   type: dict
 gpus:
-  description: If the container requests GPUs, the number of GPUs of the host, and the C(problem) if the container sees
-    another number.
+  description: If the container requests GPUs, how many are C(wanted), which is all of the host unless there is a
+    C(set), and the C(problem) if the container sees another number.
   returned: success
   type: dict
-  sample: {host: 8, lost: false, problem: ""}
+  sample: {wanted: 8, set: "", lost: false, problem: ""}
 """
 
 import os
@@ -146,7 +146,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "kept_log": "",
         "trial": "",
         "drift": [],
-        "gpus": {"host": 0, "lost": False, "problem": ""},
+        "gpus": {"wanted": 0, "set": "", "lost": False, "problem": ""},
         "node": params["node"],
         **_recorded(params["state_dir"]),
         **_key(params["state_dir"]),
@@ -204,7 +204,7 @@ def _running(
         "kept_log": kept_log(state_dir, container),
         "trial": release.left_by_trial(container, record.get("id", "")),
         "drift": status.drift(_lines(recorded), _lines(real), plan),
-        "gpus": _gpus(name) if real["gpus"] and state["Running"] else found["gpus"],
+        "gpus": _gpus(name, real["gpu_set"]) if real["gpus"] and state["Running"] else found["gpus"],
     }
 
 
@@ -212,12 +212,12 @@ def _lines(spec: dict[str, Any] | None) -> list[str] | None:
     return release.shown(release.describe(spec)) if spec else None
 
 
-def _gpus(name: str) -> dict[str, Any]:
-    host = gpu_names(run(["nvidia-smi", "-L"], 60).output)
+def _gpus(name: str, gpu_set: str) -> dict[str, Any]:
+    wanted = gpu_set.split(",") if gpu_set else gpu_names(run(["nvidia-smi", "-L"], 60).output)
     inside = list_gpus(lambda program: run_docker(["exec", name, program, "-L"], merge=True))
     seen = len(gpu_names(inside.stdout)) if inside.rc == 0 else None
-    problem = status.gpu_problem(len(host), seen, inside.stdout)
-    return {"host": len(host), "lost": bool(problem), "problem": problem}
+    problem = status.gpu_problem(len(wanted), gpu_set, seen, inside.stdout)
+    return {"wanted": len(wanted), "set": gpu_set, "lost": bool(problem), "problem": problem}
 
 
 if __name__ == "__main__":

@@ -7,15 +7,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from .._core.causes import Facts
 from .._docker.messages import ENGINE
 from .messages import TOOLKIT
 
 # The arguments between "docker run" and the image.
-REQUESTS = {"runtime": ["--gpus", "all"], "cdi": ["--device", "nvidia.com/gpu=all"]}
+_CDI_KIND = "nvidia.com/gpu"
+REQUESTS = {"runtime": ["--gpus", "all"], "cdi": ["--device", f"{_CDI_KIND}=all"]}
+
+# GPUs by index or UUID, as in a setting.
+GPU_SET = re.compile(r"(?:\d+|GPU-[0-9a-fA-F-]+)(?:,(?:\d+|GPU-[0-9a-fA-F-]+))*")
 
 # What engine and runtime say of a container without the program, by name or path.
 NO_SMI = r'exec: "[^"]*nvidia-smi": (executable file not found|stat [^\n]*no such file)'
@@ -52,6 +56,25 @@ class Problem(NamedTuple):
     evidence: str
     fix: str
     remedy: str = ""
+
+
+def request_words(request: str, gpu_set: str = "") -> list[str]:
+    """Return the words that request all GPUs, those of C(gpu_set), such as V(0,1,2,3), or none without a kind."""
+    if not gpu_set:
+        return REQUESTS.get(request, [])
+    if request == "cdi":
+        return [word for name in gpu_set.split(",") for word in ("--device", f"{_CDI_KIND}={name}")]
+    return ["--gpus", f'"device={gpu_set}"']  # quoted, because the option takes fields between commas
+
+
+def requested_gpus(device_requests: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """Return kind and set of the GPUs that a container requests, from C(docker inspect). The set is empty for all."""
+    if not device_requests:
+        return "", ""
+    kind = "cdi" if any(request.get("Driver") == "cdi" for request in device_requests) else "runtime"
+    names = [str(name) for request in device_requests for name in request.get("DeviceIDs") or []]
+    gpu_set = ",".join(name.removeprefix(f"{_CDI_KIND}=") for name in names)
+    return kind, "" if gpu_set == "all" else gpu_set
 
 
 def gpu_names(output: str) -> list[str]:

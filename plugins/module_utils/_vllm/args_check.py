@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .._docker.cli import WORKER_PROGRAM, DockerError, DockerTimeout, run_docker, worker_job
-from .._nvidia.gpu_request import REQUESTS
+from .._nvidia.gpu_request import request_words
 from .._programs import args_worker
 from . import caches
 from .key import CONTAINER_FOLDER
@@ -42,7 +42,8 @@ def read_args(
     Raises DockerError if the container does not start.
     """
     name = f"hgx-inference-check-{secrets.token_hex(4)}"
-    container = ["--rm", "--name", name, "--interactive", "--network", "none", *REQUESTS.get(spec["gpus"], [])]
+    container = ["--rm", "--name", name, "--interactive", "--network", "none"]
+    container += request_words(spec["gpus"], spec.get("gpu_set", ""))
     if with_model:
         environment = {**caches.variables(cache_folder, spec["mounts"], spec["env"]), **spec["env"]}
         container += [word for key, value in environment.items() for word in ("--env", f"{key}={value}")]

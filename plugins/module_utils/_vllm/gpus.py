@@ -140,16 +140,24 @@ def utilization(spec: Mapping[str, Any]) -> float:
 
 def _used_by(gpus: Collection[Mapping[str, Any]], spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Yield the GPUs that the server uses: the named ones, or as many as it has processes."""
+    if spec.get("gpu_set"):
+        names = spec["gpu_set"].split(",")
+        # Its container counts them anew.
+        gpus = [{**gpu, "inside": names.index(name)} for gpu in gpus for name in _names(gpu) if name in names]
     visible = str(spec["env"].get("CUDA_VISIBLE_DEVICES", ""))
     if visible:
         names = [name.strip() for name in visible.split(",")]
-        yield from (gpu for gpu in gpus if {str(gpu["index"]), gpu["uuid"]} & {*names})
+        yield from (gpu for gpu in gpus if {str(gpu.get("inside", gpu["index"])), gpu["uuid"]} & {*names})
         return
     count = 1
     for name in _SIZES:
         size = str(spec["server"].get("args", {}).get(name, 1))
         count *= int(size) if size.isdigit() else 1
     yield from list(gpus)[:count]
+
+
+def _names(gpu: Mapping[str, Any]) -> tuple[str, str]:
+    return str(gpu["index"]), gpu["uuid"]
 
 
 def _process_words(process: Mapping[str, Any]) -> str:

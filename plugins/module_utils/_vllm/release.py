@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from .._core.secrets import MASK, is_secret_name, scrub
 from .._core.units import GIB
-from .._nvidia.gpu_request import REQUESTS
+from .._nvidia.gpu_request import request_words, requested_gpus
 from . import caches
 from .key import CONTAINER_FILE
 from .spec import READY_LIMIT, bracketed, read_server
@@ -47,6 +47,7 @@ SPEC_DEFAULTS: dict[str, Any] = {
     "mounts": [],
     "ports": [],
     "gpus": "",
+    "gpu_set": "",
     "ipc": "",
     "shm_gib": 0.0,
     "capabilities": [],
@@ -78,7 +79,7 @@ def normalize(spec: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**SPEC_DEFAULTS, **spec}
     words = {key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports")}
     return {
-        **{key: str(merged[key] or "") for key in ("image", "gpus", "ipc", "health")},
+        **{key: str(merged[key] or "") for key in ("image", "gpus", "gpu_set", "ipc", "health")},
         **words,
         "capabilities": [str(name).upper().removeprefix("CAP_") for name in merged["capabilities"]],
         "env": {str(name): str(value) for name, value in merged["env"].items()},
@@ -103,7 +104,7 @@ def describe(spec: Mapping[str, Any]) -> list[str]:
         *(f"env {name}={value}" for name, value in sorted(spec["env"].items())),
         *(f"mount {mount}" for mount in spec["mounts"]),
         *(f"port {port}" for port in spec["ports"]),
-        *([f"GPUs all, by {spec['gpus']}"] if spec["gpus"] else []),
+        *([f"GPUs {spec['gpu_set'] or 'all'}, by {spec['gpus']}"] if spec["gpus"] else []),
         *([f"ipc {spec['ipc']}"] if spec["ipc"] else []),
         *([f"shared memory {spec['shm_gib']:g} GiB"] if spec["shm_gib"] and spec["ipc"] != "host" else []),
         f"capabilities {' '.join(sorted(spec['capabilities'])) or 'none'}",
@@ -218,7 +219,7 @@ def create_args(
     options += [word for key, value in environment.items() for word in ("--env", f"{key}={value}")]
     options += [word for mount in spec["mounts"] for word in ("--volume", mount)]
     options += [word for port in spec["ports"] for word in ("--publish", port)]
-    options += REQUESTS[spec["gpus"]] if spec["gpus"] else []
+    options += request_words(spec["gpus"], spec.get("gpu_set", ""))  # which records of earlier versions lack
     options += ["--ipc", spec["ipc"]] if spec["ipc"] else []
     if spec["shm_gib"] and spec["ipc"] != "host":
         options += ["--shm-size", str(int(spec["shm_gib"] * GIB))]
@@ -271,6 +272,7 @@ def observed(
     shm = host.get("ShmSize") or _DOCKER_SHM_BYTES
     health = (config.get("Healthcheck") or {}).get("Test") or []
     name, ports = config["Image"], _ports(host.get("PortBindings") or {})
+    gpus, gpu_set = requested_gpus(host.get("DeviceRequests") or [])
     return {
         "image": wanted["image"] if image_id and name == image_id else name,
         "command": command,
@@ -286,7 +288,8 @@ def observed(
         },
         "mounts": list(host.get("Binds") or []),
         "ports": ports,
-        "gpus": _gpus(host.get("DeviceRequests") or []),
+        "gpus": gpus,
+        "gpu_set": gpu_set,
         "ipc": "" if host.get("IpcMode") in (None, "", "private", "shareable") else host["IpcMode"],
         "shm_gib": 0.0 if shm == _DOCKER_SHM_BYTES else shm / GIB,
         "capabilities": _capabilities(host),
@@ -310,12 +313,6 @@ def _capabilities(host: Mapping[str, Any]) -> list[str]:
         *([] if dropped == ["ALL"] else ["(Docker's own)"]),
         *([] if restricted else ["(new privileges)"]),
     ]
-
-
-def _gpus(requests: Sequence[Mapping[str, Any]]) -> str:
-    if not requests:
-        return ""
-    return "cdi" if any(request.get("Driver") == "cdi" for request in requests) else "runtime"
 
 
 def _ports(bindings: Mapping[str, Any]) -> list[str]:

@@ -165,6 +165,7 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
         ],
         "ports": [f"{bracketed(address)}:{port}:{inside}"],
         "gpus": settings["vllm_gpu_request"] if settings["vllm_gpus"] else "",
+        "gpu_set": "" if settings["vllm_gpus"] == "all" else settings["vllm_gpus"],
         "ipc": settings["vllm_ipc_mode"],
         "shm_gib": float(settings["vllm_shm_gib"]),
         "capabilities": [*_CAPABILITIES, *settings["vllm_capabilities_extra"]],

@@ -62,8 +62,9 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
     if found["exists"]:
         rows.append(("supervision", _supervision(found["service"])))
         rows += [("watch" if index == 0 else "", line) for index, line in enumerate(_watch(found["service"], now))]
-    if found["gpus"]["host"] or found["gpus"]["lost"]:
-        rows.append(("GPUs", found["gpus"]["problem"] or f"the container sees all {found['gpus']['host']}"))
+    gpus = found["gpus"]
+    if gpus["wanted"] or gpus["lost"]:
+        rows.append(("GPUs", gpus["problem"] or f"the container sees {gpus['set'] or 'all ' + str(gpus['wanted'])}"))
     if found["key_mode"]:
         rows.append(("API key", _key(found)))
     if found["node"].get("launched_at"):
@@ -71,13 +72,14 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
     return [f"{name:<{_WIDTH}} {words}".rstrip() for name, words in rows]
 
 
-def gpu_problem(host: int, container: int | None, output: str) -> str:
-    """Return why the container does not see its host's GPUs, or nothing. C(container) is None if it cannot tell."""
-    if container == host:
+def gpu_problem(wanted: int, gpu_set: str, container: int | None, output: str) -> str:
+    """Return why the container does not see its GPUs, or nothing. C(container) is None if it cannot tell."""
+    if container == wanted:
         return ""
     said = output.strip().splitlines()[0] if output.strip() else "it lists none"
+    has = f"it is to have {gpu_set}" if gpu_set else f"the host has {wanted}"
     return (
-        f"the container has lost its GPUs: the host has {host}, the container says '{said}'. A reload of systemd on"
+        f"the container has lost its GPUs: {has}, the container says '{said}'. A reload of systemd on"
         " the host ('systemctl daemon-reload', also by a package's installation) takes them away from containers that"
         " were started with --gpus. Restart the server ('docker restart'); vllm_gpu_request: cdi is not affected."
     )

@@ -42,6 +42,14 @@ def test_the_memory_of_the_old_server_must_be_free_and_others_may_stay() -> None
         ({}, [gpu(0, 170_000, (1, "VLLM::Worker_TP0", 165_000), (7, "dcgm", 400))], []),
         ({}, [gpu(0, 170_000, (1, "VLLM::Worker_TP0", 125_000), NOTEBOOK)], ["GPU 0: 40000 of 183359 MiB by python3"]),
         # What the server does not use.
+        ({"gpu_set": "1,GPU-2"}, [gpu(0, 170_000, NOTEBOOK), gpu(1, 0), gpu(2, 0), gpu(3, 170_000, NOTEBOOK)], []),
+        ({"gpu_set": "GPU-2,1"}, [gpu(0, 0), gpu(1, 0), gpu(2, 40_000, NOTEBOOK)], ["GPU 2: 40000"]),
+        # Its container counts its GPUs anew: GPU 2 of the host is the first one there.
+        (
+            {"gpu_set": "2,3", "env": {"CUDA_VISIBLE_DEVICES": "0"}},
+            [gpu(0, 40_000, NOTEBOOK), gpu(2, 40_000, NOTEBOOK), gpu(3, 40_000, NOTEBOOK)],
+            ["GPU 2: 40000"],
+        ),
         ({}, [gpu(0, 0), gpu(1, 0), gpu(2, 40_000, NOTEBOOK)], []),
         ({"env": {"CUDA_VISIBLE_DEVICES": "2,GPU-3"}}, [gpu(0, 40_000, NOTEBOOK), gpu(2, 0), gpu(3, 0)], []),
         ({"env": {"CUDA_VISIBLE_DEVICES": "GPU-3"}}, [gpu(3, 40_000, NOTEBOOK)], ["GPU 3: 40000"]),

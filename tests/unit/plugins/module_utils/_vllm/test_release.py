@@ -144,6 +144,7 @@ def test_a_container_made_from_the_id_of_a_kept_image() -> None:
             ["--hf-token ********"],
         ),
         ({"gpus": "cdi"}, "GPUs all, by runtime -> all, by cdi", None, None),
+        ({"gpu_set": "0,1"}, "GPUs all, by runtime -> 0,1, by runtime", None, None),
         ({"mounts": []}, "mount /root/.cache/huggingface:ro /srv/weights removed", None, []),
         ({"image": "other:1"}, "image some/image:tag -> other:1", None, None),
     ],
@@ -228,6 +229,32 @@ def test_how_the_container_is_created() -> None:
         "vllm", {**record, "trial": "1 drafted"}, "i", keyed=False
     )
     assert own[own.index("some/image:tag") + 1 :] == [*release.OPEN_WRAPPER, *SPEC["command"]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "gpu_set", "words", "reported"),
+    [
+        ("", "", [], []),
+        ("runtime", "", ["--gpus", "all"], [{"Driver": "", "Count": -1, "DeviceIDs": None}]),
+        ("cdi", "", ["--device", "nvidia.com/gpu=all"], [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=all"]}]),
+        ("runtime", "4,5", ["--gpus", '"device=4,5"'], [{"Driver": "", "Count": 0, "DeviceIDs": ["4", "5"]}]),
+        (
+            "cdi",
+            "4,GPU-ab",
+            ["--device", "nvidia.com/gpu=4", "--device", "nvidia.com/gpu=GPU-ab"],
+            [{"Driver": "cdi", "DeviceIDs": ["nvidia.com/gpu=4", "nvidia.com/gpu=GPU-ab"]}],
+        ),
+    ],
+)
+def test_a_container_gets_its_gpus_and_they_read_back(
+    kind: str, gpu_set: str, words: list[str], reported: list[dict[str, Any]]
+) -> None:
+    spec = changed(gpus=kind, gpu_set=gpu_set)
+    created = release.create_args("vllm", {"id": "0123456789ab", "container": spec}, "i", keyed=False)
+    assert [word for word in created if "gpu" in word or "device" in word or word == "all"] == words
+    found = container(spec)
+    found["HostConfig"]["DeviceRequests"] = reported
+    assert release.describe(release.observed(found, IMAGE_ENV, spec)) == release.describe(spec)
 
 
 def test_a_server_that_is_to_have_a_key_does_not_start_without_it() -> None:

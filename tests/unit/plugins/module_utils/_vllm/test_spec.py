@@ -90,6 +90,7 @@ def test_the_whole_of_it() -> None:
         ],
         "ports": ["127.0.0.1:8001:8001"],
         "gpus": "runtime",
+        "gpu_set": "",
         "ipc": "host",
         "shm_gib": 16,
         "capabilities": ["DAC_OVERRIDE"],
@@ -248,6 +249,8 @@ def test_the_image(changes: dict[str, Any], image: str, base: str, packages: str
     ("changes", "key", "value"),
     [
         ({"gpus": ""}, "gpus", ""),
+        ({"gpus": "0,1,2,3"}, "gpus", "runtime"),
+        ({"gpus": "0,1,2,3"}, "gpu_set", "0,1,2,3"),
         ({"gpu_request": "cdi"}, "gpus", "cdi"),
         ({"capabilities_extra": ["SYS_PTRACE"]}, "capabilities", ["DAC_OVERRIDE", "SYS_PTRACE"]),
         ({"shm_gib": "0.2"}, "shm_gib", 0.2),

@@ -44,7 +44,7 @@ SERVING: dict[str, Any] = {
         "restarts": [1.0],
         "watch": {"mode": "observe", "state": "healthy", "words": "it answers", "looked_at": NOW - 9, "events": []},
     },
-    "gpus": {"host": 8, "lost": False, "problem": ""},
+    "gpus": {"wanted": 8, "set": "", "lost": False, "problem": ""},
     "key_file": "/state/secrets/vllm_api_key",
     "key_mode": "0600",
     "node": {"launched_at": "2026-11-25T08:00:00Z", "price_usd_per_hour": "50"},
@@ -89,7 +89,14 @@ def test_a_serving_node() -> None:
             "u is inactive, not started at boot, 0 restarts lately",
         ),
         ({"key_mode": "0644"}, "(0644): OTHERS CAN READ IT"),
-        ({"gpus": {"host": 8, "lost": True, "problem": "the container has lost its GPUs"}}, "has lost its GPUs"),
+        (
+            {"gpus": {"wanted": 8, "set": "", "lost": True, "problem": "the container has lost its GPUs"}},
+            "has lost its GPUs",
+        ),
+        (
+            {"gpus": {"wanted": 4, "set": "4,5,6,7", "lost": False, "problem": ""}},
+            "GPUs         the container sees 4,5,6,7",
+        ),
         ({"node": {"launched_at": "2026-11-25T17:59:00Z"}}, "launched 60 s ago"),
     ],
 )
@@ -165,7 +172,7 @@ def test_drift() -> None:
 
 
 def test_lost_gpus() -> None:
-    assert status.gpu_problem(8, 8, "") == ""
-    lost = status.gpu_problem(8, None, "Failed to initialize NVML: Unknown Error\n")
+    assert status.gpu_problem(8, "", 8, "") == ""
+    lost = status.gpu_problem(8, "", None, "Failed to initialize NVML: Unknown Error\n")
     assert "the host has 8, the container says 'Failed to initialize NVML: Unknown Error'" in lost
     assert "daemon-reload" in lost

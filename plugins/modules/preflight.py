@@ -127,10 +127,11 @@ options:
     description: Whether the server uses the CUDA libraries of its image with an older driver.
     type: bool
     default: false
-  container:
-    description: Name of our own server's container. Its port and its processes on the GPUs do not count as occupied.
-    type: str
-    default: vllm
+  containers:
+    description: Containers of our own servers. Their ports and their processes on the GPUs do not count as occupied.
+    type: list
+    elements: str
+    default: [vllm]
   docker_data_root:
     description: The folder in which the engine will store images. By default the current one.
     type: path
@@ -140,11 +141,13 @@ options:
   toolkit_repository:
     description: Address of the repository that has the container toolkit. Contacted only if there is no toolkit.
     type: str
-  port:
-    description: The port of the host that will be published.
-    type: int
+  ports:
+    description: The ports of the host that will be published.
+    type: list
+    elements: int
+    default: []
   bind_address:
-    description: The address on which it will be published.
+    description: The address on which they will be published.
     type: str
     default: 127.0.0.1
   controller_time:
@@ -169,7 +172,7 @@ EXAMPLES = r"""
     models:
       - repo: moonshotai/Kimi-K2.6
     hf_home: /home/ubuntu/.cache/huggingface
-    port: 8001
+    ports: [8001]
     warn: [gpu_clocks, persistence]
   register: preflight
   failed_when: preflight.unmet | length > 0
@@ -269,11 +272,11 @@ def main() -> None:
                 },
             },
             "cuda_compatibility": {"type": "bool", "default": False},
-            "container": {"type": "str", "default": "vllm"},
+            "containers": {"type": "list", "elements": "str", "default": ["vllm"]},
             "docker_data_root": {"type": "path"},
             "driver_repository": {"type": "str"},
             "toolkit_repository": {"type": "str"},
-            "port": {"type": "int"},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "bind_address": {"type": "str", "default": "127.0.0.1"},
             "controller_time": {"type": "float"},
             "warn": {"type": "list", "elements": "str", "default": []},
@@ -289,19 +292,15 @@ def main() -> None:
     alternatives = tuple(
         Alternative(**{key: value or "" for key, value in other.items()}) for other in params["image_alternatives"]
     )
+    given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in params.items()}
     needs = Needs(
         alternatives=alternatives,
         demand=_demand(params),
-        **{field.name: params[field.name] for field in fields(Needs) if field.name in params},
+        **{field.name: given[field.name] for field in fields(Needs) if field.name in given},
     )
     places = Places(
         models=tuple((model["repo"], model["revision"]) for model in params["models"]),
-        image_pip=tuple(params["image_pip"]),
-        **{
-            field.name: params[field.name]
-            for field in fields(Places)
-            if field.name in params and field.name not in ("models", "image_pip")
-        },
+        **{field.name: given[field.name] for field in fields(Places) if field.name in given and field.name != "models"},
     )
     findings = judge(needs, look(needs, places))
     _report(module, findings, params["warn"])

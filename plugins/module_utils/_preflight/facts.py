@@ -42,7 +42,7 @@ class Needs:
     disk_reserve_gb: float = 0
     demand: Demand | None = None
     hf_home: str = ""
-    port: int = 0
+    ports: tuple[int, ...] = ()
     bind_address: str = "127.0.0.1"
 
 

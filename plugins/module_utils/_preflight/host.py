@@ -63,7 +63,7 @@ class Places:
     models: tuple[tuple[str, str], ...] = ()  # repository and revision
     image: str = ""
     image_pip: tuple[str, ...] = ()  # the packages that the image is built with
-    container: str = ""
+    containers: tuple[str, ...] = ()
     hub: str = ""
     hub_token: str = field(default="", repr=False)
     docker_data_root: str = ""
@@ -78,7 +78,7 @@ class Engine:
 
     answers: bool
     root: str
-    own_container: dict[str, Any] | None
+    own_containers: tuple[dict[str, Any], ...]  # that run
     image_present: bool | None
     is_built: bool = False  # whether the image with its packages is there
     mirrors: tuple[str, ...] = ()  # of Docker Hub
@@ -105,6 +105,7 @@ def look(needs: Needs, places: Places) -> Host:
     pins = {pin: answers.get(pin, silence) for pin in places.image_pip if pin in questions}
     os_release = _os_release()
     volumes = _volumes()
+    pids = {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]}
     return Host(
         os_id=os_release.get("ID", "unknown"),
         os_version=os_release.get("VERSION_ID", ""),
@@ -113,10 +114,7 @@ def look(needs: Needs, places: Places) -> Host:
         headers=headers_job.result(),
         secure_boot=_secure_boot(),
         nvidia=nvidia,
-        own_pids=own_pids(
-            (engine.own_container or {}).get("Id", ""),
-            {process["pid"] for gpu in nvidia["gpus"] for process in gpu["processes"]},
-        ),
+        own_pids=frozenset().union(*(own_pids(container["Id"], pids) for container in engine.own_containers)),
         volumes={
             "weights": _volume_of(needs.hf_home or "/", volumes),
             "images": _volume_of(engine.root, volumes),
@@ -126,7 +124,7 @@ def look(needs: Needs, places: Places) -> Host:
         image_present=engine.image_present,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         shm_bytes=_free_bytes("/dev/shm"),
-        port_trouble=port_trouble(needs.bind_address, needs.port, engine.own_container),
+        port_trouble=_ports_trouble(needs, engine.own_containers),
         skew_s=skew_s,
         uptime_s=float(read_text("/proc/uptime").partition(" ")[0] or 0),
         kernel_log=kernel_job.result(),
@@ -151,20 +149,21 @@ def _engine(places: Places) -> Engine:
     try:
         info = run_docker(["info", "--format", "{{json .}}"], timeout_s=PROGRAM_TIMEOUT_S)
         if info.rc != 0:
-            return Engine(False, root, None, None)
+            return Engine(False, root, (), None)
         settings = json.loads(info.stdout)
         root_now = settings.get("DockerRootDir") or root
         root = places.docker_data_root or root_now
         # The default of new engines from 29 on, regardless of their data-root.
         if ["driver-type", "io.containerd.snapshotter.v1"] in (settings.get("DriverStatus") or []):
             root = root_now = _CONTAINERD_ROOT
-        container = run_docker(["container", "inspect", places.container], timeout_s=PROGRAM_TIMEOUT_S)
+        # It prints those that there are, and fails for the others.
+        listed = run_docker(["container", "inspect", *places.containers], timeout_s=PROGRAM_TIMEOUT_S).stdout
+        containers = json.loads(listed or "[]") if places.containers else []
         image = run_docker(["image", "inspect", "--format", "present", places.image], timeout_s=PROGRAM_TIMEOUT_S)
         built = run_docker(["image", "ls", "--quiet", "--filter", _built(places)], timeout_s=PROGRAM_TIMEOUT_S)
     except (DockerError, ValueError):
-        return Engine(False, root, None, None)
-    details = json.loads(container.stdout)[0] if container.rc == 0 else None
-    running = details if details and details["State"]["Running"] else None
+        return Engine(False, root, (), None)
+    running = tuple(each for each in containers if each["State"]["Running"])
     # Images in the current folder must be pulled again once the engine uses another one.
     moves = os.path.realpath(root) != os.path.realpath(root_now)
     mirrors = tuple((settings.get("RegistryConfig") or {}).get("Mirrors") or ())
@@ -311,12 +310,27 @@ def _source_conflicts() -> tuple[str, ...]:
     return tuple(sources.signing_conflicts(sources.read_sources()))
 
 
+def _ports_trouble(needs: Needs, containers: Iterable[dict[str, Any]]) -> str | None:
+    """Return what is wrong with the wanted ports, or None."""
+    own = {port for container in containers for port in _published_ports(container)}
+    found = {port: port_trouble(needs.bind_address, port, None) for port in needs.ports if str(port) not in own}
+    troubles = [
+        trouble if len(needs.ports) == 1 else f"{port}: {trouble}" for port, trouble in found.items() if trouble
+    ]
+    return "; ".join(troubles) or None
+
+
+def _published_ports(container: dict[str, Any]) -> set[str]:
+    """Return the ports of the host that a container has, from C(docker inspect)."""
+    bindings = (container.get("HostConfig") or {}).get("PortBindings") or {}
+    return {binding["HostPort"] for published in bindings.values() for binding in published or []}
+
+
 def port_trouble(address: str, port: int, container: dict[str, Any] | None) -> str | None:
     """Return what is wrong with the wanted port, or None if it is free, our own server's, or 0, for none."""
     if not port:
         return None
-    bindings = ((container or {}).get("HostConfig") or {}).get("PortBindings") or {}
-    if any(binding["HostPort"] == str(port) for published in bindings.values() for binding in published or []):
+    if str(port) in _published_ports(container or {}):
         return None
     address = address.strip("[]")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

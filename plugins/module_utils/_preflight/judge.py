@@ -240,11 +240,12 @@ def _docker_root(needs: Needs, host: Host) -> Finding | None:
 
 
 def _port(needs: Needs, host: Host) -> Finding | None:
-    if not needs.port:
+    if not needs.ports:
         return None
+    ports = ", ".join(map(str, needs.ports))
     return Finding(
         host.port_trouble is None,
-        f"port {needs.port} of {needs.bind_address} free, or taken by our own server",
+        f"port{'s' if len(needs.ports) > 1 else ''} {ports} of {needs.bind_address} free, or taken by our own server",
         host.port_trouble or "free or ours",
         "Stop what has it, or set another vllm_port or vllm_bind_address.",
     )

@@ -43,7 +43,7 @@ DEFECTS: dict[str, Any] = {
     "shm_bytes": 0,
     "port_trouble": "taken by {{ x }} (pid 9)",
 }
-NEEDS = {"memory_gib": 3, "shm_gib": 0.2, "port": 8001, "models": [{"repo": "a/b"}], "hub": "http://hub.example"}
+NEEDS = {"memory_gib": 3, "shm_gib": 0.2, "ports": [8001], "models": [{"repo": "a/b"}], "hub": "http://hub.example"}
 
 
 def run(
@@ -66,7 +66,7 @@ def test_a_good_host(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     result, (needs, places) = run(monkeypatch, capsys, HOST)
     assert result["changed"] is False
     assert result["msg"] == "8 of 8 requirements are met."
-    assert (needs.memory_gib, needs.port, needs.gpu_count) == (3, 8001, 0)
+    assert (needs.memory_gib, needs.ports, needs.gpu_count) == (3, (8001,), 0)
     assert places.models == (("a/b", "main"),)
     assert places.hub == "http://hub.example"
 

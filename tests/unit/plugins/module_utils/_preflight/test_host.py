@@ -137,6 +137,14 @@ def test_docker_hubs_mirror() -> None:
     assert _preflight_host.registry_url("ghcr.example/a", mirrors) == "https://ghcr.example/v2/"
 
 
+def test_the_ports_of_several_servers(listener: int) -> None:
+    own = json.loads(json.dumps(OWN).replace("PORT", str(listener)))
+    assert _preflight_host._ports_trouble(Needs(ports=(listener,)), [own]) is None
+    trouble = _preflight_host._ports_trouble(Needs(ports=(listener, 1)), [])
+    assert trouble is not None
+    assert trouble.startswith(f"{listener}: taken by ")
+
+
 @pytest.mark.parametrize(
     ("settings", "data_root", "root", "present"),
     [
@@ -250,10 +258,10 @@ def test_packages_that_are_unfinished_or_may_be_upgraded(unattended: bool, monke
 @pytest.mark.parametrize(
     ("engine", "missing", "asked"),
     [
-        (Engine(True, "/", None, False), 5, ["img:1", "org/model at main"]),
-        (Engine(True, "/", None, True), 0, []),
+        (Engine(True, "/", (), False), 5, ["img:1", "org/model at main"]),
+        (Engine(True, "/", (), True), 0, []),
         # Behind the engine's own proxy it cannot be tried from here.
-        (Engine(True, "/", None, False, has_proxy=True), None, ["org/model at main"]),
+        (Engine(True, "/", (), False, has_proxy=True), None, ["org/model at main"]),
     ],
 )
 def test_what_is_asked_of_registry_and_hub(
@@ -269,7 +277,7 @@ def test_an_index_is_only_asked_for_what_is_not_built(
 ) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     places = replace(PLACES, image_pip=("a==1", "b==2"))
-    engine = Engine(True, "/", None, True, is_built=is_built)
+    engine = Engine(True, "/", (), True, is_built=is_built)
     assert list(_preflight_host._questions(places, engine, 0)) == asked
 
 
@@ -281,12 +289,12 @@ def test_a_built_image_is_known_by_its_base_and_its_packages() -> None:
 def test_a_registry_with_a_login_is_not_asked_as_a_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     (tmp_path / "config.json").write_text('{"auths": {"https://index.docker.io/v1/": {}}}')
-    assert list(_preflight_host._questions(PLACES, Engine(True, "/", None, False), 0)) == []
+    assert list(_preflight_host._questions(PLACES, Engine(True, "/", (), False), 0)) == []
 
 
 def wanted(needs: Needs, places: Places, monkeypatch: pytest.MonkeyPatch, **engine: bool) -> list[str]:
     monkeypatch.setenv("PATH", "/nonexistent")
-    state = Engine(engine.get("answers", True), "/var/lib/docker", None, engine.get("image_present", True))
+    state = Engine(engine.get("answers", True), "/var/lib/docker", (), engine.get("image_present", True))
     return _preflight_host._wanted_urls(needs, places, state, 0)
 
 
@@ -298,7 +306,7 @@ def test_only_what_will_be_needed_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
     assert wanted(Needs(gpu_count=8), places, monkeypatch) == ["https://ctk.example"]
     install = Needs(gpu_count=8, install_driver=True)
     assert wanted(install, places, monkeypatch) == ["https://driver.example", "https://ctk.example"]
-    assert _preflight_host._wanted_urls(Needs(), PLACES, Engine(True, "/", None, True), 5) == ["http://hub.example"]
+    assert _preflight_host._wanted_urls(Needs(), PLACES, Engine(True, "/", (), True), 5) == ["http://hub.example"]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +338,7 @@ def test_the_file_system_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> No
 
 
 def test_a_look_at_this_machine() -> None:
-    host = _preflight_host.look(Needs(hf_home="/"), Places(container="no-such-container", controller_time=0.0))
+    host = _preflight_host.look(Needs(hf_home="/"), Places(containers=("no-such-container",), controller_time=0.0))
     assert host.os_id
     assert host.memory_bytes > 0
     assert host.shm_bytes > 0

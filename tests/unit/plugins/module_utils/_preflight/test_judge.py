@@ -50,7 +50,7 @@ NEEDS = Needs(
     image_gb=60,
     disk_reserve_gb=10,
     hf_home="/home/ubuntu/.cache/huggingface",
-    port=8001,
+    ports=(8001,),
 )
 INSTALL = replace(NEEDS, install_driver=True)
 COMPATIBLE = replace(NEEDS, cuda_compatibility=True)

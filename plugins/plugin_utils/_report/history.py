@@ -26,7 +26,7 @@ TOLERANCES = {
     "acceptance_length": 5.0,
 }
 # Keys of a workload that say how it is run or judged, not what the server must do.
-_NO_LOAD = {"sizes", "seed", "time_limit_s", "trust_remote_code", "goodput", "spread_max"}
+NO_LOAD = {"sizes", "seed", "time_limit_s", "trust_remote_code", "goodput", "spread_max"}
 
 
 class Entry(NamedTuple):
@@ -75,7 +75,7 @@ def group_key(document: Mapping[str, Any]) -> str:
     """Return a text that is the same for runs that may be compared."""
     result = document["result"]
     metadata = result.get("metadata") or {}
-    load = {name: value for name, value in (result.get("workload") or {}).items() if name not in _NO_LOAD}
+    load = {name: value for name, value in (result.get("workload") or {}).items() if name not in NO_LOAD}
     model = metadata.get("recipe") or metadata.get("title") or (result.get("client") or {}).get("model_id")
     requests = (result.get("client") or {}).get("num_prompts")
     return json.dumps([model, metadata.get("profile"), result.get("size"), requests, load], sort_keys=True)

@@ -43,7 +43,9 @@ class ActionModule(EdgeActionBase):
             problems += contradictions(evaluate)
             address = evaluate("vllm_bind_address")
             if open_endpoint(address, bool(evaluate("vllm_api_key or vllm_api_key_generate | bool"))):
-                has_key = not args["contact_host"] or self._exists(evaluate("__vllm_key_file"), task_vars)
+                has_key = not args["contact_host"] or all(
+                    self._exists(path, task_vars) for path in evaluate("__vllm_key_files")
+                )
                 problems += open_endpoint(address, has_key)
             warnings += plain_http(address)
         result["warnings"] = warnings

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters C(vllm_spec) and C(vllm_key_file): what a vLLM server runs with, and where its API key is kept."""
+"""Filters about the vLLM servers of a host: what they run with, where their API key is kept, and which there are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,20 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils._core.secrets import scrubbed
 from ..module_utils._vllm.args import ArgsError
 from ..module_utils._vllm.key import key_file
+from ..module_utils._vllm.servers import InstancesError, Server, chosen, servers
 from ..module_utils._vllm.spec import Settings, endpoint, known_commits, make_image, make_spec
+
+_UNSET: Server = {
+    "name": "",
+    "backend": "",
+    "container_name": "",
+    "state_dir": "",
+    "results_dir": "",
+    "port": 0,
+    "gpus": "",
+    "engine_args": {},
+    "gateway": False,
+}
 
 
 def vllm_spec(
@@ -58,6 +71,17 @@ def vllm_spec(
         "details": {**_details(recipe or {}, given["vllm_model"]), **_replaced_image(recipe or {}, given)},
         **endpoint(container["server"]),
     }
+
+
+def vllm_servers(
+    instances: Iterable[Mapping[str, Any]], *, host: str, base: Mapping[str, Any], only: str = ""
+) -> list[Server]:
+    """Return the servers of a host; see the filter's own documentation."""
+    given = cast(Server, {**_UNSET, **_plain(base)})
+    try:
+        return chosen(servers(host, given, _plain(list(instances))), str(only))
+    except InstancesError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
 
 
 def _details(recipe: Mapping[str, Any], model: str) -> dict[str, str]:
@@ -109,4 +133,4 @@ class FilterModule:
     """The collection's filters."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"vllm_spec": vllm_spec, "vllm_key_file": key_file}
+        return {"vllm_spec": vllm_spec, "vllm_key_file": key_file, "vllm_servers": vllm_servers}

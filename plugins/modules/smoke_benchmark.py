@@ -287,6 +287,11 @@ result_path:
   returned: when something was measured
   type: str
   sample: /var/lib/hgx-inference/results/20261123T201500Z-full.json
+reusable:
+  description: Whether an earlier result would be judged again instead of a measurement.
+  returned: in check mode
+  type: bool
+  sample: false
 reused:
   description: Whether RV(result_path) is an earlier result, judged again.
   returned: when the verdict is V(pass) or V(warn)
@@ -396,7 +401,7 @@ class SmokeBenchmark:
                 "If the server stays as it is, an earlier result is judged again instead:",
                 *earlier["summary"],
             ]
-        return {"summary": lines, "seconds": seconds}
+        return {"summary": lines, "seconds": seconds, "reusable": bool(earlier)}
 
     def reusable(self, look_only: bool = False) -> dict[str, Any] | None:
         """Judge the newest good result of the same load on the same start of the server; return None without one."""

@@ -20,6 +20,7 @@ from ..module_utils._benchmark.spec import PHYSICAL, THRESHOLD, WORKLOAD
 from ..module_utils._core.schema import COUNT, COUNT_OR_NONE, NUMBER, TEXT, Schema, check, shown, unknown
 from ..module_utils._endpoint.checks import CHECK_NAMES
 from ..module_utils._endpoint.spec import FUNCTIONAL, REAL_TEXT
+from ..module_utils._nvidia.gpu_request import GPU_SET
 from ..module_utils._preflight.judge import CHECKS
 from ..module_utils._recipe import SCHEMA
 from ..module_utils._vllm.release import secret_problems
@@ -60,6 +61,11 @@ _LIMITS: dict[str, Schema] = {
     "vllm_container_port": _PORT,
     "vllm_drain_timeout": COUNT_OR_NONE,
     "vllm_entrypoint": _RECIPE["engine"]["properties"]["entrypoint"],
+    "vllm_gpus": {
+        **TEXT,
+        "pattern": f"^(all|{GPU_SET.pattern})$",
+        "title": "'', 'all' or a list of GPUs such as '0,1,2,3'",
+    },
     "vllm_image_digest": _RECIPE["image"]["properties"]["digest"],
     "vllm_image_pip": _RECIPE["image"]["properties"]["pip"],
     "vllm_keep_releases": COUNT,
@@ -149,6 +155,7 @@ def wrong_values(roles: Iterable[Role], given: Mapping[str, Any], template: Temp
 def contradictions(evaluate: Callable[[str], Any]) -> Iterator[str]:
     """Yield the contradictions between variables that are valid by themselves; C(evaluate) takes an expression."""
     try:
+        evaluate("__vllm_servers")
         container = evaluate("__vllm_spec.container")
     except Exception as exc:  # whatever an expression raises
         yield _reason(exc)

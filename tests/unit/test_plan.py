@@ -21,6 +21,7 @@ from ansible_collections.hgx.inference.plugins.plugin_utils._import.compose impo
 from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[2]
+SHOWN = "plan | Show the planned container"
 PUBLISHED = (
     "python3 -m vllm.entrypoints.openai.api_server"
     " --model moonshotai/Kimi-K2.6 --served-model-name kimi-k2.6 --host 0.0.0.0 --port 8001"
@@ -46,7 +47,8 @@ def plan(*args: str) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "s3cret" not in done.stdout
     tasks = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"]
-    return str(tasks[-1]["hosts"]["kimi"]["msg"])
+    messages = [task["hosts"]["kimi"].get("msg") for task in tasks if task["task"]["name"].endswith(SHOWN)]
+    return "\n".join(map(str, messages))
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +121,20 @@ def test_a_profile_and_an_override() -> None:
     assert "VLLM_MAX_TOKENS=3" in text
 
 
+def test_two_servers_share_a_host() -> None:
+    instances = [
+        {"name": "a", "port": 8001, "gpus": "0,1,2,3"},
+        {"name": "b", "port": 8002, "gpus": "4,5,6,7", "engine_args": {"max-num-seqs": 64}},
+    ]
+    first, second = plan("-e", json.dumps({"vllm_instances": instances})).split("recipe       ")[1:]
+    assert "container    vllm-a, GPUs: 0,1,2,3, ipc: host" in first
+    assert "published    127.0.0.1:8001 -> 8001" in first
+    assert "container    vllm-b, GPUs: 4,5,6,7, ipc: host" in second
+    assert "published    127.0.0.1:8002 -> 8001" in second
+    assert "/var/lib/hgx-inference/vllm-b/cache:/root/.cache/vllm:rw" in second
+    assert ("--max-num-seqs 64" in first, "--max-num-seqs 64" in second) == (False, True)
+
+
 def required(data: Any, schema: Any) -> Any:
     """Return data without what a recipe may leave out."""
     if isinstance(data, list):
@@ -164,7 +180,8 @@ def test_a_revision_of_ones_own_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "words"), [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Start or replace the container")]
+    ("option", "words"),
+    [("--syntax-check", "playbook: site.yml"), ("--list-tasks", "Include the tasks for each server")],
 )
 def test_the_site_can_be_looked_at_without_any_secret(option: str, words: str) -> None:
     environment = {name: os.environ[name] for name in ("PATH", "HOME")}
@@ -219,7 +236,7 @@ def test_the_other_roles_need_no_recipe_either(tmp_path: Path) -> None:
         "preflight_hardware": {"gpu_count": 0, "memory_gib": 0, "disk_gb": {"weights": 0, "image": 0}},
         "preflight_models": [],
         "preflight_image": "some/image:1",
-        "preflight_port": 1,
+        "preflight_ports": [1],
         "preflight_warn": ["reachability", "packages"],
         "smoke_benchmark_base_url": "http://127.0.0.1:1",
         "smoke_benchmark_endpoint": "http://127.0.0.1:1",

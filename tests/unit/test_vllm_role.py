@@ -81,6 +81,7 @@ def test_a_failure_names_the_log_where_it_is(started: dict[str, str], where: str
         __vllm_started=started,
         __vllm_rollback_outcome="It serves again.",
         vllm_container_name="vllm",
+        vllm_gateway=False,
     )
     assert told == f"It died.\nThe whole log: {where}\n\nIt serves again."
 
@@ -92,3 +93,40 @@ def test_a_dead_server_is_explained_before_anything_replaces_it() -> None:
     compared = {"__vllm_compared": {"action": "start", "engine": True}}
     assert all(holds(rule, **compared) for rule in asked["when"])
     assert not all(holds(rule, **compared, vllm_replaced_release="x") for rule in asked["when"]), "it is told already"
+
+
+@pytest.mark.parametrize(
+    ("at_fault", "rolled_back", "gateway", "stays_out", "words"),
+    [
+        (True, False, True, True, "The gateways send node1-a no requests until a play has succeeded with it."),
+        (True, False, False, True, ""),  # there is none
+        (True, True, True, False, ""),
+        (False, False, True, False, ""),  # such as an invalid measurement, which says nothing of the release
+    ],
+)
+def test_a_server_with_a_bad_release_stays_out_of_the_gateways(
+    at_fault: bool, rolled_back: bool, gateway: bool, stays_out: bool, words: str
+) -> None:
+    known = {
+        "__vllm_roll_back": at_fault,
+        "__vllm_rolled_back": rolled_back,
+        "vllm_gateway": gateway,
+        "vllm_server": {"backend": "node1-a"},
+    }
+    assert holds("__vllm_stays_out", **known) is stays_out
+    assert render(trust_as_template("{{ __vllm_gateway_words }}"), **known).strip() == words
+    put_back = task("rollback_on_failure", "Put the server back into the gateways")
+    assert holds(put_back["when"], **known) is not stays_out
+
+
+def test_no_host_is_touched_after_the_failure_of_another() -> None:
+    required = task("servers", "Require success on the hosts before this one")
+    rule, message = required["ansible.builtin.assert"]["that"], required["ansible.builtin.assert"]["fail_msg"]
+    hosts = {"ansible_play_hosts_all": ["node1", "node2", "node3"], "inventory_hostname": "node3"}
+    assert holds(rule, **hosts, ansible_play_hosts=["node1", "node2", "node3"])
+    failed = {**hosts, "ansible_play_hosts": ["node1", "node3"]}
+    assert not holds(rule, **failed)
+    assert render(message, **failed).startswith("node2 failed, so node3 was not touched:")
+    conditions = {"vllm_server_rolls": True, "vllm_gateway": True}
+    assert all(holds(condition, **conditions) for condition in required["when"])
+    assert not all(holds(condition, **{**conditions, "vllm_gateway": False}) for condition in required["when"])

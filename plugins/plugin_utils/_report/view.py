@@ -471,7 +471,7 @@ def client_command(result: Mapping[str, Any]) -> str:
 
 
 def playbook_command(document: Mapping[str, Any]) -> str:
-    """Return the command that measures the host again."""
+    """Return the command that measures the server again."""
     result = document.get("result") or {}
     metadata = result.get("metadata") or {}
     extra = {
@@ -479,8 +479,10 @@ def playbook_command(document: Mapping[str, Any]) -> str:
         "recipe_profile": metadata.get("profile"),
         "smoke_benchmark_size": result.get("size"),
         "smoke_benchmark_reuse": "never",
+        "vllm_instance": metadata.get("instance"),
     }
-    lines = [f"ansible-playbook hgx.inference.verify -i INVENTORY --limit {shlex.quote(str(document['host']))}"]
+    host = metadata.get("host") or document["host"]
+    lines = [f"ansible-playbook hgx.inference.verify -i INVENTORY --limit {shlex.quote(str(host))}"]
     lines += [f"-e {name}={shlex.quote(str(value))}" for name, value in extra.items() if value]
     return " \\\n  ".join(lines)
 

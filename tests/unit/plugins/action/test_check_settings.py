@@ -19,7 +19,7 @@ from ansible_collections.hgx.inference.tests.support import ansible_command
 
 ROOT = Path(__file__).parents[4]
 WRONG = {
-    "vllm_gpus": 8,
+    "vllm_gpus": "0-3",
     "vllm_rollback": "nevver",
     "vllm_port": "{{ 99999 }}",
     "vllm_model": "{{ no_such_variable }}",
@@ -44,7 +44,7 @@ PROBLEMS = (
     "smoke_benchmark_expected: smoke_benchmark_expected.answr. Supported parameters include:",
     "smoke_benchmark_thresholds[0].opp: unknown name 'opp'; did you mean 'op'?",
     "smoke_benchmark_thresholds[0].op: missing; it must be one of '>=', '<=', '=='.",
-    "vllm_gpus: unknown name '8'; known are , all.",
+    "vllm_gpus: '0-3' is not '', 'all' or a list of GPUs such as '0,1,2,3'.",
     "vllm_model cannot be evaluated: 'no_such_variable' is undefined",
     "vllm_port: 99999 is not a port number.",
     "vllm_rollback: unknown name 'nevver'; did you mean 'never'?",

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.hgx.inference.plugins.filter.vllm_spec import FilterModule, vllm_spec
+from ansible_collections.hgx.inference.plugins.filter.vllm_spec import FilterModule, vllm_servers, vllm_spec
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.key import CONTAINER_FILE
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.spec import Settings
 
@@ -133,3 +133,24 @@ def test_the_file_of_the_key_is_where_the_container_finds_it() -> None:
     assert path == "/state/secrets/vllm_api_key"
     folder, _colon, inside = vllm_spec(SETTINGS)["container"]["mounts"][2].removesuffix(":ro").partition(":")
     assert path.replace(folder, inside) == CONTAINER_FILE == "/run/secrets/vllm_api_key"
+
+
+BASE = {
+    "container_name": "vllm",
+    "state_dir": "/state",
+    "results_dir": "/results",
+    "port": "8001",
+    "gpus": "all",
+    "engine_args": {},
+    "gateway": True,
+}
+
+
+def test_the_servers_of_a_host() -> None:
+    (only,) = vllm_servers([], host="node1", base=BASE)
+    assert only == {**BASE, "name": "", "backend": "node1"}
+    instances = [{"name": "a", "port": 8001, "gpus": "0"}, {"name": "b", "port": 8002, "gpus": "1"}]
+    (second,) = vllm_servers(instances, host="node1", base=BASE, only="b")
+    assert (second["backend"], second["gateway"]) == ("node1-b", True)
+    with pytest.raises(AnsibleFilterError, match="several have the port 8001"):
+        vllm_servers([*instances, {**instances[0], "name": "c"}], host="node1", base=BASE)

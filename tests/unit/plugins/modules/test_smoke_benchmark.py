@@ -1029,8 +1029,11 @@ class TestCheckMode:
 
     def test_an_earlier_result_is_named(self, run: Any) -> None:
         run()
-        summary = run(_ansible_check_mode=True, reuse="if_same")["summary"]
+        planned = run(_ansible_check_mode=True, reuse="if_same")
+        summary = planned["summary"]
         assert summary[1:2] == ["If the server stays as it is, an earlier result is judged again instead:"]
+        assert planned["reusable"] is True
+        assert run(_ansible_check_mode=True, reuse="never")["reusable"] is False
         assert summary[2].startswith("PASS")
 
     def test_a_host_without_an_engine(self, run: Any, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class Settings(TypedDict):
     vllm_ready_timeout: int
     vllm_bind_address: str
     vllm_port: int
-    vllm_gpus: str
+    vllm_gpus: str | int | None
     vllm_gpu_request: str
     vllm_ipc_mode: str
     vllm_capabilities_extra: Sequence[str]
@@ -140,6 +140,7 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
     """
     address, port, inside = settings["vllm_bind_address"], int(settings["vllm_port"]), settings["vllm_container_port"]
     state_dir, guarded = settings["vllm_state_dir"], needs_guard(address)
+    gpus = "" if settings["vllm_gpus"] is None else str(settings["vllm_gpus"])  # YAML makes a number of one GPU
     args = engine_args(settings, commits, trial)
     entrypoint = [str(word) for word in settings["vllm_entrypoint"]]
     environment = {
@@ -164,8 +165,8 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
             *([f"{os.path.dirname(guard_file(state_dir)[0])}:{_GUARD_FOLDER}:ro"] if guarded else []),
         ],
         "ports": [f"{bracketed(address)}:{port}:{inside}"],
-        "gpus": settings["vllm_gpu_request"] if settings["vllm_gpus"] else "",
-        "gpu_set": "" if settings["vllm_gpus"] == "all" else settings["vllm_gpus"],
+        "gpus": settings["vllm_gpu_request"] if gpus else "",
+        "gpu_set": "" if gpus == "all" else gpus,
         "ipc": settings["vllm_ipc_mode"],
         "shm_gib": float(settings["vllm_shm_gib"]),
         "capabilities": [*_CAPABILITIES, *settings["vllm_capabilities_extra"]],

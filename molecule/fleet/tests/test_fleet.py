@@ -1,0 +1,174 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two servers on one host. What is done to one leaves the other alone. The tests build on each other, in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+ROOT = Path(__file__).parents[3]
+LIBRARY = "/var/lib/hgx-inference"
+A, B = {"name": "a", "port": 8001}, {"name": "b", "port": 8002}
+KEY = "alice-key-0123456789"
+BOTH_UP = {"hgx-fleet-node-a": "UP", "hgx-fleet-node-b": "UP"}
+# The server reads it well, and then has no room for one token.
+NEVER_READY = {"kv-cache-memory-bytes": "1K"}
+
+
+def play(playbook: str, *instances: dict[str, Any], **settings: Any) -> tuple[int, str]:
+    """Run a play with these instances and return its exit code and its output."""
+    inventory = str(ROOT / "molecule" / "fleet" / "inventory")
+    settings = {**settings, **({"vllm_instances": instances} if instances else {})}
+    done = subprocess.run(
+        ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", inventory, "-e", json.dumps(settings)],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def changed(output: str) -> int:
+    return sum(int(count) for count in re.findall(r"ok=\d+\s+changed=(\d+)", output))
+
+
+def started(host: Host, name: str) -> str:
+    return str(host.check_output(f"docker inspect --format '{{{{.State.StartedAt}}}}' vllm-{name}"))
+
+
+def pointed(host: Host, name: str, link: str) -> str:
+    return str(host.check_output(f"basename $(readlink {LIBRARY}/vllm-{name}/{link})"))
+
+
+def latest(host: Host, name: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(host.file(f"{LIBRARY}/results/{name}/latest.json").content_string)
+    return result
+
+
+def words(output: str) -> str:
+    return " ".join(output.split())
+
+
+def seen_by_the_gateway(host: Host) -> dict[str, str]:
+    """Return server -> its status in HAProxy."""
+    program = (
+        "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/hgx-inference-gateway/admin.sock');"
+        " s.sendall(b'show stat\\n'); print(s.makefile().read())"
+    )
+    rows = [line.split(",") for line in host.check_output(f'python3 -c "{program}"').splitlines()]
+    return {row[1]: row[17] for row in rows if row[0] == "vllm" and row[1].startswith("hgx-fleet-node-")}
+
+
+@pytest.fixture
+def requests(host: Host) -> Iterator[Callable[[], list[str]]]:
+    """Keep asking the gateway meanwhile, and yield a function that returns the statuses so far."""
+    body = {"model": "kimi-k2.6", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4}
+    ask = (
+        f"curl -sk --max-time 120 -o /dev/null -w '%{{http_code}}\\n' -H 'Authorization: Bearer {KEY}'"
+        f" -H 'Content-Type: application/json' -d '{json.dumps(body)}' https://127.0.0.1:8443/v1/chat/completions"
+    )
+    host.check_output(f"printf %s {shlex.quote(f'while sleep 0.2; do {ask}; done >/var/tmp/loop')} >/var/tmp/ask.sh")
+    host.check_output("systemd-run --unit=loop sh /var/tmp/ask.sh")
+    yield lambda: host.file("/var/tmp/loop").content_string.split()
+    host.check_output("systemctl stop loop")
+
+
+def test_each_has_its_own(host: Host) -> None:
+    assert host.check_output("docker ps --all --format '{{.Names}}'").split() == ["vllm-b", "vllm-a"]
+    assert not host.file(f"{LIBRARY}/vllm").exists
+    for name, port in (("a", 8001), ("b", 8002)):
+        assert host.service(f"hgx-inference-vllm-{name}").is_running
+        (details,) = json.loads(host.check_output(f"docker inspect vllm-{name}"))
+        assert details["HostConfig"]["PortBindings"]["8001/tcp"][0]["HostPort"] == str(port)
+        assert host.file(f"{LIBRARY}/vllm-{name}/secrets/vllm_api_key").content_string == "fleet-endpoint-key"
+        result = latest(host, name)
+        assert result["verdict"] in ("pass", "warn")
+        assert result["metadata"]["instance"] == name
+        assert pointed(host, name, "last_good") == pointed(host, name, "current")
+    assert pointed(host, "a", "current") != pointed(host, "b", "current")
+
+
+def test_the_status_tells_of_both_and_a_second_run_changes_nothing(host: Host) -> None:
+    rc, output = play("status")
+    assert rc == 0, output
+    assert "serving kimi-k2.6 at http://127.0.0.1:8001, in vllm-a" in output
+    assert "serving kimi-k2.6 at http://127.0.0.1:8002, in vllm-b" in output
+    assert "drift" not in output, output
+    rc, output = play("deploy")
+    assert (rc, changed(output)) == (0, 0), output
+    assert seen_by_the_gateway(host) == BOTH_UP
+
+
+def test_a_release_for_one_of_them_leaves_the_other_alone(host: Host, requests: Callable[[], list[str]]) -> None:
+    before, old = started(host, "a"), pointed(host, "b", "current")
+    rc, output = play("deploy", A, {**B, "engine_args": {"max-num-seqs": 8}})
+    assert rc == 0, output
+    assert started(host, "a") == before
+    assert pointed(host, "b", "current") != old
+    assert pointed(host, "b", "last_good") == pointed(host, "b", "current")
+    assert seen_by_the_gateway(host) == BOTH_UP
+
+    # Neither the requests nor the checks of the gateway, one every two seconds, reach a server that is measured.
+    new = started(host, "b")
+    settings = {"vllm_instance": "b", "smoke_benchmark_reuse": "never"}
+    rc, output = play("verify", A, {**B, "engine_args": {"max-num-seqs": 8}}, **settings)
+    assert rc == 0, output
+    assert started(host, "b") == new
+    checks = {check["name"]: check["status"] for check in latest(host, "b")["checks"]}
+    assert checks["no_other_traffic"] == "pass"
+    assert seen_by_the_gateway(host) == BOTH_UP
+
+    statuses = requests()
+    print(f"{len(statuses)} requests while one server was replaced and measured twice")
+    assert len(statuses) > 20
+    assert set(statuses) == {"200"}
+
+
+def test_one_that_fails_is_rolled_back_alone(host: Host, requests: Callable[[], list[str]]) -> None:
+    before, good = started(host, "a"), pointed(host, "b", "last_good")
+    rc, output = play("deploy", A, {**B, "engine_args": NEVER_READY})
+    assert rc != 0
+    assert f"the node serves release {good} again, and it answers" in words(output), output
+    assert pointed(host, "b", "current") == good
+    assert started(host, "a") == before
+    assert seen_by_the_gateway(host) == BOTH_UP
+    assert set(requests()) == {"200"}
+
+
+def test_what_comes_after_a_failure_is_left_alone(host: Host) -> None:
+    before = [started(host, name) for name in "ab"]
+    rc, output = play("deploy", {**A, "engine_args": {"max-model-len": "many"}}, {**B, "engine_args": NEVER_READY})
+    assert rc != 0
+    assert "Nothing was stopped or started" in output, output
+    assert [started(host, name) for name in "ab"] == before
+    assert seen_by_the_gateway(host) == BOTH_UP
+
+
+def test_one_of_them_is_named(host: Host) -> None:
+    rc, output = play("rollback", vllm_instance="c")
+    assert rc != 0
+    assert "this host has no instance 'c'; it has a, b." in words(output), output
+    rc, output = play("deploy", vllm_port=8005)
+    assert rc != 0
+    assert "The host has several servers" in words(output), output
+
+    before = started(host, "a")
+    rc, output = play("teardown", vllm_instance="b")
+    assert rc == 0, output
+    assert host.check_output("docker ps --all --format '{{.Names}}'") == "vllm-a"
+    assert started(host, "a") == before
+    assert not host.file(f"{LIBRARY}/vllm-b").exists
+    assert host.file(f"{LIBRARY}/vllm-a").exists

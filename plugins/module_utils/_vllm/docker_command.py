@@ -16,7 +16,7 @@ from typing import Any
 
 from .._core.secrets import is_secret_name, scrub
 from .._core.units import GIB
-from .._nvidia.gpu_request import REQUESTS
+from .._nvidia.gpu_request import request_words
 from .key import CONTAINER_FOLDER
 
 # What only our own host has, or what keeps the server from downloading.
@@ -35,10 +35,11 @@ def docker_command(
     secrets = [*(["VLLM_API_KEY"] if keyed else []), *(["HF_TOKEN"] if token else [])]
     variables = {key: value for key, value in spec["env"].items() if key not in _OWN_VARIABLES}
     secrets += [key for key in variables if is_secret_name(key) and key not in secrets]
+    gpus = request_words(spec["gpus"], spec.get("gpu_set", ""))
     options = [
         ["--detach"],
         ["--name", name],
-        *([REQUESTS[spec["gpus"]]] if spec["gpus"] else []),
+        *([gpus] if gpus else []),
         *([["--ipc", spec["ipc"]]] if spec["ipc"] else []),
         *([["--shm-size", str(int(spec["shm_gib"] * GIB))]] if spec["shm_gib"] and spec["ipc"] != "host" else []),
         *(["--publish", port] for port in spec["ports"]),

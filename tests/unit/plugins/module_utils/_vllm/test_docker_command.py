@@ -58,3 +58,8 @@ def test_packages_are_installed_at_the_start() -> None:
     start = found.index("img:1")
     assert found[start - 2 : start] == ["--entrypoint", "/bin/sh"]
     assert found[start + 1 : start + 6] == ["-c", 'pip install --quiet x==1 && exec "$@"', "vllm", "vllm", "serve"]
+
+
+def test_a_server_gets_its_part_of_the_gpus() -> None:
+    found = words(docker_command({**SPEC, "gpus": "runtime", "gpu_set": "4,5"}, "img:1", [], "name", keyed=False))
+    assert found[found.index("--gpus") + 1] == '"device=4,5"'

@@ -8,7 +8,7 @@
 DOCUMENTATION = r"""
 module: recipe_import
 short_description: Make a recipe of a published page or command
-version_added: 0.2.0
+version_added: 0.3.0
 author: hgx.inference contributors (@hgx-inference)
 description:
   - Reads a C(docker run) command, a C(vllm serve) line, a recipe of the vLLM project, or the text of a page with

@@ -80,6 +80,8 @@ class _Draft:
 
 def import_recipe(text: str, given: Given) -> Imported:
     """Return the recipe of a text: a page, a command, or a recipe of the vLLM project. Raises NotUnderstood."""
+    if re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text):
+        raise NotUnderstood("control characters: this is no text")
     hardware = figures.read_hardware(given.hardware or text)
     data = _yaml(text)
     draft, loads = _Draft(), []
@@ -96,6 +98,7 @@ def import_recipe(text: str, given: Given) -> Imported:
         server, chosen = Server(), {}
         loads = _read_commands(text, server)
         published, several = figures.read_figures(text)
+    _require_numbers(server, loads)
     if not server.complete:
         raise NotUnderstood("no command that starts a server (docker run ... vllm, vllm serve)")
     one = hardware[0] if len(hardware) == 1 else None
@@ -123,22 +126,35 @@ def _read_commands(text: str, server: Server) -> list[dict[str, Any]]:
     """Read all commands into C(server); return the loads of those of the benchmark client."""
     loads = []
     try:
-        commands = list(find_commands(text))
+        for words in find_commands(text):
+            _variables, rest = split_assignments(words)
+            if rest[:2] == ["docker", "exec"] and "vllm" in rest:
+                # The last word of that name is the program, and the one before may be the container.
+                rest = rest[len(rest) - 1 - rest[::-1].index("vllm") :]
+            if rest[:3] == ["vllm", "bench", "serve"]:
+                load, own = figures.read_load(rest[3:])
+                loads.append(load)
+                if own:
+                    server.notes.append(
+                        f"Of the benchmark, --{', --'.join(own)} was left out: this collection sets it."
+                    )
+            elif not read_command(words, server):
+                server.notes.append(f"The command '{' '.join(words[:3])} ...' was left out: it starts no server.")
     except ValueError as exc:
         raise NotUnderstood(f"a command whose quotes do not end ({exc})") from exc
-    for words in commands:
-        _variables, rest = split_assignments(words)
-        if rest[:2] == ["docker", "exec"] and "vllm" in rest:
-            # The last word of that name is the program, and the one before may be the container.
-            rest = rest[len(rest) - 1 - rest[::-1].index("vllm") :]
-        if rest[:3] == ["vllm", "bench", "serve"]:
-            load, own = figures.read_load(rest[3:])
-            loads.append(load)
-            if own:
-                server.notes.append(f"--{', --'.join(own)} of the benchmark were left out: this collection sets them.")
-        elif not read_command(words, server):
-            server.notes.append(f"The command '{' '.join(words[:3])} ...' was left out: it starts no server.")
     return loads
+
+
+def _require_numbers(server: Server, loads: list[dict[str, Any]]) -> None:
+    """Raise NotUnderstood for an option that must be a whole number and is none."""
+    sizes = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size", "port")
+    wanted = {f"--{name}": server.args[name] for name in sizes if name in server.args}
+    for load in loads:
+        wanted |= {name: load[name] for name in ("input_len", "output_len", "max_concurrency") if name in load}
+        wanted |= {"--num-prompts": load["sizes"]["full"]} if "sizes" in load else {}
+    for name, value in wanted.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise NotUnderstood(f"{name} {value!r}, which must be a whole number above 0")
 
 
 def _head(draft: _Draft, text: str, data: Any, server: Server, given: Given, one: figures.Hardware | None) -> None:
@@ -293,6 +309,7 @@ def _load(draft: _Draft, server: Server, loads: list[dict[str, Any]]) -> None:
             draft.lack(f"benchmark.{key}", "no 'vllm bench serve' in the text")
         draft.put("benchmark", {})
         return
+    draft.put("benchmark", {})
     for key, value in load.items():
         draft.put(f"benchmark.{key}", value)
     for key in ("input_len", "output_len", "max_concurrency"):

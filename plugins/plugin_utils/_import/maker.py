@@ -31,6 +31,13 @@ def read_makers(data: Mapping[str, Any], gpu_name: str) -> tuple[Server, dict[st
             f"arguments by generation of GPUs, for {gpu_name or 'GPUs that are not named'}: give import_hardware, such"
             f" as 8xB200; known are {', '.join(GENERATIONS)}"
         )
+    try:
+        return _read(data, generation)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise NotUnderstood(f"a recipe of the vLLM project in a form that is not known here ({exc})") from exc
+
+
+def _read(data: Mapping[str, Any], generation: str) -> tuple[Server, dict[str, str]]:
     model, chosen = data["model"], data.get("variants", {}).get("default", {})
     optional = set(data.get("opt_in_features") or ())
     words, env = list(model.get("base_args") or ()), dict(model.get("base_env") or {})

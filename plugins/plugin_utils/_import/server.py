@@ -78,7 +78,7 @@ def read_command(words: Sequence[str], server: Server) -> bool:
         _take_env(dict(word.partition("=")[::2] for word in rest[1:] if "=" in word), server)
     elif program in ("pip", "pip3", "uv") and "install" in rest:
         _take_pip(rest, server)
-    elif program in _SHELLS and "-c" in rest:
+    elif program in _SHELLS and "-c" in rest[:-1]:
         for inner in split_commands(rest[rest.index("-c") + 1]):
             read_command(inner, server)
     elif program in ("docker", "podman") and rest[1:2] == ["run"]:

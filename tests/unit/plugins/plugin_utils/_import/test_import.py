@@ -154,11 +154,15 @@ def test_forms_of_commands(text: str, path: str, value: Any) -> None:
         ("vllm serve org/a\nvllm serve org/b", "a second command"),
         ("vllm serve org/name extra", "the words org/name extra"),
         ("vllm serve org/name --x 'open", "quotes"),
+        ("vllm serve org/name -tp two", "--tensor-parallel-size 'two'"),
+        ("vllm serve org/name\nvllm bench serve --random-input-len x", "input_len 'x'"),
+        ("vllm serve org/name\x00", "control characters"),
+        ("model: {model_id: org/name}\nfeatures: [1]", "a form that is not known here"),
     ],
 )
 def test_what_is_not_understood_ends_the_import(text: str, words: str) -> None:
     with pytest.raises(NotUnderstood, match=words):
-        import_recipe(text, Given())
+        import_recipe(text, Given(hardware="8xB200"))
 
 
 def test_no_secret_comes_along() -> None:

@@ -83,6 +83,8 @@ def settings() -> dict[str, Any]:
         "smoke_benchmark_fetch_dir": str(FOLDER / "results"),
         "smoke_benchmark_expected": EXPECTED,
         "smoke_benchmark_thresholds": [LIMIT],
+        # Client and server share the processor, with whatever else runs there.
+        "smoke_benchmark_workload": "{{ recipe.benchmark | combine({'spread_max': 0}) }}",
         "smoke_benchmark_real_text": {"prompts": 2, "output_len": 16, "concurrency": 2},
     }
 

@@ -206,6 +206,7 @@ def test_what_the_checks_expect_has_defaults(data: dict[str, Any]) -> None:
         "warn": {},
         "answer": "Paris",
         "image_answer": "",
+        "accuracy": {},
         "tool_call_ids": "",
         "instant_template_kwargs": {"thinking": False},
         "long_context": {"tokens": None, "recall": True},

@@ -16,6 +16,7 @@ import glob
 import os
 import queue
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,9 @@ LONGEST_S = 1800.0
 # What the progress says while the job runs, by the name of the cut.
 MOMENTS = {"download": r"moonshotai/", "start": r"\d+ s, "}
 PROGRESS = "/root/.ansible_async/hgx-*.progress"
+# The server of a recorded release, which would be ready before anybody waits for it where the play is slow.
+RELEASE = Path("/var/lib/hgx-inference/vllm/current")
+SERVER = b"\0--served-model-name\0"
 
 
 def session(command: list[str]) -> None:
@@ -76,14 +80,33 @@ def cuts(folder: Path) -> None:
     """Cut the connections once at each of MOMENTS. Nothing but a job whose progress somebody reads is interrupted."""
     deadline = time.monotonic() + LONGEST_S
     for name, words in MOMENTS.items():
-        while not is_under_way(words):
-            if time.monotonic() > deadline:
-                return
+        held: set[int] = set()
+        while not is_under_way(words) and time.monotonic() < deadline:
+            if RELEASE.exists():
+                held |= signalled(signal.SIGSTOP)
             time.sleep(0.1)
+        if time.monotonic() >= deadline:
+            signalled(signal.SIGCONT)
+            return
         CUT.touch()
         (folder / name).touch()
+        if held:
+            signalled(signal.SIGCONT)
         time.sleep(CUT_S)
         CUT.unlink()
+
+
+def signalled(number: int) -> set[int]:
+    """Send a signal to the processes of a server that starts, and return their numbers."""
+    found = set()
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            if SERVER in Path(path).read_bytes():
+                found.add(int(path.split("/")[2]))
+                os.kill(int(path.split("/")[2]), number)
+        except OSError:
+            pass  # it has just ended
+    return found
 
 
 def is_under_way(words: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from testinfra.host import Host
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-KNOWN_HOSTS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "known_hosts"
+KNOWN_HOSTS = Path("/tmp/hgx-molecule-known-hosts")
 
 
 def test_the_connection_was_cut_in_the_middle_of_the_download_and_of_the_start(host: Host) -> None:
@@ -23,31 +23,26 @@ def test_the_connection_was_cut_in_the_middle_of_the_download_and_of_the_start(h
     assert host.file("/var/tmp/start").exists
 
 
-def test_a_changed_host_key_is_told_with_its_fix(tmp_path: Path) -> None:
+def test_a_changed_host_key_of_the_instance_is_told_with_its_fix(tmp_path: Path) -> None:
     with urllib.request.urlopen("http://127.0.0.1:18555/_state", timeout=10) as answer:
         (node,) = json.load(answer)["instances"]
     name = f"lambda-{node['id']}"
-    (line,) = [line for line in KNOWN_HOSTS.read_text().splitlines() if line.startswith(f"{name} ssh-ed25519 ")]
-    other = tmp_path / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
-    before = KNOWN_HOSTS.read_text()
-    KNOWN_HOSTS.write_text(before.replace(line.split()[2], other.with_suffix(".pub").read_text().split()[1]))
+    assert any(line.startswith(f"{name} ") for line in KNOWN_HOSTS.read_text().splitlines())
+    key, known = tmp_path / "key", tmp_path / "known"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    known.write_text(f"{name} {key.with_suffix('.pub').read_text()}")
+    ssh = f'-F none -o ProxyCommand="docker exec -i %h ssh-session" -o ControlPath=none -o UserKnownHostsFile={known}'
     (tmp_path / "play.yml").write_text("- hosts: inference\n  gather_facts: false\n  tasks: [ansible.builtin.ping: ]\n")
-    try:
-        done = subprocess.run(
-            ["ansible-playbook", tmp_path / "play.yml", "-i", SCENARIO / "inventory"],
-            env={
-                **os.environ,
-                "ANSIBLE_STDOUT_CALLBACK": "hgx.inference.phases",
-                # Not the connection that is open already.
-                "ANSIBLE_SSH_ARGS": "-o ControlPath=none",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    finally:
-        KNOWN_HOSTS.write_text(before)
+    done = subprocess.run(
+        [
+            *["ansible-playbook", tmp_path / "play.yml", "-i", SCENARIO / "inventory"],
+            *["-e", json.dumps({"ansible_ssh_common_args": ssh})],
+        ],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "hgx.inference.phases"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 4, done.stdout + done.stderr
     assert f"The SSH host key of {name} is not the one of the first connection" in done.stdout
-    assert f"run again: ssh-keygen -f '{KNOWN_HOSTS}' -R '{name}'" in done.stdout
+    assert f"run again: ssh-keygen -f '{known}' -R '{name}'" in done.stdout

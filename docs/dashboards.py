@@ -130,7 +130,7 @@ BOARD: dict[str, tuple[Panel, ...]] = {
             "short",
             (("sum by (node, server) (rate(haproxy_server_http_responses_total[5m]))", _OWN),),
         ),
-        Panel("Servers that take traffic", "short", (('haproxy_server_status{state="UP"}', _OWN),)),
+        Panel("Servers that take traffic", "short", (('haproxy_server_status{proxy="vllm",state="UP"}', _OWN),)),
     ),
 }
 

@@ -253,14 +253,14 @@ ALARMS = (
     Alarm(
         "NodeOutOfRotation",
         WARN,
-        lambda _window, _limit: 'haproxy_server_status{state="UP"} == 0',
+        lambda _window, _limit: 'haproxy_server_status{proxy="vllm",state="UP"} == 0',
         "{{ $labels.server }} takes no traffic from the gateway {{ $labels.node }}.",
         "10m",
     ),
     Alarm(
         "FleetBelowHalf",
         PAGE,
-        lambda _window, limit: f'avg by (node, proxy) (haproxy_server_status{{state="UP"}}) < {limit}',
+        lambda _window, limit: f'avg by (node, proxy) (haproxy_server_status{{proxy="vllm",state="UP"}}) < {limit}',
         "The gateway {{ $labels.node }} reaches {{ $value | humanizePercentage }} of its servers.",
         "1m",
         limit=0.5,

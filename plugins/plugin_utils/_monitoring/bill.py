@@ -123,7 +123,7 @@ def _advice(found: Bill) -> Iterable[str]:
             " the same tokens."
         )
     if found.break_even is not None:
-        share = "unknown" if found.utilisation is None else f"{100 * found.utilisation:.1f} %"
+        share = "an unknown share" if found.utilisation is None else f"{100 * found.utilisation:.1f} %"
         words = f"It is worth its price from {100 * found.break_even:.1f} % of its proven rate on; it had {share}."
         if found.break_even > 1:
             words = (
@@ -186,8 +186,8 @@ def daily_queries() -> dict[str, str]:
     return {
         "output": _SERVED.format("generation"),
         "prompt": _SERVED.format("prompt"),
-        # One sample in five minutes: whoever is billed is there, whether it answers or not.
-        "hours": 'sum by (node) (count_over_time(up{job="node"}[1d:5m])) / 12',
+        # One sample in a minute: a node is billed whether it answers or not.
+        "hours": 'sum by (node) (count_over_time(up{job="node"}[1d:1m])) / 60',
     }
 
 

@@ -145,9 +145,9 @@ molecule: setup ## Run the site and the roles on container hosts with systemd, t
 	tests/lanes.sh '$(NVIDIA_LANE)' '$(HOST_LANE)' '$(SERVER_LANE)'
 
 # As long as each other. The hosts that run at once are as many as root's 128 inotify instances allow.
-NVIDIA_LANE := nvidia_container_toolkit nvidia_driver
-HOST_LANE := prepare docker hf_cache preflight default
-SERVER_LANE := vllm monitoring gateway fleet
+NVIDIA_LANE := nvidia_container_toolkit nvidia_driver gateway
+HOST_LANE := prepare docker hf_cache preflight monitoring fleet default
+SERVER_LANE := vllm
 PACKAGE_LANE := docs importer sanity
 DEMO_LANE := tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py tests/e2e/test_faults.py tests/e2e/test_lying_server.py
 

@@ -38,7 +38,12 @@ def test_a_changed_host_key_of_the_instance_is_told_with_its_fix(tmp_path: Path)
             *["ansible-playbook", tmp_path / "play.yml", "-i", SCENARIO / "inventory"],
             *["-e", json.dumps({"ansible_ssh_common_args": ssh})],
         ],
-        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "hgx.inference.phases"},
+        # Molecule switches the check of host keys off.
+        env={
+            **os.environ,
+            "ANSIBLE_STDOUT_CALLBACK": "hgx.inference.phases",
+            "ANSIBLE_HOST_KEY_CHECKING": "true",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -126,7 +126,7 @@ def test_the_installed_site_resolves(installed: Path) -> None:
     site = ["ansible-playbook", "hgx.inference.site", "-i", inventory]
     run(*site, "--syntax-check", cwd=installed, collections=installed)
     tasks = run(*site, "--list-tasks", cwd=installed, collections=installed)
-    for role in ("recipe", "docker", "hf_cache", "vllm", "smoke_benchmark"):
+    for role in ("recipe", "docker", "hf_cache", "vllm"):
         assert f"hgx.inference.{role} : " in tasks
 
 

@@ -69,6 +69,14 @@ options:
       - tokenizer
       - accuracy
       - crowd
+  container:
+    description:
+      - Name of the server's container on this host. The functions that the model writes for V(code) of O(accuracy) are
+        executed in containers of its image without network, rights or anything to write to.
+      - Without it, or if no code can be executed on this host, these tasks are not tried. The check then warns, or is
+        skipped if it has no other tasks.
+    type: str
+    default: ""
   reuse_file:
     description:
       - File on the target in which the outcome is kept.
@@ -213,7 +221,8 @@ def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
         params["image_answer"],
         params["accuracy"],
     )
-    probe = Probe(api, params["served_model_name"], tuple(params["further_model_names"]), expected)
+    names_served = tuple(params["further_model_names"])
+    probe = Probe(api, params["served_model_name"], names_served, expected, container=params["container"])
     with measuring():
         results = api_results.run_checks(probe, names, params["skip"], params["warn"])
     outcome = {
@@ -235,6 +244,7 @@ def main() -> None:
             "further_model_names": {"type": "list", "elements": "str", "default": []},
             "api_key": {"type": "str", "default": "", "no_log": True},
             "checks": {"type": "list", "elements": "str", "choices": list(CHECK_NAMES)},
+            "container": {"type": "str", "default": ""},
             **argument_spec(FUNCTIONAL),
         },
         supports_check_mode=True,

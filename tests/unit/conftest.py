@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the unit tests share: none meets a Docker engine of this machine, so all pass without one."""
+"""What the unit tests share: none meets a Docker engine of this machine, so all pass without one.
+
+Only the slow test of the sandbox for code asks for it, and is skipped without one.
+"""
 
 from __future__ import annotations
 

@@ -15,12 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from .._core.schema import check
-from . import inputs, texts
+from . import functions, inputs, texts
 from .answers import CALLED, ENDED, FULL, Answer, AnswerError
 from .probe import Probe
+from .sandbox import Sandbox
 
 # Requests at the same time.
 CONCURRENCY = 8
+# The kind of the tasks whose answer is executed, and room for their answer with thoughts, in tokens.
+CODE = "code"
+_CODE_TOKENS = 4096
+_NO_SANDBOX = "There is no sandbox."
 # Lines of the text in which a sentence is hidden: about 2,000 tokens.
 _LINES = 100
 _SUMS = ((17, 23, 5), (48, 19, -7), (36, 27, 88), (91, 14, -60), (125, 8, 13), (64, 33, 9), (77, 12, -24), (52, 46, 31))
@@ -72,11 +77,14 @@ _REQUESTS = (
 
 
 class Task(NamedTuple):
-    """A question, and what its answer must have: a number, a JSON object, or None for a call that fits its schema."""
+    """A question, and what its answer must have.
+
+    C(answer) is a number, a JSON object, a function to execute, or None for a call that fits its schema.
+    """
 
     kind: str
     question: str
-    answer: str | Mapping[str, Any] | None
+    answer: str | Mapping[str, Any] | functions.Function | None
 
 
 class Score(NamedTuple):
@@ -113,17 +121,20 @@ def _tasks() -> Iterable[Task]:
         yield Task("needle", question, code)
     for question in _REQUESTS:
         yield Task("tool_calls", question, None)
+    for question, function in functions.tasks():
+        yield Task(CODE, question, function)
 
 
 TASKS = tuple(_tasks())
 KINDS = tuple(dict.fromkeys(task.kind for task in TASKS))
 
 
-def measure(probe: Probe, kinds: Iterable[str]) -> list[Score]:
-    """Do the tasks of some kinds, several at a time. Raises ApiError."""
-    wanted = [task for task in TASKS if task.kind in set(kinds)]
+def measure(probe: Probe, kinds: Iterable[str], sandbox: Sandbox | None = None) -> list[Score]:
+    """Do the tasks of some kinds, several at a time; those with code only with a sandbox. Raises ApiError."""
+    tried = set(kinds) - (set() if sandbox else {CODE})
+    wanted = [task for task in TASKS if task.kind in tried]
     with ThreadPoolExecutor(CONCURRENCY) as pool:
-        outcomes = list(pool.map(lambda task: _tried(probe, task), wanted))
+        outcomes = list(pool.map(lambda task: _tried(probe, task, sandbox), wanted))
     scores = []
     for kind in dict.fromkeys(task.kind for task in wanted):
         found = [outcome for task, outcome in zip(wanted, outcomes) if task.kind == kind]
@@ -132,10 +143,14 @@ def measure(probe: Probe, kinds: Iterable[str]) -> list[Score]:
     return scores
 
 
-def _tried(probe: Probe, task: Task) -> tuple[str, str]:
+def _tried(probe: Probe, task: Task, sandbox: Sandbox | None) -> tuple[str, str]:
     """Return what is wrong with the answer to a task, or an empty text, and the cause that it points to."""
     tools = [{"type": "function", "function": tool} for tool in _TOOLS]
-    more: dict[str, Any] = {"tools": tools} if task.kind == "tool_calls" else {}
+    further: dict[str, dict[str, Any]] = {
+        "tool_calls": {"tools": tools},
+        CODE: {"max_tokens": probe.room(_CODE_TOKENS)},
+    }
+    more: dict[str, Any] = further.get(task.kind, {})
     asked = task.question.rpartition("\n")[2]
     try:
         answer = probe.chat(task.question, (*ENDED, *CALLED, *FULL), counted=False, **more)
@@ -143,6 +158,8 @@ def _tried(probe: Probe, task: Task) -> tuple[str, str]:
         return f"{asked!r}: {exc}", exc.cause
     if task.answer is None:
         return _unfit_call(answer, asked), ""
+    if isinstance(task.answer, functions.Function):
+        return functions.wrong_in(answer.text, task.answer, sandbox) if sandbox else _NO_SANDBOX, ""
     right = (
         texts.has_number(answer.text, task.answer)
         if isinstance(task.answer, str)

@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from . import findings, inputs, shapes, texts
-from .accuracy import measure
+from .accuracy import CODE, measure
 from .answers import CALLED, ENDED, FORM_ERRORS, FULL, Answer, AnswerError, input_tokens_of, require_call
 from .client import BROKEN, KEY_REFUSED, MODEL_UNKNOWN, TOO_LONG, UNREACHABLE, Api, ApiError, is_lost_connection
 from .probe import CHAT_PATH, Claude, Probe, is_count, user
+from .sandbox import SandboxError, prepared
 
 # Requests at the same time, under load.
 CROWD = 16
@@ -334,17 +335,25 @@ def accuracy(probe: Probe) -> Finding:
     limits = probe.expected.accuracy
     if not limits:
         raise NotApplicable("The recipe has no limit for the accuracy.")
-    scores = measure(probe, limits)
+    sandbox, untried = None, ""
+    if CODE in limits:
+        try:
+            sandbox = prepared(probe.container)
+        except SandboxError as exc:
+            untried = f"Code was not tried: {exc}."
+    if untried and set(limits) == {CODE}:
+        raise NotApplicable(untried)
+    scores = measure(probe, limits, sandbox)
     told = ", ".join(f"{score.kind} {score.right} of {score.total}" for score in scores)
     missed = [score for score in scores if score.share < limits[score.kind]]
     if missed:
         worst = missed[0]
         raise AnswerError(
-            f"Right are {told}; of {worst.kind} {limits[worst.kind]:.0%} must be. {worst.wrong}",
+            f"Right are {told}; of {worst.kind} {limits[worst.kind]:.0%} must be. {worst.wrong} {untried}".strip(),
             worst.cause or findings.INACCURATE,
         )
     wrong = next((score.wrong for score in scores if score.wrong), "")
-    return Finding(f"Right are {told}.", wrong)
+    return Finding(f"Right are {told}.", wrong, untried)
 
 
 def crowd(probe: Probe) -> Finding:

@@ -49,10 +49,16 @@ class Probe(NamedTuple):
     max_model_len: Any = None
     # Other names of the same model, as the server lists them.
     aliases: tuple[str, ...] = ()
+    # The server's container on this host; an empty text if none is known.
+    container: str = ""
 
     @property
     def answer_tokens(self) -> int:
-        return min(ANSWER_TOKENS, self.max_model_len // 2) if is_count(self.max_model_len) else ANSWER_TOKENS
+        return self.room(ANSWER_TOKENS)
+
+    def room(self, tokens: int) -> int:
+        """Return how many of so many tokens an answer may have."""
+        return min(tokens, self.max_model_len // 2) if is_count(self.max_model_len) else tokens
 
     def body(self, messages: Sequence[Mapping[str, Any]], **further: Any) -> dict[str, Any]:
         """Return a request at temperature 0, so that the answer is repeatable."""

@@ -96,7 +96,8 @@ FUNCTIONAL = record(
                 description=(
                     "Share of the tasks that must be right, by their kind: V(arithmetic), V(json) for facts in a form,"
                     " V(needle) for a sentence at several depths of a text, V(tool_calls) for calls that fit their"
-                    " schema. Other kinds are not tried, and without any the check V(accuracy) is skipped."
+                    " schema, V(code) for functions in Python, which are executed in a container without network or"
+                    " rights. Other kinds are not tried, and without any the check V(accuracy) is skipped."
                 ),
             )
         ),

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint.accuracy import TASKS
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.accuracy import TASKS, Task
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.checks import CHECK_NAMES
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.functions import Function
 from ansible_collections.hgx.inference.plugins.modules import vllm_api_check
+from ansible_collections.hgx.inference.tests.support import sandbox_docker
 from ansible_collections.hgx.inference.tests.support.inference_server import (
     CONTEXT,
     KEY,
@@ -27,7 +29,14 @@ from ansible_collections.hgx.inference.tests.support.inference_server import (
     serving,
 )
 
-SOLUTIONS.update({task.question: task.answer for task in TASKS if task.answer is not None})
+
+def _solution(task: Task) -> Any:
+    if isinstance(task.answer, Function):
+        return f"```python\n{sandbox_docker.SOLUTIONS[task.answer.name]}```"
+    return task.answer
+
+
+SOLUTIONS.update({task.question: _solution(task) for task in TASKS if task.answer is not None})
 ACCURATE = {"arithmetic": 1, "json": 1, "needle": 1, "tool_calls": 1}
 
 
@@ -139,6 +148,49 @@ def test_a_limit_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     for limit in ({"sums": 1}, {"json": 90}, {"json": "all"}):
         with serving() as server:
             assert "accuracy" in run(capsys, server.base_url, accuracy=limit)["msg"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "status", "words"),
+    [
+        ("", 1, "pass", "Right are arithmetic 8 of 8, code 4 of 4."),
+        (
+            "miscalculates",
+            0.75,
+            "fail",
+            "of code 75% must be. The answer has no code of merged: 'It is 12.'",
+        ),
+    ],
+)
+def test_code_is_executed_in_the_image_of_the_server(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    fault: str,
+    limit: float,
+    status: str,
+    words: str,
+) -> None:
+    sandbox_docker.install(tmp_path, monkeypatch)
+    accurate = {"arithmetic": 0, "code": limit}
+    with serving(KEY, fault) as server:
+        result = run(
+            capsys, server.base_url, checks=["accuracy"], accuracy=accurate, container=sandbox_docker.CONTAINER
+        )
+    assert statuses(result)["accuracy"] == status
+    assert words in result["checks"][-1]["message"]
+
+
+@pytest.mark.parametrize(("accurate", "status"), [({"code": 0}, "skipped"), ({"code": 0, "arithmetic": 1}, "warn")])
+def test_code_that_cannot_be_executed_does_not_pass(
+    capsys: pytest.CaptureFixture[str], accurate: dict[str, float], status: str
+) -> None:
+    with serving() as server:
+        result = run(capsys, server.base_url, checks=["accuracy"], accuracy=accurate)
+        asked = [body for _headers, body in posts(server, "/v1/chat/completions")]
+    assert statuses(result)["accuracy"] == status
+    assert "Code was not tried: the server is in no container" in result["checks"][-1]["message"]
+    assert "Python function" not in json.dumps(asked)
 
 
 # The fault, a check that finds it, and what the message says of it.

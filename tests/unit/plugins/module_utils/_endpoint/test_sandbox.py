@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, hgx.inference contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The sandbox for foreign code: its limits with a docker command of our own, and once with a real engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint import sandbox
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.sandbox import (
+    MOST_BYTES,
+    Sandbox,
+    SandboxError,
+    prepared,
+)
+from ansible_collections.hgx.inference.tests.support import sandbox_docker
+from ansible_collections.hgx.inference.tests.support.sandbox_docker import CONTAINER, IMAGE
+
+# The smallest first. Nothing is downloaded.
+IMAGES = ("hgx-inference/target:bookworm", "hgx-inference/target:trixie", "hgx-inference/vllm-cpu:0.32.0")
+
+
+def removed(log: Path) -> list[str]:
+    calls = log.read_text(encoding="utf-8").splitlines()
+    (name,) = [call.split()[1].removeprefix("--name=") for call in calls if call.startswith("run ")]
+    return [call for call in calls if call == f"rm --force --volumes {name}"]
+
+
+def test_code_has_no_rights_and_comes_through_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = sandbox_docker.install(tmp_path, monkeypatch)
+    assert Sandbox(IMAGE).execute(b"print('x' * 3)") == ("xxx\n", "")
+    (call,) = log.read_text(encoding="utf-8").splitlines()
+    words = call.split()
+    assert words[0] == "run"
+    assert words[-4:] == [IMAGE, "-I", "-S", "-"]
+    assert set(words[1:-4]) >= {
+        "--rm",
+        "--pull=never",
+        "--runtime=runc",
+        "--network=none",
+        "--read-only",
+        "--user=65534:65534",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--memory=256m",
+        "--memory-swap=256m",
+        "--pids-limit=32",
+        "--ulimit=cpu=10",
+        "--ulimit=fsize=0",
+        "--log-driver=none",
+        "--entrypoint=python3",
+    }
+    assert not [word for word in words if word.startswith(("--volume", "--mount", "--privileged", "--tmpfs", "-v"))]
+
+
+@pytest.mark.parametrize(
+    ("program", "timeout_s", "trouble"),
+    [
+        (b"import time; print('begun', flush=True); time.sleep(60)", 0.2, "it did not end within 0.2 s"),
+        (b"while True: print('all right ' * 1000)", 20, "it wrote more than 64 KiB"),
+        (b"import os, time; os.close(1); os.close(2); time.sleep(60)", 0.2, "it did not end within 0.2 s"),
+        (b"raise SystemExit(3)", 20, "it ended with the exit code 3"),
+    ],
+)
+def test_a_program_is_bounded_and_its_container_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: bytes, timeout_s: float, trouble: str
+) -> None:
+    log = sandbox_docker.install(tmp_path, monkeypatch)
+    found = Sandbox(IMAGE, timeout_s).execute(program)
+    assert found.trouble == trouble
+    assert len(found.output) <= MOST_BYTES
+    assert len(removed(log)) == 1
+
+
+def test_without_docker_a_program_is_in_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert Sandbox(IMAGE).execute(b"").trouble.startswith("the docker command cannot be run: ")
+
+
+def test_the_image_of_the_server_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox_docker.install(tmp_path, monkeypatch)
+    assert prepared(CONTAINER).image == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("container", "run", "words"),
+    [
+        ("", "", "the server is in no container of this host that is known"),
+        ("other", "", "this host has no container other"),
+        (CONTAINER, "echo 'exec: python3: not found' >&2; exit 127", "exit code 127 'exec: python3: not found'"),
+        (CONTAINER, "true", "executes no Python"),
+    ],
+)
+def test_a_host_that_cannot_execute_code_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: str, run: str, words: str
+) -> None:
+    sandbox_docker.install(tmp_path, monkeypatch, run)
+    with pytest.raises(SandboxError) as raised:
+        prepared(container)
+    assert words in str(raised.value)
+
+
+def test_a_host_without_docker_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SandboxError, match="The docker command is not on this host's PATH"):
+        prepared(CONTAINER)
+
+
+# What foreign code must not be able to do. Each attempt that succeeds is printed.
+ATTEMPTS = b"""\
+import json, os, socket, sys
+done = {}
+def attempt(name, act):
+    try:
+        done[name] = repr(act())
+    except BaseException:
+        pass
+def fork_bomb():
+    import time
+    children = 0
+    try:
+        while children < 200:
+            if os.fork() == 0:
+                time.sleep(60)
+                os._exit(0)
+            children += 1
+    except OSError:
+        pass
+    return children
+def memory():
+    if os.fork() == 0:
+        try:
+            bytearray(b"x") * (1 << 30)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(-1, 0)[1]
+def writes(folder):
+    path = os.path.join(folder, "x")
+    with open(path, "w") as file:
+        file.write("x" * 4096)
+    return path
+for folder in ("/", "/tmp", "/var/tmp", "/dev", "/dev/shm", "/run", "/root", "/proc/self/cwd"):
+    attempt("write " + folder, lambda: writes(folder))
+attempt("network", lambda: socket.create_connection(("172.17.0.1", 22), 1))
+attempt("address", lambda: socket.create_connection(("1.1.1.1", 53), 1))
+attempt("root", lambda: os.setuid(0))
+attempt("mount", lambda: os.unshare(0x20000))
+status = open("/proc/self/status").read()
+facts = {line.split(":")[0]: line.split(":")[1].strip() for line in status.splitlines()}
+print(json.dumps({
+    "done": done,
+    "memory": memory(),
+    "children": fork_bomb(),
+    "uid": os.getuid(),
+    "caps": [facts[name] for name in ("CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp")],
+    "interfaces": [name for _index, name in socket.if_nameindex()],
+}), flush=True)
+os._exit(0)
+"""
+
+
+def real_image() -> str:
+    """Return an image of this host, or an empty text without an engine or one of the images."""
+    if shutil.which("docker") is None:
+        return ""
+    listed = subprocess.run(
+        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split()
+    return next((image for image in IMAGES if image in listed), "")
+
+
+@pytest.mark.slow
+def test_a_real_container_holds_foreign_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST")
+    token = f"test-{os.getpid()}"
+    monkeypatch.setattr(sandbox.secrets, "token_hex", lambda _size: token)
+    image = real_image()
+    if not image:
+        pytest.skip("It needs a Docker engine with one of the images of the demo or of Molecule.")
+    found = Sandbox(image).execute(ATTEMPTS)
+    assert found.trouble == "", found
+    report = json.loads(found.output.splitlines()[-1])
+    assert report["done"] == {}
+    assert report["memory"] in (9, 256), "killed, or no memory"
+    assert report["children"] < 32
+    assert report["uid"] == 65534
+    assert report["caps"] == ["0" * 16] * 3 + ["1", "2"]
+    assert report["interfaces"] == ["lo"]
+    flood = Sandbox(image).execute(b"while True: print('{\"results\": [1]}' * 1000)")
+    assert flood.trouble == "it wrote more than 64 KiB"
+    endless = Sandbox(image, 8).execute(b"import os, time\nos.fork()\nwhile True: time.sleep(1)")
+    assert endless.trouble == "it did not end within 8 s"
+    left = ["docker", "ps", "--all", "--quiet", "--filter", f"name=hgx-code-{token}"]
+    assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""

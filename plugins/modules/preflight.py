@@ -244,7 +244,7 @@ def main() -> None:
                 "type": "dict",
                 "options": {
                     "requests": {"type": "int", "required": True},
-                    "tokens": {"type": "int", "required": True},
+                    "tokens": {"type": "int", "required": True, "no_log": False},
                 },
             },
             "models": {

@@ -44,7 +44,7 @@ _FABRIC = ("fabric.state", "fabric.status")
 FIELDS = (
     "index",
     "pci.bus_id",
-    *(field for field, *_ in _FIGURES),
+    *(field for field, *_rest in _FIGURES),
     *(f"clocks_event_reasons.{reason}" for reason in REASONS),
     *_FABRIC,
 )

@@ -101,7 +101,7 @@ class Admin:
     def worker(self) -> int:
         """Return the process ID of the worker that takes new connections."""
         for line in self.ask("show info").splitlines():
-            name, _, value = line.partition(":")
+            name, _colon, value = line.partition(":")
             if name == "Pid":
                 return int(value)
         raise HaproxyError(f"HAProxy at {self._path} does not tell its process")
@@ -123,8 +123,7 @@ def read_servers(table: str, backend: str) -> dict[str, Server]:
 
 def old_workers(table: str) -> list[int]:
     """Return the process IDs of the workers that a reload has replaced, from the answer to C(show proc)."""
-    _, _, rest = table.partition("# old workers")
-    rest, _, _ = rest.partition("# programs")
+    rest = table.partition("# old workers")[2].partition("# programs")[0]
     return [int(words[0]) for words in map(str.split, rest.splitlines()) if words and words[0].isdigit()]
 
 
@@ -145,7 +144,7 @@ def reload(
             stream.write(f"{state}\n")
         os.replace(temporary, state_file)
         send()
-        for _ in range(int(_RELOAD_TIMEOUT_S / _POLL_S)):
+        for _attempt in range(int(_RELOAD_TIMEOUT_S / _POLL_S)):
             with suppress(HaproxyError):  # while the socket changes hands
                 if admin.worker() != old:
                     return
@@ -159,7 +158,7 @@ def reload(
 
 def main(argv: list[str]) -> int:
     """Run the reload, and say what has failed."""
-    _, socket_path, state_file, master = argv
+    socket_path, state_file, master = argv[1:]
     try:
         reload(Admin(socket_path), state_file, lambda: os.kill(int(master), signal.SIGUSR2))
     except (HaproxyError, OSError) as exc:

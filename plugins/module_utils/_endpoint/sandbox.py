@@ -12,7 +12,7 @@ import select
 import subprocess
 import tempfile
 import time
-from typing import IO, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from .._docker.cli import DockerError, inspect_container, run_docker
 
@@ -112,7 +112,7 @@ def prepared(container: str) -> Sandbox:
 
 def _read(process: subprocess.Popen[bytes], deadline: float, timeout_s: float) -> tuple[bytes, str]:
     """Return the output until the program ends, and why it did not end well, or an empty text."""
-    stream = cast("IO[bytes]", process.stdout)  # a pipe
+    stream: Any = process.stdout
     poll = select.poll()
     poll.register(stream, select.POLLIN)
     late = f"it did not end within {timeout_s:g} s"

@@ -121,18 +121,12 @@ def test_a_release_for_one_of_them_leaves_the_other_alone(host: Host, requests: 
     assert pointed(host, "b", "last_good") == pointed(host, "b", "current")
     assert seen_by_the_gateway(host) == BOTH_UP
 
-    # Neither the requests nor the checks of the gateway, one every two seconds, reach a server that is measured.
-    new = started(host, "b")
-    settings = {"vllm_instance": "b", "smoke_benchmark_reuse": "never"}
-    rc, output = play("verify", A, {**B, "engine_args": {"max-num-seqs": 8}}, **settings)
-    assert rc == 0, output
-    assert started(host, "b") == new
+    # While it was measured, neither requests nor the checks of the gateway, one every two seconds, have reached it.
     checks = {check["name"]: check["status"] for check in latest(host, "b")["checks"]}
     assert checks["no_other_traffic"] == "pass"
-    assert seen_by_the_gateway(host) == BOTH_UP
 
     statuses = requests()
-    print(f"{len(statuses)} requests while one server was replaced and measured twice")
+    print(f"{len(statuses)} requests while one server was replaced and measured")
     assert len(statuses) > 20
     assert set(statuses) == {"200"}
 

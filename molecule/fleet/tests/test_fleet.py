@@ -63,13 +63,13 @@ def words(output: str) -> str:
 
 
 def seen_by_the_gateway(host: Host) -> dict[str, str]:
-    """Return server -> its status in HAProxy."""
+    """Return server -> its status in HAProxy, which is C(UP 1/2) for a moment on a busy machine."""
     program = (
         "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/hgx-inference-gateway/admin.sock');"
         " s.sendall(b'show stat\\n'); print(s.makefile().read())"
     )
     rows = [line.split(",") for line in host.check_output(f'python3 -c "{program}"').splitlines()]
-    return {row[1]: row[17] for row in rows if row[0] == "vllm" and row[1].startswith("hgx-fleet-node-")}
+    return {row[1]: row[17].split()[0] for row in rows if row[0] == "vllm" and row[1].startswith("hgx-fleet-node-")}
 
 
 @pytest.fixture

@@ -153,9 +153,10 @@ from ..module_utils._endpoint.options import ENDPOINT
 from ..module_utils._programs.stacks import installed
 from ..module_utils._vllm.caches import folder_of, succeeded
 from ..module_utils._vllm.container import start_without_cache
-from ..module_utils._vllm.deployment import finish, give_sign_of_life
+from ..module_utils._vllm.deployment import conclude, finish, give_sign_of_life
 from ..module_utils._vllm.log.in_force import Flag, shown
 from ..module_utils._vllm.ready import Limits, NotReady, Server, answers, newest_start, wait_until_ready
+from ..module_utils._vllm.release import LABEL
 
 ALIVE_S = 30.0
 AT_ONCE_S = 5.0
@@ -219,9 +220,12 @@ def main() -> None:
             finish(params["state_dir"], params["run"])
         twice = f"\nThis was the second start, with an empty cache: the old one is in {aside}." if aside else ""
         module.fail_json(msg=f"{exc}{twice}", at_fault=isinstance(exc, NotReady) and exc.at_fault)
-    if params["state_dir"] and not aside:
+    if params["state_dir"]:
         with suppress(DockerError):
-            succeeded(folder_of(inspect_container(server.container) or {"Config": {}}))
+            served = inspect_container(server.container) or {"Config": {}}
+            conclude(params["state_dir"], (served["Config"].get("Labels") or {}).get(LABEL, ""))
+            if not aside:
+                succeeded(folder_of(served))
     for flag in ready["startup"]["flags"]:
         if flag["holds"] is False:
             module.warn(shown(Flag(**flag)))

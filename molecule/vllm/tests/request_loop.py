@@ -28,7 +28,7 @@ def ask(key: str, max_tokens: int) -> int:
     url = "http://127.0.0.1:8001/v1/chat/completions"
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=120) as response:
+        with urllib.request.urlopen(request, timeout=600) as response:
             return len(json.load(response)["choices"]) and int(response.status)
     except urllib.error.HTTPError as exc:
         return exc.code

@@ -65,6 +65,14 @@ def finish(state_dir: str, run: str) -> None:
             os.unlink(_path(state_dir))
 
 
+def conclude(state_dir: str, release: str) -> None:
+    """Withdraw the announcement of a release whose server answers, whoever made it: that play may have been killed."""
+    with suppress(OSError), _locked(state_dir):
+        announced, _silent_s = _current(state_dir)
+        if announced is not None and announced.release == release:
+            os.unlink(_path(state_dir))
+
+
 def _is_of(state_dir: str, run: str) -> bool:
     other, _silent_s = _current(state_dir)
     return other is not None and other.run == run

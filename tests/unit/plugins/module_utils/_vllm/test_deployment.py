@@ -18,6 +18,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._vllm.deployment imp
     Deployment,
     DeploymentError,
     announce,
+    conclude,
     finish,
     give_sign_of_life,
 )
@@ -79,6 +80,16 @@ def test_only_its_own_announcement_is_withdrawn(tmp_path: Path) -> None:
     announce(str(tmp_path), OURS)
     finish(str(tmp_path), THEIRS.run)
     assert announced(tmp_path) == OURS.run
+
+
+def test_a_release_that_answers_is_deployed_whoever_announced_it(tmp_path: Path) -> None:
+    conclude(str(tmp_path), OURS.release)  # nothing is announced
+    announce(str(tmp_path), OURS)
+    conclude(str(tmp_path), THEIRS.release)
+    assert announced(tmp_path) == OURS.run
+    conclude(str(tmp_path), OURS.release)
+    announce(str(tmp_path), THEIRS)
+    assert announced(tmp_path) == THEIRS.run
 
 
 def test_a_damaged_announcement_is_none(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils._vllm.container import STOP_TIMEOUT_S
+from ..module_utils._vllm.container import CREATE_TIMEOUT_S, STOP_TIMEOUT_S
 from ..module_utils._vllm.gpus import GPU_TIMEOUT_S
 from ..plugin_utils._progress import ProgressActionBase
 
@@ -19,7 +19,7 @@ class ActionModule(ProgressActionBase):
     """Runs the module in the background and shows its progress. The module continues without the controller."""
 
     def time_limit_s(self, args: dict[str, Any]) -> int:
-        return int(args.get("drain_timeout", 60)) + STOP_TIMEOUT_S + 2 * int(GPU_TIMEOUT_S) + 300
+        return int(args.get("drain_timeout", 60)) + STOP_TIMEOUT_S + CREATE_TIMEOUT_S + 2 * int(GPU_TIMEOUT_S) + 300
 
     def may_end_at_once(self, args: dict[str, Any]) -> bool:
         return not boolean(args.get("replace", False)) and args.get("state") != "absent"

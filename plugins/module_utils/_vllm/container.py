@@ -34,6 +34,8 @@ POLL_INTERVAL_S = 0.5
 # Seconds after SIGTERM. vLLM ends its engine and workers in fewer, but its web server then waits without end for a
 # request that came in the very moment and that nobody answers any more: so it is killed.
 STOP_TIMEOUT_S = 7
+# An engine whose storage has no layers copies the whole image.
+CREATE_TIMEOUT_S = 400
 _REQUESTS = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 _NEXT = "{}-next"
 # Python's shared memory and semaphores, and NCCL's buffers.
@@ -218,7 +220,7 @@ def prepare(name: str, record: Mapping[str, Any], image: str, keyed: bool, cache
     """
     limit = open_files()
     _docker(["rm", "--force", _NEXT.format(name)], missing_ok=True)
-    _docker(create_args(_NEXT.format(name), record, image, keyed, limit, cache_folder))
+    _docker(create_args(_NEXT.format(name), record, image, keyed, limit, cache_folder), CREATE_TIMEOUT_S)
     if limit is None or limit >= OPEN_FILES:
         return ""
     return (

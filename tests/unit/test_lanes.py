@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make test` runs every test there is."""
+"""`make test` and `make molecule` run every test there is."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -42,29 +43,46 @@ def pinned_version() -> str:
 def installed(version: str = "") -> Path:
     """Return the program of this version, by default the pinned one, and install it first if it is not there."""
     folder = CACHE / (version or pinned_version())
-    if not (folder / ".ready").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        subprocess.run(["make", "--silent", NODE.relative_to(ROOT) / ".ready"], cwd=ROOT, check=True)
-        if version in ("", pinned_version()):
-            for file in PINNED:
-                shutil.copy(file, folder)
-            command = ["npm", "ci"]
-        else:
-            command = ["npm", "install", "--prefix", str(folder), f"{PACKAGE}@{version}"]
-        path = os.pathsep.join([str(NODE / "bin"), os.environ["PATH"]])
-        # The program is inside of the packages; their scripts only copy it.
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run([*command, *options], cwd=folder, env={**os.environ, "PATH": path}, check=True)
-        (folder / ".ready").touch()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w", encoding="utf-8") as lock:  # tests of several lanes need it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / ".ready").exists():
+            _install(version or pinned_version(), folder)
     (program,) = (folder / "node_modules" / "@anthropic-ai").glob("claude-code-*/claude")
     return program
 
 
+def _install(version: str, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    subprocess.run(["make", "--silent", NODE.relative_to(ROOT) / ".ready"], cwd=ROOT, check=True)
+    if version == pinned_version():
+        for file in PINNED:
+            shutil.copy(file, folder)
+        command = ["npm", "ci"]
+    else:
+        command = ["npm", "install", "--prefix", str(folder), f"{PACKAGE}@{version}"]
+    path = os.pathsep.join([str(NODE / "bin"), os.environ["PATH"]])
+    # The program is inside of the packages; their scripts only copy it.
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    subprocess.run([*command, *options], cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    (folder / ".ready").touch()
+
+
 def ask(
-    program: Path, base_url: str, key: str, question: str, folder: Path, *options: str, model: str = "kimi-k2.6"
+    program: Path,
+    base_url: str,
+    key: str,
+    question: str,
+    folder: Path,
+    *options: str,
+    model: str = "kimi-k2.6",
+    certificate: Path | None = None,
 ) -> Outcome:
-    """Ask in the empty C(folder), with the environment that the recipes give to Claude Code and nothing else of it."""
+    """Ask in the empty C(folder), with the environment that the recipes give to Claude Code and nothing else of it.
+
+    C(certificate) is one that it shall trust, besides the public authorities.
+    """
     work = folder / "work"
     work.mkdir(parents=True, exist_ok=True)
     (work / "hello.py").write_text("print('Hello')\n", encoding="utf-8")
@@ -83,6 +101,7 @@ def ask(
         "DISABLE_AUTOUPDATER": "1",
         "DISABLE_TELEMETRY": "1",
         **{f"ANTHROPIC_{name}": model for name in names},
+        **({"NODE_EXTRA_CA_CERTS": str(certificate)} if certificate else {}),
     }
     done = subprocess.run(
         [str(program), "-p", question, "--output-format", "stream-json", "--verbose", *options],

@@ -10,18 +10,24 @@ import json
 import os
 import re
 import shlex
+import ssl
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from testinfra.host import Host
+
+from ansible_collections.hgx.inference.tests.support import claude_code
 
 ROOT = Path(__file__).parents[3]
 LIBRARY = "/var/lib/hgx-inference"
 A, B = {"name": "a", "port": 8001}, {"name": "b", "port": 8002}
 KEY = "alice-key-0123456789"
+WRONG_KEY = "wrong-key-0123456789"
+ANSWER = "Hello from a tiny Kimi-shaped model"
 BOTH_UP = {"hgx-fleet-node-a": "UP", "hgx-fleet-node-b": "UP"}
 # The server reads it well, and then has no room for one token.
 NEVER_READY = {"kv-cache-memory-bytes": "1K"}
@@ -72,6 +78,28 @@ def seen_by_the_gateway(host: Host) -> dict[str, str]:
     return {row[1]: row[17].split()[0] for row in rows if row[0] == "vllm" and row[1].startswith("hgx-fleet-node-")}
 
 
+def requests_of_claude_code(host: Host) -> list[dict[str, Any]]:
+    """Return the gateway's log of the messages that were answered."""
+    log = host.check_output("journalctl --unit=hgx-inference-gateway --output=cat --quiet")
+    entries = [json.loads(line) for line in log.splitlines() if line.startswith('{"at":')]
+    return [entry for entry in entries if (entry["path"], entry["status"]) == ("/v1/messages", 200)]
+
+
+@pytest.fixture
+def address(host: Host) -> str:
+    """Return the address of the gateway as it is from this machine."""
+    words = host.check_output("ip -4 -oneline address show dev eth0").split()
+    return f"https://{words[words.index('inet') + 1].partition('/')[0]}:8443"
+
+
+@pytest.fixture
+def certificate(host: Host, tmp_path: Path) -> Path:
+    """Return a copy of the gateway's certificate, without its key."""
+    path = tmp_path / "gateway.crt"
+    path.write_text(host.check_output("openssl x509 -in /etc/hgx-inference/gateway/self_signed.pem") + "\n")
+    return path
+
+
 @pytest.fixture
 def requests(host: Host) -> Iterator[Callable[[], list[str]]]:
     """Keep asking the gateway meanwhile, and yield a function that returns the statuses so far."""
@@ -99,6 +127,49 @@ def test_each_has_its_own(host: Host) -> None:
         assert result["metadata"]["instance"] == name
         assert pointed(host, name, "last_good") == pointed(host, name, "current")
     assert pointed(host, "a", "current") != pointed(host, "b", "current")
+
+
+def test_claude_code_runs_a_tool_through_tls(host: Host, address: str, certificate: Path, tmp_path: Path) -> None:
+    program = claude_code.installed()
+    refused = claude_code.ask(
+        program, address, WRONG_KEY, "Say hello", tmp_path, "--tools", "", certificate=certificate
+    )
+    assert refused.text.startswith("Failed to authenticate. API Error: 401"), refused
+    assert requests_of_claude_code(host) == []
+
+    outcome = claude_code.ask(program, address, KEY, "What is in this folder?", tmp_path, certificate=certificate)
+    assert (outcome.exit_code, outcome.is_error, outcome.turns) == (0, False, 2), outcome
+    assert outcome.calls == ("Bash {'command': 'ls', 'description': 'List the files'}",)
+    assert outcome.results == ("hello.py",)
+    assert outcome.text.startswith(ANSWER)
+    # A conversation stays on its server, and its tokens are those of the person.
+    answered = requests_of_claude_code(host)
+    assert len(answered) >= 2
+    assert len({entry["server"] for entry in answered}) == 1, answered
+    assert {entry["user"] for entry in answered} == {"alice"}
+    assert all(int(entry["tokens_in"]) > int(entry["tokens_out"]) > 0 for entry in answered), answered
+
+
+def test_the_openai_sdk_streams_through_tls(address: str, certificate: Path) -> None:
+    trusting = ssl.create_default_context(cafile=certificate)
+
+    def stream(key: str, verify: ssl.SSLContext) -> list[str]:
+        # The proxies of this machine do not know the target.
+        http_client = openai.DefaultHttpxClient(verify=verify, trust_env=False)
+        with openai.OpenAI(base_url=f"{address}/v1", api_key=key, max_retries=0, http_client=http_client) as client:
+            chunks = client.chat.completions.create(
+                model="kimi-k2.6", messages=[{"role": "user", "content": "Hello"}], stream=True
+            )
+            return [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
+
+    pieces = stream(KEY, trusting)
+    assert len(pieces) > 2
+    assert "".join(pieces).startswith(ANSWER)
+    with pytest.raises(openai.AuthenticationError, match="Missing or unknown API key"):
+        stream(WRONG_KEY, trusting)
+    with pytest.raises(openai.APIConnectionError) as untrusted:
+        stream(KEY, ssl.create_default_context())
+    assert "CERTIFICATE_VERIFY_FAILED" in str(untrusted.value.__cause__)
 
 
 def test_the_status_tells_of_both_and_a_second_run_changes_nothing(host: Host) -> None:

@@ -68,13 +68,18 @@ def words(output: str) -> str:
     return " ".join(output.split())
 
 
-def seen_by_the_gateway(host: Host) -> dict[str, str]:
-    """Return server -> its status in HAProxy, which is C(UP 1/2) for a moment on a busy machine."""
+def admin(host: Host, command: str) -> str:
+    """Return the answer of HAProxy."""
     program = (
         "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/hgx-inference-gateway/admin.sock');"
-        " s.sendall(b'show stat\\n'); print(s.makefile().read())"
+        f" s.sendall(b'{command}\\n'); print(s.makefile().read())"
     )
-    rows = [line.split(",") for line in host.check_output(f'python3 -c "{program}"').splitlines()]
+    return str(host.check_output(f'python3 -c "{program}"'))
+
+
+def seen_by_the_gateway(host: Host) -> dict[str, str]:
+    """Return server -> its status in HAProxy, which is C(UP 1/2) for a moment on a busy machine."""
+    rows = [line.split(",") for line in admin(host, "show stat").splitlines()]
     return {row[1]: row[17].split()[0] for row in rows if row[0] == "vllm" and row[1].startswith("hgx-fleet-node-")}
 
 
@@ -170,6 +175,21 @@ def test_the_openai_sdk_streams_through_tls(address: str, certificate: Path) -> 
     with pytest.raises(openai.APIConnectionError) as untrusted:
         stream(KEY, ssl.create_default_context())
     assert "CERTIFICATE_VERIFY_FAILED" in str(untrusted.value.__cause__)
+
+
+def test_what_the_gateway_costs_is_measured_and_held_to_a_limit(host: Host) -> None:
+    # The machine is busy with other things, too: the figures are not what is tested.
+    limits = {"gateway_ttft_ms_max": 60000, "gateway_throughput_loss_max": 1, "gateway_measure_severity": "fail"}
+    rc, output = play("gateway", **limits)
+    assert (rc, changed(output)) == (0, 0), output
+    told = re.search(r"gateway: [+-]\d+\.\d ms TTFT, [+-]\d+\.\d % throughput", output)
+    assert told, output
+    print(told[0])
+    assert KEY not in output
+    # Nobody has the key of the measurement after it.
+    log = host.check_output("journalctl --unit=hgx-inference-gateway --output=cat --quiet").splitlines()
+    assert len([line for line in log if '"user":"hgx-measurement"' in line and '"status":200' in line]) > 16
+    assert "hgx-measurement" not in admin(host, "show map /etc/hgx-inference/gateway/users.map")
 
 
 def test_the_status_tells_of_both_and_a_second_run_changes_nothing(host: Host) -> None:

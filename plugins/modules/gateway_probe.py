@@ -115,7 +115,7 @@ summary:
   description: The outcome in one line for people.
   returned: always
   type: str
-  sample: "gateway: +0.4 ms TTFT, -0.2 % throughput"
+  sample: "gateway: +0.4 ms TTFT, -0.2 % throughput (± 0.3 ms, ± 0.5 %)"
 server:
   description: Name of the measured server.
   returned: when measured

@@ -200,13 +200,16 @@ def test_a_limit_is_exceeded_in_three_of_four_rounds() -> None:
     calm, slow = (20.0, 20.0), (20.0, 40.0)
     judged = cost.judge(rounds(slow, slow, slow, calm), 10, 0.05)
     assert [check["status"] for check in judged["checks"]] == ["fail", "fail"]
-    assert judged["summary"] == "gateway: +20.0 ms TTFT, -50.0 % throughput"
+    assert judged["summary"] == "gateway: +20.0 ms TTFT, -50.0 % throughput (± 0.0 ms, ± 0.0 %)"
     assert (judged["direct_ttft_ms"], judged["direct_throughput"]) == (20, 50)
     judged = cost.judge(rounds(slow, slow, slow, calm, calm, slow, slow, calm), 10, 0.05)
-    assert judged["ttft_ms"] == 20
+    assert judged["summary"] == "gateway: +20.0 ms TTFT, -50.0 % throughput (± 10.0 ms, ± 25.0 %)"
     assert [check["status"] for check in judged["checks"]] == ["pass", "pass"]
     assert cost.exceeded(judged) == []
 
 
 def test_no_difference_has_no_sign_of_loss() -> None:
-    assert cost.judge(rounds((20, 20)), 10, 0.05)["summary"] == "gateway: +0.0 ms TTFT, +0.0 % throughput"
+    assert (
+        cost.judge(rounds((20, 20)), 10, 0.05)["summary"]
+        == "gateway: +0.0 ms TTFT, +0.0 % throughput (± 0.0 ms, ± 0.0 %)"
+    )

@@ -92,7 +92,7 @@ def burst(side: Side, streams: int, body: bytes) -> Burst:
     """Send C(streams) requests at once, on connections that are open before the clock starts. Raises CostError."""
     connections: list[http.client.HTTPConnection] = []
     try:
-        for _ in range(streams):
+        for _stream in range(streams):
             connections.append(side.connect())
         with ThreadPoolExecutor(streams) as pool:
             began = time.perf_counter()
@@ -101,8 +101,8 @@ def burst(side: Side, streams: int, body: bytes) -> Burst:
     finally:
         for connection in connections:
             connection.close()
-    ttft_ms = 1000 * statistics.median(first for first, _ in answers)
-    return Burst(ttft_ms, sum(tokens for _, tokens in answers) / seconds)
+    ttft_ms = 1000 * statistics.median(first for first, _count in answers)
+    return Burst(ttft_ms, sum(tokens for _first, tokens in answers) / seconds)
 
 
 def alternate(one: Callable[[], Burst], other: Callable[[], Burst], rounds: int) -> list[Round]:
@@ -139,8 +139,8 @@ def judge(rounds: Sequence[Round], ttft_ms_max: float, loss_max: float, severity
     ]
     return {
         **figures,
-        "direct_ttft_ms": round(statistics.median(direct.ttft_ms for direct, _ in rounds), 2),
-        "direct_throughput": round(statistics.median(direct.rate for direct, _ in rounds), 1),
+        "direct_ttft_ms": round(statistics.median(direct.ttft_ms for direct, _through in rounds), 2),
+        "direct_throughput": round(statistics.median(direct.rate for direct, _through in rounds), 1),
         "checks": checks,
         "summary": f"gateway: {_signed(figures['ttft_ms'])} ms TTFT, {_signed(-100 * figures['throughput_loss'])} %"
         f" throughput (± {_half_spread(added):.1f} ms, ± {100 * _half_spread(losses):.1f} %)",

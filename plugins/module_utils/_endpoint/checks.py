@@ -349,11 +349,11 @@ def accuracy(probe: Probe) -> Finding:
     if missed:
         worst = missed[0]
         raise AnswerError(
-            f"Right are {told}; of {worst.kind} {limits[worst.kind]:.0%} must be. {worst.wrong} {untried}".strip(),
+            f"Right: {told}; of {worst.kind} {limits[worst.kind]:.0%} must be. {worst.wrong} {untried}".strip(),
             worst.cause or findings.INACCURATE,
         )
     wrong = next((score.wrong for score in scores if score.wrong), "")
-    return Finding(f"Right are {told}.", wrong, untried)
+    return Finding(f"Right: {told}.", wrong, untried)
 
 
 def crowd(probe: Probe) -> Finding:

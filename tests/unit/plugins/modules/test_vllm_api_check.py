@@ -140,7 +140,7 @@ def test_only_kinds_with_a_limit_are_tried_and_a_share_may_be_wrong(capsys: pyte
         result = run(capsys, server.base_url, checks=["accuracy"], accuracy={"arithmetic": 0, "tool_calls": 1})
     assert result["verdict"] == "pass"
     (found,) = [check for check in result["checks"] if check["name"] == "accuracy"]
-    assert found["message"] == "Right are arithmetic 0 of 8, tool_calls 6 of 6."
+    assert found["message"] == "Right: arithmetic 0 of 8, tool_calls 6 of 6."
     assert "right is '396'" in found["evidence"]
 
 
@@ -153,7 +153,7 @@ def test_a_limit_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("fault", "limit", "status", "words"),
     [
-        ("", 1, "pass", "Right are arithmetic 8 of 8, code 4 of 4."),
+        ("", 1, "pass", "Right: arithmetic 8 of 8, code 4 of 4."),
         (
             "miscalculates",
             0.75,
@@ -285,7 +285,7 @@ FAULTS = [
     ("no_messages", "count_tokens", "HTTP 404"),
     ("no_think_token", "tokenizer", "must be the token 163607"),
     ("mangles", "tokenizer", "comes back from the tokenizer as"),
-    ("miscalculates", "accuracy", "Right are arithmetic 0 of 8, json 0 of 6, needle 0 of 4, tool_calls 6 of 6; of"),
+    ("miscalculates", "accuracy", "Right: arithmetic 0 of 8, json 0 of 6, needle 0 of 4, tool_calls 6 of 6; of"),
     ("miscalculates", "accuracy", "'What is 17 * 23 + 5? Answer with the number only.' was answered 'It is 12.'"),
     ("forgets", "accuracy", "needle 0 of 4, tool_calls 6 of 6; of needle 100% must be"),
     ("foreign_arguments", "accuracy", 'get_weather({"town": "Paris"}): town: unknown name \'town\''),

@@ -110,6 +110,16 @@ PHASES = [HINTS, [PARIS_CALLED], [ROME_CALLED]]
 # vLLM on a CPU requires this kv_lora_rank and qk_rope_head_dim. All other values are free; few and small heads keep the
 # prompts of coding agents, 30000 tokens, affordable.
 VOCAB, HIDDEN, CONTEXT, SHARDS = 1792, 256, 65536, 2
+TOKENIZER_CONFIG = {
+    "tokenizer_class": "PreTrainedTokenizerFast",
+    "bos_token": "[BOS]",
+    "eos_token": "<|im_end|>",
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "add_bos_token": False,
+    "clean_up_tokenization_spaces": False,
+    "model_max_length": CONTEXT,
+}
 TEXT_CONFIG: dict[str, Any] = {
     "architectures": ["DeepseekV3ForCausalLM"],
     "model_type": "kimi_k2",
@@ -670,16 +680,6 @@ def model_files() -> dict[str, dict[str, bytes]]:
         "torch_dtype": "bfloat16",
         **end,
     }
-    tokenizer_config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "[BOS]",
-        "eos_token": "<|im_end|>",
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "add_bos_token": False,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": CONTEXT,
-    }
     common = {
         "num_hidden_layers": 1,
         "draft_vocab_size": VOCAB,
@@ -712,7 +712,7 @@ def model_files() -> dict[str, dict[str, bytes]]:
             "generation_config.json": json_file({"eos_token_id": ids["<|im_end|>"], "temperature": 0.0}),
             "preprocessor_config.json": json_file(IMAGE_CONFIG),
             "tokenizer.json": json_file(tokenizer),
-            "tokenizer_config.json": json_file(tokenizer_config),
+            "tokenizer_config.json": json_file(TOKENIZER_CONFIG),
             **sharded({**vision_weights(), **text_weights(embedding, chain)}),
         },
         **{

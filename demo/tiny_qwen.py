@@ -72,16 +72,6 @@ def model_files() -> dict[str, bytes]:
         "torch_dtype": "bfloat16",
         **end,
     }
-    tokenizer_config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": "[BOS]",
-        "eos_token": "<|im_end|>",
-        "pad_token": "[PAD]",
-        "unk_token": "[UNK]",
-        "add_bos_token": False,
-        "clean_up_tokenization_spaces": False,
-        "model_max_length": tiny_kimi.CONTEXT,
-    }
     weights = {"model.embed_tokens.weight": tiny_kimi.rows(tiny_kimi.embeddings(ids))}
     for number in range(LAYERS):
         weights.update(layer(f"model.layers.{number}"))
@@ -93,7 +83,7 @@ def model_files() -> dict[str, bytes]:
         "config.json": tiny_kimi.json_file(config),
         "generation_config.json": tiny_kimi.json_file({"eos_token_id": ids["<|im_end|>"], "temperature": 0.0}),
         "tokenizer.json": tiny_kimi.json_file(tokenizer),
-        "tokenizer_config.json": tiny_kimi.json_file(tokenizer_config),
+        "tokenizer_config.json": tiny_kimi.json_file(tiny_kimi.TOKENIZER_CONFIG),
         "model.safetensors": tiny_kimi.safetensors(weights),
     }
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ..module_utils._core.files import replace_bytes
 from ..plugin_utils._edge import EdgeActionBase
 from ..plugin_utils._proof.archive import ArchiveError, make
 
@@ -32,12 +33,15 @@ class ActionModule(EdgeActionBase):
         verdict, release = proof["benchmark"]["verdict"], proof["release"]["id"]
         dest = Path(self._loader.path_dwim(args["dest"])) / f"{args['host']}-{release}.proof.tar"
         made_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        try:
-            if not self._task.check_mode:
+        if not self._task.check_mode:
+            try:
                 archive = make(args["host"], made_at, proof, Path(args["key"]).expanduser())
-                dest.parent.mkdir(parents=True, exist_ok=True)
-                dest.write_bytes(archive)
-        except (ArchiveError, OSError) as exc:
-            return {**result, "failed": True, "msg": str(exc)}
+            except (ArchiveError, OSError) as exc:
+                return {**result, "failed": True, "msg": str(exc)}
+            try:
+                replace_bytes(str(dest), archive)
+            except OSError as exc:
+                words = f"{dest} cannot be written, and an older one is as it was: {exc.strerror}. Make room for it."
+                return {**result, "failed": True, "msg": words}
         # A proof is an observation.
         return {**result, "changed": False, "path": str(dest), "verdict": verdict, "release": release}

@@ -52,7 +52,13 @@ class ActionModule(EdgeActionBase):
                 " overwrites no corrections."
             )
         if changed and not self._task.check_mode:
-            replace_text(str(dest), text)
+            try:
+                replace_text(str(dest), text)
+            except OSError as exc:
+                raise AnsibleActionFail(
+                    f"{dest} cannot be written, and nothing of it is there: {exc.strerror}. Make room, or give another"
+                    " file (-e to=FILE)."
+                ) from None
         return {
             **result,
             "changed": changed,

@@ -21,6 +21,11 @@ def read_text(path: str) -> str:
 
 
 def replace_text(path: str, text: str, mode: int | None = None, durable: bool = False) -> None:
+    """Replace a file by a text in UTF-8, see replace_bytes. Raises OSError."""
+    replace_bytes(path, text.encode("utf-8"), mode, durable)
+
+
+def replace_bytes(path: str, content: bytes, mode: int | None = None, durable: bool = False) -> None:
     """Replace a file atomically; create its folder if missing. C(durable) syncs it to disk. Raises OSError.
 
     The file gets exactly C(mode). By default the umask applies, as for any new file.
@@ -30,10 +35,10 @@ def replace_text(path: str, text: str, mode: int | None = None, durable: bool = 
     temporary = os.path.join(folder, f".{uuid.uuid4().hex}.new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
     try:
-        with open(handle, "w", encoding="utf-8") as stream:
+        with open(handle, "wb") as stream:
             if mode is not None:
                 os.fchmod(stream.fileno(), mode)
-            stream.write(text)
+            stream.write(content)
             if durable:
                 stream.flush()
                 os.fsync(stream.fileno())

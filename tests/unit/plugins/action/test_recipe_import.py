@@ -34,3 +34,6 @@ def test_a_recipe_is_written_once_and_never_over_corrections(tmp_path: Path) -> 
     rc, output = run(tmp_path)
     assert rc != 0
     assert "exists and is another recipe" in output
+    rc, output = run(tmp_path, "-e", "to=page.txt/recipe.yml")
+    assert rc != 0
+    assert "page.txt/recipe.yml cannot be written, and nothing of it is there: " in output

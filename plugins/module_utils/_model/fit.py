@@ -17,6 +17,7 @@ from .._core.units import GB, GIB
 from .architecture import Cache, Part, Shape, UnknownShape, read_cache, read_shape
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
+_NOT_KNOWN = "the host's, which is not known here"
 # What nvidia-smi shows of a GPU's memory, in GiB.
 GPU_MEMORY_GIB = {"B200": 179.0, "H200": 140.4, "H100": 79.6}
 # An estimate: CUDA's own memory, graphs, activations, buffers of NCCL and a draft. vLLM measures it at its start.
@@ -229,7 +230,7 @@ def _disk(demand: Demand, on: Machine, shape: Shape | None) -> Line:
     known = {words: weights, "the image": demand.image_gb}
     told = [f"{value:,.0f} GB for {name}" if value is not None else f"{name} unknown" for name, value in known.items()]
     needed = sum(value for value in known.values() if value is not None)
-    text = f"{' + '.join(told)}, of {'unknown' if on.disk_gb is None else f'{on.disk_gb:,.0f} GB'}"
+    text = f"{' + '.join(told)}, of {_NOT_KNOWN if on.disk_gb is None else f'{on.disk_gb:,.0f} GB'}"
     if on.disk_gb is not None and needed > on.disk_gb:
         return Line("disk", NO, text)
     return Line("disk", UNKNOWN if on.disk_gb is None or None in known.values() else YES, text)
@@ -237,7 +238,7 @@ def _disk(demand: Demand, on: Machine, shape: Shape | None) -> Line:
 
 def _memory(demand: Demand, on: Machine) -> Line:
     need = "unknown" if demand.memory_gib is None else f"{demand.memory_gib:g} GiB"
-    text = f"{need} of {'unknown' if on.memory_gib is None else f'{on.memory_gib:,.0f} GiB'}"
+    text = f"{need} of {_NOT_KNOWN if on.memory_gib is None else f'{on.memory_gib:,.0f} GiB'}"
     if demand.memory_gib is None or on.memory_gib is None:
         return Line("main memory", UNKNOWN, text)
     return Line("main memory", YES if demand.memory_gib <= on.memory_gib else NO, text)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from . import records
 from .account import Account, Identity
 from .client import ApiError, LambdaError, Repeat, poll
-from .launch import Launched, Launcher, Plan, Wanted
+from .launch import Launched, Launcher, Plan, Wanted, precedence, token_of
 from .records import Instance
 
 # How often to poll, in request intervals; with Lambda's rate limit these are seconds.
@@ -92,9 +92,26 @@ class Manager:
                 self._launcher.require_asked(ready, launched.asked, wanted.max_price_per_hour)
                 launched = self._launcher.still_sole(ready, identity)
         if not launched.own:
-            return self._keep(launched.instance, wanted)
+            return self._adopt(launched.instance, identity, wanted)
         msg = f"Launched {records.described(ready)} for {records.priced(ready)}. It bills until it is released."
         return outcome(True, msg, ready, after=summary(ready))
+
+    def _adopt(self, found: Instance, identity: Identity, wanted: Wanted) -> Outcome:
+        """Adopt the existing instance. If its run yields to an earlier launch meanwhile, adopt that one instead."""
+        while True:
+            kept: Outcome | None = None
+            try:
+                kept = self._keep(found, wanted)
+            except LambdaError as exc:
+                failure = exc
+            listed = self._account.find(identity)
+            first = min(filter(token_of, listed), key=precedence, default=found)
+            is_listed = any(one["id"] == found["id"] for one in listed)
+            if first["id"] == found["id"] or (is_listed and precedence(found) < precedence(first)):
+                if kept is None:
+                    raise failure
+                return kept
+            found = first
 
     def _keep(self, found: Instance, wanted: Wanted) -> Outcome:
         """Adopt the existing instance. Only its tags can still be changed."""

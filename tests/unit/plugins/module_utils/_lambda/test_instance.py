@@ -30,6 +30,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.client impor
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.http import HttpTransport
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.instance import Limits, Manager, Outcome
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.launch import Wanted
+from ansible_collections.hgx.inference.plugins.module_utils._lambda.records import Instance
 from ansible_collections.hgx.inference.tests.support.lambda_api_server import KEY, Fault, LambdaApi, LambdaServer
 
 KIMI = Identity(name="kimi")
@@ -139,6 +140,28 @@ def test_runs_at_once_of_several_users_leave_one(server: LambdaServer, make: Mak
     server.api.advance()
     (instance,) = server.running()
     assert [result["instance"] and result["instance"]["id"] for result in results] == [instance["id"]] * 3
+
+
+@pytest.mark.parametrize("when", ["before it is ready", "just after"])
+def test_an_adopted_instance_that_yields_to_an_earlier_launch(server: LambdaServer, make: Make, when: str) -> None:
+    """Three runs at once: the third adopts the launch of the second before that of the first is listed."""
+    earlier, later = ([{"key": "hgx-launch", "value": f"000000000000{number}-x"}] for number in (1, 2))
+    adopted = server.api.add(name="kimi", tags=later)
+    manager = make()
+    wait = manager._wait_ready
+    first: list[str] = []
+
+    def wait_ready(instance: Instance) -> Instance:
+        if first:
+            return wait(instance)
+        first.append(server.api.add(name="kimi", tags=earlier)["id"])
+        server.api.instances[adopted["id"]]["status"] = "terminated"
+        return instance if when == "just after" else wait(instance | {"status": "terminated"})
+
+    manager._wait_ready = wait_ready  # type: ignore[method-assign]
+    result = manager.present(KIMI, B200)
+    assert [result["instance"] and result["instance"]["id"]] == first
+    assert server.api.launches == 0
 
 
 def test_a_launch_that_another_does_not_yield_to_yields(server: LambdaServer, make: Make) -> None:

@@ -34,6 +34,7 @@ PROGRESS = "/root/.ansible_async/hgx-*.progress"
 # The server of a recorded release, which would be ready before anybody waits for it where the play is slow.
 RELEASE = Path("/var/lib/hgx-inference/vllm/current")
 SERVER = b"\0--served-model-name\0"
+CLIENT = b"docker\0"  # creates the container with the same words, and answers only if it is not stopped
 
 
 def session(command: list[str]) -> None:
@@ -96,14 +97,15 @@ def cuts(folder: Path) -> None:
         CUT.unlink()
 
 
-def signalled(number: int) -> set[int]:
+def signalled(number: int, proc: Path = Path("/proc")) -> set[int]:
     """Send a signal to the processes of a server that starts, and return their numbers."""
     found = set()
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
+    for path in proc.glob("[0-9]*/cmdline"):
         try:
-            if SERVER in Path(path).read_bytes():
-                found.add(int(path.split("/")[2]))
-                os.kill(int(path.split("/")[2]), number)
+            words = path.read_bytes()
+            if SERVER in words and not words.startswith(CLIENT):
+                found.add(int(path.parent.name))
+                os.kill(int(path.parent.name), number)
         except OSError:
             pass  # it has just ended
     return found

@@ -11,8 +11,8 @@ short_description: Make a recipe of a published page or command
 version_added: 0.3.0
 author: hgx.inference contributors (@hgx-inference)
 description:
-  - Reads a C(docker run) command, a C(vllm serve) line, a recipe of the vLLM project, or the text of a page with
-    commands and a table of figures, and writes a recipe.
+  - Reads a C(docker run) command, a C(vllm serve) line, a Compose file, a recipe of the vLLM project, or the text of a
+    page with commands and a table of figures, and writes a recipe.
   - Each value was read, or follows by a rule that is told in a comment, or is marked as missing. Nothing is guessed. A
     part of the command that is not understood ends the import.
   - Secrets of the command are left out.

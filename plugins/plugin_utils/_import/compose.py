@@ -18,11 +18,14 @@ from ...module_utils._core.units import GB
 from ...module_utils._model.architecture import UnknownShape, read_shape
 from ...module_utils._model.fit import split_of
 from . import figures, maker
-from .server import SERVER_MODULE, NotUnderstood, Server, read_command
-from .shell import find_commands, split_assignments
+from .server import SERVER_MODULE, NotUnderstood, Server, read_commands
+from .services import is_compose, read_compose
+from .shell import code_blocks, find_commands
 
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.\d+(?:[-+.]\w+)*")
 _VLLM_PORT = 8000
+_DRAFT = re.compile(r"speculative[-_]config\.")
+_CLIENT = ["vllm", "bench", "serve"]
 _READY_TIMEOUT_S = 3600
 _CLAUDE = (
     *("ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL"),
@@ -82,7 +85,7 @@ def import_recipe(text: str, given: Given) -> Imported:
     """Return the recipe of a text: a page, a command, or a recipe of the vLLM project. Raises NotUnderstood."""
     if re.search(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", text):
         raise NotUnderstood("control characters: this is no text")
-    hardware = figures.read_hardware(given.hardware or text)
+    hardware = figures.read_hardware(text) if not given.hardware else [figures.given_hardware(given.hardware)]
     data = _yaml(text)
     draft, loads = _Draft(), []
     if maker.is_makers(data):
@@ -100,7 +103,9 @@ def import_recipe(text: str, given: Given) -> Imported:
         published, several = figures.read_figures(text)
     _require_numbers(server, loads)
     if not server.complete:
-        raise NotUnderstood("no command that starts a server (docker run ... vllm, vllm serve)")
+        raise NotUnderstood(
+            " ".join(["no command that starts a server (docker run ... vllm, vllm serve).", *server.notes])
+        )
     one = hardware[0] if len(hardware) == 1 else None
     _head(draft, text, data, server, given, one)
     _hardware(draft, server, one, hardware, given.config)
@@ -118,28 +123,29 @@ def import_recipe(text: str, given: Given) -> Imported:
 def _yaml(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         return None
 
 
 def _read_commands(text: str, server: Server) -> list[dict[str, Any]]:
     """Read all commands into C(server); return the loads of those of the benchmark client."""
-    loads = []
+    loads, others = [], []
+    blocks = [(block, _yaml(block)) for block in code_blocks(text)]
     try:
-        for words in find_commands(text):
-            _variables, rest = split_assignments(words)
-            if rest[:2] == ["docker", "exec"] and "vllm" in rest:
-                # The last word of that name is the program, and the one before may be the container.
-                rest = rest[len(rest) - 1 - rest[::-1].index("vllm") :]
-            if rest[:3] == ["vllm", "bench", "serve"]:
-                load, own = figures.read_load(rest[3:])
-                loads.append(load)
-                if own:
-                    server.notes.append(
-                        f"Of the benchmark, --{', --'.join(own)} was left out: this collection sets it."
-                    )
-            elif not read_command(words, server):
-                server.notes.append(f"The command '{' '.join(words[:3])} ...' was left out: it starts no server.")
+        for words in (
+            words
+            for block, data in blocks
+            for words in (read_compose(data) if is_compose(data) else find_commands(block))
+        ):
+            client = next((place for place in range(len(words)) if words[place : place + 3] == _CLIENT), None)
+            if client is None:
+                others.append(words)
+                continue
+            load, own = figures.read_load(words[client + 3 :])
+            loads.append(load)
+            if own:
+                server.notes.append(f"Of the benchmark, --{', --'.join(own)} was left out: this collection sets it.")
+        read_commands(others, server)
     except ValueError as exc:
         raise NotUnderstood(f"a command whose quotes do not end ({exc})") from exc
     return loads
@@ -227,7 +233,9 @@ def _models(draft: _Draft, server: Server) -> None:
     revision = server.args.pop("revision", None)
     models = [{"repo": server.model, "revision": str(revision or "main"), "role": "model"}]
     speculative = server.args.get("speculative-config")
-    if isinstance(speculative, Mapping) and speculative.get("model") not in (None, server.model):
+    if not isinstance(speculative, Mapping):
+        speculative = {name.partition(".")[2]: value for name, value in server.args.items() if _DRAFT.match(name)}
+    if speculative.get("model") not in (None, server.model):
         models.append(
             {"repo": str(speculative["model"]), "revision": str(speculative.get("revision", "main")), "role": "draft"}
         )
@@ -260,7 +268,7 @@ def _image(draft: _Draft, server: Server, chosen: Mapping[str, str]) -> None:
     if server.tag and server.tag != "latest":
         draft.put("image.tag", server.tag)
     else:
-        words = "latest moves with each release" if server.tag else "the command names no image"
+        words = "latest moves with each release" if server.tag else "the command names none"
         draft.lack("image.tag", f"{words}: give a release, such as v0.25.1")
     draft.put("image.digest", server.digest or None)
     release = _RELEASE.fullmatch(server.tag)

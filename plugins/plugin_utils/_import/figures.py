@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .server import read_options
+from .server import NotUnderstood, read_options
 
 _LATENCIES = {
     "ttft": r"ttft|time to first token",
@@ -24,10 +24,18 @@ _THROUGHPUTS = {
     "output_throughput": r"(?:output|generation).*(?:throughput|tok(?:ens)?\s*/\s*s|tps)",
     "request_throughput": r"request.*throughput",
 }
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?(?![\w.]*\w)")
+_UNIT = r"ms|milliseconds?|[\u00b5\u03bcu]s|s(?:ec(?:onds?)?)?"
+_MILLISECONDS = {"m": 1.0, "\u00b5": 0.001, "\u03bc": 0.001, "u": 0.001, "s": 1000.0}
+# A whole number, as a thousands separator or none allows; no share, no factor and no decimal comma.
+_NUMBER = re.compile(
+    rf"(?<![\w.,])(\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?)(?!\.?\d|,\d|\s*%)(?:\s*({_UNIT})\b)?(?!\w)",
+    re.IGNORECASE,
+)
+_LABEL_UNIT = re.compile(rf"(?:[(\[]|\bin\s|,)\s*({_UNIT})\s*(?:[)\]]|$)", re.IGNORECASE)
+_PER_PART = re.compile(r"(?:\bper[- ]|/\s*)(?:gpu|user|node)\b", re.IGNORECASE)
 _CELL = re.compile(r"\s*\|\s*")
 _HARDWARE = re.compile(
-    r"(?:(?P<hgx>HGX)\s+|(?P<count>\d+)\s*[x×]\s*(?:NVIDIA\s+)?)(?P<name>[ABH]\d{2,3})\b", re.IGNORECASE
+    r"(?<![\w.])(?:(?P<hgx>HGX)\s+|(?P<count>[1-9]\d*)\s*[x×]\s*(?:NVIDIA\s+)?)(?P<name>[ABH]\d{2,3})\b", re.IGNORECASE
 )
 _LOAD = {
     "backend": "backend",
@@ -97,15 +105,26 @@ def read_load(words: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
 
 
 def read_hardware(text: str) -> list[Hardware]:
-    """Return the hardware that a text names, each once. V(cpu) alone means a server without a GPU."""
-    if text.strip().lower() == "cpu":
-        return [Hardware(0, "", is_hgx=False)]
+    """Return the hardware that a text names, each once."""
     found: dict[tuple[int, str], Hardware] = {}
     for match in _HARDWARE.finditer(text):
         count = 8 if match["hgx"] else int(match["count"])
         key = (count, match["name"].upper())
         found[key] = Hardware(*key, is_hgx=bool(match["hgx"]) or (key in found and found[key].is_hgx))
     return list(found.values())
+
+
+def given_hardware(text: str) -> Hardware:
+    """Return the hardware that a person gives; V(cpu) means a server without a GPU. Raises NotUnderstood."""
+    if text.strip().lower() == "cpu":
+        return Hardware(0, "", is_hgx=False)
+    named = read_hardware(text)
+    other = re.fullmatch(r"\s*([1-9]\d*)\s*x\s*(\w[\w -]*?)\s*", text)
+    if len(named) == 1:
+        return named[0]
+    if other is None:
+        raise NotUnderstood(f"the hardware {text!r}: give it as 8xB200, or cpu")
+    return Hardware(int(other[1]), other[2], is_hgx=False)
 
 
 def _labelled(lines: Sequence[str]) -> Iterator[tuple[str, float]]:
@@ -115,6 +134,8 @@ def _labelled(lines: Sequence[str]) -> Iterator[tuple[str, float]]:
     for line, row in zip(lines, rows, strict=True):
         if "|" not in line:
             head = []
+            if re.search(r"(?<!\S)--\w", line):  # options, such as --goodput ttft:500
+                continue
             label, colon, rest = line.partition(":")
             if colon:
                 yield from _values(label, rest)
@@ -137,20 +158,21 @@ def _values(label: str, cell: str) -> Iterable[tuple[str, float]]:
     """Yield the metrics of a label with the numbers of its cell. A share of users is no figure of the server."""
     metrics = _metrics(label)
     text = re.sub(r"\(.*?\)", "", cell)
-    numbers = [float(number.replace(",", "")) for number in _NUMBER.findall(text)]
-    factor = (
-        1000.0 if re.search(r"\d\s*s\b|\(s\)", f"{cell} {label}") and "ms" not in f"{cell} {label}".lower() else 1.0
-    )
-    if not metrics or not numbers:
+    numbers = _NUMBER.findall(text)
+    if len(metrics) == 1:
+        metrics *= len(numbers)
+    if len(numbers) != len(metrics) or (_PER_PART.search(text) and "throughput" in "".join(metrics)):
         return
-    if len(numbers) == len(metrics):
-        pairs: Iterable[tuple[str, float]] = zip(metrics, numbers, strict=True)
-    elif len(metrics) == 1:
-        pairs = [(metrics[0], number) for number in numbers]
-    else:
-        return
-    for metric, number in pairs:
-        yield metric, round(number * (factor if metric.endswith("_ms") else 1.0), 6)
+    # A number's unit stands behind it, or behind a later one, or at the label.
+    unit = next((match[1] for match in [_LABEL_UNIT.search(label), _LABEL_UNIT.search(cell)] if match), "ms")
+    for metric, (number, own) in reversed(list(zip(metrics, numbers, strict=True))):
+        unit = own or unit
+        yield (
+            metric,
+            round(
+                float(number.replace(",", "")) * (_MILLISECONDS[unit[0].lower()] if metric.endswith("_ms") else 1), 6
+            ),
+        )
 
 
 def _metrics(label: str) -> list[str]:
@@ -159,11 +181,16 @@ def _metrics(label: str) -> list[str]:
     for latency, pattern in _LATENCIES.items():
         if re.search(rf"\b(?:{pattern})\b", plain):
             return [f"{name}_{latency}_ms" for name in _statistics(plain)] or [f"mean_{latency}_ms"]
-    if "user" in plain or "per gpu" in plain:
+    if re.search(r"\buser|\bpeak\b|\bmax", plain) or _PER_PART.search(plain):
         return []
+    # What stands in brackets explains, as in "Total (input + output)".
+    words = re.sub(r"\(.*?\)", "", plain)
+    sides = [side for side in ("input", "output") if side in words]
     for metric, pattern in _THROUGHPUTS.items():
-        if re.search(pattern, plain) and "peak" not in plain:
-            return [metric]
+        if re.search(pattern, plain):
+            wanted = {"total_token_throughput": [[], ["input", "output"]]}.get(metric, [["output"], []])
+            if sides in wanted:
+                return [metric]
     return []
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...module_utils._core.secrets import is_secret_name
+from ...module_utils._core.secrets import is_secret_name, scrub, scrubbed
 from ...module_utils._vllm.args import option_name
 from .shell import split_assignments, split_commands
 
@@ -30,12 +30,31 @@ _OWN = {
     *("--security-opt", "--cap-add", "--cap-drop", "--log-driver", "--log-opt", "--health-cmd", "--memory", "-w"),
     *("--workdir", "-P", "--publish-all"),
 }
-_SHORT = {"-e": "--env", "-v": "--volume", "-p": "--publish"}
+_SHORT = {"-e": "--env", "-v": "--volume", "-p": "--publish", "--mount": "--volume"}
 # Where vLLM finds its files in a container: our role decides that.
 _PLACES = {"HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_CACHE"}
 # Variables by which a container gets its GPUs.
-_GPU_VARIABLES = {"NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES"}
+_GPU_VARIABLES = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")
+# What a shell or a reader replaces: a variable, the output of a command, a placeholder.
+_REPLACED = re.compile(r"[$`]|<[A-Za-z][\w .-]*>")
+# vLLM's own short names.
+_ALIASES = {
+    "-tp": "tensor-parallel-size",
+    "-pp": "pipeline-parallel-size",
+    "-dp": "data-parallel-size",
+    "-dcp": "decode-context-parallel-size",
+    "-pcp": "prefill-context-parallel-size",
+    "-ep": "enable-expert-parallel",
+    "-cc": "compilation-config",
+    "-ac": "attention-config",
+    "-sc": "speculative-config",
+    "-O": "optimization-level",
+    "-q": "quantization",
+    "-asc": "api-server-count",
+    "-n": "nnodes",
+    "-r": "node-rank",
+}
 
 
 @dataclass
@@ -64,6 +83,21 @@ class NotUnderstood(Exception):
     """A part of a command that cannot be read, and must not be dropped silently."""
 
 
+def read_commands(commands: Iterable[Sequence[str]], server: Server) -> bool:
+    """Add what commands say to C(server), with a note on each that says nothing of one; return whether any does.
+
+    Raises NotUnderstood.
+    """
+    found = False
+    for words in commands:
+        if read_command(words, server):
+            found = True
+        else:
+            shown = " ".join(split_assignments(words)[1][:3])
+            server.notes.append(scrub(f"The command '{shown} ...' was left out: it starts no server."))
+    return found
+
+
 def read_command(words: Sequence[str], server: Server) -> bool:
     """Add what a command says to C(server); return whether it is one of a server, of pip or an assignment.
 
@@ -73,25 +107,43 @@ def read_command(words: Sequence[str], server: Server) -> bool:
     if not rest:
         _take_env(variables, server)
         return bool(variables)
+    if rest[:2] in (["docker", "exec"], ["podman", "exec"], ["uv", "run"]):
+        rest = rest[next((place for place in range(2, len(rest)) if server_words(rest[place:]) is not None), 0) :]
     program = rest[0]
     if program == "export":
         _take_env(dict(word.partition("=")[::2] for word in rest[1:] if "=" in word), server)
     elif program in ("pip", "pip3", "uv") and "install" in rest:
         _take_pip(rest, server)
-    elif program in _SHELLS and "-c" in rest[:-1]:
-        for inner in split_commands(rest[rest.index("-c") + 1]):
-            read_command(inner, server)
+    elif program in _SHELLS:
+        return read_commands(_script(rest), server)
     elif program in ("docker", "podman") and rest[1:2] == ["run"]:
-        _take_env(variables, server)
-        _read_docker(rest[2:], server)
+        return _read_docker(rest[2:], variables, server)
     elif server_words(rest) is not None:
-        if server.complete:
-            raise NotUnderstood(f"a second command that starts a server ({' '.join(rest[:3])}): give one of them alone")
-        _take_env(variables, server)
-        _read_server(server_words(rest) or [], server)
+        inner = Server()
+        _read_server(server_words(rest) or [], inner)
+        _take_server(inner, variables, server)
     else:
         return False
     return True
+
+
+def _script(words: Sequence[str]) -> list[list[str]]:
+    """Return the commands of C(sh -c SCRIPT NAME WORDS); none without a script. C("$@") in it stands for the words."""
+    place = next((index for index, word in enumerate(words) if re.fullmatch(r"-[a-z]*c", word)), len(words))
+    commands = [split_assignments(each) for script in words[place + 1 : place + 2] for each in split_commands(script)]
+    return [
+        [*(f"{name}={value}" for name, value in variables.items()), *(words[place + 3 :] if rest == ["$@"] else rest)]
+        for variables, rest in commands
+    ]
+
+
+def _take_server(found: Server, variables: Mapping[str, str], server: Server) -> None:
+    if server.complete:
+        raise NotUnderstood(f"a second command that starts a server, of {found.model}: give one of them alone")
+    _take_env({**variables, **found.env}, server)
+    server.model, server.args = found.model, found.args
+    server.pip += found.pip
+    server.notes += found.notes
 
 
 def server_words(words: Sequence[str]) -> list[str] | None:
@@ -109,7 +161,7 @@ def read_options(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     options: dict[str, Any] = {}
     rest = list(words[first:])
     while rest:
-        word = rest.pop(0)
+        word = re.sub(r"^-O(?=\d)", "-O=", rest.pop(0))
         name, equals, value = word.partition("=")
         values = [value] if equals else []
         while not equals and rest and not _is_option(rest[0]):
@@ -122,21 +174,21 @@ def _put(options: dict[str, Any], name: str, values: list[str]) -> None:
     """Add one option. Dots of a name with dashes become a mapping, as vLLM takes them."""
     if not values:
         plain = name.removeprefix("no-")
-        options[plain if name.startswith("no-") else name] = plain == name
-        return
-    options[name] = _value(values[0]) if len(values) == 1 else [_value(value) for value in values]
+        options[plain] = plain == name
+    elif is_secret_name(name.replace("-", "_").upper()):
+        options[name] = None
+    else:
+        options[name] = _value(values[0]) if len(values) == 1 else [_value(value) for value in values]
 
 
 def _full_name(name: str) -> str:
-    short = {"-tp": "tensor-parallel-size", "-pp": "pipeline-parallel-size", "-dp": "data-parallel-size"}
-    others = {"-cc": "compilation-config", "-ac": "attention-config", "-O": "optimization-level", "-q": "quantization"}
-    found = {**short, **others}.get(name)
-    if found:
-        return found
+    short, dot, inside = name.partition(".")
+    if short in _ALIASES:
+        return f"{_ALIASES[short]}{dot}{inside}"
     if not name.startswith("--"):
         raise NotUnderstood(f"the option {name}")
     plain = name[2:]
-    return plain if "." in plain else option_name(plain)
+    return plain if dot else option_name(plain)
 
 
 def _is_option(word: str) -> bool:
@@ -154,9 +206,13 @@ def _value(text: str) -> Any:
         return text.lower() == "true"
     if _NUMBER.fullmatch(text):
         return float(text) if re.search(r"[.eE]", text) else int(text)
-    if "$" in text:
-        raise NotUnderstood(f"the variable in {text!r}: replace it with its value")
+    _require_written_out(text)
     return text
+
+
+def _require_written_out(text: str) -> None:
+    if _REPLACED.search(text):
+        raise NotUnderstood(f"the variable in {text!r}: replace it with its value")
 
 
 def _read_server(words: Sequence[str], server: Server) -> None:
@@ -167,15 +223,19 @@ def _read_server(words: Sequence[str], server: Server) -> None:
     model = str(positional[0] if positional else named or "")
     if not model:
         raise NotUnderstood("a server without a model")
-    if "$" in model:
-        raise NotUnderstood(f"the variable in {model!r}: replace it with its value")
-    for name in [name for name in options if is_secret_name(name.replace("-", "_").upper())]:
+    _require_written_out(model)
+    if "config" in options:
+        raise NotUnderstood("--config: put the options of its file into the command")
+    for name, value in list(options.items()):
+        if value is not None and scrubbed({name: value}) == {name: value}:
+            continue
         del options[name]
         server.notes.append(f"--{name} was left out: a secret comes from the environment (VLLM_API_KEY).")
     server.model, server.args = model, options
 
 
-def _read_docker(words: list[str], server: Server) -> None:
+def _read_docker(words: list[str], variables: Mapping[str, str], server: Server) -> bool:
+    """Read what follows C(docker run); return whether it is a server. Pages also run others, such as nvidia-smi."""
     options: dict[str, list[str]] = {}
     while words and words[0].startswith("-"):
         name, equals, value = words.pop(0).partition("=")
@@ -188,26 +248,28 @@ def _read_docker(words: list[str], server: Server) -> None:
         options.setdefault(_SHORT.get(name, name), []).append(value)
     if not words:
         raise NotUnderstood("docker run without an image")
-    _take_docker_options(options, server)
-    _take_image(words.pop(0), server)
+    image, *command = words
     entrypoint = (options.get("--entrypoint") or [""])[-1]
-    if entrypoint or words[:1] in (["vllm"], *([shell] for shell in _SHELLS)) or server_words(words) is not None:
-        words = [*([entrypoint] if entrypoint else []), *words]
-        inner = Server()
-        # In '-c SCRIPT NAME WORDS' the script ends with exec "$@", which is the words.
-        exec_words = words[4:] if words[1:2] == ["-c"] and len(words) > 4 and '"$@"' in words[2] else None
-        script = words[:3] if exec_words else words
-        if exec_words:
-            script = [*words[:2], words[2].replace('exec "$@"', "").rstrip(" ;&")]
-        if not read_command(script, inner) and not exec_words:
-            raise NotUnderstood(f"the container's command {' '.join(words[:4])}")
-        if exec_words:
-            read_command(exec_words, inner)
-        server.env.update(inner.env)
-        server.model, server.args, server.notes = inner.model, inner.args, [*server.notes, *inner.notes]
-        server.pip += inner.pip
+    inner = Server()
+    if entrypoint or not _is_arguments(image, command):
+        command = [entrypoint, *command] if entrypoint else command
+        if not read_command(command, inner) or not inner.complete:
+            if "vllm" in image:
+                raise NotUnderstood(f"the container's command {' '.join(command[:4])}")
+            return False
     else:
-        _read_server(words, server)  # the image's own entry point is the server
+        _read_server(command, inner)  # the image's own entry point is the server
+    _take_server(inner, variables, server)
+    _take_docker_options(options, server)
+    _take_image(image, server)
+    return True
+
+
+def _is_arguments(image: str, words: Sequence[str]) -> bool:
+    """Return whether the words after an image can be those of vLLM's own entry point."""
+    if words[:1] in (["vllm"], *([shell] for shell in _SHELLS)) or server_words(words) is not None:
+        return False
+    return "vllm" in image or "--model" in words or bool(re.fullmatch(r"[\w.-]+/[\w.-]+", "".join(words[:1])))
 
 
 def _take_docker_options(options: Mapping[str, list[str]], server: Server) -> None:
@@ -243,8 +305,7 @@ def _gibibytes(size: str) -> float:
 
 
 def _take_image(reference: str, server: Server) -> None:
-    if "$" in reference:
-        raise NotUnderstood(f"the variable in {reference!r}: replace it with its value")
+    _require_written_out(reference)
     name, _at, digest = reference.partition("@")
     path, colon, tag = name.rpartition(":")
     if not colon or "/" in tag:
@@ -254,13 +315,15 @@ def _take_image(reference: str, server: Server) -> None:
 
 def _take_env(variables: Mapping[str, str], server: Server) -> None:
     for name, value in variables.items():
-        if is_secret_name(name):
+        if is_secret_name(name) or scrub(value) != value:
             server.notes.append(f"{name} was left out: a secret comes from the environment or a vault.")
         elif name in _PLACES:
             server.notes.append(f"{name} was left out: the roles decide where the weights are.")
+        elif name == "NVIDIA_VISIBLE_DEVICES" and value != "all":
+            raise NotUnderstood(f"{name}={value}: a recipe has all GPUs of its host, or none")
         elif name in _GPU_VARIABLES:
             server.gpus = "all"
-        elif "$" in value or not value:
+        elif _REPLACED.search(value) or not value:
             raise NotUnderstood(f"the variable {name} without a value")
         else:
             server.env[name] = value
@@ -274,4 +337,4 @@ def _take_pip(words: Sequence[str], server: Server) -> None:
         elif re.fullmatch(r"[A-Za-z0-9._-]+(\[[\w,-]+\])?==\S+", package):
             server.pip.append(package)
         else:
-            server.notes.append(f"pip install {package} was left out: it is not pinned to a version.")
+            server.notes.append(scrub(f"pip install {package} was left out: it is not pinned to a version."))

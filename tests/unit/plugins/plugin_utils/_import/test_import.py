@@ -18,12 +18,26 @@ from ansible_collections.hgx.inference.plugins.module_utils._recipe import Recip
 from ansible_collections.hgx.inference.plugins.plugin_utils._import.compose import Given, Imported, import_recipe
 from ansible_collections.hgx.inference.plugins.plugin_utils._import.figures import read_figures, read_hardware
 from ansible_collections.hgx.inference.plugins.plugin_utils._import.render import render, summary
-from ansible_collections.hgx.inference.plugins.plugin_utils._import.server import NotUnderstood
+from ansible_collections.hgx.inference.plugins.plugin_utils._import.server import SERVER_MODULE, NotUnderstood
 
 ROOT = Path(__file__).parents[5]
 TEXTS = ROOT / "tests" / "unit" / "fixtures" / "imports"
 EXPLAINED: dict[str, dict[str, str]] = yaml.safe_load((TEXTS / "differences.yml").read_text(encoding="utf-8"))
 EVERY = EXPLAINED.pop("every")
+COMPOSE = """services:
+  vllm:
+    image: vllm/vllm-openai:v0.25.1
+    environment: [A=1, "HF_TOKEN=${HF_TOKEN}"]
+    ipc: host
+    command: >
+      --model o/n
+      --tensor-parallel-size 8
+      --x '{"a": "b c"}'
+    deploy: {resources: {reservations: {devices: [{driver: nvidia, count: all, capabilities: [gpu]}]}}}
+  web:
+    image: ghcr.io/web:main
+    environment: {OPENAI_API_KEY: k3y}
+"""
 LEAST = "docker run --gpus all vllm/vllm-openai:v0.25.1 org/name --max-model-len 4096"
 
 
@@ -127,6 +141,40 @@ def test_a_config_gives_sizes() -> None:
         ("pip install 'x==1'\nvllm serve org/name", "image.pip", ["x==1"]),
         ("vllm serve org/name # --port 9\n", "engine.port", 8000),
         ("vllm serve o/n --revision v1", "models", [{"repo": "o/n", "revision": "v1", "role": "model"}]),
+        ("vllm serve o/n -dcp 2 -ep -O3 -cc.mode 3 > log 2>&1 &", "engine.args", {
+            "decode-context-parallel-size": 2, "enable-expert-parallel": True, "optimization-level": 3,
+            "compilation-config.mode": 3}),
+        ("vllm serve o/n --x '#a > b | c; d' --api-key $KEY 2>&1 | tee log", "engine.args", {"x": "#a > b | c; d"}),
+        ("vllm serve o/n --api-key <your key> --port 9 # it's free", "engine.port", 9),
+        ("vllm serve o/n \\\n  # GPUs\n  --seed 8 \\  # eight\n  --port 9", "engine.args", {"seed": 8}),
+        ("vllm serve o/n\n  -tp 8\n  --port 9", "engine.port", 9),
+        ("docker run `\r\n  -e A=1 `\r\n  v/vllm:1 `\r\n  --model o/n\r\n", "engine.env", {"A": "1"}),
+        ("docker run ^\r\n  -e A=1 ^\r\n  v/vllm:1 ^\r\n  --model o/n\r\n", "image.name", "v/vllm"),
+        ("vllm serve o/n –seed 4 --x \u2018{“a”: 1}\u2019", "engine.args", {"seed": 4, "x": {"a": 1}}),
+        ("vllm\xa0serve o/n --seed\xa03", "engine.args", {"seed": 3}),
+        ("# export A=1\n# vllm serve without drafts:\nvllm serve o/n", "engine.env", {}),
+        ("docker isn't needed.\n\n```bash\nvllm serve o/n --seed 1\n```\n", "engine.args", {"seed": 1}),
+        ("root@host:~# vllm serve o/n --seed 1", "engine.args", {"seed": 1}),
+        ("$ docker run \\\n> -e A=1 \\\n> v/vllm:1 --model o/n", "engine.env", {"A": "1"}),
+        ("sudo -E docker run v/vllm:1 --model o/n", "image.tag", "1"),
+        ("cd /x && uv run vllm serve o/n --seed 1", "engine.args", {"seed": 1}),
+        ("docker exec -it vllm vllm serve o/n --seed 1", "engine.args", {"seed": 1}),
+        ("docker run v/vllm:1 --model o/a\ndocker run --gpus all nvidia/cuda:13 nvidia-smi", "image.name", "v/vllm"),
+        ("docker run -p 3000:8080 ghcr.io/web:main\ndocker run v/vllm:1 --model o/a", "image.tag", "1"),
+        ("docker run --entrypoint bash v/vllm:1 -lc 'pip install x==1\nvllm serve o/n #\nls'", "image.pip", ["x==1"]),
+        ("docker run v/vllm:1 bash -c 'ls; exec \"$@\"' sh vllm serve o/n --seed 1", "engine.args", {"seed": 1}),
+        ("vllm serve o/n\ndocker run v/vllm:1 vllm bench serve --random-input-len 5", "benchmark", {"input_len": 5}),
+        ("docker run --mount type=bind,src=/a,dst=/b v/vllm:1 --model o/n", "engine.args", {}),
+        ("vllm serve o/n --speculative-config.model o/d", "models", [
+            {"repo": "o/n", "revision": "main", "role": "model"},
+            {"repo": "o/d", "revision": "main", "role": "draft"}]),
+        ("vllm serve o/n\nvllm bench serve --goodput ttft:500", "published", {}),
+        ("vllm serve o/n\nfault at 0xA12", "hardware.gpu_count", 1),
+        (COMPOSE, "engine.args", {"tensor-parallel-size": 8, "x": {"a": "b c"}}),
+        (COMPOSE, "engine.env", {"A": "1"}),
+        (f"The server's file:\n\n```yaml\n{COMPOSE}```\n```bash\ndocker compose up -d\n```\n", "container", {
+            "gpus": "all", "ipc": "host"}),
+        (COMPOSE.replace("ipc: host", f"entrypoint: [python3, -m, {SERVER_MODULE}]"), "image.tag", "v0.25.1"),
     ],
 )  # fmt: skip
 def test_forms_of_commands(text: str, path: str, value: Any) -> None:
@@ -148,7 +196,17 @@ def test_forms_of_commands(text: str, path: str, value: Any) -> None:
         ("docker run -e A i:1 org/name", "the variable A without a value"),
         ("docker run --shm-size 5 i:1 org/name", "--shm-size 5"),
         ("docker run --env-file f i:1 org/name", "--env-file"),
-        ("docker run --entrypoint python3 i:1 serve.py", "the container's command"),
+        ("docker run --entrypoint python3 v/vllm:1 serve.py", "the container's command"),
+        ("docker run --entrypoint python3 i:1 serve.py", "no command that starts a server .*'docker run --entrypoint"),
+        ("docker run i:1 --model o/a\ndocker run i:2 --model o/b", "a second command that starts a server, of o/b"),
+        ("docker run -e NVIDIA_VISIBLE_DEVICES=0,1 v/vllm:1 --model o/n", "NVIDIA_VISIBLE_DEVICES=0,1"),
+        ("vllm serve org/name --config config.yaml", "--config"),
+        ("vllm serve org/name --x `cat y`", "the variable in '`cat'"),
+        ("vllm serve <model>", "the variable in '<model>'"),
+        (COMPOSE.replace("ipc: host", "env_file: .env"), "--env-file"),
+        (COMPOSE.replace("count: all", "count: 4"), "--gpus 4"),
+        ("services: {a: 1}", "a Compose file in a form that is not known"),
+        ("[" * 1_000, "no command that starts a server"),
         ("vllm serve org/name -Z 1", "the option -Z"),
         ("vllm serve org/name --speculative-config '{bad}'", "is no JSON"),
         ("vllm serve org/a\nvllm serve org/b", "a second command"),
@@ -167,13 +225,13 @@ def test_what_is_not_understood_ends_the_import(text: str, words: str) -> None:
 
 def test_no_secret_comes_along() -> None:
     text = (
-        "docker run -e HF_TOKEN=hf_abc123 -e VLLM_API_KEY=k3y -e A=1 --gpus all vllm/vllm-openai:v0.25.1 org/name"
-        " --api-key s3cret"
+        "docker run -e HF_TOKEN=hf_abc123 -e VLLM_API_KEY=k3y -e A=hf_abcdefgh12 --gpus all vllm:1 o/n"
+        " --api-key s3cret\npip install git+https://me:t0ken@host.org/x"
     )
     made = import_recipe(text, Given())
     everything = render(made, "x") + "\n".join(summary(made)) + json.dumps(made.data)
-    assert not [secret for secret in ("hf_abc123", "k3y", "s3cret") if secret in everything]
-    assert len([note for note in made.notes if "secret" in note]) == 3
+    assert not [secret for secret in ("hf_abc", "k3y", "s3cret", "t0ken") if secret in everything]
+    assert len([note for note in made.notes if "secret" in note]) == 4
 
 
 @pytest.mark.parametrize(
@@ -190,6 +248,21 @@ def test_no_secret_comes_along() -> None:
         ("| Output tok/s | TTFT |\n| --- | --- |\n| 855 | 3656 ms |", {"output_throughput": 855, "mean_ttft_ms": 3656}),
         ("P99 ITL (ms): 12\nP99 ITL (ms): 13", {}),
         ("We serve 32 users.", {}),
+        ("TTFT mean/P99: 800 ms / 1.2 s", {"mean_ttft_ms": 800, "p99_ttft_ms": 1200}),
+        ("Mean TTFT (seconds): 2.26", {"mean_ttft_ms": 2260}),
+        ("Mean TTFT: 2.26 sec", {"mean_ttft_ms": 2260}),
+        ("| Metric | Mean (s) |\n| --- | --- |\n| TTFT | 5 |", {"mean_ttft_ms": 5000}),
+        ("Mean ITL: 800 µs", {"mean_itl_ms": 0.8}),
+        ("Mean TTFT: 2264ms", {"mean_ttft_ms": 2264}),
+        ("Mean TPOT (ms): 21,14", {}),
+        ("Output throughput (tok/s): 1.408,5", {}),
+        ("| Output throughput | +20 % |", {}),
+        ("Total output throughput (tok/s): 1408", {"output_throughput": 1408}),
+        ("Total input throughput (tok/s): 1408", {}),
+        ("Total throughput (input + output, tok/s): 7046", {"total_token_throughput": 7046}),
+        ("Output tok/s/GPU: 176", {}),
+        ("| Output throughput | 176 tok/s/GPU |", {}),
+        ("Maximum output throughput (tok/s): 9000", {}),
     ],
 )
 def test_figures(text: str, figures: dict[str, float]) -> None:
@@ -208,3 +281,6 @@ def test_hardware() -> None:
         (4, "H100", False),
     ]
     assert read_hardware("A100 tokens of H2O") == []
+    assert import_recipe(LEAST, Given(hardware="8 x L40S")).data["hardware"]["gpu_name"] == "L40S"
+    with pytest.raises(NotUnderstood, match="'eight of them'"):
+        import_recipe(LEAST, Given(hardware="eight of them"))

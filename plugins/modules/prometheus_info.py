@@ -56,7 +56,7 @@ daily:
   returned: success
   type: dict
 alarms:
-  description: The firing alarms, each with C(labels), C(annotations) and C(activeAt).
+  description: The firing alarms, each with C(labels), C(annotations) and C(activeAt). Null without alarm rules.
   returned: success
   type: list
   elements: dict

@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._core.timestamp import epoch
 from .._nvidia.fabric import judge_fabric
 from .._nvidia.smi import SLOWDOWNS
 from .._programs.exposition import Family
+
+_MEMORY = ("volatile_uncorrected", "remapped_rows_pending", "remapped_rows_failed")
 
 
 def node_families(
@@ -92,19 +95,28 @@ def _gpu_families(info: Mapping[str, Any]) -> Iterable[Family]:
     gpus = info.get("gpus") or []
     judged = {
         "answers": not info.get("problem") and not any(gpu["faults"] for gpu in gpus),
-        "memory": not any(_has_bad_memory(gpu["ecc"]) for gpu in gpus),
+        "memory": _all([_has_good_memory(gpu["ecc"]) for gpu in gpus]),
         "fabric": fabric == "complete",
-        "clocks": not any(set(gpu["clocks"]["event_reasons"] or ()) & set(SLOWDOWNS) for gpu in gpus),
+        "clocks": _all([_has_full_clocks(gpu["clocks"]["event_reasons"]) for gpu in gpus]),
     }
     yield Family(
         "hgx_node_health",
         "1 if a part of the hardware was in order when a play last looked.",
-        [({"part": part}, float(good)) for part, good in judged.items()],
+        [({"part": part}, None if good is None else float(good)) for part, good in judged.items()],
     )
 
 
-def _has_bad_memory(ecc: Mapping[str, Any]) -> bool:
-    return bool(ecc["volatile_uncorrected"] or ecc["remapped_rows_pending"] or ecc["remapped_rows_failed"])
+def _all(known: Sequence[bool | None]) -> bool | None:
+    """Return whether all is good, or None if that is unknown."""
+    return False if False in known else None if None in known or not known else True
+
+
+def _has_good_memory(ecc: Mapping[str, Any]) -> bool | None:
+    return _all([None if ecc[name] is None else not ecc[name] for name in _MEMORY])
+
+
+def _has_full_clocks(reasons: Sequence[str] | None) -> bool | None:
+    return None if reasons is None else not set(reasons) & set(SLOWDOWNS)
 
 
 def _at(value: Any) -> float | None:
@@ -116,4 +128,4 @@ def _positive(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if number > 0 else None
+    return number if 0 < number < math.inf else None

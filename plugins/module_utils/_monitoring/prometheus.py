@@ -51,9 +51,14 @@ class Prometheus:
             for each in data["result"]
         ]
 
-    def alarms(self) -> list[dict[str, Any]]:
-        """Return the firing alarms, each with C(labels), C(annotations) and C(activeAt). Raises PrometheusError."""
-        return [alarm for alarm in self._get("alerts", {})["alerts"] if alarm["state"] == "firing"]
+    def alarms(self) -> list[dict[str, Any]] | None:
+        """Return the firing alarms, each with C(labels), C(annotations) and C(activeAt); None without alarm rules.
+
+        Raises PrometheusError.
+        """
+        rules = [rule for group in self._get("rules", {"type": "alert"})["groups"] for rule in group["rules"]]
+        firing = [alarm for rule in rules for alarm in rule["alerts"] if alarm["state"] == "firing"]
+        return firing if rules else None
 
     def _get(self, path: str, arguments: Mapping[str, str]) -> dict[str, Any]:
         answer = request(f"{self._url}/api/v1/{path}?{urllib.parse.urlencode(arguments)}", _TIMEOUT_S)

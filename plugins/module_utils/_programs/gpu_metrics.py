@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 from . import exposition
+from .commands import command
 from .exposition import COUNTER, Family
 
 _TIMEOUT_S = 10
@@ -56,7 +55,7 @@ def families(output: str) -> list[Family]:
     rows = [dict(zip(FIELDS, (cell.strip() for cell in line.split(",")))) for line in output.splitlines()]
     rows = [row for row in rows if len(row) == len(FIELDS) and row["index"].isdigit()]
     labelled = [({"gpu": row["index"], "bus_id": bus_id(row["pci.bus_id"])}, row) for row in rows]
-    found = [Family("hgx_gpus", "GPUs that nvidia-smi lists.", [({}, len(rows))])]
+    found = [Family("hgx_gpus", "GPUs that nvidia-smi lists.", [({}, len(rows) or None)])]
     for field, name, words, factor, kind in _FIGURES:
         found.append(Family(name, words, [(labels, _number(row[field], factor)) for labels, row in labelled], kind))
     throttled = [
@@ -96,19 +95,14 @@ class Sampler:
             self._thread.join(limit_s)
 
     def _sample(self) -> None:
-        output = self._run()
-        if output:
-            exposition.write(SUBJECT, families(output), self._folder)
+        found = families(self._run())
+        if exposition.render(found):
+            exposition.write(SUBJECT, found, self._folder)
 
 
 def query() -> str:
-    """Return what nvidia-smi says; nothing if it fails."""
-    with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(  # pylint: disable=ansible-bad-function  # it is no part of a module
-            ARGV, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
-        return done.stdout if done.returncode == 0 else ""
-    return ""
+    """Return what nvidia-smi says. It fails when a GPU is lost, but may tell of the others."""
+    return command(*ARGV, timeout_s=_TIMEOUT_S).stdout
 
 
 def _number(text: str, factor: float) -> float | None:

@@ -57,8 +57,10 @@ def measure(counters: Callable[[], Mapping[str, float] | None], ask: Ask) -> flo
     answers = [ask(_WARM_UP_TOKENS), *(ask(_TOKENS) for _time in range(_TIMES))]
     if any(tokens <= 0 or seconds <= 0 for tokens, seconds in answers):
         raise Skipped("a request got no answer")
-    after = counters() or {}
-    others = after.get(TOKENS, 0.0) - before[TOKENS] - sum(tokens for tokens, _seconds in answers)
+    after = counters()
+    if after is None or TOKENS not in after:
+        raise Skipped("the server tells no counters")
+    others = after[TOKENS] - before[TOKENS] - sum(tokens for tokens, _seconds in answers)
     if after.get(RUNNING, 0) or abs(others) > 1:
         raise Skipped("others sent requests meanwhile")
     return statistics.median(tokens / seconds for tokens, seconds in answers[1:])

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Iterable, Mapping
+
+from .commands import command
 
 _TIMEOUT_S = 30.0
 _PROCESSES = 16
@@ -34,18 +35,7 @@ def dump_all(py_spy: str, pids: Iterable[int]) -> dict[int, list[str]]:
 
 def dump(py_spy: str, pid: int) -> list[str]:
     """Return the frames of a process's main thread, innermost first; none if they cannot be read."""
-    try:
-        done = subprocess.run(  # pylint: disable=ansible-bad-function  # it has a time limit, and is no module's own
-            [py_spy, "dump", "--nonblocking", "--pid", str(pid)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return []
+    done = command(py_spy, "dump", "--nonblocking", "--pid", str(pid), timeout_s=_TIMEOUT_S)
     return parse_dump(done.stdout) if done.returncode == 0 else []
 
 

@@ -20,6 +20,7 @@ import threading
 import time
 from typing import Any
 
+from .commands import command
 from .watch import Host, Watch
 
 RESTART_DELAY_S = 5.0
@@ -28,6 +29,7 @@ SECOND_LOOK_S = 10.0
 FABRIC_TIMEOUT_S = 300.0
 ENGINE_POLL_S = 2.0
 DOCKER_TIMEOUT_S = 60.0
+GPUS_TIMEOUT_S = 30.0  # nvidia-smi may hang for good when a GPU is lost
 # A server that hangs answers no request any more, so there is nothing to wait for.
 UNWELL_STOP_S = 7
 GAVE_UP = 3  # the unit knows this exit code
@@ -35,8 +37,11 @@ _ASKED_SIGNALS = ("2", "9", "15")
 
 
 def too_many(restarts: list[float], now: float, limit: int, interval_s: float) -> bool:
-    """Return whether one more restart would be more than C(limit) within C(interval_s)."""
-    return len([at for at in restarts if now - at < interval_s]) >= limit
+    """Return whether one more restart would be more than C(limit) within C(interval_s).
+
+    A restart that is still to come was counted before the clock was set back.
+    """
+    return len([at for at in restarts if 0 <= now - at < interval_s]) >= limit
 
 
 def was_asked(events: str) -> bool:
@@ -199,7 +204,7 @@ class Supervisor:
             return
         deadline = time.monotonic() + FABRIC_TIMEOUT_S
         while time.monotonic() < deadline:
-            asked = command("nvidia-smi", "--query-gpu=fabric.state", "--format=csv,noheader")
+            asked = command("nvidia-smi", "--query-gpu=fabric.state", "--format=csv,noheader", timeout_s=GPUS_TIMEOUT_S)
             if asked.returncode == 0 and fabric_settled(asked.stdout):
                 return
             time.sleep(ENGINE_POLL_S)
@@ -230,22 +235,6 @@ def docker(*args: str) -> subprocess.CompletedProcess[str]:
 
 def limited_docker(*args: str) -> subprocess.CompletedProcess[str]:
     return command("docker", *args, timeout_s=DOCKER_TIMEOUT_S)
-
-
-def command(*argv: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command and return what it said. One that is not there, or takes too long, has failed."""
-    try:
-        return subprocess.run(  # pylint: disable=ansible-bad-function  # it is no part of a module
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        return subprocess.CompletedProcess(argv, 127, "", str(exc))
 
 
 def say(words: str) -> None:

@@ -65,7 +65,7 @@ def deployment_under_way(state_dir: str, now: float) -> bool:
     path = os.path.join(state_dir, ANNOUNCEMENT)
     with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
         json.load(stream)
-        return now - os.fstat(stream.fileno()).st_mtime < SILENT_AFTER_S
+        return abs(now - os.fstat(stream.fileno()).st_mtime) < SILENT_AFTER_S  # the clock may have been set back
     return False
 
 

@@ -44,6 +44,7 @@ OFF, OBSERVE, RESTART = "off", "observe", "restart"
 RECORD = "watch.json"
 XID = "xid"  # the kind of an event that is a line of the kernel's log
 EVENTS = 50
+_KEYS = {"kind", "words", "at", "last_at", "times"}
 DUMPS = 3  # of the newest events keep theirs
 _METRICS_TIMEOUT_S = 5.0
 _MOST_BYTES = 4 * 2**20
@@ -142,7 +143,13 @@ class Watch:
         self._inspected_at = self._saved_at = clock() - SAVE_S
         self._started = 0.0
         self._saved: dict[str, Any] = {}
-        self._events: list[dict[str, Any]] = _read(os.path.join(folder, RECORD)).get("events", [])
+        events = _read(os.path.join(folder, RECORD)).get("events")
+        # An earlier version may have written others, and one that cannot be read would end each turn.
+        self._events = (
+            [each for each in events if isinstance(each, dict) and set(each) >= _KEYS]
+            if isinstance(events, list)
+            else []
+        )
 
     def run(self) -> None:
         """Watch without end. Nothing that goes wrong here may end the supervision."""
@@ -167,7 +174,7 @@ class Watch:
             self._drop()
             self._save({"mode": OFF, "state": OFF, "words": "", "events": self._events})
             exposition.remove(subject(settings["container"]), self._host.textfiles)
-            self._tell_proof(settings["container"])
+            self._tell_host(settings)
             return
         self._judge.limit_s, self._judge.interval_s = float(watch["limit_s"]), float(watch["interval_s"])
         look = self._look(settings, watch)
@@ -187,17 +194,18 @@ class Watch:
 
     def _tell(self, settings: Mapping[str, Any], state: str, counters: Mapping[str, float] | None) -> None:
         """Write what was seen for Prometheus."""
-        self._tell_proof(settings["container"])
-        if settings.get("gpus"):
-            self._sampler.sample()
+        self._tell_host(settings)
         server = {"server": settings["container"]}
         found = metrics(server, state, self._events, self._acceptance(counters), time.time())
         readable = float(self._kernel.readable)
         found.append(Family("hgx_kernel_log_readable", "1 if the watch can count Xid events.", [(server, readable)]))
         exposition.write(subject(settings["container"]), found, self._host.textfiles)
 
-    def _tell_proof(self, container: str) -> None:
-        """Write what is proven, whenever a play, a rollback or a person has changed it."""
+    def _tell_host(self, settings: Mapping[str, Any]) -> None:
+        """Write the state of the GPUs, and what is proven, whenever a play, a rollback or a person has changed it."""
+        if settings.get("gpus"):
+            self._sampler.sample()
+        container = settings["container"]
         state_dir, subject = os.path.dirname(self._folder), f"proof_{container}"
         signature = proven.signature(state_dir)
         if signature != self._proven or not os.path.exists(exposition.path_of(subject, self._host.textfiles)):

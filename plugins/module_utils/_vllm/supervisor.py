@@ -18,6 +18,7 @@ from .._core.files import read_text, replace_text
 from .._core.process import run
 from .._docker.cli import MISSING, DockerError, containers_losing_gpus
 from .._programs import (
+    commands,
     exposition,
     gpu_metrics,
     health,
@@ -55,6 +56,7 @@ from programs.selftest import main
 raise SystemExit(main(sys.argv[1]))
 """
 _PROGRAMS = (
+    commands,
     exposition,
     gpu_metrics,
     health,

@@ -50,8 +50,8 @@ class Bill(NamedTuple):
     """A bill. C(utilisation) and C(break_even) are shares of the proven output rate, from 0 to 1 and more."""
 
     usage: Usage
-    output: float
-    prompt: float
+    output: float | None
+    prompt: float | None
     usd: float | None
     usd_per_million_output: float | None
     usd_per_million: float | None
@@ -60,35 +60,40 @@ class Bill(NamedTuple):
     utilisation: float | None
     api_usd: float | None
     break_even: float | None
+    has_api: bool
     advice: list[str]
 
 
 def bill(usage: Usage, api: Price | None = None) -> Bill:
     """Return the bill of a node, compared with an API of that price."""
-    output, prompt = sum(day.output for day in usage.days), sum(day.prompt for day in usage.days)
+    output = sum(day.output for day in usage.days) if usage.days else None
+    prompt = sum(day.prompt for day in usage.days) if usage.days else None
     usd = _product(usage.hours, usage.usd_per_hour)
     capacity = _product(usage.hours, usage.proven_rate, 3600)
-    api_usd = None if api is None else (output * api.output + prompt * api.prompt) / _MILLION
+    api_usd = None
+    if api is not None and output is not None and prompt is not None:
+        api_usd = (output * api.output + prompt * api.prompt) / _MILLION
     found = Bill(
         usage=usage,
         output=output,
         prompt=prompt,
         usd=usd,
         usd_per_million_output=_per_million(usd, output),
-        usd_per_million=_per_million(usd, output + prompt),
+        usd_per_million=_per_million(usd, None if output is None or prompt is None else output + prompt),
         usd_at_proven_rate=_per_million(usage.usd_per_hour, _product(usage.proven_rate, 3600)),
         usd_at_published_rate=_per_million(usage.usd_per_hour, _product(usage.published_rate, 3600)),
-        utilisation=output / capacity if capacity else None,
+        utilisation=output / capacity if capacity and output is not None else None,
         api_usd=api_usd,
         break_even=_break_even(usage, output, prompt, api),
+        has_api=api is not None,
         advice=[],
     )
     return found._replace(advice=list(_advice(found)))
 
 
-def _break_even(usage: Usage, output: float, prompt: float, api: Price | None) -> float | None:
+def _break_even(usage: Usage, output: float | None, prompt: float | None, api: Price | None) -> float | None:
     """Return the utilisation at which the node costs what the API does for the same mix of prompts and answers."""
-    if api is None or not usage.usd_per_hour or not usage.proven_rate or not output:
+    if api is None or not usage.usd_per_hour or not usage.proven_rate or not output or prompt is None:
         return None
     usd_per_output = (api.output + api.prompt * prompt / output) / _MILLION
     return usage.usd_per_hour / (usage.proven_rate * 3600 * usd_per_output) if usd_per_output else None
@@ -138,7 +143,7 @@ def lines(found: Bill) -> list[str]:
     usage = found.usage
     hours = "an unknown time" if usage.hours is None else f"{usage.hours:.1f} h"
     rows = [
-        ("served", f"{found.output:,.0f} output tokens and {found.prompt:,.0f} prompt tokens in {hours}"),
+        ("served", f"{_count(found.output)} output tokens and {_count(found.prompt)} prompt tokens in {hours}"),
         ("cost", _usd(found.usd)),
         ("1M output", f"{_usd(found.usd_per_million_output)} served"),
         ("", f"{_usd(found.usd_at_proven_rate)} at the proven rate"),
@@ -146,13 +151,17 @@ def lines(found: Bill) -> list[str]:
         ("1M of all", _usd(found.usd_per_million)),
         ("idle", _share(usage.idle_share)),
         ("used", f"{_share(found.utilisation)} of the proven rate"),
-        ("API", _usd(found.api_usd) if found.api_usd is not None else "no price given (bill_api_price)"),
+        ("API", _usd(found.api_usd) if found.has_api else "no price given (bill_api_price)"),
     ]  # fmt: skip
     return [
         f"{usage.node}:",
         *(f"  {name:<10} {words}" for name, words in rows),
         *(f"  {line}" for line in found.advice),
     ]
+
+
+def _count(tokens: float | None) -> str:
+    return "an unknown number of" if tokens is None else f"{tokens:,.0f}"
 
 
 def _usd(amount: float | None) -> str:

@@ -61,7 +61,9 @@ _ASKED = {
     "prefix": _Asked("Prefix cache hits", q.prefix_hits(_WINDOW), "", "%", 100),
     "errors": _Asked("Requests with an error", q.error_share(_WINDOW), "", "%", 100),
 }
-_UP, _WATCH = 'max by (node, server) (up{job="vllm"})', "hgx_watch_state == 1"
+_UP = 'max by (node, server) (up{job="vllm"})'
+# Of a watch that has stopped looking, the last state says nothing.
+_WATCH = "hgx_watch_state == 1 and on (node, server) time() - hgx_watch_looked_timestamp_seconds < 300"
 
 
 def queries() -> dict[str, str]:

@@ -14,13 +14,13 @@ from . import bill, now
 
 
 class Operation(NamedTuple):
-    """All that the page shows; C(users) are those of a gateway, by name."""
+    """All that the page shows. C(alarms) is None without alarm rules; C(users) are those of the gateways, by name."""
 
     host: str
     when: str
     days: int
     servers: list[now.Server]
-    alarms: list[now.Alarm]
+    alarms: list[now.Alarm] | None
     trends: list[now.Trend]
     bills: list[bill.Bill]
     users: Sequence[Mapping[str, Any]]
@@ -52,12 +52,23 @@ def operation(
         when=when,
         days=days,
         servers=now.servers(results),
-        alarms=now.alarms(answers["alarms"]),
+        alarms=None if answers["alarms"] is None else now.alarms(answers["alarms"]),
         trends=now.trends(answers["daily"]),
         bills=[bill.bill(usage, api) for usage in bill.usages(daily, by_node, published_rate)],
-        users=users,
+        users=_added(users),
         has_api_price=api is not None,
     )
+
+
+def _added(users: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the users of several gateways, each once, those with the most tokens first."""
+    counts = ("requests", "tokens_in", "tokens_out")
+    names = dict.fromkeys(str(user["name"]) for user in users)
+    added = [
+        {"name": name, **{count: sum(int(user[count]) for user in users if user["name"] == name) for count in counts}}
+        for name in names
+    ]
+    return sorted(added, key=lambda user: (-int(user["tokens_out"]), user["name"]))
 
 
 def page(found: Operation, index: str) -> str:
@@ -79,8 +90,8 @@ def rows(found: bill.Bill) -> list[tuple[str, str]]:
     """Return the figures of a bill by title."""
     usage = found.usage
     return [
-        ("Output tokens", words.figure(round(found.output))),
-        ("Prompt tokens", words.figure(round(found.prompt))),
+        ("Output tokens", words.figure(found.output and round(found.output))),
+        ("Prompt tokens", words.figure(found.prompt and round(found.prompt))),
         ("Hours", words.figure(usage.hours)),
         ("Price per hour", _usd(usage.usd_per_hour)),
         ("Cost", _usd(found.usd)),

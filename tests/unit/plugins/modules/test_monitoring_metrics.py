@@ -98,6 +98,19 @@ def test_a_part_that_is_not_in_order(
     assert "hgx_node_price_usd_per_hour" not in found
 
 
+def test_what_no_gpu_tells_is_not_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither 1 nor 0: a driver that does not answer knows nothing of the memory."""
+    problem = {"cause": "no driver", "evidence": "", "fix": ""}
+    unknown = {**GPU, "ecc": {**GPU["ecc"], "volatile_uncorrected": None}, "clocks": {"event_reasons": None}}  # type: ignore[dict-item]
+    for info in ({**INFO, "gpus": [], "problem": problem}, {**INFO, "gpus": [unknown]}):
+        run(capsys, dest=str(tmp_path), node={"price_usd_per_hour": "inf"}, gpus=info)
+        found = written(tmp_path / "hgx_node.prom")
+        assert {name for name in found if "health" in name} == {
+            f'hgx_node_health{{part="{part}"}}' for part in ("answers", "fabric")
+        }
+        assert "hgx_node_price_usd_per_hour" not in found
+
+
 def test_a_failed_verification_is_told_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result = tmp_path / "result.json"
     result.write_text('{"verdict": "pass", "finished_at": "1970-01-01T00:01:00Z"}')

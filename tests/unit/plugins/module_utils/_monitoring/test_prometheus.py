@@ -25,6 +25,7 @@ class Api(http.server.BaseHTTPRequestHandler):
     """Answers as Prometheus does."""
 
     asked: ClassVar[list[tuple[str, dict[str, str]]]] = []
+    rules: ClassVar[list[Any]] = []
 
     def do_GET(self) -> None:
         url = urllib.parse.urlsplit(self.path)
@@ -34,7 +35,7 @@ class Api(http.server.BaseHTTPRequestHandler):
         data: Any = {
             "query": {"result": [{"metric": labels, "value": [NOW, "1.5"]}, {"metric": {}, "value": [NOW, "NaN"]}]},
             "query_range": {"result": [{"metric": labels, "values": [[NOW - DAY, "2"], [NOW, "+Inf"]]}]},
-            "alerts": {"alerts": [{"state": "firing", "labels": labels}, {"state": "pending", "labels": labels}]},
+            "rules": {"groups": [{"rules": Api.rules}]},
         }[path]
         is_bad = arguments.get("query") == "bad("
         body = {"status": "error", "error": "parse error"} if is_bad else {"status": "success", "data": data}
@@ -53,10 +54,18 @@ def server() -> Iterator[Prometheus]:
 def test_what_is_no_number_is_left_out(server: Prometheus) -> None:
     assert server.query('up{a="b"}', NOW) == [{"labels": {"node": "n1"}, "value": 1.5}]
     assert server.daily("x", NOW, 3) == [{"labels": {"node": "n1"}, "days": {"1970-01-20": 2.0}}]
-    assert [alarm["labels"] for alarm in server.alarms()] == [{"node": "n1"}]
     (_path, query), (_range, daily) = Api.asked[:2]
     assert query["query"] == 'up{a="b"}'
     assert (daily["start"], daily["end"], daily["step"]) == (f"{NOW - 2 * DAY:.3f}", f"{NOW:.3f}", "86400")
+
+
+def test_without_rules_nothing_is_known_of_alarms(server: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert server.alarms() is None
+    pending = {"state": "pending", "labels": {}}
+    monkeypatch.setattr(Api, "rules", [{"alerts": [{"state": "firing", "labels": {"node": "n1"}}, pending]}])
+    assert [alarm["labels"] for alarm in server.alarms() or []] == [{"node": "n1"}]
+    monkeypatch.setattr(Api, "rules", [{"alerts": []}])
+    assert server.alarms() == []
 
 
 def test_a_refusal_is_told(server: Prometheus) -> None:

@@ -70,6 +70,22 @@ def test_gpus_that_do_not_answer_everything() -> None:
     assert "fabric" not in nothing
 
 
+def test_a_lost_gpu_is_missing_and_a_driver_that_does_not_answer_has_no_count(tmp_path: Path) -> None:
+    """With a lost GPU nvidia-smi fails, and may list the others."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\necho '{row(0)}'\necho 'Unable to determine the device handle'\nexit 15\n")
+    program.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(gpu_metrics, "ARGV", (str(program),))
+        assert "hgx_gpus 1\n" in exposition.render(gpu_metrics.families(gpu_metrics.query()))
+        patched.setattr(gpu_metrics, "ARGV", (str(tmp_path / "none"),))
+        assert gpu_metrics.query() == ""
+    sampler = gpu_metrics.Sampler(lambda: "NVIDIA-SMI has failed because it couldn't communicate", str(tmp_path))
+    sampler.sample()
+    sampler.wait(5)
+    assert [path.name for path in tmp_path.iterdir()] == ["nvidia-smi"]
+
+
 @pytest.mark.parametrize("text", ["00000000:1B:00.0", "PCI:0000:1b:00", "0000:1B:00"])
 def test_a_gpu_has_one_address(text: str) -> None:
     assert gpu_metrics.bus_id(text) == "0000:1b:00"

@@ -52,6 +52,12 @@ def test_a_server_with_something_to_do_is_not_measured(server: Server, why: str)
         selftest.measure(lambda: None, server.ask)
 
 
+def test_a_server_that_ends_meanwhile_is_no_other_use() -> None:
+    told = iter([{TOKENS: 5.0}])
+    with pytest.raises(selftest.Skipped, match="no counters"):
+        selftest.measure(lambda: next(told, None), lambda tokens: (tokens, 1.0))
+
+
 def test_a_release_is_compared_with_its_own_first_results() -> None:
     history = selftest.with_result([{"at": 1, "release": "old", "rate": 500.0}], 2, "a", 100.0)
     assert selftest.baseline(history, "a") is None

@@ -41,6 +41,7 @@ def test_restarts_are_counted_in_their_time() -> None:
     assert program.too_many([60], 100, 1, 50)
     assert not program.too_many([40], 100, 1, 50)
     assert program.too_many([], 100, 0, 50)
+    assert not program.too_many([900], 100, 1, 50), "the clock was set back"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ class Engine:
         self.told: list[str] = []
         self.stops = True
 
-    def command(self, *argv: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *argv: str, timeout_s: float | None = None) -> subprocess.CompletedProcess[str]:
         words, output, rc = argv[1:], "", 0
         if words[0] == "start":
             self.running, self.started = True, self.started + 1
@@ -90,6 +91,7 @@ class Engine:
         elif words[0] == "show":
             output = "active" if "ActiveState" in argv[3] else f"run {self.run}"
         elif argv[0] == "nvidia-smi":
+            assert timeout_s, "it hangs for good when a GPU is lost"
             output = "Completed"
         return subprocess.CompletedProcess(argv, rc, output, "")
 

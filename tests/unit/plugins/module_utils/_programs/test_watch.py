@@ -182,6 +182,14 @@ def test_a_play_or_a_measurement_comes_first(tmp_path: Path) -> None:
         assert bench.run(100)["state"] == "healthy"
 
 
+def test_an_announcement_ends_also_where_the_clock_was_set_back(tmp_path: Path) -> None:
+    (tmp_path / turns.ANNOUNCEMENT).write_text("{}")
+    now = os.stat(tmp_path / turns.ANNOUNCEMENT).st_mtime
+    assert turns.deployment_under_way(str(tmp_path), now + 200)
+    assert not turns.deployment_under_way(str(tmp_path), now + 400)
+    assert not turns.deployment_under_way(str(tmp_path), now - 86400)
+
+
 def test_a_measurement_waits_for_a_request_of_the_watch(tmp_path: Path) -> None:
     lock = str(tmp_path / "lock")
     turn = turns.Turn(lock)
@@ -265,8 +273,18 @@ def test_what_it_sees_is_told_as_metrics(tmp_path: Path) -> None:
         gpus = (bench.textfiles / "hgx_gpus.prom").read_text(encoding="utf-8")
         assert 'hgx_gpu_throttled{gpu="0",bus_id="0000:17:00",reason="hw_thermal_slowdown"} 0\n' in gpus
         bench.settings["watch"]["mode"] = "off"
+        (bench.textfiles / "hgx_gpus.prom").unlink()
         bench.watch.turn()
         assert not (bench.textfiles / "hgx_watch_vllm.prom").exists()
+        bench.watch._sampler.wait(5)
+        assert (bench.textfiles / "hgx_gpus.prom").exists(), "the GPUs are not the server's"
+
+
+@pytest.mark.parametrize("events", [None, 7, [1, {"kind": "xid"}]])
+def test_a_record_of_another_form_does_not_end_it(tmp_path: Path, events: Any) -> None:
+    (tmp_path / "supervisor").mkdir()
+    (tmp_path / "supervisor" / "watch.json").write_text(json.dumps({"events": events}), encoding="utf-8")
+    assert Bench(tmp_path, "http://127.0.0.1:1").run(5)["events"] == []
 
 
 def test_what_is_proven_is_read_again_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

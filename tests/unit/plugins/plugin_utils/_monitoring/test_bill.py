@@ -62,6 +62,8 @@ def test_what_is_unknown_is_told_as_unknown() -> None:
     assert "cost       unknown" in text
     assert "idle       unknown" in text
     assert "no price given (bill_api_price)" in text
+    assert "served     an unknown number of output tokens" in text
+    assert "API        unknown" in "\n".join(bill.lines(bill.bill(Usage("n1", [], None, None), API)))
     assert (found.usd, found.utilisation, found.break_even) == (None, None, None)
 
 
@@ -104,7 +106,7 @@ def test_the_page_tells_now_beside_what_is_proven() -> None:
     figures = {figure.title: (figure.now, figure.proven) for figure in found.servers[0].figures}
     assert figures["Time per output token"] == ("23.50 ms", "21 ms")
     assert set(figures) == {"Time per output token"}, "of the others nothing is known"
-    assert [alarm.name for alarm in found.alarms] == ["VllmDown", "SlowerThanProven"]
+    assert [alarm.name for alarm in found.alarms or []] == ["VllmDown", "SlowerThanProven"]
     (one,) = found.bills
     assert (one.usage.hours, [day.date for day in one.usage.days]) == (30, ["2026-11-28", "2026-11-29"])
     text = operation.page(found, "../index.html")
@@ -147,3 +149,16 @@ def test_a_page_without_data_says_so() -> None:
     text = operation.page(operation.operation("n1", empty, 7, None, None), "../index.html")
     for words in ("No alarm fires.", "Prometheus scrapes no vLLM server.", "Prometheus knows no node"):
         assert words in text
+    text = operation.page(operation.operation("n1", {**empty, "alarms": None}, 7, None, None), "../index.html")
+    assert "Prometheus has no alarm rules" in text
+    assert "No alarm fires" not in text
+
+
+def test_the_users_of_two_gateways_are_added() -> None:
+    users = [
+        {"name": name, "requests": 1, "tokens_in": 10, "tokens_out": tokens, "share": 0.5}
+        for name, tokens in (("ann", 5), ("bob", 7), ("ann", 6))
+    ]
+    found = operation.operation("n1", ANSWERS, 7, None, None, users)
+    assert [tuple(user.values()) for user in found.users] == [("ann", 2, 20, 11), ("bob", 1, 10, 7)]
+    assert "ann" in operation.page(found, "../index.html")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..plugin_utils._edge import EdgeActionBase
-from ..plugin_utils._proof.archive import ArchiveError, Proof, read
+from ..plugin_utils._proof.archive import ArchiveError, Proof, load, read
 from ..plugin_utils._proof.compare import compare, text
 
 OPTIONS: dict[str, Any] = {
@@ -43,8 +43,7 @@ class ActionModule(EdgeActionBase):
         return {**result, "changed": False, "text": lines, "signer": proof.signer, "release": _id(proof.content)}
 
     def _read(self, path: str, signers: str) -> Proof:
-        archive = Path(self._loader.path_dwim(path)).read_bytes()
-        return read(archive, Path(signers).expanduser())
+        return read(load(Path(self._loader.path_dwim(path))), Path(signers).expanduser())
 
 
 def _headline(proof: Proof) -> str:

@@ -11,10 +11,11 @@ It knows decoders with mixture of experts or without, with grouped-query attenti
 from __future__ import annotations
 
 import fnmatch
+import functools
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 # Where the layers of a kind keep something for each token.
 _FULL = ("full_attention", "attention", "indexed_attention", "minimax_m3_sparse")
@@ -27,6 +28,7 @@ _V4_TOKEN = 584
 # An index of 8 bits has a scale of 32 bits for each 128 values, one of 4 bits has one of 8 bits for each 32.
 _FP8_INDEX, _FP4_INDEX = 1 + 4 / 128, 0.5 + 1 / 32
 _F32 = 4
+_Result = TypeVar("_Result")
 
 
 class UnknownShape(Exception):
@@ -67,6 +69,20 @@ class Shape(NamedTuple):
         return sum(part.bytes for part in self.parts)
 
 
+def _told(function: Callable[..., _Result]) -> Callable[..., _Result]:
+    """Let a config of another form than its keys have elsewhere be an UnknownShape."""
+
+    @functools.wraps(function)
+    def read(*args: Any, **kwargs: Any) -> _Result:
+        try:
+            return function(*args, **kwargs)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error) as exc:
+            raise UnknownShape(f"the config has another form than is known here ({exc})") from exc
+
+    return read
+
+
+@_told
 def read_shape(config: Mapping[str, Any]) -> Shape:
     """Return the shape of a model by its config.json. Raises UnknownShape."""
     text = _text(config)
@@ -75,9 +91,9 @@ def read_shape(config: Mapping[str, Any]) -> Shape:
     dense = _dense_layers(text, layers)
     experts = _experts(text)
     width = _expert_width(text) if experts else 0
-    shared = (text.get("n_shared_experts") or text.get("num_shared_experts") or 0) if experts else 0
-    drafts = int(text.get("num_nextn_predict_layers") or 0) if experts else 0
-    dense_width = text.get("dense_intermediate_size") or (text.get("intermediate_size") if dense else 0) or 0
+    shared = _optional(text, "n_shared_experts", "num_shared_experts") if experts else 0
+    drafts = _optional(text, "num_nextn_predict_layers") if experts else 0
+    dense_width = _optional(text, "dense_intermediate_size", *(["intermediate_size"] if dense else []))
     attention, copied = _attention(text, hidden)
     embeddings = _number(text, "vocab_size") * hidden * (1 if text.get("tie_word_embeddings") else 2)
     moe = layers - dense
@@ -92,9 +108,12 @@ def read_shape(config: Mapping[str, Any]) -> Shape:
         Part("draft layer's experts", drafts * experts * 3 * hidden * width, bits("mlp.experts.0.up_proj"), "experts"),
         Part("vision tower", _vision(config), 16, "copied"),
     ]
-    return Shape(tuple(part for part in parts if part.parameters), int(text.get("max_position_embeddings") or 0))
+    if not embeddings or any(part.parameters < 0 for part in parts):
+        raise UnknownShape("the config has sizes that no model has")
+    return Shape(tuple(part for part in parts if part.parameters), _optional(text, "max_position_embeddings"))
 
 
+@_told
 def active_bytes(config: Mapping[str, Any]) -> float:
     """Return the weights that a step reads at least, for a single token. Raises UnknownShape.
 
@@ -109,12 +128,13 @@ def active_bytes(config: Mapping[str, Any]) -> float:
     return sum(part.bytes * shares.get(part.name, 1.0) for part in read_shape(config).parts)
 
 
+@_told
 def read_cache(config: Mapping[str, Any], cache_dtype: str, tensor_parallel: int, fp4_index: bool = False) -> Cache:
     """Return what one GPU keeps in its KV cache, by C(--kv-cache-dtype). Raises UnknownShape."""
     text = _text(config)
     eight = cache_dtype.startswith(("fp8", "int8"))
     size, layers = (1 if eight else 2), _number(text, "num_hidden_layers")
-    index = (text.get("index_head_dim") or 0) * (_FP4_INDEX if fp4_index else _FP8_INDEX)
+    index = _optional(text, "index_head_dim") * (_FP4_INDEX if fp4_index else _FP8_INDEX)
     if text.get("compress_ratios") or text.get("model_type") == "deepseek_v4":
         return _v4_cache(text, layers, index)
     if "kv_lora_rank" in text:
@@ -133,13 +153,13 @@ def _latent_cache(text: Mapping[str, Any], layers: int, size: int, eight: bool, 
 
 
 def _grouped_cache(text: Mapping[str, Any], layers: int, size: int, tensor_parallel: int) -> Cache:
-    heads = text.get("num_key_value_heads") or _number(text, "num_attention_heads")
-    width = text.get("head_dim") or _number(text, "hidden_size") // _number(text, "num_attention_heads")
+    heads = _optional(text, "num_key_value_heads") or _number(text, "num_attention_heads")
+    width = _optional(text, "head_dim") or _number(text, "hidden_size") // _number(text, "num_attention_heads")
     own = max(1, math.ceil(heads / tensor_parallel))
     full, sliding = _kinds(text, layers)
     indexed, index = _block_index(text)
     per_token = full * 2 * own * width * size + indexed * index * 2
-    window = int(text.get("sliding_window") or 0)
+    window = _optional(text, "sliding_window")
     words = f"{full} layers x 2 x {own} of {heads} heads x {width} values x {size} byte"
     words += f" + {indexed} layers x {index} values of the index x 2 byte" if indexed else ""
     words += f" + a window of {window} tokens in {sliding} layers" if sliding else ""
@@ -186,36 +206,37 @@ def _block_index(text: Mapping[str, Any]) -> tuple[int, int]:
 def _attention(text: Mapping[str, Any], hidden: int) -> tuple[float, float]:
     """Return the parameters of a layer's attention: those that the GPUs share, and those that each has."""
     heads = _number(text, "num_attention_heads")
-    if text.get("o_lora_rank"):  # DeepSeek-V4
+    lora = _optional(text, "o_lora_rank")
+    if lora:  # DeepSeek-V4
         width, rank = _number(text, "head_dim"), _number(text, "q_lora_rank")
-        out = heads * width * text["o_lora_rank"] + text.get("o_groups", 1) * text["o_lora_rank"] * hidden
+        out = heads * width * lora + (_optional(text, "o_groups") or 1) * lora * hidden
         return rank * heads * width + out, hidden * (rank + width)
     if "kv_lora_rank" in text:
-        rank, kept = text.get("q_lora_rank") or 0, _number(text, "kv_lora_rank")
+        rank, kept = _optional(text, "q_lora_rank"), _number(text, "kv_lora_rank")
         nope, rope, value = (_number(text, f"{name}_head_dim") for name in ("qk_nope", "qk_rope", "v"))
         query = (rank or hidden) * heads * (nope + rope)
-        index = (text.get("index_head_dim") or 0) * (rank * (text.get("index_n_heads") or 0) + hidden)
+        index = _optional(text, "index_head_dim") * (rank * _optional(text, "index_n_heads") + hidden)
         shared = query + kept * heads * (nope + value) + heads * value * hidden
         return shared, hidden * (rank + kept + rope) + index
-    width = text.get("head_dim") or hidden // heads
-    pairs = text.get("num_key_value_heads") or heads
+    width = _optional(text, "head_dim") or hidden // heads
+    pairs = _optional(text, "num_key_value_heads") or heads
     return hidden * width * (2 * heads + 2 * pairs), 0.0
 
 
 def _vision(config: Mapping[str, Any]) -> float:
     vision = config.get("vision_config") or {}
-    width, layers = vision.get("hidden_size") or vision.get("vt_hidden_size"), vision.get("num_hidden_layers")
-    layers = layers or vision.get("vt_num_hidden_layers")
-    inner = vision.get("intermediate_size") or vision.get("vt_intermediate_size")
-    return float(layers * (4 * width * width + 2 * width * inner)) if width and layers and inner else 0.0
+    width, layers, inner = (
+        _optional(vision, name, f"vt_{name}") for name in ("hidden_size", "num_hidden_layers", "intermediate_size")
+    )
+    return float(layers * (4 * width * width + 2 * width * inner)) if inner else 0.0
 
 
 def _experts(text: Mapping[str, Any]) -> int:
-    return int(text.get("n_routed_experts") or text.get("num_local_experts") or text.get("num_experts") or 0)
+    return _optional(text, "n_routed_experts", "num_local_experts", "num_experts")
 
 
 def _expert_width(text: Mapping[str, Any]) -> int:
-    return int(text.get("moe_intermediate_size") or _number(text, "intermediate_size"))
+    return _optional(text, "moe_intermediate_size") or _number(text, "intermediate_size")
 
 
 def _dense_layers(text: Mapping[str, Any], layers: int) -> int:
@@ -228,7 +249,7 @@ def _dense_layers(text: Mapping[str, Any], layers: int) -> int:
     kinds = text.get("mlp_layer_types")
     if kinds:
         return sum(kind == "dense" for kind in kinds[:layers])
-    return int(text.get("first_k_dense_replace") or 0)
+    return _optional(text, "first_k_dense_replace")
 
 
 def _bits(config: Mapping[str, Any]) -> Callable[[str], float]:
@@ -283,8 +304,13 @@ def _text(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner if isinstance(inner, Mapping) else config
 
 
+def _optional(text: Mapping[str, Any], *keys: str) -> int:
+    """Return the first of the keys that is set, 0 if none is. Raises UnknownShape."""
+    return next((_number(text, key) for key in keys if text.get(key)), 0)
+
+
 def _number(text: Mapping[str, Any], key: str) -> int:
     value = text.get(key)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UnknownShape(f"the config has no {key}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise UnknownShape(f"the config has no {key}" if value is None else f"{key} of the config is no whole number")
     return value

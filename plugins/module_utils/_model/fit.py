@@ -184,7 +184,7 @@ def _gpu_memory(
 def _cache_lines(demand: Demand, split: Split, shape: Shape, cache: Cache, left: float) -> Iterable[Line]:
     """Judge one request of the full context, without which vLLM does not start, and the load."""
     per_token = cache.per_token / split.pipeline
-    context = int(demand.args.get("max-model-len") or 0) or shape.context
+    context = _tokens(demand.args.get("max-model-len")) or shape.context
     one = (context * per_token + cache.per_request) / GIB
     basis = f"{per_token:,.0f} bytes a token: {cache.words}"
     if context:
@@ -197,6 +197,12 @@ def _cache_lines(demand: Demand, split: Split, shape: Shape, cache: Cache, left:
         f"{each} requests of {demand.tokens:,} tokens take {load:.1f} of {left:.1f} GiB, which hold {room:,.0f} tokens"
     )
     yield Line("load", YES if load <= left else NO, words)
+
+
+def _tokens(given: Any) -> int:
+    """Return a length as vLLM takes it, such as V(32k) or V(32K); 0 if vLLM is to take what fits."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmM]?)", str(given or ""))
+    return int(float(found[1]) * {"": 1, "k": 1000, "K": 1024, "m": 10**6, "M": 2**20}[found[2]]) if found else 0
 
 
 def _cache_options(args: Mapping[str, Any], split: Split) -> tuple[str, int, bool]:

@@ -65,6 +65,16 @@ def make(host: str, made_at: str, content: Mapping[str, Any], key: Path) -> byte
     return _tar({MANIFEST: manifest, SIGNATURE: _sign(manifest, key), **files})
 
 
+def load(path: Path) -> bytes:
+    """Return the bytes of an archive. Raises ArchiveError for what is no file, or too large for a proof."""
+    try:
+        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+            raise ArchiveError(_refused(f"{path} is no file of at most {_MOST_BYTES // 2**20} MiB"))
+        return path.read_bytes()
+    except OSError as exc:
+        raise ArchiveError(f"{path} cannot be read: {exc.strerror}.") from exc
+
+
 def read(archive: bytes, signers: Path) -> Proof:
     """Return the proof of an archive that one of the signers has signed. Raises ArchiveError.
 
@@ -98,11 +108,11 @@ def _files(archive: bytes) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as tar:
             for member in tar:
-                stream = tar.extractfile(member) if member.isreg() and member.size <= _MOST_BYTES else None
+                stream = tar.extractfile(member) if member.isreg() and member.size <= len(archive) else None
                 if member.name not in known or member.name in files or stream is None:
                     raise ArchiveError(_refused(f"it has a file {member.name[:80]!r}, which is not of a proof"))
                 files[member.name] = stream.read()
-    except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError) as exc:
+    except (tarfile.TarError, OSError, ValueError, OverflowError, EOFError, RecursionError) as exc:
         raise ArchiveError(_refused(f"it is no archive of a proof: {exc}")) from exc
     missing = sorted(known - set(files))
     if missing:

@@ -217,7 +217,7 @@ def _load(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterable[Diffe
 def _figures(first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterable[Figure]:
     here, there = ((each.get("benchmark") or {}).get("metrics") or {} for each in (first, second))
     for metric in _FIGURES:
-        if metric in here and metric in there:
+        if here.get(metric) is not None and there.get(metric) is not None:
             delta = delta_percent(there[metric], here[metric])
             worse = delta if delta is None or METRICS[metric].better != HIGHER else -delta
             yield Figure(metric, here[metric], there[metric], worse)

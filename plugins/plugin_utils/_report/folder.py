@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...module_utils._core.files import replace_text
 from ...module_utils._core.secrets import scrubbed
 from . import history, render
 from .document import build
@@ -185,11 +186,8 @@ class Folder:
                 return path
         self.changed = True
         if not self._dry:
-            new = path.with_name(f".{path.name}.new")
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                new.write_text(text, encoding="utf-8")
-                new.replace(path)
+                replace_text(str(path), text)
             except OSError as exc:
                 raise ReportError(f"{path} cannot be written: {exc.strerror}.") from exc
         return path

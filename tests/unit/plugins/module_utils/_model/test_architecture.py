@@ -77,6 +77,30 @@ def test_an_index_of_four_bits_is_smaller() -> None:
     assert wide.per_token - narrow.per_token == 30 * (132 - 68) / 4
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"vocab_size": "128256"},
+        {"hidden_size": -4096},
+        {"num_hidden_layers": -32},
+        {"vocab_size": 0},
+        {"num_attention_heads": 0},
+        {"quantization_config": "fp8"},
+        {"quantization_config": {"quant_method": "fp8", "ignore": ["re:["]}},
+        {"num_local_experts": 8, "n_shared_experts": "one"},
+        {"num_local_experts": 8, "moe_layer_freq": 0.5, "mlp_layer_types": 7},
+    ],
+)
+def test_a_config_of_another_form_is_unknown(changed: dict[str, Any]) -> None:
+    with pytest.raises(UnknownShape):
+        read_shape({**LLAMA_8B, **changed})
+
+
+def test_a_cache_of_another_form_is_unknown() -> None:
+    with pytest.raises(UnknownShape):
+        read_cache({**LLAMA_8B, "num_key_value_heads": "eight"}, "auto", 1)
+
+
 def test_a_window_counts_for_each_request() -> None:
     mixed = {**LLAMA_8B, "sliding_window": 1024, "layer_types": ["full_attention", "sliding_attention"] * 16}
     cache = read_cache(mixed, "auto", 8)
@@ -108,7 +132,7 @@ def test_bits_of_a_weight(quantization: dict[str, Any], bits: float) -> None:
     [
         ({"num_hidden_layers": None}, "no num_hidden_layers"),
         ({"quantization_config": {"quant_method": "gguf"}}, "quantization gguf"),
-        ({"vocab_size": "many"}, "no vocab_size"),
+        ({"vocab_size": "many"}, "vocab_size of the config is no whole number"),
     ],
 )
 def test_what_is_unknown_is_no_size(broken: dict[str, Any], words: str) -> None:

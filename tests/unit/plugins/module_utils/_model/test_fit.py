@@ -18,6 +18,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._model.fit import (
     Demand,
     Machine,
     judge_fit,
+    judge_gpus,
     machine,
     split_of,
     verdict,
@@ -81,6 +82,21 @@ def test_the_numbers_of_the_arithmetic_are_the_ones_judged() -> None:
     gpu, context, load = judge_fit(Demand(LLAMA_8B, {**args, "gpu-memory-utilization": 0.97}, 4, 1000), on)[1:4]
     assert "= 0.3 GiB for the KV cache" in gpu.words
     assert (gpu.verdict, context.verdict, load.verdict) == (YES, NO, NO)
+
+
+@pytest.mark.parametrize(("given", "tokens"), [("4k", 4000), ("4K", 4096), ("0.5M", 524288), (4096, 4096)])
+def test_a_context_is_given_as_vllm_takes_it(given: Any, tokens: int) -> None:
+    assert f"one request of {tokens:,} tokens" in context(given)
+
+
+@pytest.mark.parametrize("given", ["auto", -1, None])
+def test_a_context_that_vllm_chooses_is_the_models(given: Any) -> None:
+    assert "one request of 262,144 tokens" in context(given)
+
+
+def context(given: Any) -> str:
+    demand = Demand(config("kimi_k2_6_hgx_b200"), {"tensor-parallel-size": 8, "max-model-len": given}, 1, 1)
+    return next(line.words for line in judge_gpus(demand, machine("8xB200")) if line.name == "context")
 
 
 def test_without_an_architecture_the_weights_are_split_evenly() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import random
 import shutil
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,26 @@ def test_why_an_altered_proof_is_refused(
     assert why in str(refused.value)
 
 
+def test_what_is_no_archive_is_refused(made: bytes, keys: Path, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(made)
+    assert archive.load(tmp_path / "a") == made
+    os.truncate(tmp_path / "a", 2**40)
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "a", tmp_path / "pipe", tmp_path, tmp_path / "none", Path("/dev/zero")):
+        with pytest.raises(archive.ArchiveError, match=r"is no file of at most 256 MiB\."):
+            archive.load(path)
+    header = tarfile.TarInfo("x")
+    header.type, header.size = tarfile.XHDTYPE, 0
+    for other in (header.tobuf() * 3000, header.tobuf()):
+        with pytest.raises(archive.ArchiveError, match="refused"):
+            archive.read(other, keys / "ann.pub")
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE):
+        link = tarfile.TarInfo("node.json")
+        link.type, link.linkname = kind, "/etc/passwd"
+        with pytest.raises(archive.ArchiveError, match="has a file 'node.json'"):
+            archive.read(link.tobuf() + b"\0" * 1024, keys / "ann.pub")
+
+
 def test_a_proof_that_somebody_else_has_signed(made: bytes, keys: Path) -> None:
     with pytest.raises(
         archive.ArchiveError, match=r"ED25519 key SHA256:\S+, which is not in .*bob.pub. If you know"
@@ -230,6 +252,11 @@ def test_loads_that_differ_do_not_compare() -> None:
     lines = text(compare(CONTENT, other), "a", "b")
     assert "The loads differ, so the figures do not compare." in lines
     assert not any("worse" in line for line in lines)
+
+
+def test_a_figure_that_one_of_them_lacks_is_not_compared() -> None:
+    other = changed(benchmark={"metrics": {"steady_output_throughput": None}})
+    assert not any("steady_output_throughput" in line for line in text(compare(CONTENT, other), "a", "b"))
 
 
 def test_a_loss_that_nothing_explains_is_told() -> None:

@@ -69,7 +69,7 @@ class Times:
         named = [number for number, (name, _start) in enumerate(self._plays) if name == play]
         ends = [*(start for _number, _name, start in self._tasks[1:]), now]
         found: dict[str, float] = {}
-        for (number, name, start), end in zip(self._tasks, ends, strict=True):
+        for (number, name, start), end in zip(self._tasks, ends, strict=False):  # a play without hosts has no task
             if number in named:
                 end = min([end, *(begun for _name, begun in self._plays[number + 1 : number + 2])])
                 found[name] = found.get(name, 0.0) + end - start

@@ -60,3 +60,9 @@ def test_an_unknown_price_is_not_zero(times: Times) -> None:
 
 def test_without_the_callback_nothing_is_known() -> None:
     assert Times().as_dict(1.0) is None
+
+
+def test_plays_without_hosts_have_no_tasks() -> None:
+    times = Times()
+    times.play("Require a host", 0.0)
+    assert [line.split() for line in times.table(1.0)] == [["Require", "a", "host", "1", "s"], ["Total", "1", "s"]]

@@ -128,8 +128,9 @@ def ensure(
     admin = Admin(params["socket"])
     servers = admin.servers(backend)
     server = servers.get(name)
+    unknown = f"HAProxy has no server {name}, so no request reaches it that way."
     if server is None:
-        return _result(None, False, f"HAProxy has no server {name}, so no request reaches it that way.")
+        return _result(None, False, unknown)
     out = params["state"] == "maint"
     others = [other for other, seen in servers.items() if seen.up and other != name]
     if out and params["keep_one"] and server.up and len(servers) > 1 and not others:
@@ -140,12 +141,14 @@ def ensure(
     changed = server.maint != out
     if check_mode:
         return _result(server, changed, f"{name} would be {'taken out' if out else 'put back'}." if changed else "")
-    if changed:
-        admin.set_state(backend, name, params["state"])
     end = clock() + params["timeout"]
     while True:
-        server = admin.servers(backend)[name]
-        if server.sessions == 0 if out else server.up:
+        if server.maint != out:  # the first time, or HAProxy was started again and has forgotten it
+            admin.set_state(backend, name, params["state"])
+        server = admin.servers(backend).get(name)
+        if server is None:
+            return _result(None, changed, unknown)
+        if server.maint == out and (server.sessions == 0 if out else server.up):
             words = "takes no requests" if out else "takes requests"
             return _result(server, changed, f"{name} {words}.")
         if clock() > end:

@@ -114,7 +114,10 @@ def newest(folder: str, fingerprint: str, server: str, now: datetime, max_age_s:
         if found_server == server and verdict in (FAIL, INVALID):
             return Stored("", {}, ignored)
         if version != SCHEMA and found_server == server and not ignored:
-            ignored.append(f"The stored result {path} is of another version of this collection and is not reused.")
+            ignored.append(
+                f"The stored result {path} is of another version of this collection, whose checks were others, and is"
+                " not reused."
+            )
     return Stored("", {}, ignored)
 
 

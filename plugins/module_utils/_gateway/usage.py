@@ -37,7 +37,7 @@ def count(lines: Iterable[str], now: float, price_usd_per_hour: float | None = N
         else:
             _add(users.setdefault(entry["user"], _nothing(entry["user"])), entry)
     total = sum(user["seconds"] for user in users.values())
-    hours = (now - since) / 3600 if since is not None else 0.0
+    hours = max(0.0, now - since) / 3600 if since is not None else 0.0  # the clock may have been set back
     for user in users.values():
         user["share"] = user["seconds"] / total if total else 0.0
         user["usd"] = None if price_usd_per_hour is None else user["share"] * price_usd_per_hour * hours

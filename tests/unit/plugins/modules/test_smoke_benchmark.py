@@ -469,7 +469,7 @@ class TestForeignData:
         path.write_text(json.dumps({**record, "schema": 2}))
         result = run(reuse="if_same")
         assert result["reused"] is False
-        assert "is of another version of this collection and is not reused" in json.dumps(result["warnings"])
+        assert "is of another version of this collection, whose checks were others" in json.dumps(result["warnings"])
 
 
 class TestCounters:

@@ -111,3 +111,8 @@ def test_the_text() -> None:
     ]
     assert bob.split(", ")[-2:] == ["4.00 USD", "1 failed"]
     assert render(count([], NOW), NOW) == ["usage        no request is in the gateway's log"]
+
+
+def test_a_clock_that_was_set_back_makes_no_negative_bill() -> None:
+    (user,) = count([line(at=int(NOW) + 86400)], NOW, 10.0)["users"]
+    assert user["usd"] == 0

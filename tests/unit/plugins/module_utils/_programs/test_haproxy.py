@@ -150,6 +150,25 @@ def test_a_server_is_taken_out_once_its_requests_have_ended(running: Haproxy) ->
     assert ensure(dict(params(running, "ready")))["status"] == "UP"
 
 
+def test_an_haproxy_that_was_started_again_has_forgotten_the_state(running: Haproxy) -> None:
+    running.sessions = 1
+
+    def restart(_seconds: float) -> None:
+        running.sessions, running.state, running.old_sessions = 0, "UP", 0
+
+    found = ensure(dict(params(running)), sleep=restart)
+    assert (found["changed"], found["status"], running.state) == (True, "MAINT", "MAINT")
+
+
+def test_a_server_that_is_configured_away_meanwhile_takes_nothing(running: Haproxy) -> None:
+    running.sessions, answer = 1, running.answer
+
+    def gone(_seconds: float) -> None:
+        running.answer = lambda command: answer(command).replace("node1", "node3")  # type: ignore[method-assign]
+
+    assert ensure(dict(params(running)), sleep=gone)["known"] is False
+
+
 def test_check_mode_predicts(running: Haproxy) -> None:
     assert ensure(dict(params(running)), check_mode=True)["changed"] is True
     assert ensure(dict(params(running, "ready")), check_mode=True)["changed"] is False

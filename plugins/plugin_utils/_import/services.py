@@ -32,7 +32,7 @@ def read_compose(data: Mapping[str, Any]) -> Iterator[list[str]]:
             if "image" in service:
                 command = [*_words(service.get("entrypoint"))[1:], *_words(service.get("command"))]
                 yield ["docker", "run", *_options(service), str(service["image"]), *command]
-    except (AttributeError, TypeError, ValueError) as exc:
+    except (AttributeError, LookupError, TypeError, ValueError) as exc:
         raise NotUnderstood(f"a Compose file in a form that is not known here ({exc})") from exc
 
 
@@ -44,7 +44,8 @@ def _options(service: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"--entrypoint={word}" for word in _words(service.get("entrypoint"))[:1])
     for key, value in service.items():
         if key == "deploy":
-            yield from (f"--gpus={_gpus(device)}" for device in value["resources"]["reservations"]["devices"])
+            reserved = (value.get("resources") or {}).get("reservations") or {}
+            yield from (f"--gpus={_gpus(device)}" for device in reserved.get("devices") or ())
         elif key in _LISTS:
             yield from (f"{_LISTS[key]}={each}" for each in (value if isinstance(value, list) else [value]))
         elif key not in _OWN:

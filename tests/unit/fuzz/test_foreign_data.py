@@ -28,12 +28,19 @@ from ansible_collections.hgx.inference.plugins.module_utils._hf.cache import par
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import LambdaError
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.files import parse_entry
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.records import parse_instance
+from ansible_collections.hgx.inference.plugins.module_utils._model.architecture import (
+    UnknownShape,
+    read_cache,
+    read_shape,
+)
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi, xid
 from ansible_collections.hgx.inference.plugins.module_utils._programs import nccl
 from ansible_collections.hgx.inference.plugins.module_utils._programs.prometheus import samples
 from ansible_collections.hgx.inference.plugins.module_utils._programs.stacks import parse_dump
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import diagnose, failure_text
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.phases import Start
+from ansible_collections.hgx.inference.plugins.plugin_utils._import.compose import Given, import_recipe
+from ansible_collections.hgx.inference.plugins.plugin_utils._import.server import NotUnderstood
 
 TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -198,6 +205,37 @@ def test_lists_of_the_hub(tree: Any) -> None:
 def test_messages_of_a_pull(message: Any) -> None:
     if isinstance(message, dict):
         Layers().add(message)
+
+
+CONFIG = {
+    "vocab_size": 128256,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "num_local_experts": 8,
+    "layer_types": ["full_attention"] * 2,
+    "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128], "ignore": ["re:.*"]},
+    "vision_config": {"hidden_size": 8, "num_hidden_layers": 2, "intermediate_size": 16},
+}
+
+
+@SMALL
+@given(like(CONFIG))
+def test_configs_of_models(config: Any) -> None:
+    if isinstance(config, dict):
+        tolerates(lambda: read_shape(config), UnknownShape)
+        tolerates(lambda: read_cache(config, "fp8", 8), UnknownShape)
+
+
+PAGES = [path.read_text(encoding="utf-8") for path in sorted((FIXTURES / "imports").glob("*.md"))]
+
+
+@SMALL
+@given(st.sampled_from(PAGES).flatmap(damaged))
+def test_pages(text: str) -> None:
+    tolerates(lambda: import_recipe(text, Given()), NotUnderstood)
 
 
 @SMALL

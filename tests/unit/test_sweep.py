@@ -165,6 +165,7 @@ def test_a_release_that_passes_is_promoted_and_one_that_fails_is_not(tmp_path: P
     told = " ".join(failed.stdout.split())
     assert failed.returncode == 2, failed.stdout + failed.stderr
     assert "FAIL: 1 of 1 thresholds missed" in told
+    assert [text.count("fail output_throughput ") for text in (told, " ".join(both.stdout.split()))] == [1, 1]
     assert "Nothing was rolled back, because no release on this host has passed its benchmark yet." in told
     assert good is None
     assert passed.returncode == 0, passed.stdout + passed.stderr

@@ -57,6 +57,7 @@ class ActionModule(EdgeActionBase):
             return {**result, "failed": True, "msg": str(exc)}
         text = [line for each in found.bills for line in bill.lines(each)]
         text += [f"{each.server} on {each.node}: {each.finding}." for each in found.trends if each.finding]
+        text += ["Prometheus has no alarm rules, so nothing is known of alarms."] if found.alarms is None else []
         alarms = [f"{alarm.name}: {alarm.summary}" for alarm in found.alarms or []]
         # A report is an observation.
         return {**result, "changed": False, "path": str(path), "text": scrubbed(text), "alarms": alarms}

@@ -20,7 +20,7 @@ from ...module_utils._model.fit import split_of
 from . import figures, maker
 from .server import SERVER_MODULE, NotUnderstood, Server, read_commands
 from .services import is_compose, read_compose
-from .shell import code_blocks, find_commands
+from .shell import code_blocks, find_commands, without_code
 
 _RELEASE = re.compile(r"v?(\d+)\.(\d+)\.\d+(?:[-+.]\w+)*")
 _VLLM_PORT = 8000
@@ -164,7 +164,7 @@ def _require_numbers(server: Server, loads: list[dict[str, Any]]) -> None:
 
 
 def _head(draft: _Draft, text: str, data: Any, server: Server, given: Given, one: figures.Hardware | None) -> None:
-    heading = re.search(r"^#\s+(.+)$", text, re.MULTILINE) if not maker.is_makers(data) else None
+    heading = re.search(r"^#\s+(.+)$", without_code(text), re.MULTILINE) if not maker.is_makers(data) else None
     where = f" on {one.gpu_count} x {one.gpu_name}" if one and one.gpu_count else ""
     title = heading[1].strip() if heading and not heading[1].startswith("!") else ""
     if title:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .server import NotUnderstood, Server, read_options
+from .server import NotUnderstood, Server, read_server, take_env, take_image
 
 GENERATIONS = {"B200": "blackwell", "B300": "blackwell", "GB200": "blackwell", "H100": "hopper", "H200": "hopper"}
 
@@ -47,18 +47,13 @@ def _read(data: Mapping[str, Any], generation: str) -> tuple[Server, dict[str, s
     for source in (chosen, _override(chosen, generation), _override(data, generation)):
         words += source.get("extra_args") or ()
         env |= source.get("extra_env") or {}
-    positional, args = read_options([str(word) for word in words])
-    if positional:
-        raise NotUnderstood(f"the words {' '.join(positional)} before the first option")
-    server = Server(
-        model=str(chosen.get("model_id") or model["model_id"]),
-        args=args,
-        env={name: str(value) for name, value in env.items()},
-    )
+    server = Server()
+    read_server([str(chosen.get("model_id") or model["model_id"]), *map(str, words)], server)
+    take_env({name: str(value) for name, value in env.items()}, server)
     images = chosen.get("docker_image") or model.get("docker_image")
     image = images.get("nvidia") if isinstance(images, Mapping) else images
     if image:
-        server.image, _colon, server.tag = str(image).partition(":")
+        take_image(str(image), server)
     notes = {"engine.args": f"the features that are not optional, the variant 'default', and what {generation} adds"}
     if model.get("min_vllm_version"):
         notes["image.vllm"] = f">={'.'.join(str(model['min_vllm_version']).split('.')[:2])}"

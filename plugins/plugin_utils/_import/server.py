@@ -105,13 +105,13 @@ def read_command(words: Sequence[str], server: Server) -> bool:
     """
     variables, rest = split_assignments(words)
     if not rest:
-        _take_env(variables, server)
+        take_env(variables, server)
         return bool(variables)
     if rest[:2] in (["docker", "exec"], ["podman", "exec"], ["uv", "run"]):
         rest = rest[next((place for place in range(2, len(rest)) if server_words(rest[place:]) is not None), 0) :]
     program = rest[0]
     if program == "export":
-        _take_env(dict(word.partition("=")[::2] for word in rest[1:] if "=" in word), server)
+        take_env(dict(word.partition("=")[::2] for word in rest[1:] if "=" in word), server)
     elif program in ("pip", "pip3", "uv") and "install" in rest:
         _take_pip(rest, server)
     elif program in _SHELLS:
@@ -120,7 +120,7 @@ def read_command(words: Sequence[str], server: Server) -> bool:
         return _read_docker(rest[2:], variables, server)
     elif server_words(rest) is not None:
         inner = Server()
-        _read_server(server_words(rest) or [], inner)
+        read_server(server_words(rest) or [], inner)
         _take_server(inner, variables, server)
     else:
         return False
@@ -140,7 +140,7 @@ def _script(words: Sequence[str]) -> list[list[str]]:
 def _take_server(found: Server, variables: Mapping[str, str], server: Server) -> None:
     if server.complete:
         raise NotUnderstood(f"a second command that starts a server, of {found.model}: give one of them alone")
-    _take_env({**variables, **found.env}, server)
+    take_env({**variables, **found.env}, server)
     server.model, server.args = found.model, found.args
     server.pip += found.pip
     server.notes += found.notes
@@ -215,7 +215,8 @@ def _require_written_out(text: str) -> None:
         raise NotUnderstood(f"the variable in {text!r}: replace it with its value")
 
 
-def _read_server(words: Sequence[str], server: Server) -> None:
+def read_server(words: Sequence[str], server: Server) -> None:
+    """Add the model and the options of vLLM's own words to C(server). Raises NotUnderstood."""
     positional, options = read_options(words)
     named = options.pop("model", None)
     if len(positional) > 1 or (positional and named):
@@ -258,10 +259,10 @@ def _read_docker(words: list[str], variables: Mapping[str, str], server: Server)
                 raise NotUnderstood(f"the container's command {' '.join(command[:4])}")
             return False
     else:
-        _read_server(command, inner)  # the image's own entry point is the server
+        read_server(command, inner)  # the image's own entry point is the server
     _take_server(inner, variables, server)
     _take_docker_options(options, server)
-    _take_image(image, server)
+    take_image(image, server)
     return True
 
 
@@ -275,7 +276,7 @@ def _is_arguments(image: str, words: Sequence[str]) -> bool:
 def _take_docker_options(options: Mapping[str, list[str]], server: Server) -> None:
     for name, values in options.items():
         if name == "--env":
-            _take_env(dict(value.partition("=")[::2] for value in values), server)
+            take_env(dict(value.partition("=")[::2] for value in values), server)
         elif name == "--gpus" or (name == "--device" and "nvidia.com/gpu=all" in values):
             if values not in (["all"], ["nvidia.com/gpu=all"]):
                 raise NotUnderstood(f"{name} {values[0]}: a recipe has all GPUs of its host, or none")
@@ -304,7 +305,8 @@ def _gibibytes(size: str) -> float:
     return float(found[1]) / (1 if found[2] == "g" else 1024)
 
 
-def _take_image(reference: str, server: Server) -> None:
+def take_image(reference: str, server: Server) -> None:
+    """Add an image to C(server). Raises NotUnderstood."""
     _require_written_out(reference)
     name, _at, digest = reference.partition("@")
     path, colon, tag = name.rpartition(":")
@@ -313,7 +315,8 @@ def _take_image(reference: str, server: Server) -> None:
     server.image, server.tag, server.digest = path, tag, digest
 
 
-def _take_env(variables: Mapping[str, str], server: Server) -> None:
+def take_env(variables: Mapping[str, str], server: Server) -> None:
+    """Add variables to C(server), without secrets and what is ours to decide. Raises NotUnderstood."""
     for name, value in variables.items():
         if is_secret_name(name) or scrub(value) != value:
             server.notes.append(f"{name} was left out: a secret comes from the environment or a vault.")

@@ -43,6 +43,11 @@ def code_blocks(text: str) -> list[str]:
     return blocks if is_code else [plain]
 
 
+def without_code(text: str) -> str:
+    """Return a page without its code blocks, whose comments look like headings."""
+    return _FENCED.sub("", text)
+
+
 def find_commands(block: str) -> Iterator[list[str]]:
     """Yield the words of each command of a known program. Raises ValueError for one whose quotes do not end."""
     for line in _commands(block):

@@ -38,6 +38,12 @@ COMPOSE = """services:
     image: ghcr.io/web:main
     environment: {OPENAI_API_KEY: k3y}
 """
+MAKERS = """model:
+  model_id: o/n
+  docker_image: localhost:5000/v/vllm:v1
+  base_args: [--seed, 1, --api-key, k3y]
+  base_env: {A: 1, HF_TOKEN: k3y}
+"""
 LEAST = "docker run --gpus all vllm/vllm-openai:v0.25.1 org/name --max-model-len 4096"
 
 
@@ -172,13 +178,17 @@ def test_a_config_gives_sizes() -> None:
         ("vllm serve o/n\nfault at 0xA12", "hardware.gpu_count", 1),
         (COMPOSE, "engine.args", {"tensor-parallel-size": 8, "x": {"a": "b c"}}),
         (COMPOSE, "engine.env", {"A": "1"}),
+        (MAKERS, "image", {"name": "localhost:5000/v/vllm", "tag": "v1", "digest": None, "pip": []}),
+        (MAKERS, "engine.args", {"seed": 1, "tensor-parallel-size": 8}),
+        (MAKERS, "engine.env", {"A": "1"}),
+        ("```sh\n# Start it:\nvllm serve o/n\n```\n# The model\n", "title", "The model"),
         (f"The server's file:\n\n```yaml\n{COMPOSE}```\n```bash\ndocker compose up -d\n```\n", "container", {
             "gpus": "all", "ipc": "host"}),
         (COMPOSE.replace("ipc: host", f"entrypoint: [python3, -m, {SERVER_MODULE}]"), "image.tag", "v0.25.1"),
     ],
 )  # fmt: skip
 def test_forms_of_commands(text: str, path: str, value: Any) -> None:
-    data: Any = import_recipe(text, Given()).data
+    data: Any = import_recipe(text, Given(hardware="8xB200" if text == MAKERS else "")).data
     for key in path.split("."):
         data = data[key]
     assert data == value

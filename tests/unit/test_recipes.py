@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.derive import derived_figures
-from ansible_collections.hgx.inference.plugins.module_utils._model.architecture import active_bytes, read_shape
+from ansible_collections.hgx.inference.plugins.module_utils._model.architecture import read_shape
 from ansible_collections.hgx.inference.plugins.module_utils._model.fit import NO, Demand, Machine, judge_fit, verdict
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.versions import is_within
 from ansible_collections.hgx.inference.tests.support import recipe_args
@@ -51,6 +53,22 @@ def test_the_tag_is_in_the_range(one: Deployment) -> None:
         assert release or tag in ("cu130-nightly", "minimax-m3"), f"{tag} is neither a release nor a known name"
         if release and tag == image["tag"]:
             assert is_within(release[1], image["vllm"])
+
+
+def active_bytes(config: Mapping[str, Any]) -> float:
+    """Return the weights that a step reads at least, for a single token.
+
+    These are the chosen experts and everything else but the table of embeddings, the vision tower and a draft.
+    """
+    text = config.get("text_config", config)
+    experts = text.get("n_routed_experts") or text.get("num_local_experts") or text.get("num_experts")
+    shares = {
+        "routed experts": text["num_experts_per_tok"] / experts if experts else 0.0,
+        "draft layer's experts": 0.0,
+        "vision tower": 0.0,
+        "embeddings and head": 1.0 if text.get("tie_word_embeddings") else 0.5,
+    }
+    return sum(part.bytes * shares.get(part.name, 1.0) for part in read_shape(config).parts)
 
 
 @pytest.mark.parametrize("name", PAGES)

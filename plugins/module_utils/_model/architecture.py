@@ -114,21 +114,6 @@ def read_shape(config: Mapping[str, Any]) -> Shape:
 
 
 @_told
-def active_bytes(config: Mapping[str, Any]) -> float:
-    """Return the weights that a step reads at least, for a single token. Raises UnknownShape.
-
-    These are the chosen experts and everything else but the table of embeddings, the vision tower and a draft.
-    """
-    text = _text(config)
-    experts = _experts(text)
-    share = _number(text, "num_experts_per_tok") / experts if experts else 0.0
-    shares = {"routed experts": share, "draft layer's experts": 0.0, "vision tower": 0.0}
-    tied = bool(text.get("tie_word_embeddings"))
-    shares["embeddings and head"] = 1.0 if tied else 0.5
-    return sum(part.bytes * shares.get(part.name, 1.0) for part in read_shape(config).parts)
-
-
-@_told
 def read_cache(config: Mapping[str, Any], cache_dtype: str, tensor_parallel: int, fp4_index: bool = False) -> Cache:
     """Return what one GPU keeps in its KV cache, by C(--kv-cache-dtype). Raises UnknownShape."""
     text = _text(config)

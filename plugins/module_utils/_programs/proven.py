@@ -28,7 +28,7 @@ POINTS = "points.json"
 def signature(state_dir: str) -> list[tuple[str, int, int]]:
     """Return what changes when the records of the releases do: they are megabytes, and seldom change."""
     folder = os.path.join(state_dir, "releases")
-    found = [(_pointed(state_dir, "current"), 0, 0)]
+    found = [(pointed(state_dir, "current"), 0, 0)]
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         for file in ("release.json", "benchmark.json", POINTS):
             with suppress(OSError):
@@ -40,15 +40,15 @@ def signature(state_dir: str) -> list[tuple[str, int, int]]:
 
 def read(state_dir: str, server: str) -> list[Family]:
     """Return the metrics of the releases below C(state_dir); C(server) is the name of the server's container."""
-    current = _pointed(state_dir, "current")
+    current = pointed(state_dir, "current")
     folder = os.path.join(state_dir, "releases")
     names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
     releases = {}
     for name in names:
-        record = _json(os.path.join(folder, name, "release.json"))
+        record = read_json(os.path.join(folder, name, "release.json"))
         if isinstance(record, dict) and record.get("id") == name:
-            releases[name] = (record, _mapping(_json(os.path.join(folder, name, "benchmark.json"))))
-    points = _json(os.path.join(folder, current, POINTS)) if current in releases else None
+            releases[name] = (record, _mapping(read_json(os.path.join(folder, name, "benchmark.json"))))
+    points = read_json(os.path.join(folder, current, POINTS)) if current in releases else None
     return families(server, current, releases, points if isinstance(points, list) else [])
 
 
@@ -154,7 +154,8 @@ def _told(record: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _pointed(state_dir: str, name: str) -> str:
+def pointed(state_dir: str, name: str) -> str:
+    """Return the name of the release that a link of a state directory points to; empty without one."""
     with suppress(OSError):
         return os.path.basename(os.readlink(os.path.join(state_dir, name)))
     return ""
@@ -175,7 +176,8 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _json(path: str) -> Any:
+def read_json(path: str) -> Any:
+    """Return what a file holds, or None if that cannot be read."""
     with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
         return json.load(stream)
     return None

@@ -24,6 +24,7 @@ from typing import Any
 from . import exposition
 from .exposition import Family
 from .health import RUNNING, TOKENS, WAITING
+from .proven import pointed, read_json
 from .turns import Turn
 from .watch import read_counters
 
@@ -93,7 +94,7 @@ def families(server: str, history: list[dict[str, Any]]) -> list[Family]:
 
 def main(settings_file: str) -> int:
     """Measure the server of the supervisor's settings, and say what came of it."""
-    settings = _json(settings_file) or {}
+    settings = read_json(settings_file) or {}
     watch, folder = settings.get("watch") or {}, os.path.dirname(os.path.abspath(settings_file))
     turn = Turn()
     try:
@@ -107,8 +108,10 @@ def main(settings_file: str) -> int:
     finally:
         turn.give_back()
     path = os.path.join(folder, HISTORY)
-    found = _json(path)
-    history = with_result(found if isinstance(found, list) else [], round(time.time()), _release(folder), rate)
+    found = read_json(path)
+    history = with_result(
+        found if isinstance(found, list) else [], round(time.time()), pointed(os.path.dirname(folder), "current"), rate
+    )
     with open(f"{path}.new", "w", encoding="utf-8") as stream:
         json.dump(history, stream)
     os.replace(f"{path}.new", path)
@@ -140,15 +143,3 @@ def _ask(base_url: str, watch: Mapping[str, Any], tokens: int) -> tuple[int, flo
         return 0, 0.0
     finally:
         connection.close()
-
-
-def _release(folder: str) -> str:
-    with suppress(OSError):
-        return os.path.basename(os.readlink(os.path.join(os.path.dirname(folder), "current")))
-    return ""
-
-
-def _json(path: str) -> Any:
-    with suppress(OSError, ValueError), open(path, encoding="utf-8") as stream:
-        return json.load(stream)
-    return None

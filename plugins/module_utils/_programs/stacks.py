@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
 
 from .commands import command
@@ -28,8 +29,12 @@ def installed(py_spy: str) -> str:
 
 
 def dump_all(py_spy: str, pids: Iterable[int]) -> dict[int, list[str]]:
-    """Return the frames of each process whose frames can be read, of the first 16; none without C(py_spy)."""
-    dumps = {pid: dump(py_spy, pid) for pid in sorted(pids)[:_PROCESSES]} if py_spy else {}
+    """Return the frames of each process whose frames can be read, of the first 16; none without C(py_spy).
+
+    A program that hangs is waited for once or twice, and not for each process.
+    """
+    until = time.monotonic() + _TIMEOUT_S
+    dumps = {pid: dump(py_spy, pid) for pid in sorted(pids)[:_PROCESSES] if py_spy and time.monotonic() < until}
     return {pid: frames for pid, frames in dumps.items() if frames}
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._programs import turns, watch
+from ansible_collections.hgx.inference.plugins.module_utils._programs import stacks, turns, watch
 from ansible_collections.hgx.inference.tests.support import inference_server
 from ansible_collections.hgx.inference.tests.support.serving import serving
 
@@ -159,6 +159,19 @@ def test_a_hang_is_recorded_with_where_the_processes_wait(tmp_path: Path, hangin
     assert "no token for 1" in event["words"]
     assert event["dump"][0] == "process 7 waits in execute_model:"
     assert any("the watch has found: hanging" in line for line in bench.shown)
+
+
+def test_a_program_that_hangs_is_not_waited_for_by_each_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+
+    def hang(*_argv: str, timeout_s: float) -> subprocess.CompletedProcess[str]:
+        now[0] += timeout_s
+        return subprocess.CompletedProcess([], 127, "", "")
+
+    monkeypatch.setattr(stacks, "command", hang)
+    monkeypatch.setattr(stacks.time, "monotonic", lambda: now[0])
+    assert stacks.dump_all("py-spy", range(16)) == {}
+    assert now[0] == 30
 
 
 def test_it_is_off(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ def backends(hosts: Sequence[str], variables: Mapping[str, Mapping[str, Any]], g
             continue
         else:
             address = str(settings.get("ansible_host", host)) if bind in _EVERY else bind
-        for name, port in _servers(host, settings):
-            found.append({"name": name, "address": address, "port": port})
+        for instance, port in ports(settings):
+            found.append(
+                {"name": f"{host}-{instance}" if instance else host, "address": address, "port": port or _PORT}
+            )
     if closed:
         raise BackendError(
             f"The servers of {', '.join(closed)} listen on loopback only, so the gateway on {gateway} cannot reach"
@@ -45,11 +47,11 @@ def backends(hosts: Sequence[str], variables: Mapping[str, Mapping[str, Any]], g
     return found
 
 
-def _servers(host: str, settings: Mapping[str, Any]) -> list[tuple[str, int]]:
+def ports(settings: Mapping[str, Any]) -> list[tuple[str, int | None]]:
+    """Return the instances of a host by name with their ports, or its only server without a name; None is unknown."""
     instances = settings.get("vllm_instances") or []
     if instances:
-        return [(f"{host}-{instance['name']}", int(instance["port"])) for instance in instances]
-    port = settings.get("vllm_port") or settings.get("vllm_container_port")
-    if not port:
-        port = ((settings.get("recipe") or {}).get("engine") or {}).get("port") or _PORT
-    return [(host, int(port))]
+        return [(str(instance["name"]), int(instance["port"])) for instance in instances]
+    engine = (settings.get("recipe") or {}).get("engine") or {}
+    port = settings.get("vllm_port") or settings.get("vllm_container_port") or engine.get("port")
+    return [("", int(port) if port else None)]

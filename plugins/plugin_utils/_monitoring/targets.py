@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from ...module_utils._gateway.backends import ports
+
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANY = ("", "*", "0.0.0.0", "::")
 _STATE_DIR = "/var/lib/hgx-inference/vllm"
@@ -79,12 +81,8 @@ def _listeners(
 def _servers(host: Mapping[str, Any]) -> list[tuple[str, int, str]]:
     """Return container, port and state directory of each vLLM server of a host: of one, or of its instances."""
     name, state_dir = str(host.get("vllm_container_name") or "vllm"), str(host.get("vllm_state_dir") or _STATE_DIR)
-    instances = host.get("vllm_instances") or []
-    if instances:
-        return [(f"{name}-{each['name']}", int(each["port"]), f"{state_dir}-{each['name']}") for each in instances]
-    engine = (host.get("recipe") or {}).get("engine") or {}
-    port = host.get("vllm_port") or host.get("vllm_container_port") or engine.get("port")
-    return [(name, int(port), state_dir)] if port else []
+    found = [(f"-{instance}" if instance else "", port) for instance, port in ports(host)]
+    return [(f"{name}{suffix}", port, f"{state_dir}{suffix}") for suffix, port in found if port]
 
 
 def job_of(target: Mapping[str, Any], keyed: bool) -> str:

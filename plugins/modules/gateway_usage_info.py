@@ -79,7 +79,7 @@ users:
 import time
 
 from ..module_utils._core.edge import Module, at_edge
-from ..module_utils._core.process import run
+from ..module_utils._core.process import output_lines
 from ..module_utils._gateway.usage import count, render
 
 _TIMEOUT_S = 300
@@ -98,12 +98,11 @@ def main() -> None:
     )
     params = module.params
     argv = ["journalctl", f"--unit={params['unit']}", f"--since={params['since']}", "--output=cat", "--quiet"]
-    answer = run(argv, _TIMEOUT_S, merge=False)
-    if answer.rc != 0:
-        reason = answer.errors or answer.output or "journalctl is missing"
-        module.fail_json(msg=f"The log of the gateway cannot be read: {reason.strip()}")
     now = time.time()
-    found = count(answer.output.splitlines(), now, params["price_usd_per_hour"])
+    try:
+        found = count(output_lines(argv, _TIMEOUT_S), now, params["price_usd_per_hour"])
+    except OSError as exc:
+        module.fail_json(msg=f"The log of the gateway cannot be read: {exc}")
     module.exit_json(changed=False, **found, text=render(found, now))
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
+from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -44,6 +46,33 @@ def run(argv: list[str], timeout_s: float, stdin: bytes | None = None, merge: bo
     except OSError as exc:
         return Answer(None, str(exc))
     return Answer(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def output_lines(argv: list[str], timeout_s: float) -> Iterator[str]:
+    """Yield the lines of a program's output as they come, for more than the memory should hold.
+
+    Raises OSError with the program's own words if it is missing, fails, or runs longer than C(timeout_s).
+    """
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function  # run_command has no time limit
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env={**os.environ, "LC_ALL": "C"},
+    ) as process:
+        killer = threading.Timer(timeout_s, process.kill)
+        killer.start()
+        try:
+            yield from process.stdout or ()
+            errors = process.stderr.read().strip() if process.stderr else ""
+            code = process.wait()
+        finally:
+            killer.cancel()
+            process.kill()
+    if code != 0:
+        raise OSError(errors or f"{argv[0]} ended with the exit code {code}, or after {timeout_s:g} s")
 
 
 def _text(stream: bytes | None) -> str:

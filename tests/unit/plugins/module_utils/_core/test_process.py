@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.hgx.inference.plugins.module_utils._core.process import Answer, run
+import itertools
+
+import pytest
+
+from ansible_collections.hgx.inference.plugins.module_utils._core.process import Answer, output_lines, run
 
 
 def test_both_streams_in_order() -> None:
@@ -28,3 +32,22 @@ def test_what_cannot_be_run() -> None:
 def test_what_takes_too_long() -> None:
     answer = run(["sleep", "60"], 0.05)
     assert answer.rc is None and answer.timed_out
+
+
+def test_lines_come_one_by_one() -> None:
+    assert list(output_lines(["sh", "-c", "echo one; printf '\\377two'"], 60)) == ["one\n", "\ufffdtwo"]
+    assert list(itertools.islice(output_lines(["yes"], 60), 2)) == ["y\n", "y\n"], "more than any memory holds"
+
+
+@pytest.mark.parametrize(
+    ("argv", "limit_s", "words"),
+    [
+        (["sh", "-c", "echo why >&2; exit 3"], 60, "why"),
+        (["sh", "-c", "exit 3"], 60, "sh ended with the exit code 3"),
+        (["sleep", "60"], 0.05, r"or after 0\.05 s"),
+        (["no-such-program"], 60, "no-such-program"),
+    ],
+)
+def test_lines_of_what_fails(argv: list[str], limit_s: float, words: str) -> None:
+    with pytest.raises(OSError, match=words):
+        list(output_lines(argv, limit_s))

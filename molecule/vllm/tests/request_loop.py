@@ -47,7 +47,7 @@ def main() -> None:
         sys.stdout.flush()
         if sys.argv[1:]:
             return
-        time.sleep(0.1)
+        time.sleep(0.5)  # of the processor time, the tests need the rest
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ WORDS = ["the", "sea", "is", "wide", "and", "of", "a", "blue", "that", "nobody",
 class LiarServer(ThreadingHTTPServer):
     """Counts what it claims to have done. C(prompt_tokens) is the length it reports for each prompt.
 
-    It answers C(hurry) times faster than it usually does.
+    It answers C(hurry) times faster than it usually does. "pads+role-first" is both lies at once.
     """
 
     daemon_threads = True
@@ -122,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         sent = tokens // 2 if lie == "lengths" else tokens
         self._send("", 200)
         try:
-            if lie == "role-first":
+            if "role-first" in lie:
                 self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]}, at_once=True)
             for index, pause in enumerate(self._pauses(number, sent)):
                 time.sleep(pause / server.hurry)
@@ -141,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _words(self, number: int, index: int) -> str:
         """Return the text of a chunk: one word for each token."""
-        count = 1 if self.server.lie == "pads" else TOKENS_PER_CHUNK
+        count = 1 if "pads" in self.server.lie else TOKENS_PER_CHUNK
         places = range(count * index, count * (index + 1))
         return "".join(WORDS[(number * place * place + number) % len(WORDS)] + " " for place in places)
 
@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         elif lie.startswith("cache"):
             seconds = 0.0
-        first = 8 * FIRST_S if lie == "role-first" else FIRST_S
+        first = 8 * FIRST_S if "role-first" in lie else FIRST_S
         for pause in [0.0 if lie.startswith("cache") else first, *[seconds / max(gaps, 1)] * gaps]:
             yield 4 * pause if lie == "slow-half" and number // 4 % 2 else pause
 

@@ -146,8 +146,8 @@ molecule: setup ## Run the site and the roles on container hosts with systemd, t
 
 # As long as each other. The hosts that run at once are as many as root's 128 inotify instances allow.
 NVIDIA_LANE := nvidia_container_toolkit nvidia_driver
-HOST_LANE := prepare docker hf_cache preflight gateway default
-SERVER_LANE := vllm monitoring
+HOST_LANE := prepare docker hf_cache preflight gateway default monitoring
+SERVER_LANE := vllm
 # Two real servers that are replaced under requests need 10 minutes of both cores: by `make molecule`, not in `make test`.
 NIGHT_LANE := fleet
 PACKAGE_LANE := docs importer sanity

@@ -81,7 +81,9 @@ options:
     type: dict
     default: {}
   results_dir:
-    description: Existing directory on the target for the results. C(latest.json) in it is a link to the newest.
+    description:
+      - Directory on the target for the results. It gets the mode 0750.
+      - C(latest.json) in it is a link to the newest.
     type: path
     required: true
   metadata:
@@ -300,7 +302,6 @@ reused:
 """
 
 import itertools
-import os
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -447,8 +448,7 @@ class SmokeBenchmark:
     def run(self) -> dict[str, Any]:
         """Load the server, judge the figures and store the result."""
         container = self._running_container()
-        if not os.access(self._params["results_dir"], os.W_OK):
-            raise store.StoreError(f"results_dir: {self._params['results_dir']} is no directory to write to.")
+        store.provide(self._params["results_dir"])
         self._engine = self._engine_of(container)
         started_at = _now()
         server, _load = self._fingerprints(container)

@@ -154,6 +154,10 @@ has_key:
   description: Whether the server will have an API key, possibly one stored on the host.
   returned: if O(state=recorded)
   type: bool
+guard_current:
+  description: Whether the file that guards the server with its API key is as it is now, or none is needed.
+  returned: if O(state=recorded)
+  type: bool
 image_present:
   description: Whether the image is on the host.
   returned: if O(state=recorded)
@@ -198,7 +202,7 @@ from ..module_utils._docker.build import base_of, image_identity
 from ..module_utils._docker.cli import DockerError, inspect_container, inspect_image
 from ..module_utils._docker.packages import Packages, read_packages
 from ..module_utils._vllm import release as _vllm_release
-from ..module_utils._vllm.container import image_source
+from ..module_utils._vllm.container import guard_is_current, image_source
 from ..module_utils._vllm.deployment import Deployment, DeploymentError, announce, finish
 from ..module_utils._vllm.key import key_is_new, wants_key
 from ..module_utils._vllm.spec import endpoint
@@ -274,6 +278,7 @@ class Releases:
             "engine": self._engine,
             "image_present": image_id is not None,
             "has_key": wants_key(self._params),
+            "guard_current": guard_is_current(self._params["state_dir"], record["container"]["mounts"]),
             "record": record,
             **endpoint(record["container"]["server"]),
             "removed": [],

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from .._core.files import replace_link, replace_text
+from .._core.files import ensure_folder, replace_link, replace_text
 from .._core.secrets import scrubbed
 from .._core.verdict import FAIL, INVALID
 
@@ -23,6 +23,14 @@ LATEST = "latest.json"
 
 class StoreError(Exception):
     """A result cannot be written."""
+
+
+def provide(folder: str) -> None:
+    """Ensure that there is a directory for results. Raises StoreError."""
+    try:
+        ensure_folder(folder)
+    except OSError as exc:
+        raise StoreError(f"results_dir: {folder} is no directory to write to: {exc.strerror}.") from exc
 
 
 def save(folder: str, record: Mapping[str, Any], finished_at: datetime, size: str) -> str:

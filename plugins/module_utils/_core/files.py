@@ -51,6 +51,12 @@ def replace_bytes(path: str, content: bytes, mode: int | None = None, durable: b
         sync_folder(folder)
 
 
+def ensure_folder(folder: str) -> None:
+    """Create a folder that only its owner and group may enter, or make it such a one. Raises OSError."""
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(folder, 0o750)
+
+
 def replace_link(link: str, target: str) -> None:
     """Replace a symbolic link atomically to point to C(target). Raises OSError."""
     temporary = f"{link}.new"

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from .._core.files import replace_text
+from .._core.files import ensure_folder, replace_text
 from .._core.secrets import scrubbed
 from .._programs.prometheus import samples
 from .answers import FORM_ERRORS
@@ -81,5 +82,6 @@ def keep(path: str | None, found: str, findings: Mapping[str, Any]) -> None:
     """Write C(findings) for C(recall), atomically. Raises OSError."""
     if not path or not found:
         return
+    ensure_folder(os.path.dirname(path))
     kept = {"fingerprint": found, "found_at": time.time(), "findings": scrubbed(findings)}
     replace_text(path, json.dumps(kept), mode=0o600)

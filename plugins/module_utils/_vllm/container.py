@@ -170,15 +170,20 @@ def cache_folder(image: str, spec: Mapping[str, Any]) -> str:
     return folder_name((inspect_image(image) or {}).get("Id", ""), report["gpus"], report["driver_version"])
 
 
-def provide_guard(state_dir: str, mounts: Collection[str]) -> bool:
-    """Write the guard if a container mounts it, and return whether it was written.
+def guard_is_current(state_dir: str, mounts: Collection[str]) -> bool:
+    """Return whether a container with these mounts finds the guard as it is now, or needs none.
 
     The guard of a release from another version has a folder of its own, where it stays.
     """
     path, source = guard_file(state_dir)
-    if not any(mount.startswith(f"{os.path.dirname(path)}:") for mount in mounts) or read_text(path) == source:
+    return not any(mount.startswith(f"{os.path.dirname(path)}:") for mount in mounts) or read_text(path) == source
+
+
+def provide_guard(state_dir: str, mounts: Collection[str]) -> bool:
+    """Write the guard if a container mounts it, and return whether it was written."""
+    if guard_is_current(state_dir, mounts):
         return False
-    replace_text(path, source)
+    replace_text(*guard_file(state_dir))
     return True
 
 

@@ -971,8 +971,15 @@ class TestNothingMeasured:
         assert run()["msg"].startswith("There is no container 'vllm' on this host.")
 
     def test_no_place_for_the_result(self, run: Any, host: Host) -> None:
-        assert "no directory to write to" in run(results_dir=str(host.folder / "none"))["msg"]
+        (host.folder / "file").touch()
+        refused = run(results_dir=str(host.folder / "file" / "results"))["msg"]
+        assert refused == f"results_dir: {host.folder}/file/results is no directory to write to: Not a directory."
         assert not (host.folder / "client.pid").exists()
+
+    def test_the_results_are_for_owner_and_group(self, run: Any, host: Host) -> None:
+        folder = host.folder / "new" / "results"
+        run(results_dir=str(folder))
+        assert folder.stat().st_mode & 0o777 == 0o750
 
     def test_thresholds_that_cannot_be_judged(self, run: Any, host: Host) -> None:
         wanted = [{"metric": "mean_tftt_ms", "op": "<=", "value": 1}, {"metric": "mean_ttft_ms", "op": "<="}]

@@ -356,11 +356,14 @@ def test_the_guard_is_written_where_it_is_mounted_and_gone(run: Run, engine: Pat
     folder = Path(path).parent
     mounts = {"own": f"{folder}:/run/guard:ro", "anothers": f"{folder.parent}/0123456789ab:/run/guard:ro"}
     for name, written in (("anothers", False), ("own", True)):
-        record = recorded(run, tmp_path, spec={**SPEC, "mounts": [mounts[name]]})["record"]
+        spec = {**SPEC, "mounts": [mounts[name]]}
+        compared = recorded(run, tmp_path, spec=spec)
+        assert compared["guard_current"] is not written
         serves(engine, mounts=[mounts[name]])
-        options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": record}
+        options = {"name": "vllm", "state_dir": str(tmp_path / "state"), "record": compared["record"]}
         assert run(vllm_container, **options)["changed"] is written
         assert not run(vllm_container, **options)["changed"]
+        assert recorded(run, tmp_path, spec=spec)["guard_current"]
         assert folder.exists() is written
     assert Path(path).read_text(encoding="utf-8") == source
 

@@ -197,7 +197,7 @@ def test_a_slowed_server_fires_the_alarm_relative_to_the_proof(host: Host) -> No
 
 def test_a_stalled_engine_is_told(host: Host) -> None:
     host.check_output("systemctl stop loop")
-    host.check_output("systemd-run --unit=long request_loop.py 4000")
+    host.check_output("systemd-run --unit=long request_loop.py 40000")
     wait_for(lambda: (value(host, queries.running()) or 0) > 0, "no request runs")
     host.check_output("pkill --signal STOP --full '[V]LLM::EngineCore'")
     began = time.monotonic()

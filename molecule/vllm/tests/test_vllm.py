@@ -28,7 +28,7 @@ HUB = "/var/lib/huggingface/hub/models--moonshotai--Kimi-K2.6"
 KILL = "pkill --signal KILL --full '[v]llm.entrypoints'"
 BAD_FLAG = {"vllm_engine_args_extra": {"tensor-paralel-size": 1}}
 OTHER = {"vllm_engine_args_extra": {"max-num-seqs": 8}}
-FASTER = {"metric": "steady_output_throughput", "op": ">=", "value": 1e6, "source": "no server is that fast"}
+FASTER = {"metric": "steady_output_throughput", "op": ">=", "value": 1000000, "source": "no server is that fast"}
 # The server reads it well, and then has no room for one token.
 NEVER_READY = {"vllm_engine_args_extra": {"kv-cache-memory-bytes": "1K"}}
 
@@ -174,8 +174,8 @@ def test_a_play_that_is_killed_in_the_middle_of_a_replacement(host: Host, reques
     assert process.stdout
     for line in process.stdout:
         # Some seconds before the server is to be stopped: on a busy machine it does not count a request at once.
-        if "Check that the release can start" in line:
-            host.check_output("systemd-run --unit=long sh -c 'exec request_loop.py 2000 >/var/tmp/long'")
+        if "Record the release" in line:
+            host.check_output("systemd-run --unit=long sh -c 'exec request_loop.py 4000 >/var/tmp/long'")
         if "requests are under way" in line:
             process.send_signal(signal.SIGKILL)
             break
@@ -210,6 +210,7 @@ def test_a_release_that_is_too_slow_is_taken_back(host: Host) -> None:
     rc, output = play("verify", **OTHER, **settings, smoke_benchmark_real_text={}, smoke_benchmark_thresholds=[FASTER])
     assert rc != 0
     assert "FAIL: 1 of 1 thresholds missed" in output, output
+    assert re.search(r"fail +steady_output_throughput +\d+(\.\d+)? tok/s +>= 1000000 tok/s", output), output
     assert f"the node serves release {good} again, and it answers" in " ".join(output.split()), output
     assert answers(host)
     assert (pointed(host, "current"), pointed(host, "last_good")) == (good, good)

@@ -40,7 +40,7 @@ class ActionModule(EdgeActionBase):
             def evaluate(expression: str) -> Any:
                 return template(trust_as_template("{{ " + expression + " }}"))
 
-            problems += contradictions(evaluate)
+            problems += [each for each in contradictions(evaluate) if not any(each in known for known in problems)]
             address = evaluate("vllm_bind_address")
             if open_endpoint(address, bool(evaluate("vllm_api_key or vllm_api_key_generate | bool"))):
                 has_key = not args["contact_host"] or all(

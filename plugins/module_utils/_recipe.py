@@ -36,6 +36,11 @@ _DERIVED_ARGS = {
     "served-model-name": "engine.served_model_name",
     "port": "engine.port",
     "host": "the address that the role publishes",
+    "nnodes": "engine.nodes",
+    "node-rank": "the order of the group span_NAME",
+    "headless": "the order of the group span_NAME",
+    "master-addr": "the addresses of the group span_NAME",
+    "master-port": "vllm_span_port",
 }
 
 
@@ -248,6 +253,16 @@ SCHEMA = record(
                     "title": "a port number",
                     "description": "The port of the server.",
                 },
+                "nodes": optional(
+                    {
+                        **COUNT,
+                        "default": 1,
+                        "description": (
+                            "How many nodes one server runs across; the hardware is that of each. More than 1 needs a"
+                            " group span_NAME in the inventory."
+                        ),
+                    }
+                ),
                 "ready_timeout_s": {**COUNT, "description": "How long a start may take, in seconds."},
                 "env": mapping({**TEXT, "title": "a text (in quotes)"}, description="Its environment."),
                 "args": mapping(
@@ -344,6 +359,11 @@ def _engine_contradictions(recipe: dict[str, Any]) -> Iterable[str]:
     for key, source in _DERIVED_ARGS.items():
         if key in args:
             yield f"engine.args.{key}: leave it out; it follows from {source}."
+    if recipe["engine"]["nodes"] > 1 and "serve" not in recipe["engine"]["entrypoint"]:
+        yield (
+            "engine.entrypoint: with several nodes it must be [vllm, serve]; the other programs of vLLM do not run a"
+            " node without an API."
+        )
     speculative = args.get("speculative-config")
     draft = next((model["repo"] for model in recipe["models"] if model["role"] == "draft"), None)
     if isinstance(speculative, Mapping) and "model" in speculative and speculative["model"] != draft:

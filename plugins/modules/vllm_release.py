@@ -42,8 +42,8 @@ options:
   spec:
     description:
       - The container's specification, with C(image), C(command), C(env), C(mounts) and C(ports) as for the C(docker)
-        command; C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib), C(capabilities), C(pids_limit), and
-        C(health), a shell's command line, with C(health_start_s).
+        command; C(network) (V(host) or empty), C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib),
+        C(capabilities), C(pids_limit), and C(health), a shell's command line, with C(health_start_s).
       - C(server) says as data what C(command) and C(ports) say in words, with the options by name in C(args), and
         C(address) and C(port) of each port in C(published), as the filter P(hgx.inference.vllm_spec#filter) returns it.
         Without it, it is read off these two.
@@ -300,6 +300,9 @@ class Releases:
                 packages = self._packages(record)
                 self._store.write(record)
                 self._store.keep_packages(record["id"], packages)
+            elif record["container"]["network"] and self._store.read(record["id"])["container"] != record["container"]:
+                # This node of several has another address, or its API has.
+                self._store.write({**record, "argv": record["container"]["command"], "env": record["container"]["env"]})
             self._store.point(CURRENT, record["id"])
         except StoreError:
             finish(self._params["state_dir"], self._params["run"])

@@ -60,6 +60,7 @@ _LIMITS: dict[str, Schema] = {
     "smoke_benchmark_workload": WORKLOAD,
     "vllm_container_port": _PORT,
     "vllm_drain_timeout": COUNT_OR_NONE,
+    "vllm_engine_nodes": COUNT,
     "vllm_entrypoint": _RECIPE["engine"]["properties"]["entrypoint"],
     "vllm_gpus": {
         **TEXT,
@@ -75,6 +76,7 @@ _LIMITS: dict[str, Schema] = {
     "vllm_restart_interval": COUNT,
     "vllm_restart_limit": COUNT_OR_NONE,
     "vllm_shm_gib": _AMOUNT,
+    "vllm_span_port": _PORT,
     "vllm_stall_timeout": COUNT_OR_NONE,
 }
 

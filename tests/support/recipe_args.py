@@ -46,7 +46,15 @@ class Deployment(NamedTuple):
         model = next(each["repo"] for each in self.data["models"] if each["role"] == "model")
         engine = self.data["engine"]
         own = {"model": model, "served-model-name": engine["served_model_name"], "port": engine["port"]}
-        return render_args({**own, **engine["args"]})
+        # A node that is not the head has all of the options.
+        span = {
+            "nnodes": engine["nodes"],
+            "node-rank": 1,
+            "master-addr": "10.0.0.1",
+            "master-port": 29501,
+            "headless": True,
+        }
+        return render_args({**own, **engine["args"], **(span if engine["nodes"] > 1 else {})})
 
     @property
     def fingerprint(self) -> str:

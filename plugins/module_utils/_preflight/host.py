@@ -321,9 +321,17 @@ def _ports_trouble(needs: Needs, containers: Iterable[dict[str, Any]]) -> str | 
 
 
 def _published_ports(container: dict[str, Any]) -> set[str]:
-    """Return the ports of the host that a container has, from C(docker inspect)."""
-    bindings = (container.get("HostConfig") or {}).get("PortBindings") or {}
-    return {binding["HostPort"] for published in bindings.values() for binding in published or []}
+    """Return the ports of the host that a container has, from C(docker inspect).
+
+    On the network of the host that is the option C(--port) of a server.
+    """
+    settings = container.get("HostConfig") or {}
+    bindings = settings.get("PortBindings") or {}
+    found = {binding["HostPort"] for published in bindings.values() for binding in published or []}
+    if settings.get("NetworkMode") == "host":
+        words = (container.get("Config") or {}).get("Cmd") or []
+        found |= {port for option, port in zip(words, words[1:]) if option == "--port"}
+    return found
 
 
 def port_trouble(address: str, port: int, container: dict[str, Any] | None) -> str | None:

@@ -46,6 +46,7 @@ SPEC_DEFAULTS: dict[str, Any] = {
     "env": {},
     "mounts": [],
     "ports": [],
+    "network": "",
     "gpus": "",
     "gpu_set": "",
     "ipc": "",
@@ -60,6 +61,11 @@ SPEC_DEFAULTS: dict[str, Any] = {
 _HEALTH_PREFIX = "no_proxy=127.0.0.1 "
 _DOCKER_SHM_BYTES = 64 * 1024**2
 _NS = 1_000_000_000
+# What differs between the nodes of one server, as C(describe) says it: the API is on the head only.
+_OF_ONE_NODE = re.compile(
+    r"--(node-rank|headless|master-addr|host|port|middleware)( |$)|health check "
+    r"|env (VLLM_HOST_IP|GLOO_SOCKET_IFNAME|NCCL_SOCKET_IFNAME|PYTHONPATH)=|mount [^ ]*:/run/guard:"
+)
 _SECRET_OPTIONS = ("--api-key", "--hf-token")
 # Docker's command line adds these from its user's config.json (proxies) to each container that it creates.
 _ADDED_BY_DOCKER = re.compile(r"(?:HTTP|HTTPS|FTP|NO|ALL)_PROXY", re.IGNORECASE)
@@ -79,20 +85,24 @@ def normalize(spec: Mapping[str, Any]) -> dict[str, Any]:
     merged = {**SPEC_DEFAULTS, **spec}
     words = {key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports")}
     return {
-        **{key: str(merged[key] or "") for key in ("image", "gpus", "gpu_set", "ipc", "health")},
+        **{key: str(merged[key] or "") for key in ("image", "network", "gpus", "gpu_set", "ipc", "health")},
         **words,
         "capabilities": [str(name).upper().removeprefix("CAP_") for name in merged["capabilities"]],
         "env": {str(name): str(value) for name, value in merged["env"].items()},
         "shm_gib": float(merged["shm_gib"]),
         "pids_limit": int(merged["pids_limit"]),
         "health_start_s": int(merged["health_start_s"]),
-        "server": merged["server"] or read_server(words["command"], words["ports"]),
+        "server": merged["server"] or read_server(words["command"], words["ports"], str(merged["network"] or "")),
     }
 
 
 def release_id(spec: Mapping[str, Any], image_identity: str, commits: Mapping[str, str]) -> str:
-    """Return the ID: 12 hex digits that follow from all that the server runs with, whatever its order."""
-    inputs = {"spec": sorted(describe(spec)), "image": image_identity, "commits": commits}
+    """Return the ID: 12 hex digits that follow from all that the server runs with, whatever its order.
+
+    A server across nodes has one ID: what only one of its nodes has is no part of it, such as its rank and its address.
+    """
+    lines = [line for line in describe(spec) if not (spec["network"] and _OF_ONE_NODE.match(line))]
+    inputs = {"spec": sorted(lines), "image": image_identity, "commits": commits}
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -104,6 +114,7 @@ def describe(spec: Mapping[str, Any]) -> list[str]:
         *(f"env {name}={value}" for name, value in sorted(spec["env"].items())),
         *(f"mount {mount}" for mount in spec["mounts"]),
         *(f"port {port}" for port in spec["ports"]),
+        *([f"network {spec['network']}"] if spec["network"] else []),
         *([f"GPUs {spec['gpu_set'] or 'all'}, by {spec['gpus']}"] if spec["gpus"] else []),
         *([f"ipc {spec['ipc']}"] if spec["ipc"] else []),
         *([f"shared memory {spec['shm_gib']:g} GiB"] if spec["shm_gib"] and spec["ipc"] != "host" else []),
@@ -219,6 +230,7 @@ def create_args(
     options += [word for key, value in environment.items() for word in ("--env", f"{key}={value}")]
     options += [word for mount in spec["mounts"] for word in ("--volume", mount)]
     options += [word for port in spec["ports"] for word in ("--publish", port)]
+    options += ["--network", spec["network"]] if spec.get("network") else []
     options += request_words(spec["gpus"], spec.get("gpu_set", ""))  # which records of earlier versions lack
     options += ["--ipc", spec["ipc"]] if spec["ipc"] else []
     if spec["shm_gib"] and spec["ipc"] != "host":
@@ -273,6 +285,7 @@ def observed(
     health = (config.get("Healthcheck") or {}).get("Test") or []
     name, ports = config["Image"], _ports(host.get("PortBindings") or {})
     gpus, gpu_set = requested_gpus(host.get("DeviceRequests") or [])
+    network = "host" if host.get("NetworkMode") == "host" else ""
     return {
         "image": wanted["image"] if image_id and name == image_id else name,
         "command": command,
@@ -288,6 +301,7 @@ def observed(
         },
         "mounts": list(host.get("Binds") or []),
         "ports": ports,
+        "network": network,
         "gpus": gpus,
         "gpu_set": gpu_set,
         "ipc": "" if host.get("IpcMode") in (None, "", "private", "shareable") else host["IpcMode"],
@@ -298,7 +312,7 @@ def observed(
             _HEALTH_PREFIX
         ),
         "health_start_s": ((config.get("Healthcheck") or {}).get("StartPeriod") or 0) // _NS,
-        "server": read_server(command, ports),
+        "server": read_server(command, ports, network),
     }
 
 

@@ -22,6 +22,7 @@ from .._core.mappings import merge
 from .._docker.build import Image, derived_image
 from .._hf.cache import COMMIT
 from .._programs import key_guard
+from .._span.topology import Span
 from .args import option_name, option_values, render_args
 from .key import CONTAINER_FOLDER, key_file
 
@@ -66,6 +67,7 @@ class Settings(TypedDict):
     vllm_shm_gib: float
     vllm_hf_home: str
     vllm_state_dir: str
+    vllm_span: Span | Mapping[str, Any]
 
 
 class Published(TypedDict):
@@ -118,19 +120,18 @@ def known_commits(
 
 def engine_args(settings: Settings, commits: Mapping[str, str], trial: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the server, in order. C(trial) overrides the settings, also single keys of a mapping."""
-    model = settings["vllm_model"]
+    model, span = settings["vllm_model"], settings["vllm_span"]
     args = {
         "model": model,
         "served-model-name": settings["vllm_served_model_name"],
-        "host": "0.0.0.0",
-        "port": settings["vllm_container_port"],
+        **({} if _is_follower(span) else _listening(settings)),
         **settings["vllm_engine_args"],
         **settings["vllm_engine_args_extra"],
     }
     args = merge(args, trial)
-    if needs_guard(settings["vllm_bind_address"]):
+    if _is_guarded(settings):
         args["middleware"] = _GUARD
-    return _pin(args, model, commits)
+    return _pin({**args, **_span_args(span)}, model, commits)
 
 
 def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +140,7 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
     Raises ArgsError for an option that cannot be rendered, and ValueError for text where a number belongs.
     """
     address, port, inside = settings["vllm_bind_address"], int(settings["vllm_port"]), settings["vllm_container_port"]
-    state_dir, guarded = settings["vllm_state_dir"], needs_guard(address)
+    state_dir, guarded, span = settings["vllm_state_dir"], _is_guarded(settings), settings["vllm_span"]
     gpus = "" if settings["vllm_gpus"] is None else str(settings["vllm_gpus"])  # YAML makes a number of one GPU
     args = engine_args(settings, commits, trial)
     entrypoint = [str(word) for word in settings["vllm_entrypoint"]]
@@ -148,12 +149,15 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
         **({"PYTHONPATH": _GUARD_FOLDER} if guarded else {}),
         **({"VLLM_ENABLE_CUDA_COMPATIBILITY": "1"} if settings["vllm_cuda_compatibility"] else {}),
         **_ready_limit(settings),
+        **_span_env(span),
         **settings["vllm_env"],
         **settings["vllm_env_extra"],
     }
     # In two pieces, because ansible-test takes it for a call of this module.
     opener = "urllib.request.url" + "open"
-    health = f'import urllib.request; {opener}("http://127.0.0.1:{inside}/health", timeout=5)'
+    published = [] if _is_follower(span) else [Published(address=address.strip("[]"), port=port)]
+    here = f"http://127.0.0.1:{inside}" if not span else endpoint({"args": {}, "published": published})["base_url"]
+    health = f'import urllib.request; {opener}("{here}/health", timeout=5)'
     return {
         "image": make_image(settings).name,
         "command": [*entrypoint, *render_args(args)],
@@ -164,18 +168,20 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
             f"{os.path.dirname(key_file(state_dir))}:{CONTAINER_FOLDER}:ro",
             *([f"{os.path.dirname(guard_file(state_dir)[0])}:{_GUARD_FOLDER}:ro"] if guarded else []),
         ],
-        "ports": [f"{bracketed(address)}:{port}:{inside}"],
+        # Between the nodes the engine opens ports of its own choice, so that none can be published.
+        "network": "host" if span else "",
+        "ports": [] if span else [f"{bracketed(address)}:{port}:{inside}"],
         "gpus": settings["vllm_gpu_request"] if gpus else "",
         "gpu_set": "" if gpus == "all" else gpus,
         "ipc": settings["vllm_ipc_mode"],
         "shm_gib": float(settings["vllm_shm_gib"]),
         "capabilities": [*_CAPABILITIES, *settings["vllm_capabilities_extra"]],
         "pids_limit": _PIDS_LIMIT,
-        "health": f"python3 -c {shlex.quote(health)}",
+        "health": "" if _is_follower(span) else f"python3 -c {shlex.quote(health)}",
         "health_start_s": int(settings["vllm_ready_timeout"]),
         "server": {
             "args": {**option_values(entrypoint), **_given(args)},
-            "published": [{"address": address.strip("[]"), "port": port}],
+            "published": published,
         },
     }
 
@@ -192,9 +198,13 @@ def _ready_limit(settings: Settings) -> dict[str, str]:
     return {READY_LIMIT: str(timeout_s)} if timeout_s > _OWN_READY_LIMIT_S else {}
 
 
-def read_server(command: Sequence[str], ports: Sequence[str]) -> Server:
-    """Parse the words of a container of which nothing else is recorded."""
-    return {"args": dict(option_values(command)), "published": [_published(port) for port in ports]}
+def read_server(command: Sequence[str], ports: Sequence[str], network: str = "") -> Server:
+    """Parse the words of a container of which nothing else is recorded. On the host's network the server publishes."""
+    args = dict(option_values(command))
+    published = [_published(port) for port in ports]
+    if network == "host" and "headless" not in args and str(args.get("port", "")).isdigit():
+        published = [Published(address=str(args.get("host", "")).strip("[]"), port=int(args["port"]))]
+    return {"args": args, "published": published}
 
 
 def endpoint(server: Server) -> dict[str, str]:
@@ -211,6 +221,47 @@ def endpoint(server: Server) -> dict[str, str]:
 def bracketed(address: str) -> str:
     """Return an address as it stands before a port."""
     return f"[{address}]" if ":" in address and not address.startswith("[") else address
+
+
+def _is_follower(span: Mapping[str, Any]) -> bool:
+    """Return whether this host runs a part of a server whose API is on another one."""
+    return bool(span) and int(span["rank"]) > 0
+
+
+def _is_guarded(settings: Settings) -> bool:
+    return needs_guard(settings["vllm_bind_address"]) and not _is_follower(settings["vllm_span"])
+
+
+def _listening(settings: Settings) -> dict[str, Any]:
+    """Return where the API listens: inside of its container or, on the network of the host, where it is published."""
+    if settings["vllm_span"]:
+        return {"host": settings["vllm_bind_address"].strip("[]"), "port": int(settings["vllm_port"])}
+    return {"host": "0.0.0.0", "port": settings["vllm_container_port"]}
+
+
+def _span_args(span: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of one of several nodes; what only a plan does not know yet is named."""
+    if not span:
+        return {}
+    return {
+        "nnodes": span["nodes"],
+        "node-rank": span["rank"],
+        "master-addr": span["head_address"] or f"<address of {span['hosts'][0]}>",
+        "master-port": span["port"],
+        **({"headless": True} if _is_follower(span) else {}),
+    }
+
+
+def _span_env(span: Mapping[str, Any]) -> dict[str, str]:
+    """Return the variables by which the engine and its libraries find the network between the nodes."""
+    if not span:
+        return {}
+    interface = span["interface"] or f"<interface of {span['hosts'][span['rank']]}>"
+    return {
+        "VLLM_HOST_IP": span["address"] or f"<address of {span['hosts'][span['rank']]}>",
+        "GLOO_SOCKET_IFNAME": interface,
+        "NCCL_SOCKET_IFNAME": f"={interface}",  # without the sign it is a prefix: eth1 is eth10, too
+    }
 
 
 def _pin(args: dict[str, Any], model: str, commits: Mapping[str, str]) -> dict[str, Any]:

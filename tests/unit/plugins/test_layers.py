@@ -17,7 +17,7 @@ LAYERS = (
     {"_programs"},
     {"_core"},
     {"_apt", "_docker", "_model"},
-    {"_gateway", "_hf", "_lambda", "_nvidia"},
+    {"_gateway", "_hf", "_lambda", "_nvidia", "_span"},
     {"_preflight", "_vllm"},
     {"_benchmark"},
     {"_endpoint", "_monitoring", "_proof"},

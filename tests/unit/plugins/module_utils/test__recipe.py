@@ -213,3 +213,22 @@ def test_what_the_checks_expect_has_defaults(data: dict[str, Any]) -> None:
         "token_ids": {},
     }
     assert recipe["real_text"] == {"prompts": 8, "output_len": 256, "concurrency": 4}
+
+
+def test_a_server_runs_on_one_node_unless_the_recipe_says_so(data: dict[str, Any]) -> None:
+    assert resolve(data, "published")["engine"]["nodes"] == 1
+    data["engine"] |= {"nodes": 2, "entrypoint": ["vllm", "serve"]}
+    assert resolve(data, "published")["engine"]["nodes"] == 2
+
+
+def test_what_follows_from_the_nodes_is_left_out_of_the_arguments(data: dict[str, Any]) -> None:
+    data["engine"]["nodes"] = 2
+    data["engine"]["args"] |= {"nnodes": 2, "headless": True}
+    found = problems(data)
+    assert "engine.args.nnodes: leave it out; it follows from engine.nodes." in found
+    assert "engine.args.headless: leave it out; it follows from the order of the group span_NAME." in found
+    assert any(
+        problem.startswith("engine.entrypoint: with several nodes it must be [vllm, serve]") for problem in found
+    )
+    data["engine"]["nodes"] = 0
+    assert "engine.nodes: 0 is not a whole number of 1 or more." in problems(data)

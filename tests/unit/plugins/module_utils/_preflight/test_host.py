@@ -50,6 +50,8 @@ def test_our_own_servers_port_is_free(listener: int) -> None:
     container = json.loads(json.dumps(OWN).replace("PORT", str(listener)))
     assert _preflight_host.port_trouble("127.0.0.1", listener, container) is None
     assert _preflight_host.port_trouble("127.0.0.1", listener, OWN) is not None
+    on_host = {"HostConfig": {"NetworkMode": "host"}, "Config": {"Cmd": ["vllm", "serve", "--port", str(listener)]}}
+    assert _preflight_host.port_trouble("127.0.0.1", listener, on_host) is None
 
 
 def test_an_address_in_brackets() -> None:

@@ -301,3 +301,21 @@ def test_a_changed_password_is_a_reason_that_does_not_show_it() -> None:
     found = plan(after, found=container(before))
     assert found.action == "replace"
     assert "one" not in str(found) and "two" not in str(found)
+
+
+def test_a_server_on_the_network_of_the_host_reads_back() -> None:
+    words = ["vllm", "serve", "--host", "10.0.0.1", "--port", "8001", "--nnodes", "2", "--node-rank", "0"]
+    spec = release.normalize({**SPEC, "command": words, "ports": [], "network": "host", "server": None})
+    made = release.create_args("vllm", {"id": "a" * 12, "container": spec}, "some/image:tag", keyed=False)
+    assert made[made.index("--network") + 1] == "host"
+    assert "--publish" not in made
+    found = container(spec)
+    found["HostConfig"] |= {"PortBindings": {}, "NetworkMode": "host"}
+    assert plan(spec, found).action == "none"
+    assert release.observed(found, IMAGE_ENV, spec)["server"]["published"] == [{"address": "10.0.0.1", "port": 8001}]
+    # Another rank or address is another server, though it is the same release.
+    other = {**spec, "command": [*words[:-1], "1"]}
+    assert plan(other, found).reasons == ["--node-rank 0 -> 1"]
+    assert release.release_id(other, "x", {}) == release.release_id(spec, "x", {})
+    bridged = {**found, "HostConfig": {**found["HostConfig"], "NetworkMode": "bridge"}}
+    assert plan(spec, bridged).reasons == ["network host added"]

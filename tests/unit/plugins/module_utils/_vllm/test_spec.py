@@ -54,6 +54,7 @@ SETTINGS: dict[str, Any] = {
     "vllm_shm_gib": 16,
     "vllm_hf_home": "/home/ubuntu/.cache/huggingface",
     "vllm_state_dir": "/var/lib/hgx-inference/vllm",
+    "vllm_span": {},
 }
 # The options that every test below changes one thing of.
 PLAIN = {**SETTINGS, "vllm_engine_args": {}, "vllm_entrypoint": ["serve"], "vllm_model": "m"}
@@ -89,6 +90,7 @@ def test_the_whole_of_it() -> None:
             "/var/lib/hgx-inference/vllm/secrets:/run/secrets:ro",
         ],
         "ports": ["127.0.0.1:8001:8001"],
+        "network": "",
         "gpus": "runtime",
         "gpu_set": "",
         "ipc": "host",
@@ -312,3 +314,80 @@ def test_the_name_of_the_model(args: dict[str, Any], name: str) -> None:
 
 def test_what_restarts_and_watches_a_server_is_no_part_of_its_release() -> None:
     assert not [name for name in spec.Settings.__annotations__ if "watch" in name or "restart" in name]
+
+
+HEAD = {
+    "name": "big",
+    "hosts": ["n1", "n2"],
+    "rank": 0,
+    "nodes": 2,
+    "head_address": "10.0.0.1",
+    "address": "10.0.0.1",
+    "interface": "eth1",
+    "port": 29501,
+}
+FOLLOWER = {**HEAD, "rank": 1, "address": "10.0.0.2", "interface": "eth9"}
+
+
+def across(span: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return make({**PLAIN, "vllm_image_pip": [], "vllm_env": {}, "vllm_span": span}, **changes)
+
+
+def test_the_head_of_a_server_across_nodes() -> None:
+    found = across(HEAD, port="9001")
+    command = "serve --model m --served-model-name kimi-k2.6 --host 127.0.0.1 --port 9001"
+    assert (
+        found["command"] == (command + " --nnodes 2 --node-rank 0 --master-addr 10.0.0.1 --master-port 29501").split()
+    )
+    assert {name: found["env"][name] for name in ("VLLM_HOST_IP", "GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")} == {
+        "VLLM_HOST_IP": "10.0.0.1",
+        "GLOO_SOCKET_IFNAME": "eth1",
+        "NCCL_SOCKET_IFNAME": "=eth1",
+    }
+    # The network is the host's, so the API itself listens where it would be published.
+    assert (found["network"], found["ports"]) == ("host", [])
+    assert "http://127.0.0.1:9001/health" in found["health"]
+    assert spec.endpoint(found["server"])["base_url"] == "http://127.0.0.1:9001"
+    assert "http://10.0.0.1:9001/health" in across(HEAD, port=9001, bind_address="10.0.0.1")["health"]
+
+
+def test_a_follower_has_no_api() -> None:
+    found = across(FOLLOWER, bind_address="10.0.0.2")
+    command = "serve --model m --served-model-name kimi-k2.6 --nnodes 2 --node-rank 1 --master-addr 10.0.0.1"
+    assert found["command"] == (command + " --master-port 29501 --headless").split()
+    assert (found["env"]["VLLM_HOST_IP"], found["env"]["GLOO_SOCKET_IFNAME"]) == ("10.0.0.2", "eth9")
+    assert (found["health"], found["ports"], found["server"]["published"]) == ("", [], [])
+    assert not any("guard" in mount for mount in found["mounts"])
+
+
+def test_the_nodes_of_a_server_have_one_release() -> None:
+    def release(span: dict[str, Any], **changes: Any) -> str:
+        return release_id(normalize(across(span, **changes)), "sha256:1", {})
+
+    assert release(HEAD) == release(FOLLOWER) == release(HEAD, bind_address="10.0.0.1", port=9001)
+    assert release(HEAD) == release({**HEAD, "head_address": "10.0.0.7", "address": "10.0.0.7", "interface": "eth0"})
+    others = [release({**HEAD, "nodes": 3}), release(HEAD, engine_args={"seed": 1}), release(HEAD, env={"A": "1"})]
+    assert len({release(HEAD), *others, release({})}) == 5
+
+
+def test_what_the_settings_say_of_the_interface_wins() -> None:
+    assert across(HEAD, env_extra={"NCCL_SOCKET_IFNAME": "ib"})["env"]["NCCL_SOCKET_IFNAME"] == "ib"
+
+
+def test_a_plan_names_what_only_the_hosts_know() -> None:
+    found = across({**FOLLOWER, "head_address": "", "address": "", "interface": ""})
+    assert "<address of n1>" in found["command"]
+    assert found["env"]["NCCL_SOCKET_IFNAME"] == "=<interface of n2>"
+
+
+@pytest.mark.parametrize(
+    ("words", "url"),
+    [
+        (["--host", "10.0.0.1", "--port", "9"], "http://10.0.0.1:9"),
+        (["--port", "9"], "http://127.0.0.1:9"),
+        (["--port", "9", "--headless"], "http://127.0.0.1:0"),
+        ([], "http://127.0.0.1:0"),
+    ],
+)
+def test_where_a_server_on_the_network_of_the_host_is_reached(words: list[str], url: str) -> None:
+    assert spec.endpoint(spec.read_server(["vllm", "serve", *words], [], "host"))["base_url"] == url

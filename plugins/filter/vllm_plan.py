@@ -22,7 +22,7 @@ def vllm_docker_command(spec: Mapping[str, Any], pip: list[str], name: str = "vl
 
 
 def model_fit(
-    recipe: Mapping[str, Any], args: Mapping[str, Any], hardware: Any = "", config: str = ""
+    recipe: Mapping[str, Any], args: Mapping[str, Any], hardware: Any = "", config: str = "", nodes: Any = 1
 ) -> dict[str, Any]:
     """Return whether a recipe fits hardware; see the filter's own documentation."""
     wanted, load = recipe["hardware"], recipe["benchmark"]
@@ -40,6 +40,7 @@ def model_fit(
         weights_gb=wanted["disk_gb"]["weights"],
         image_gb=wanted["disk_gb"]["image"],
         memory_gib=wanted["memory_gib"],
+        nodes=int(nodes),
     )
     lines = judge_fit(demand, on)
     name = on.name or f"{on.gpu_count} GPUs of {on.gpu_memory_gib:g} GiB"

@@ -79,6 +79,19 @@ _HARDWARE = record(
             },
             description="Sizes on disk, in GB (10^9 bytes).",
         ),
+        "rdma": optional(
+            {
+                **FLAG,
+                "default": False,
+                "description": "Whether the nodes of one server need RDMA devices for the traffic between them.",
+            }
+        ),
+        "all_reduce_gb_s": optional(
+            {
+                **NUMBER,
+                "description": "Bus bandwidth that an all-reduce across the nodes of one server must reach, in GB/s.",
+            }
+        ),
         "price_usd_per_hour": optional({**NUMBER, "description": "What a node costs, for the report."}),
         "lambda_cloud": optional(
             record(

@@ -72,6 +72,10 @@ options:
         description: Tokens of each, input and output.
         type: int
         required: true
+  nodes:
+    description: How many hosts such as this the server runs across.
+    type: int
+    default: 1
   disk_reserve_gb:
     description: Free space to keep on each disk, in GB.
     type: float
@@ -216,10 +220,11 @@ from dataclasses import fields
 from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
+from ..module_utils._core.finding import Finding, render
 from ..module_utils._model.fit import Demand
-from ..module_utils._preflight.facts import Alternative, Finding, Needs
+from ..module_utils._preflight.facts import Alternative, Needs
 from ..module_utils._preflight.host import Places, look
-from ..module_utils._preflight.judge import CHECKS, judge, render
+from ..module_utils._preflight.judge import CHECKS, judge
 
 
 @at_edge
@@ -237,6 +242,7 @@ def main() -> None:
             "shm_gib": {"type": "float"},
             "weights_gb": {"type": "float"},
             "image_gb": {"type": "float"},
+            "nodes": {"type": "int", "default": 1},
             "disk_reserve_gb": {"type": "float", "default": 0},
             "engine_args": {"type": "dict", "default": {}},
             "architecture": {"type": "dict", "default": {}},
@@ -311,7 +317,9 @@ def _demand(params: dict[str, Any]) -> Demand | None:
     load = params.get("load")
     if not load:
         return None
-    return Demand(params["architecture"], params["engine_args"], load["requests"], load["tokens"])
+    return Demand(
+        params["architecture"], params["engine_args"], load["requests"], load["tokens"], nodes=params["nodes"]
+    )
 
 
 def _report(module: Module, findings: dict[str, Finding | None], only_warn: list[str]) -> None:

@@ -76,6 +76,7 @@ _LIMITS: dict[str, Schema] = {
     "vllm_restart_interval": COUNT,
     "vllm_restart_limit": COUNT_OR_NONE,
     "vllm_shm_gib": _AMOUNT,
+    "vllm_span_all_reduce_gb_s": _AMOUNT,
     "vllm_span_port": _PORT,
     "vllm_stall_timeout": COUNT_OR_NONE,
 }

@@ -40,7 +40,8 @@ class Demand(NamedTuple):
     """What a deployment needs a machine for. None means unknown.
 
     C(config) are the keys of the model's config.json, C(args) the engine's options by name, C(requests) and C(tokens)
-    the load: how many requests run at a time, and the tokens of each.
+    the load: how many requests run at a time, and the tokens of each. Of C(nodes) each is such a machine, and has all
+    of the weights on its disk.
     """
 
     config: Mapping[str, Any]
@@ -50,6 +51,7 @@ class Demand(NamedTuple):
     weights_gb: float | None = None
     image_gb: float | None = None
     memory_gib: float | None = None
+    nodes: int = 1
 
 
 class Line(NamedTuple):
@@ -117,7 +119,7 @@ def judge_gpus(demand: Demand, on: Machine, overhead_gib: float = OVERHEAD_GIB) 
     shape, trouble = _shape(demand.config)
     if not on.gpu_count:
         return []
-    return [_gpus(split, on), *_gpu_memory(demand, on, split, shape, trouble, overhead_gib)]
+    return [_gpus(split, on, demand.nodes), *_gpu_memory(demand, on, split, shape, trouble, overhead_gib)]
 
 
 def verdict(lines: Iterable[Line]) -> str:
@@ -151,10 +153,11 @@ def _shape(config: Mapping[str, Any]) -> tuple[Shape | None, str]:
         return None, str(exc)
 
 
-def _gpus(split: Split, on: Machine) -> Line:
+def _gpus(split: Split, on: Machine, nodes: int) -> Line:
     factors = {"tensor": split.tensor, "pipeline": split.pipeline, "data": split.data}
     words = " x ".join(f"{size} {name} parallel" for name, size in factors.items() if size > 1 or name == "tensor")
-    return Line("GPUs", YES if on.gpu_count >= split.gpus else NO, f"{words} = {split.gpus} of {on.gpu_count}")
+    have = f"{on.gpu_count} on each of {nodes} nodes" if nodes > 1 else f"{on.gpu_count}"
+    return Line("GPUs", YES if on.gpu_count * nodes >= split.gpus else NO, f"{words} = {split.gpus} of {have}")
 
 
 def _gpu_memory(

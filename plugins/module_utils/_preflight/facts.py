@@ -92,17 +92,3 @@ class Host:
     dpkg_problems: tuple[str, ...] = ()
     model_config: dict[str, Any] | None = None  # its config.json, if it is in the cache
     upgraded_driver: tuple[str, ...] = ()  # packages of the driver that an unattended upgrade may replace
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check. C(fix) is empty if there is nothing to do.
-
-    C(certain) is false where the requirement may be met: that is a warning.
-    """
-
-    ok: bool
-    need: str
-    found: str
-    fix: str = ""
-    certain: bool = True

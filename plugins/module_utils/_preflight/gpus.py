@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from .._core.finding import Finding
 from .._model.fit import NO, UNKNOWN, Machine, judge_gpus
 from .._nvidia.fabric import judge_fabric
 from .._nvidia.smi import SLOWDOWNS
 from .._nvidia.xid import find_xids
-from .facts import Finding, Host, Needs
+from .facts import Host, Needs
 
 FABRIC_JOINS_S = 600  # after a boot
 # With these open kernel modules nvidia-smi hangs for good after about 66 days (open-gpu-kernel-modules#971).

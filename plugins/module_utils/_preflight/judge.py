@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from .._core.finding import Finding
 from .._core.units import GB, GIB
 from .._docker.registry import Answer, parse_reference
 from .._model.fit import weights_gb
 from .._nvidia.packages import version_key
 from . import gpus
-from .facts import Alternative, Finding, Host, Needs, Volume
+from .facts import Alternative, Host, Needs, Volume
 
 PLATFORMS = {"ubuntu": ("24.04",), "debian": ("12", "13")}
 ARCHITECTURES = ("x86_64",)
@@ -402,14 +403,3 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "downloads": _downloads,
     "python_packages": _python_packages,
 }
-
-
-def render(findings: dict[str, Finding]) -> str:
-    """Return the findings as lines of text: name, need, found, fix."""
-    lines: list[str] = []
-    for name, finding in findings.items():
-        lines.append(f"  {name}")
-        for label, text in (("need", finding.need), ("found", finding.found), ("fix", finding.fix)):
-            if text:
-                lines.append(f"    {label:<6}{text}")
-    return "\n".join(lines)

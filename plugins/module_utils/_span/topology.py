@@ -23,12 +23,14 @@ _VIRTUAL = re.compile(r"lo\d*|docker\d*|docker_gwbridge|br-[0-9a-f]+|(veth|virbr
 class Span(TypedDict):
     """The nodes of a server, from the point of view of one.
 
-    C(rank) is the place of this host in C(hosts). C(head_address) and C(address) are those of the head and of this host
-    on the network between the nodes, and C(interface) carries C(address). Each is empty where it is not known.
+    C(rank) is the place of this host in C(hosts), and C(addresses) are theirs on the network between the nodes.
+    C(head_address) and C(address) are those of the head and of this host, and C(interface) carries the latter. Each is
+    empty where it is not known.
     """
 
     name: str
     hosts: list[str]
+    addresses: list[str]
     rank: int
     nodes: int
     head_address: str
@@ -61,12 +63,17 @@ def is_private(address: str) -> bool:
     return not (found.is_global or special)
 
 
+def is_virtual(interface: str) -> bool:
+    """Return whether an interface is loopback or of a network of containers, behind which no other node is."""
+    return _VIRTUAL.fullmatch(interface) is not None
+
+
 def places(facts: Mapping[str, Any]) -> list[Place]:
     """Return the IPv4 addresses of a host by its facts, without those of loopback and of container networks."""
     found = []
     for name in facts.get("interfaces") or []:
         details = facts.get(re.sub(r"[^0-9A-Za-z_]", "_", str(name))) or {}
-        if _VIRTUAL.fullmatch(str(name)) or details.get("type") == "loopback" or details.get("active") is False:
+        if is_virtual(str(name)) or details.get("type") == "loopback" or details.get("active") is False:
             continue
         first = [details["ipv4"]] if details.get("ipv4") else []
         for each in [*first, *(details.get("ipv4_secondaries") or [])]:
@@ -96,15 +103,17 @@ def span_of(
         raise TopologyError("\n".join(problems))
     hosts = [str(each) for each in groups[names[0]]]
     found = choose({each: variables[each] for each in hosts}, network)
-    own = found.get(host)
+    ranks = [found.get(each, Place("", "", "")) for each in hosts]
+    own = ranks[hosts.index(host)]
     return {
         "name": names[0][len(PREFIX) :],
         "hosts": hosts,
+        "addresses": [place.address for place in ranks],
         "rank": hosts.index(host),
         "nodes": nodes,
-        "head_address": found[hosts[0]].address if hosts[0] in found else "",
-        "address": own.address if own else "",
-        "interface": own.interface if own else "",
+        "head_address": ranks[0].address,
+        "address": own.address,
+        "interface": own.interface,
         "port": port,
     }
 

@@ -101,9 +101,13 @@ def release_id(spec: Mapping[str, Any], image_identity: str, commits: Mapping[st
 
     A server across nodes has one ID: what only one of its nodes has is no part of it, such as its rank and its address.
     """
-    lines = [line for line in describe(spec) if not (spec["network"] and _OF_ONE_NODE.match(line))]
-    inputs = {"spec": sorted(lines), "image": image_identity, "commits": commits}
+    inputs = {"spec": sorted(describe_shared(spec)), "image": image_identity, "commits": commits}
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def describe_shared(spec: Mapping[str, Any]) -> list[str]:
+    """Return what all nodes of a server across nodes have alike, in lines; of another server it is all."""
+    return [line for line in describe(spec) if not (spec["network"] and _OF_ONE_NODE.match(line))]
 
 
 def describe(spec: Mapping[str, Any]) -> list[str]:

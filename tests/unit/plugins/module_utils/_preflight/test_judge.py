@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.hgx.inference.plugins.module_utils._core.finding import render
 from ansible_collections.hgx.inference.plugins.module_utils._docker.registry import Answer
 from ansible_collections.hgx.inference.plugins.module_utils._model.fit import Demand
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia import smi
-from ansible_collections.hgx.inference.plugins.module_utils._preflight import judge as _preflight
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.facts import Alternative, Host, Needs, Volume
 from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge import CHECKS, GB, GIB, judge
 from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import (
@@ -511,7 +511,7 @@ def test_a_fabric_that_is_there_is_checked_though_none_is_needed() -> None:
 def test_the_text_names_need_found_and_fix() -> None:
     finding = judge(NEEDS, replace(HEALTHY, port_trouble="taken by nginx (pid 99)"))["port"]
     assert finding is not None
-    assert _preflight.render({"port": finding}).splitlines() == [
+    assert render({"port": finding}).splitlines() == [
         "  port",
         "    need  port 8001 of 127.0.0.1 free, or taken by our own server",
         "    found taken by nginx (pid 99)",

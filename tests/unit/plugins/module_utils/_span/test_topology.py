@@ -38,6 +38,7 @@ def test_the_ranks_are_the_order_of_the_group() -> None:
     head = {
         "name": "big",
         "hosts": ["n1", "n2"],
+        "addresses": ["10.0.0.1", "10.0.0.2"],
         "rank": 0,
         "nodes": 2,
         "head_address": "10.0.0.1",

@@ -42,11 +42,13 @@ def load_parsed() -> dict[str, dict[str, Any]]:
 def _row(recipe: Mapping[str, Any]) -> list[str]:
     hardware, load = recipe["hardware"], recipe["benchmark"]
     gpus = f"{hardware['gpu_count']} x {hardware['gpu_name']}" if hardware["gpu_count"] else "no GPU"
+    nodes = recipe["engine"].get("nodes", 1)
+    gpus = f"{nodes} nodes of {gpus}" if nodes > 1 else gpus
     rate = recipe["published"].get("output_throughput")
     figures = f"{rate:g} tok/s at {load['max_concurrency']} x {load['input_len']}/{load['output_len']}" if rate else ""
     return [
         _model(recipe)["repo"],
-        f"{gpus}, {hardware['disk_gb']['weights']:g} GB of weights",
+        f"{gpus}, {hardware['disk_gb']['weights']:g} GB of weights{' on each' if nodes > 1 else ''}",
         figures,
         _unproven(recipe),
         _link(recipe["command_source"]),

@@ -83,7 +83,7 @@ _HARDWARE = record(
             {
                 **FLAG,
                 "default": False,
-                "description": "Whether the nodes of one server need RDMA devices for the traffic between them.",
+                "description": "Whether the nodes of one server use RDMA devices between them; else it is TCP.",
             }
         ),
         "all_reduce_gb_s": optional(

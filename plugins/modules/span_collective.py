@@ -106,6 +106,7 @@ from ..module_utils._core.units import GIB
 from ..module_utils._docker.cli import WORKER_PROGRAM, Completed, DockerError, run_docker, worker_job
 from ..module_utils._nvidia.gpu_request import request_words
 from ..module_utils._programs import collective
+from ..module_utils._vllm.release import device_words
 
 # Large enough to be limited by the network, and a few seconds of it at most.
 _CPU = {"backend": "gloo", "bytes": 16 << 20, "rounds": 5}
@@ -173,7 +174,7 @@ def run_words(name: str, spec: dict[str, Any]) -> list[str]:
     words += ["--security-opt", "no-new-privileges", "--cap-drop", "ALL", "--pids-limit", str(spec["pids_limit"] or -1)]
     words += [word for key, value in spec["env"].items() for word in ("--env", f"{key}={value}")]
     words += ["--env", "OMP_NUM_THREADS=1"]
-    words += request_words(spec["gpus"], spec["gpu_set"])
+    words += [*device_words(spec), *request_words(spec["gpus"], spec["gpu_set"])]
     words += ["--ipc", spec["ipc"]] if spec["ipc"] else []
     words += ["--shm-size", str(int(spec["shm_gib"] * GIB))] if spec["shm_gib"] and spec["ipc"] != "host" else []
     return [*words, "--entrypoint", "python3", spec["image"], "-c", WORKER_PROGRAM]

@@ -42,7 +42,7 @@ options:
   spec:
     description:
       - The container's specification, with C(image), C(command), C(env), C(mounts) and C(ports) as for the C(docker)
-        command; C(network) (V(host) or empty), C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib),
+        command; C(network) (V(host) or empty), C(devices), C(gpus) (V(runtime), V(cdi) or empty), C(ipc), C(shm_gib),
         C(capabilities), C(pids_limit), and C(health), a shell's command line, with C(health_start_s).
       - C(server) says as data what C(command) and C(ports) say in words, with the options by name in C(args), and
         C(address) and C(port) of each port in C(published), as the filter P(hgx.inference.vllm_spec#filter) returns it.

@@ -260,3 +260,32 @@ def test_the_other_roles_need_no_recipe_either(tmp_path: Path) -> None:
     done = ansible_command.run(command)
     assert done.returncode == 0, done.stdout
     assert "Would benchmark vllm" in done.stdout
+
+
+def test_a_server_across_nodes_has_a_command_for_each_rank(tmp_path: Path) -> None:
+    group = {"hosts": {"n1": {"ansible_host": "10.0.0.1"}, "n2": {"ansible_host": "10.0.0.2"}}}
+    children = {"inference": group, "span_big": {"hosts": {"n1": {}, "n2": {}}}}
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        json.dumps({"all": {"vars": {"recipe_file": "kimi_k3_2x_hgx_b200"}, "children": children}}), encoding="utf-8"
+    )
+    done = ansible_command.run(
+        ["ansible-playbook", "playbooks/plan.yml", "-i", str(inventory)],
+        env={**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    tasks = json.loads(done.stdout[done.stdout.index("{") :])["plays"][0]["tasks"]
+    shown: dict[str, Any] = {}
+    for task in tasks:
+        shown |= task["hosts"] if task["task"]["name"].endswith(SHOWN) else {}
+    head, follower = shown["n1"]["msg"], shown["n2"]["msg"]
+    ranks = "--nnodes 2 --node-rank {} --master-addr 10.0.0.1 --master-port 29501"
+    assert command(head)[-8:] == ranks.format(0).split()
+    assert command(follower)[-9:] == [*ranks.format(1).split(), "--headless"]
+    assert "rank 1 of n1, n2; they meet at 10.0.0.1:29501" in follower
+    assert ("VLLM_HOST_IP=10.0.0.1" in head, "VLLM_HOST_IP=10.0.0.2" in follower) == (True, True)
+    assert "published    127.0.0.1:8001 on the network of the host" in head
+    assert "published    nothing; n1 has the API" in follower
+    for text in (head, follower):
+        assert "each node    1700 GB of disk for the weights, 60 GB for the image, 200 GiB of memory" in text
+        assert "16 of 8 on each of 2 nodes" in text

@@ -43,6 +43,7 @@ def docker_command(
         *([["--ipc", spec["ipc"]]] if spec["ipc"] else []),
         *([["--shm-size", str(int(spec["shm_gib"] * GIB))]] if spec["shm_gib"] and spec["ipc"] != "host" else []),
         *([["--network", spec["network"]]] if spec.get("network") else []),
+        *(["--device", device] for device in spec.get("devices") or ()),
         *(["--publish", port] for port in spec["ports"]),
         *(["--volume", mount.removesuffix(":ro").removesuffix(":rw")] for mount in mounts),
         *(["--env", f"{key}={scrub(value)}"] for key, value in variables.items() if key not in secrets),

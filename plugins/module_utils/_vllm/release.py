@@ -47,6 +47,7 @@ SPEC_DEFAULTS: dict[str, Any] = {
     "mounts": [],
     "ports": [],
     "network": "",
+    "devices": [],
     "gpus": "",
     "gpu_set": "",
     "ipc": "",
@@ -83,7 +84,7 @@ class Plan(NamedTuple):
 def normalize(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the specification with all its keys and plain types: templates make text of numbers."""
     merged = {**SPEC_DEFAULTS, **spec}
-    words = {key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports")}
+    words = {key: [str(word) for word in merged[key]] for key in ("command", "mounts", "ports", "devices")}
     return {
         **{key: str(merged[key] or "") for key in ("image", "network", "gpus", "gpu_set", "ipc", "health")},
         **words,
@@ -119,6 +120,7 @@ def describe(spec: Mapping[str, Any]) -> list[str]:
         *(f"mount {mount}" for mount in spec["mounts"]),
         *(f"port {port}" for port in spec["ports"]),
         *([f"network {spec['network']}"] if spec["network"] else []),
+        *(f"device {device}" for device in spec["devices"]),
         *([f"GPUs {spec['gpu_set'] or 'all'}, by {spec['gpus']}"] if spec["gpus"] else []),
         *([f"ipc {spec['ipc']}"] if spec["ipc"] else []),
         *([f"shared memory {spec['shm_gib']:g} GiB"] if spec["shm_gib"] and spec["ipc"] != "host" else []),
@@ -235,6 +237,7 @@ def create_args(
     options += [word for mount in spec["mounts"] for word in ("--volume", mount)]
     options += [word for port in spec["ports"] for word in ("--publish", port)]
     options += ["--network", spec["network"]] if spec.get("network") else []
+    options += device_words(spec)
     options += request_words(spec["gpus"], spec.get("gpu_set", ""))  # which records of earlier versions lack
     options += ["--ipc", spec["ipc"]] if spec["ipc"] else []
     if spec["shm_gib"] and spec["ipc"] != "host":
@@ -251,6 +254,13 @@ def create_args(
         options += ["--health-retries", "3", "--health-start-period", f"{spec['health_start_s']}s"]
     wrapper = KEYED_WRAPPER if keyed else OPEN_WRAPPER
     return ["create", *options, "--entrypoint", SHELL, image, *wrapper, *spec["command"]]
+
+
+def device_words(spec: Mapping[str, Any]) -> list[str]:
+    """Return the words that pass devices. Those of RDMA also need memory that is locked without a limit."""
+    devices = spec.get("devices") or []
+    words = [word for device in devices for word in ("--device", device)]
+    return [*words, "--ulimit", "memlock=-1:-1"] if words else []
 
 
 def is_keyed(container: Mapping[str, Any]) -> bool:
@@ -306,6 +316,7 @@ def observed(
         "mounts": list(host.get("Binds") or []),
         "ports": ports,
         "network": network,
+        "devices": [device["PathOnHost"] for device in host.get("Devices") or []],
         "gpus": gpus,
         "gpu_set": gpu_set,
         "ipc": "" if host.get("IpcMode") in (None, "", "private", "shareable") else host["IpcMode"],

@@ -18,6 +18,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from .._core.mappings import merge
 from .._docker.build import Image, derived_image
 from .._hf.cache import COMMIT
@@ -37,6 +39,7 @@ READY_LIMIT = "VLLM_ENGINE_READY_TIMEOUT_S"
 _OWN_READY_LIMIT_S = 600
 _GUARD_FOLDER = "/run/guard"
 _GUARD = "key_guard.KeyGuard"
+_RDMA_DEVICES = "/dev/infiniband"
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -68,6 +71,7 @@ class Settings(TypedDict):
     vllm_hf_home: str
     vllm_state_dir: str
     vllm_span: Span | Mapping[str, Any]
+    vllm_span_rdma: bool | str
 
 
 class Published(TypedDict):
@@ -171,6 +175,7 @@ def make_spec(settings: Settings, commits: Mapping[str, str], trial: Mapping[str
         # Between the nodes the engine opens ports of its own choice, so that none can be published.
         "network": "host" if span else "",
         "ports": [] if span else [f"{bracketed(address)}:{port}:{inside}"],
+        "devices": [_RDMA_DEVICES] if span and boolean(settings["vllm_span_rdma"]) else [],
         "gpus": settings["vllm_gpu_request"] if gpus else "",
         "gpu_set": "" if gpus == "all" else gpus,
         "ipc": settings["vllm_ipc_mode"],

@@ -306,11 +306,13 @@ def test_a_changed_password_is_a_reason_that_does_not_show_it() -> None:
 def test_a_server_on_the_network_of_the_host_reads_back() -> None:
     words = ["vllm", "serve", "--host", "10.0.0.1", "--port", "8001", "--nnodes", "2", "--node-rank", "0"]
     spec = release.normalize({**SPEC, "command": words, "ports": [], "network": "host", "server": None})
+    spec = {**spec, "devices": ["/dev/infiniband"]}
     made = release.create_args("vllm", {"id": "a" * 12, "container": spec}, "some/image:tag", keyed=False)
     assert made[made.index("--network") + 1] == "host"
     assert "--publish" not in made
+    assert " ".join(made).count("--device /dev/infiniband --ulimit memlock=-1:-1") == 1
     found = container(spec)
-    found["HostConfig"] |= {"PortBindings": {}, "NetworkMode": "host"}
+    found["HostConfig"] |= {"PortBindings": {}, "NetworkMode": "host", "Devices": [{"PathOnHost": "/dev/infiniband"}]}
     assert plan(spec, found).action == "none"
     assert release.observed(found, IMAGE_ENV, spec)["server"]["published"] == [{"address": "10.0.0.1", "port": 8001}]
     # Another rank or address is another server, though it is the same release.

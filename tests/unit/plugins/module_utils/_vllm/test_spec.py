@@ -55,6 +55,7 @@ SETTINGS: dict[str, Any] = {
     "vllm_hf_home": "/home/ubuntu/.cache/huggingface",
     "vllm_state_dir": "/var/lib/hgx-inference/vllm",
     "vllm_span": {},
+    "vllm_span_rdma": False,
 }
 # The options that every test below changes one thing of.
 PLAIN = {**SETTINGS, "vllm_engine_args": {}, "vllm_entrypoint": ["serve"], "vllm_model": "m"}
@@ -91,6 +92,7 @@ def test_the_whole_of_it() -> None:
         ],
         "ports": ["127.0.0.1:8001:8001"],
         "network": "",
+        "devices": [],
         "gpus": "runtime",
         "gpu_set": "",
         "ipc": "host",
@@ -368,6 +370,13 @@ def test_the_nodes_of_a_server_have_one_release() -> None:
     assert release(HEAD) == release({**HEAD, "head_address": "10.0.0.7", "address": "10.0.0.7", "interface": "eth0"})
     others = [release({**HEAD, "nodes": 3}), release(HEAD, engine_args={"seed": 1}), release(HEAD, env={"A": "1"})]
     assert len({release(HEAD), *others, release({})}) == 5
+
+
+@pytest.mark.parametrize(
+    ("span", "rdma", "devices"), [(HEAD, "yes", ["/dev/infiniband"]), (HEAD, False, []), ({}, True, [])]
+)
+def test_the_devices_for_traffic_between_nodes(span: dict[str, Any], rdma: Any, devices: list[str]) -> None:
+    assert across(span, span_rdma=rdma)["devices"] == devices
 
 
 def test_what_the_settings_say_of_the_interface_wins() -> None:

@@ -40,7 +40,7 @@ options:
   timeout:
     description: How long another node may take to appear, in seconds.
     type: int
-    default: 30
+    default: 60
   container:
     description: Name of the server's container. A port that it holds is not occupied by another program.
     type: str
@@ -178,7 +178,7 @@ def main() -> None:
             "addresses": {"type": "list", "elements": "str", "required": True},
             "ports": {"type": "list", "elements": "int", "required": True},
             "nonce": {"type": "str", "required": True, "no_log": True},
-            "timeout": {"type": "int", "default": 30},
+            "timeout": {"type": "int", "default": 60},
             "container": {"type": "str", "default": "vllm"},
             "variables": {"type": "dict", "default": {}},
             "image": {"type": "str", "required": True},

@@ -52,10 +52,10 @@ class Peer(TypedDict):
 class Limits(NamedTuple):
     """Times in seconds: for a node to appear, for the other ports once it has, and for each attempt."""
 
-    appear_s: float = 30.0
-    rest_s: float = 5.0
-    attempt_s: float = 3.0
-    datagram_s: float = 0.5
+    appear_s: float = 60.0
+    rest_s: float = 10.0
+    attempt_s: float = 5.0
+    datagram_s: float = 1.0
 
 
 LIMITS = Limits()

@@ -71,8 +71,6 @@ EXAMPLES = r"""
     nodes: "{{ vllm_span.nodes }}"
     head: "{{ vllm_span.head_address }}"
     port: "{{ vllm_span.port }}"
-  async: 300
-  poll: 0
 """
 
 RETURN = r"""

@@ -73,8 +73,6 @@ EXAMPLES = r"""
     nonce: "{{ nonce }}"
     image: vllm/vllm-openai:v0.25.1
     hf_home: /home/ubuntu/.cache/huggingface
-  async: 120
-  poll: 0
   register: probe
 """
 

@@ -305,6 +305,8 @@ def _release(span: Span) -> Finding | None:
         if node.release != first.release:
             ours = [line for line in first.lines if line not in node.lines]
             theirs = [line for line in node.lines if line not in first.lines]
+            if not (ours or theirs) and node.report.get("image") != first.report.get("image"):
+                continue  # the check of the image tells it
             wrong.append(
                 f"{first.host} has {first.release} with {', '.join(ours) or 'nothing more'}, and {node.host} has"
                 f" {node.release} with {', '.join(theirs) or 'nothing more'}"

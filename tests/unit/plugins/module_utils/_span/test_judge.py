@@ -135,6 +135,8 @@ def test_a_release_that_differs_names_the_difference() -> None:
     assert found["unmet"] == ["release"]
     assert f"n1 has {'a' * 12} with --seed 1, and n2 has {'b' * 12} with --seed 2" in found["msg"]
     assert "group_vars/span_big.yml" in found["msg"]
+    other_image = verdict(("n2", "image", "sha256:bb"), records={"n1": record(), "n2": record("b" * 12)})
+    assert other_image["unmet"] == ["image"]
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,7 @@ class Releases:
 
     def _differs(self, record: dict[str, Any], container: dict[str, Any]) -> list[str]:
         """Return the differences between a container and a release, since a replacement may be pending."""
-        spec, image_env = record["container"], self._image_env(container)
+        spec, image_env = _vllm_release.normalize(record["container"]), self._image_env(container)
         return _vllm_release.plan(spec, self._image_id(record), container, image_env, True).reasons
 
     def _image_id(self, record: dict[str, Any]) -> str | None:

@@ -18,6 +18,8 @@ PREFIX = "span_"
 PORT = 29501
 # Interfaces of a host's own virtual networks. No other node is behind one.
 _VIRTUAL = re.compile(r"lo\d*|docker\d*|docker_gwbridge|br-[0-9a-f]+|(veth|virbr|vnet|cni|flannel|cali|dummy).*")
+# RFC 1918, and RFC 6598 for networks of providers. Python's is_private also has loopback and others.
+_PRIVATE = tuple(map(ipaddress.ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")))
 
 
 class Span(TypedDict):
@@ -54,13 +56,12 @@ class TopologyError(Exception):
 
 
 def is_private(address: str) -> bool:
-    """Return whether an address can be that of a node for its engine: neither public, nor loopback, nor link-local."""
+    """Return whether an address is of a private network, in which alone the engine's traffic may travel."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return False
-    special = found.is_loopback or found.is_link_local or found.is_multicast or found.is_unspecified
-    return not (found.is_global or special)
+    return any(found in network for network in _PRIVATE)
 
 
 def is_virtual(interface: str) -> bool:

@@ -239,6 +239,11 @@ def test_a_release_that_does_not_run_is_not_promoted(run: Run, engine: Path, tmp
     good = recorded(run, tmp_path)["id"]
     serves(engine)
     state = {"state_dir": str(tmp_path / "state"), "state": "promoted", "container": "vllm"}
+    path = tmp_path / "state" / "releases" / good / "release.json"
+    record = json.loads(path.read_text())
+    for newer in ("network", "devices"):  # which records of earlier versions lack
+        del record["container"][newer]
+    path.write_text(json.dumps(record))
     assert run(**state)["changed"]
     longer = {**SPEC, "command": [*SPEC["command"][:-1], "8192"]}
     recorded(run, tmp_path, spec=longer)  # and the play dies before the container is replaced
@@ -558,3 +563,17 @@ def test_the_check_and_the_server_share_the_caches(run: Run, engine: Path, tmp_p
     record = recorded(run, tmp_path, spec={**SPEC, "mounts": mounts})["record"]
     run(vllm_precheck, check=check, container="vllm", record=record, cache_home=str(tmp_path), has_key=False)
     assert [(tmp_path / name).exists() for name in ("cache", "hub")] == [not check, False]
+
+
+def test_a_node_of_several_whose_address_changes_keeps_its_release_and_renews_its_record(
+    run: Run, engine: Path, tmp_path: Path
+) -> None:
+    def spec(address: str) -> dict[str, Any]:
+        words = [*SPEC["command"], "--nnodes", "2", "--node-rank", "0", "--master-addr", address]
+        return {**SPEC, "command": words, "ports": [], "network": "host"}
+
+    first, second = (recorded(run, tmp_path, spec=spec(address)) for address in ("10.0.0.1", "10.0.0.2"))
+    assert first["id"] == second["id"]
+    path = tmp_path / "state" / "releases" / first["id"] / "release.json"
+    record = json.loads(path.read_text())
+    assert record["argv"] == record["container"]["command"] == spec("10.0.0.2")["command"]

@@ -132,6 +132,8 @@ def test_the_interface_is_that_of_the_address() -> None:
         ("169.254.1.1", False),
         ("0.0.0.0", False),
         ("8.8.8.8", False),
+        ("203.0.113.7", False),
+        ("fd00::1", False),
         ("node1", False),
     ],
 )

@@ -78,6 +78,14 @@ options:
     description: The program C(py-spy) on the target, for O(watch). It may be missing.
     type: path
     default: ""
+  span:
+    description:
+      - Which rank of a server across hosts the container is, as C({rank, hosts, head_address, port}). Empty for a
+        server on one host.
+      - The services of all ranks talk to each other at the port after C(port), signed with the key in the file
+        C(span_key) in O(state_dir). If one rank ends, all are stopped and started together, which counts once.
+    type: dict
+    default: {}
 extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode:
@@ -129,6 +137,7 @@ def main() -> None:
             "base_url": {"type": "str", "default": ""},
             "served_model_name": {"type": "str", "default": ""},
             "py_spy": {"type": "path", "default": ""},
+            "span": {"type": "dict", "default": {}},
         },
         required_if=[("watch", watching, ["base_url", "served_model_name"]) for watching in ("observe", "restart")],
         supports_check_mode=True,

@@ -70,6 +70,10 @@ class Supervisor:
         self._state: dict[str, Any] = {"restarts": [], "gave_up": ""}
         self._unwell = ""  # why the watch has stopped the server
 
+    def spans(self) -> bool:
+        """Return whether the container is one rank of a server across hosts."""
+        return bool(self._settings().get("span"))
+
     def run(self) -> int:
         """Keep the container running until somebody stops it or it has ended too often."""
         signal.signal(signal.SIGTERM, self._stop)
@@ -77,9 +81,7 @@ class Supervisor:
         if not self._running():
             self._wait_for_fabric()
             self._start()
-        host = Host(limited_docker, self.restart_unwell, say)
-        watch = Watch(os.path.dirname(self._settings_file), self._settings, host)
-        threading.Thread(target=watch.run, daemon=True).start()
+        self._watch()
         while True:
             self._save()
             engine = self._engine_run()
@@ -104,6 +106,11 @@ class Supervisor:
                     return GAVE_UP
             self._restart(why)
 
+    def _watch(self) -> None:
+        host = Host(limited_docker, self.restart_unwell, say)
+        watch = Watch(os.path.dirname(self._settings_file), self._settings, host)
+        threading.Thread(target=watch.run, daemon=True).start()
+
     def restart_unwell(self, container_id: str, why: str) -> str:
         """Stop a server that hangs, so that it is started again; return why not, or nothing. For the watch."""
         refused = self._no_more(why)
@@ -127,10 +134,13 @@ class Supervisor:
             return ""
         return f"{what} after {limit} restarts in {interval_s / 60:.0f} minutes"
 
-    def _restart(self, why: str) -> None:
+    def _count_restart(self) -> None:
         now, interval_s = time.time(), float(self._settings()["restart_interval_s"])
         self._state["restarts"] = [at for at in self._state["restarts"] if now - at < interval_s] + [now]
         self._save()
+
+    def _restart(self, why: str) -> None:
+        self._count_restart()
         say(f"{why}, starting it again")
         time.sleep(RESTART_DELAY_S)
         self._wait_for_engine()
@@ -147,10 +157,7 @@ class Supervisor:
             if not self._engine_up() or self._engine_run() != engine:
                 say("the engine went down, waiting for it")
                 self._wait_for_engine()
-                if not self._running():
-                    self._wait_for_fabric()
-                    self._start()
-                return None
+                return None if self._running() else self._down_with_engine()
             state = self._inspect()
             if state and state["Running"]:
                 return None
@@ -160,6 +167,12 @@ class Supervisor:
             time.sleep(ENGINE_POLL_S)
         return {}
 
+    def _down_with_engine(self) -> dict[str, Any] | None:
+        """Do what follows when the engine is back and the container is not; return as C(_ended) does."""
+        self._wait_for_fabric()
+        self._start()
+        return None
+
     def _asked(self, ended: dict[str, Any]) -> bool:
         window = ["--since", ended["StartedAt"], "--until", f"{time.time():.9f}"]
         filters = ["--filter", f"container={self._settings()['container']}", "--filter", "event=kill"]
@@ -168,10 +181,13 @@ class Supervisor:
     def _follow(self) -> None:
         docker("wait", self._settings()["container"])
 
-    def _start(self) -> None:
+    def _start(self) -> str:
+        """Start the container; return why that failed, or nothing."""
         done = docker("start", self._settings()["container"])
-        if done.returncode != 0:
-            say(f"docker start: {done.stderr.strip()}")
+        if done.returncode == 0:
+            return ""
+        say(f"docker start: {done.stderr.strip()}")
+        return f"docker start: {done.stderr.strip()}"
 
     def _inspect(self) -> dict[str, Any] | None:
         done = docker("container", "inspect", "--format", "{{json .State}}", self._settings()["container"])
@@ -217,7 +233,7 @@ class Supervisor:
         raise SystemExit(0)
 
     def _settings(self) -> dict[str, Any]:
-        return _read(self._settings_file)
+        return read(self._settings_file)
 
     def _save(self) -> None:
         temporary = f"{self._state_file}.new"
@@ -243,7 +259,8 @@ def say(words: str) -> None:
     sys.stdout.flush()
 
 
-def _read(path: str) -> dict[str, Any]:
+def read(path: str) -> dict[str, Any]:
+    """Return what a JSON file holds, nothing if it is not there or broken."""
     try:
         with open(path, encoding="utf-8") as stream:
             found: dict[str, Any] = json.load(stream)

@@ -10,8 +10,9 @@ import inspect
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from .._core.files import read_text, replace_text
@@ -21,12 +22,15 @@ from .._programs import (
     commands,
     exposition,
     gpu_metrics,
+    group,
     health,
     kernel_log,
+    link,
     nccl,
     prometheus,
     proven,
     selftest,
+    span,
     stacks,
     supervisor,
     texts,
@@ -37,6 +41,8 @@ from .key import key_file
 
 UNITS = "/etc/systemd/system"
 SYSTEMD = "/run/systemd/system"
+# The ports beside that of the engine's ranks: of the supervisors, and of a start.
+LINK_PORT, START_PORT = 1, 2
 _TIMEOUT_S = 60
 # When the host goes down nobody has waited for the requests before: some versions of vLLM let them end.
 _STOP_TIMEOUT_S = 60
@@ -44,9 +50,9 @@ _STOP_TIMEOUT_S = 60
 _LAUNCHER = """\
 import sys
 
-from programs.supervisor import Supervisor
+from programs.span import make
 
-raise SystemExit(Supervisor(sys.argv[1]).run())
+raise SystemExit(make(sys.argv[1]).run())
 """
 _SELFTEST = """\
 import sys
@@ -59,12 +65,15 @@ _PROGRAMS = (
     commands,
     exposition,
     gpu_metrics,
+    group,
     health,
     kernel_log,
+    link,
     nccl,
     prometheus,
     proven,
     selftest,
+    span,
     stacks,
     supervisor,
     texts,
@@ -93,6 +102,11 @@ WantedBy=multi-user.target
 """
 
 
+def span_key_file(state_dir: str) -> str:
+    """Return where the key of the ranks of a server across hosts is."""
+    return os.path.join(state_dir, "span_key")
+
+
 class SupervisorError(Exception):
     """systemd refuses the service."""
 
@@ -100,7 +114,8 @@ class SupervisorError(Exception):
 class Supervision(NamedTuple):
     """How a server is supervised and watched; the times are in seconds.
 
-    C(watch) is V(off), V(observe) or V(restart). C(py_spy) is the program of that name, which may be missing.
+    C(watch) is V(off), V(observe) or V(restart). C(py_spy) is the program of that name, which may be missing. C(span)
+    says which rank of a server across hosts this one is, and is empty for a server on one host.
     """
 
     restart_limit: int
@@ -112,6 +127,7 @@ class Supervision(NamedTuple):
     base_url: str = ""
     served_model_name: str = ""
     py_spy: str = ""
+    span: Mapping[str, Any] = MappingProxyType({})
 
 
 class Service:
@@ -159,7 +175,7 @@ class Service:
 
     def settings(self, wanted: Supervision) -> str:
         """Return the file of the settings. The API key is not in it, only where it lies."""
-        settings = {
+        settings: dict[str, Any] = {
             "container": self._name,
             "gpus": wanted.gpus,
             "restart_limit": wanted.restart_limit,
@@ -175,6 +191,14 @@ class Service:
                 "py_spy": wanted.py_spy,
             },
         }
+        if wanted.span:
+            settings["span"] = {
+                "rank": int(wanted.span["rank"]),
+                "hosts": list(wanted.span["hosts"]),
+                "head_address": wanted.span["head_address"],
+                "link_port": int(wanted.span["port"]) + LINK_PORT,
+                "key_file": span_key_file(self._state_dir),
+            }
         return json.dumps(settings, indent=1) + "\n"
 
     def reload(self) -> bool:

@@ -20,4 +20,5 @@ class ActionModule(ProgressActionBase):
         return 2 * (int(args.get("timeout", 3600)) + int(COMPLETION_TIMEOUT_S))
 
     def may_end_at_once(self, args: dict[str, Any]) -> bool:
-        return True
+        # The ranks of a server wait for each other.
+        return not args.get("span")

@@ -33,6 +33,14 @@ options:
     description: The deployment of M(hgx.inference.vllm_release) that is kept announced while this module waits.
     type: str
     default: ""
+  span:
+    description:
+      - Which rank of a server across hosts the container is, as for M(hgx.inference.vllm_supervisor). The modules of
+        all ranks talk to each other at the second port after C(port).
+      - A follower is ready when the head answers. If a rank fails, this module fails on every rank with the rank, host
+        and cause of the first failure, and stops its container.
+    type: dict
+    default: {}
   stall_timeout:
     description:
       - How long nothing may move, in seconds. V(0) means no limit.
@@ -152,7 +160,8 @@ from ..module_utils._docker.cli import DockerError, inspect_container
 from ..module_utils._endpoint.options import ENDPOINT
 from ..module_utils._programs.stacks import installed
 from ..module_utils._vllm.caches import folder_of, succeeded
-from ..module_utils._vllm.container import start_without_cache
+from ..module_utils._vllm.companions import connect
+from ..module_utils._vllm.container import start_without_cache, stop
 from ..module_utils._vllm.deployment import conclude, finish, give_sign_of_life
 from ..module_utils._vllm.log.in_force import Flag, shown
 from ..module_utils._vllm.ready import Limits, NotReady, Server, answers, newest_start, wait_until_ready
@@ -160,6 +169,8 @@ from ..module_utils._vllm.release import LABEL
 
 ALIVE_S = 30.0
 AT_ONCE_S = 5.0
+# All ranks of a server end with the first one, which serves nobody any more.
+RANK_STOP_S = 1
 _ASIDE = (
     "What earlier starts have compiled broke this one, so it was set aside in {0} and the server was started again and"
     " compiles anew. The first start said: {1}"
@@ -179,6 +190,7 @@ def main() -> None:
             "stall_timeout": {"type": "float", "default": 900},
             "py_spy": {"type": "path", "default": ""},
             "timeout": {"type": "int", "default": 3600},
+            "span": {"type": "dict", "default": {}},
             "progress_file": {"type": "path"},
             "at_once": {"type": "bool", "default": False},
         },
@@ -205,11 +217,14 @@ def main() -> None:
         progress.report(line, force=force)
 
     aside = ""
+    companions = connect(params["span"], params["run"], params["state_dir"] or "") if params["span"] else None
     try:
         try:
-            ready = wait_until_ready(server, limits, report, params["args"])
+            ready = wait_until_ready(server, limits, report, params["args"], companions)
         except NotReady as exc:
-            if params["state_dir"] and exc.at_fault:
+            if companions and exc.at_fault:
+                stop(server.container, 0, progress, RANK_STOP_S)
+            elif params["state_dir"] and exc.at_fault:
                 aside = start_without_cache(server.container, params["state_dir"], progress)
             if not aside:
                 raise
@@ -226,6 +241,8 @@ def main() -> None:
             conclude(params["state_dir"], (served["Config"].get("Labels") or {}).get(LABEL, ""))
             if not aside:
                 succeeded(folder_of(served))
+    if companions:
+        companions.close()
     for flag in ready["startup"]["flags"]:
         if flag["holds"] is False:
             module.warn(shown(Flag(**flag)))

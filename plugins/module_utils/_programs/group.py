@@ -28,7 +28,7 @@ GRACE_S = 4.0
 _OF_A_PEER = re.compile(
     r"[Cc]onnection (?:closed|reset) by peer|Broken pipe|recvValue failed|DistNetworkError|DistStoreError"
     r"|ncclRemoteError|remote process (?:exited|has)|TCPStore|Connection refused|No route to host"
-    r"|exit code 0\)|wait timeout"
+    r"|exit code 0\b|wait timeout"
 )
 
 

@@ -68,8 +68,11 @@ def healthy(base_url: str) -> bool:
     return request(f"{base_url}/health", 5).status == 200
 
 
-def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
-    """Stop a container and wait until the GPUs are free; return how many requests were cut off. Raises DockerError."""
+def stop(name: str, drain_s: float, progress: ProgressFile, limit_s: int = STOP_TIMEOUT_S) -> int:
+    """Stop a container and wait until the GPUs are free; return how many requests were cut off. Raises DockerError.
+
+    One that has not ended after C(limit_s) is killed.
+    """
     container = inspect_container(name)
     if container is None or not container["State"]["Running"]:
         return 0
@@ -77,7 +80,7 @@ def stop(name: str, drain_s: float, progress: ProgressFile) -> int:
     cut_off = drain(endpoint(found["server"])["base_url"], drain_s, progress)
     held = held_memory(name) if container["HostConfig"].get("DeviceRequests") else {}
     progress.report("stopping the server", force=True)
-    _docker(["stop", "-t", str(STOP_TIMEOUT_S), name], STOP_TIMEOUT_S + 60)
+    _docker(["stop", "-t", str(limit_s), name], limit_s + 60)
     wait_until_freed(held, progress)
     return cut_off
 

@@ -18,6 +18,7 @@ from .._core.http import HttpAnswer, request
 from .._core.secrets import quoted, scrub
 from .._core.units import human_duration
 from .._docker.cli import DockerError, inspect_container
+from .companions import Companions, RankFailed
 from .log.in_force import flags_in_force
 from .log.parse import parse
 from .log.phases import HUNG_FIX
@@ -75,12 +76,17 @@ class Limits(NamedTuple):
 
 
 def wait_until_ready(
-    server: Server, limits: Limits, report: Callable[..., None], args: Mapping[str, Any]
+    server: Server,
+    limits: Limits,
+    report: Callable[..., None],
+    args: Mapping[str, Any],
+    companions: Companions | None = None,
 ) -> dict[str, Any]:
     """Return C({"seconds": float, "completion": str, "startup": dict}) once the server has answered a chat completion.
 
     C(args) are the server's options by name, which are compared with what its log says.
     C(/health) alone is no proof: some servers become healthy and fail the first request.
+    C(companions) are the other ranks of a server across hosts. Only its head answers; the others wait for that.
 
     Raises NotReady with the cause once the container has ended, its engine has failed or it has refused the completion;
     and after C(limits).
@@ -92,10 +98,18 @@ def wait_until_ready(
     if not details["State"]["Running"]:
         lines = newest_lines(server.container, details["State"])
         raise NotReady(stopped(server.container, details, lines, ""))
-    watch = _Watch(server, details, limits, report)
+    watch = _Watch(server, details, limits, report, companions)
     try:
-        waited = watch.wait_for_health()
-        completion = watch.wait_for_completion()
+        waited = watch.wait_for_health() if watch.is_head else watch.wait_for_head()
+        completion = watch.wait_for_completion() if watch.is_head else ""
+        if companions:
+            companions.end()
+    except RankFailed as exc:
+        raise NotReady(str(exc)) from exc
+    except NotReady as exc:
+        if companions and exc.at_fault:
+            raise NotReady(companions.fail(str(exc))) from exc
+        raise
     finally:
         watch.close()
     start = read_start(server.container, since)
@@ -123,8 +137,14 @@ class _Watch:
     """Looks at container and log while something is waited for, and raises NotReady as soon as it cannot come."""
 
     def __init__(
-        self, server: Server, container: Mapping[str, Any], limits: Limits, report: Callable[..., None]
+        self,
+        server: Server,
+        container: Mapping[str, Any],
+        limits: Limits,
+        report: Callable[..., None],
+        companions: Companions | None = None,
     ) -> None:
+        self._companions = companions
         self._server = server
         self._container = container
         self._since = str(container["State"].get("StartedAt", ""))
@@ -139,6 +159,10 @@ class _Watch:
             lambda: take_sample(server.container, self._follower.lines(), has_gpus),
             time.monotonic,
         )
+
+    @property
+    def is_head(self) -> bool:
+        return self._companions is None or self._companions.is_head
 
     def close(self) -> None:
         self._follower.close()
@@ -156,6 +180,15 @@ class _Watch:
                 raise NotReady(self._late())
             self._follower.ended.wait(POLL_INTERVAL_S)
         return waited
+
+    def wait_for_head(self) -> bool:
+        """Wait at a follower, which answers nobody. The head is the first to say that it takes too long."""
+        while self._companions and not self._companions.head_answers():
+            self._look()
+            if self.elapsed() > self._limits.timeout_s + COMPLETION_TIMEOUT_S:
+                raise NotReady(self._late())
+            self._follower.ended.wait(POLL_INTERVAL_S)
+        return True
 
     def wait_for_completion(self) -> str:
         """Return the text of a completion. The request runs beside the watch: who hangs does not answer it either."""
@@ -184,8 +217,11 @@ class _Watch:
         self._require_hope()
         doing = words or self._follower.start.title()
         words = words or self._follower.start.words()
+        if self._companions:
+            self._companions.tell(words)
         still_s = self._movement.still_s()
-        if still_s > self._limits.stall_s:
+        # A follower that has loaded its part stands still, as it must.
+        if still_s > self._limits.stall_s and self.is_head:
             log = self._follower.lines()
             message = explain(self._server.container, doing, still_s, self._movement.last, self._limits.py_spy, log)
             raise NotReady(message)

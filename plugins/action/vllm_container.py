@@ -22,4 +22,4 @@ class ActionModule(ProgressActionBase):
         return int(args.get("drain_timeout", 60)) + STOP_TIMEOUT_S + CREATE_TIMEOUT_S + 2 * int(GPU_TIMEOUT_S) + 300
 
     def may_end_at_once(self, args: dict[str, Any]) -> bool:
-        return not boolean(args.get("replace", False)) and args.get("state") != "absent"
+        return not boolean(args.get("replace", False)) and args.get("state", "started") == "started"

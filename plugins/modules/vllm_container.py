@@ -28,14 +28,15 @@ options:
   state:
     description:
       - V(started) ensures that the container runs the release. A running one is replaced only if O(replace=true).
+      - V(stopped) drains and stops it, and it stays down until V(started).
       - V(absent) stops and removes it.
     type: str
-    choices: [started, absent]
+    choices: [started, stopped, absent]
     default: started
   state_dir:
     description:
       - Folder on the target that holds the API key, the server's caches, and the lock against concurrent runs.
-      - Required if O(state=started).
+      - Required unless O(state=absent).
     type: path
   record:
     description: The release's record, as M(hgx.inference.vllm_release) returns it. Required if O(state=started).
@@ -141,7 +142,7 @@ def main() -> None:
     module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["started", "absent"], "default": "started"},
+            "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
             "state_dir": {"type": "path"},
             "record": {"type": "dict"},
             "replace": {"type": "bool", "default": False},
@@ -152,12 +153,14 @@ def main() -> None:
             "progress_file": {"type": "path"},
             "at_once": {"type": "bool", "default": False},
         },
-        required_if=[("state", "started", ["state_dir", "record"])],
+        required_if=[("state", "started", ["state_dir", "record"]), ("state", "stopped", ["state_dir"])],
         supports_check_mode=True,
     )
     try:
         if module.params["state"] == "absent":
             module.exit_json(**_absent(module.params, module.check_mode))
+        if module.params["state"] == "stopped":
+            module.exit_json(**_stopped(module.params, module.check_mode))
         result = _started(module.params, module.check_mode)
         if warning := result.pop("warning", ""):
             module.warn(warning)
@@ -177,6 +180,16 @@ def _absent(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     progress = ProgressFile(params["progress_file"])
     cut_off = _vllm_container.stop(params["name"], params["drain_timeout"], progress)
     return {"changed": _vllm_container.remove(params["name"]), "cut_off": cut_off}
+
+
+def _stopped(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Drain and stop the container, without anybody starting it again before a play does."""
+    container = inspect_container(params["name"])
+    if container is None or not container["State"]["Running"] or check_mode:
+        return {"changed": bool(container and container["State"]["Running"]), "cut_off": 0}
+    Service(params["name"], params["state_dir"]).pause()
+    cut_off = _vllm_container.stop(params["name"], params["drain_timeout"], ProgressFile(params["progress_file"]))
+    return {"changed": True, "cut_off": cut_off}
 
 
 def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

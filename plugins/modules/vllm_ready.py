@@ -35,8 +35,8 @@ options:
     default: ""
   span:
     description:
-      - Which rank of a server across hosts the container is, as for M(hgx.inference.vllm_supervisor). The modules of
-        all ranks talk to each other at the second port after C(port).
+      - Which rank of a server across hosts the container is, as for M(hgx.inference.vllm_supervisor), and the C(run) of
+        the play, the same on all ranks. The modules of all ranks talk to each other at the second port after C(port).
       - A follower is ready when the head answers. If a rank fails, this module fails on every rank with the rank, host
         and cause of the first failure, and stops its container.
     type: dict
@@ -217,7 +217,7 @@ def main() -> None:
         progress.report(line, force=force)
 
     aside = ""
-    companions = connect(params["span"], params["run"], params["state_dir"] or "") if params["span"] else None
+    companions = connect(params["span"], params["state_dir"] or "") if params["span"] else None
     try:
         try:
             ready = wait_until_ready(server, limits, report, params["args"], companions)

@@ -47,21 +47,20 @@ class Connection(Protocol):
 
 
 class Companions:
-    """What this rank tells the others, and hears of them. C(run) is the play's, which tells it apart from an old one.
+    """What this rank tells the others, and hears of them.
 
-    C(span) is as the module vllm_supervisor has it.
+    C(span) is as the module vllm_supervisor has it, with the C(run) of the play, which tells it apart from an old one.
     """
 
     def __init__(
         self,
         span: Mapping[str, Any],
-        run: str,
         link: Connection,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hosts = [str(host) for host in span["hosts"]]
         self._rank = int(span["rank"])
-        self._run = run
+        self._run = str(span.get("run", ""))
         self._link = link
         self._clock = clock
         self._began_at = clock()
@@ -153,9 +152,9 @@ class Companions:
         return f"Rank {failure.rank} on {failure.host}: {failure.cause}"
 
 
-def connect(span: Mapping[str, Any], run: str, state_dir: str) -> Companions:
+def connect(span: Mapping[str, Any], state_dir: str) -> Companions:
     """Return the other ranks of a server, whose key is in a file."""
     key = read_text(span_key_file(state_dir)).strip().encode()
     link = Link(int(span["rank"]), (str(span["head_address"]), int(span["port"]) + START_PORT), key)
     link.open()
-    return Companions(span, run, link)
+    return Companions(span, link)

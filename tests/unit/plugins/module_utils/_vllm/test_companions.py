@@ -63,7 +63,7 @@ def network() -> Network:
 @pytest.fixture
 def ranks(network: Network) -> list[Companions]:
     return [
-        Companions({"rank": rank, "hosts": HOSTS}, "a run", Line(network, rank), lambda: network.now)
+        Companions({"rank": rank, "hosts": HOSTS, "run": "a run"}, Line(network, rank), lambda: network.now)
         for rank in range(3)
     ]
 

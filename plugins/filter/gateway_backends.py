@@ -12,14 +12,16 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._gateway.backends import BackendError, backends
+from ..module_utils._span.batches import followers
 
 
 def gateway_backends(
     hosts: Sequence[str], variables: Mapping[str, Mapping[str, Any]], gateway: str
 ) -> list[dict[str, Any]]:
     """Return the servers; see the filter's own documentation."""
+    apart = followers(variables[hosts[0]].get("groups") or {}) if hosts else set()
     try:
-        return backends(hosts, variables, gateway)
+        return backends([host for host in hosts if host not in apart], variables, gateway)
     except BackendError as exc:
         raise AnsibleFilterError(str(exc)) from exc
 

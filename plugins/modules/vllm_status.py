@@ -32,6 +32,10 @@ options:
     description: C(launched_at) and C(price_usd_per_hour) of a rented machine.
     type: dict
     default: {}
+  span:
+    description: Which rank of a server across hosts the container is, as for M(hgx.inference.vllm_supervisor).
+    type: dict
+    default: {}
 extends_documentation_fragment: [hgx.inference._attributes.info]
 """
 
@@ -123,6 +127,7 @@ def main() -> None:
             "state_dir": {"type": "path", "required": True},
             "spec": {"type": "dict", "required": True},
             "node": {"type": "dict", "default": {}},
+            "span": {"type": "dict", "default": {}},
         },
         supports_check_mode=True,
     )
@@ -148,6 +153,7 @@ def look(params: dict[str, Any]) -> dict[str, Any]:
         "drift": [],
         "gpus": {"wanted": 0, "set": "", "lost": False, "problem": ""},
         "node": params["node"],
+        "span": params["span"],
         **_recorded(params["state_dir"]),
         **_key(params["state_dir"]),
     }

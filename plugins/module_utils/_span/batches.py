@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which hosts a play works on at once, so that no server across hosts is divided. Pure."""
+"""Which hosts belong together: a play works on all hosts of a server at once, and asks its head only. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from .topology import PREFIX
 
 class BatchError(Exception):
     """The order of the hosts divides a server."""
+
+
+def followers(groups: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return the hosts that run a part of a server whose API is on another host."""
+    return {host for name, members in groups.items() if name.startswith(PREFIX) for host in list(members)[1:]}
 
 
 def batches(hosts: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[int]:

@@ -60,6 +60,7 @@ def collect(container: str, state_dir: str, results_dir: str, py_spy: str) -> di
     files["host/os-release.txt"] = read_text("/etc/os-release")
     files["docker/inspect.json"] = _changed(files["docker/inspect.json"], scrubbed)
     files["supervisor/watch.json"] = read_text(os.path.join(service.folder, RECORD)) or "(it was not watched)\n"
+    files["supervisor/state.json"] = read_text(os.path.join(service.folder, "state.json"))
     files["dumps.txt"] = _dumps(container, py_spy)
     for path in sorted(glob.glob(f"{glob.escape(state_dir)}/releases/*/release.json")):
         files[f"releases/{os.path.basename(os.path.dirname(path))}.json"] = _changed(read_text(path), scrubbed)

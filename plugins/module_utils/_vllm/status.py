@@ -43,6 +43,7 @@ def render(found: Mapping[str, Any], now: float) -> list[str]:
     """Return the status in lines. C(found) is what the module vllm_status returns."""
     rows: list[tuple[str, str]] = [("server", _server(found, now))]
     rows += [("cause" if index == 0 else "", line) for index, line in enumerate(found["cause"])]
+    rows += [("ranks" if index == 0 else "", line) for index, line in enumerate(_ranks(found))]
     record = found["record"]
     if record:
         profile = f", profile {record['profile']}" if record.get("profile") else ""
@@ -94,13 +95,36 @@ def _server(found: Mapping[str, Any], now: float) -> str:
     if not state["Running"]:
         return f"DOWN, {name} has ended {age(state['FinishedAt'], now)} ago (exit code {state['ExitCode']})"
     since = f"for {age(state['StartedAt'], now)}"
+    if found["span"].get("rank"):
+        return f"{_rank(found['span'])}, in {name} {since}; it answers at {found['span']['hosts'][0]}"
     if found["healthy"]:
         return f"serving {found['served_model_name']} at {found['base_url']}, in {name} {since}"
     return f"NOT READY, {name} runs {since}: {found['phase']}"
 
 
+def _rank(span: Mapping[str, Any]) -> str:
+    return f"rank {span['rank']} of {span['name']}"
+
+
+def _ranks(found: Mapping[str, Any]) -> list[str]:
+    """Return how the ranks of a server across hosts are, as its head sees them, and what was decided last."""
+    span, service = found["span"], found["service"]
+    if not span or not service:
+        return []
+    lines = [
+        f"rank {each['rank']} on {each['host']}: {each['state']}{', ' if each['cause'] else ''}{each['cause']}"
+        for each in service.get("ranks") or []
+    ]
+    if not lines:
+        lines = [f"{', '.join(span['hosts'])}; the first one sees them all" if span["rank"] else "nothing is known yet"]
+    lines += [f"last stopped together: {service['why']}"] if service.get("why") else []
+    return [*lines, *([f"they cannot talk to each other: {service['link']}"] if service.get("link") else [])]
+
+
 def _verdict(found: Mapping[str, Any], now: float) -> str:
     verdict = found["verdict"]
+    if found["span"].get("rank"):
+        return f"that of the head, {found['span']['hosts'][0]}"
     if not verdict.get("verdict"):
         return "not proven: no benchmark was passed with this release"
     return f"{verdict['verdict']}, {age(verdict.get('finished_at', ''), now)} ago"

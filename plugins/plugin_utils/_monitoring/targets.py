@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from ...module_utils._gateway.backends import ports
+from ...module_utils._span.batches import followers
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ANY = ("", "*", "0.0.0.0", "::")
@@ -42,8 +43,11 @@ def targets(
     """
     found: list[Target] = []
     problems: list[str] = []
+    serving = set(nodes) - followers(hosts[own].get("groups") or {})
     for name in dict.fromkeys([*nodes, *gateways]):
-        for job, server, listens, variable, port, state_dir in _listeners(hosts[name], name in nodes, name in gateways):
+        for job, server, listens, variable, port, state_dir in _listeners(
+            hosts[name], name in serving, name in gateways
+        ):
             if name == own:
                 address = "127.0.0.1" if listens in (*_ANY, *_LOOPBACK) else listens
             elif listens in _LOOPBACK:
@@ -64,10 +68,10 @@ def targets(
 
 
 def _listeners(
-    host: Mapping[str, Any], is_node: bool, is_gateway: bool
+    host: Mapping[str, Any], serves: bool, is_gateway: bool
 ) -> Iterable[tuple[str, str, str, str, int, str]]:
     """Yield job, server, address, the variable that sets the address, port and state directory of what a host has."""
-    if is_node:
+    if serves:
         bind = str(host.get("vllm_bind_address") or "127.0.0.1")
         for server, port, state_dir in _servers(host):
             yield "vllm", server, bind, "vllm_bind_address", port, state_dir

@@ -47,6 +47,7 @@ SERVING: dict[str, Any] = {
     "gpus": {"wanted": 8, "set": "", "lost": False, "problem": ""},
     "key_file": "/state/secrets/vllm_api_key",
     "key_mode": "0600",
+    "span": {},
     "node": {"launched_at": "2026-11-25T08:00:00Z", "price_usd_per_hour": "50"},
 }
 
@@ -102,6 +103,35 @@ def test_a_serving_node() -> None:
 )
 def test_the_truth(changes: dict[str, Any], line: str) -> None:
     assert line in "\n".join(status.render({**SERVING, **changes}, NOW))
+
+
+SPAN = {"name": "k3", "hosts": ["node-a", "node-b"], "rank": 0}
+RANKS = [
+    {"rank": 0, "host": "node-a", "state": "running", "cause": ""},
+    {"rank": 1, "host": "node-b", "state": "ended", "cause": "exit code 137, killed"},
+]
+
+
+def test_a_server_across_hosts_is_shown_with_its_ranks() -> None:
+    service = {**SERVING["service"], "ranks": RANKS, "why": "rank 1 on node-b: it died", "link": ""}
+    lines = status.render({**SERVING, "span": SPAN, "service": service}, NOW)
+    assert lines[:4] == [
+        "server       serving kimi-k2.6 at http://127.0.0.1:8001, in vllm for 1 h 30 min",
+        "ranks        rank 0 on node-a: running",
+        "             rank 1 on node-b: ended, exit code 137, killed",
+        "             last stopped together: rank 1 on node-b: it died",
+    ]
+
+
+def test_a_follower_points_to_its_head() -> None:
+    found = {**SERVING, "span": {**SPAN, "rank": 1}, "healthy": False, "verdict": {}}
+    lines = status.render({**found, "service": {**SERVING["service"], "link": "the key is missing"}}, NOW)
+    assert lines[:3] == [
+        "server       rank 1 of k3, in vllm for 1 h 30 min; it answers at node-a",
+        "ranks        node-a, node-b; the first one sees them all",
+        "             they cannot talk to each other: the key is missing",
+    ]
+    assert "verdict      that of the head, node-a" in lines
 
 
 XID = "NVRM: Xid (PCI:0000:17:00): 79, pid=1, GPU has fallen off the bus."

@@ -205,6 +205,14 @@ CASES = {
         {f"hgx_watch_looked_timestamp_seconds{{{OWN}}}": constant(60)},
         {f"hgx_watch_looked_timestamp_seconds{{{OWN}}}": None},
     ),
+    "RankDown": Case(
+        {f'hgx_span_rank_up{{{OWN},rank="1",host="n2"}}': changed(1, 0)},
+        {f'hgx_span_rank_up{{{OWN},rank="1",host="n2"}}': changed(1, 0, 1)},
+    ),
+    "RanksRestarted": Case(
+        {f'hgx_span_stopped_timestamp_seconds{{{OWN},why="rank 1 on n2: it died"}}': constant(0)},
+        {f'hgx_span_stopped_timestamp_seconds{{{OWN},why="rank 1 on n2: it died"}}': constant(-7200)},
+    ),
     "RequestsFail": Case(
         {f'vllm:request_success_total{{{VLLM},finished_reason="error"}}': per_second(0.05)},
         {f'vllm:request_success_total{{{VLLM},finished_reason="error"}}': per_second(0.01)},

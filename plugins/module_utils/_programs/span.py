@@ -12,9 +12,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from . import exposition
 from .group import DOWN, ENDED, RUNNING, STOPPED, Head, Order, Report
 from .link import SILENT_S, Link
 from .supervisor import GAVE_UP, UNWELL_STOP_S, Supervisor, docker, read, say
@@ -30,8 +32,9 @@ _SIGNALS = {137: "killed", 139: "crashed", 143: "terminated"}
 class SpanSupervisor(Supervisor):
     """Follows the container of one rank."""
 
-    def __init__(self, settings_file: str) -> None:
+    def __init__(self, settings_file: str, textfiles: str = exposition.TEXTFILE_DIR) -> None:
         super().__init__(settings_file)
+        self._textfiles = textfiles
         span = self._settings()["span"]
         self._state["generation"] = int(read(self._state_file).get("generation", 0))
         self._rank = int(span["rank"])
@@ -64,8 +67,10 @@ class SpanSupervisor(Supervisor):
             heard = self._link.heard()
             if self._rank == 0:
                 before, order = order, head.step(own, heard)
-                if before.run and not order.run and head.counted:
-                    self._count_restart()
+                if before.run and not order.run:
+                    self._state["stopped_at"] = round(time.time())
+                    if head.counted:
+                        self._count_restart()
                 self._link.say({**own._asdict(), "order": order._asdict()})
                 ranks = head.ranks(own, heard)
             else:
@@ -171,6 +176,37 @@ class SpanSupervisor(Supervisor):
         if any(self._state.get(name) != value for name, value in new.items()):
             self._state.update(new)
             self._save()
+            if ranks:
+                container = self._settings()["container"]
+                found = metrics(container, ranks, order.why, self._state.get("stopped_at"))
+                exposition.write(subject(container), found, self._textfiles)
+
+
+def subject(container: str) -> str:
+    """Return the name under which the head of a server writes its metrics."""
+    return f"span_{container}"
+
+
+def metrics(
+    container: str, ranks: Sequence[Mapping[str, Any]], why: str, stopped_at: float | None
+) -> list[exposition.Family]:
+    """Return the metrics of the ranks; C(why) and C(stopped_at), an epoch, are of the newest time all were stopped."""
+    server = {"server": container}
+    return [
+        exposition.Family(
+            "hgx_span_rank_up",
+            "1 if the container of a rank runs and its host is heard.",
+            [
+                ({**server, "rank": str(rank["rank"]), "host": str(rank["host"])}, float(rank["state"] == RUNNING))
+                for rank in ranks
+            ],
+        ),
+        exposition.Family(
+            "hgx_span_stopped_timestamp_seconds",
+            "When all ranks were last stopped together, and why.",
+            [({**server, "why": why}, stopped_at)],
+        ),
+    ]
 
 
 def ended(container: str) -> subprocess.Popen[bytes]:

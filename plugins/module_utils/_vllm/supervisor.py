@@ -242,7 +242,12 @@ class Service:
                 with suppress(FileNotFoundError):
                     os.unlink(path)
             shutil.rmtree(self.folder, ignore_errors=True)
-            for subject in (watch.subject(self._name), f"proof_{self._name}", f"selftest_{self._name}"):
+            for subject in (
+                watch.subject(self._name),
+                span.subject(self._name),
+                f"proof_{self._name}",
+                f"selftest_{self._name}",
+            ):
                 exposition.remove(subject)
         return bool(there)
 

@@ -212,6 +212,21 @@ ALARMS = (
         limit=300.0,
     ),
     Alarm(
+        "RankDown",
+        PAGE,
+        lambda _window, _limit: "hgx_span_rank_up == 0",
+        _of_server("rank {{ $labels.rank }} on {{ $labels.host }} is down, or is not heard."),
+        "1m",
+    ),
+    Alarm(
+        "RanksRestarted",
+        WARN,
+        lambda _window, limit: f"time() - hgx_span_stopped_timestamp_seconds < {limit}",
+        _of_server("all ranks were stopped: {{ $labels.why }}."),
+        "0s",
+        limit=3600.0,
+    ),
+    Alarm(
         "RequestsFail",
         WARN,
         lambda window, limit: f"{q.error_share(window)} > {limit}",

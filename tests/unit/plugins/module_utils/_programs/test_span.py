@@ -140,9 +140,8 @@ def serve(
     monkeypatch.setattr(program.time, "monotonic", tick)
     monkeypatch.setattr(supervisor.time, "sleep", lambda seconds: setattr(host, "now", host.now + seconds))
     monkeypatch.setattr(program.signal, "signal", lambda *args: None)
-    made = program.make(str(host.file))
-    assert isinstance(made, program.SpanSupervisor)
-    return made.run(), host
+    assert isinstance(program.make(str(host.file)), program.SpanSupervisor)
+    return program.SpanSupervisor(str(host.file), str(tmp_path)).run(), host
 
 
 def state(tmp_path: Path) -> dict[str, Any]:
@@ -201,6 +200,9 @@ def test_the_head_stops_and_starts_with_a_follower_that_was_killed(
     assert (kept["why"], len(kept["restarts"]), kept["gave_up"]) == (f"rank 1 on node-b: {cause}", 1, "")
     assert [(rank["host"], rank["state"]) for rank in kept["ranks"]] == [("node-a", "running"), ("node-b", "running")]
     assert "all ranks stop, to start together" in capsys.readouterr().out
+    told = (tmp_path / "hgx_span_vllm.prom").read_text()
+    assert 'hgx_span_rank_up{server="vllm",rank="1",host="node-b"} 1' in told
+    assert f'hgx_span_stopped_timestamp_seconds{{server="vllm",why="rank 1 on node-b: {cause}"}}' in told
 
 
 def test_the_second_failure_is_one_too_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,9 @@ options:
     type: int
     default: 600
   base_url:
-    description: Address of the server, for O(watch).
+    description:
+      - Address of the server, for O(watch). Required unless that is V(off).
+      - A follower of O(span) has none. Its watch only reads the reports of the driver.
     type: str
     default: ""
   served_model_name:
@@ -139,10 +141,12 @@ def main() -> None:
             "py_spy": {"type": "path", "default": ""},
             "span": {"type": "dict", "default": {}},
         },
-        required_if=[("watch", watching, ["base_url", "served_model_name"]) for watching in ("observe", "restart")],
         supports_check_mode=True,
     )
     params = module.params
+    is_asked = params["watch"] != "off" and not params["span"].get("rank")
+    if is_asked and not (params["base_url"] and params["served_model_name"]):
+        module.fail_json(msg=f"watch is {params['watch']}, which needs base_url and served_model_name.")
     service = Service(params["name"], params["state_dir"], module.check_mode)
     try:
         if not service.possible:

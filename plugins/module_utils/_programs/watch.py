@@ -42,6 +42,7 @@ INSPECT_S = 30.0
 SAVE_S = 60.0
 OFF, OBSERVE, RESTART = "off", "observe", "restart"
 RECORD = "watch.json"
+FOLLOWER = "follower"  # the state of a rank that answers nobody
 XID = "xid"  # the kind of an event that is a line of the kernel's log
 EVENTS = 50
 _KEYS = {"kind", "words", "at", "last_at", "times"}
@@ -176,6 +177,9 @@ class Watch:
             exposition.remove(subject(settings["container"]), self._host.textfiles)
             self._tell_host(settings)
             return
+        if not watch["base_url"]:
+            self._turn_of_follower(settings, watch["mode"])
+            return
         self._judge.limit_s, self._judge.interval_s = float(watch["limit_s"]), float(watch["interval_s"])
         look = self._look(settings, watch)
         step = self._judge.step(look, self._question.answer() if self._question else None)
@@ -191,6 +195,14 @@ class Watch:
             self._note(Finding("restart", refused or f"the server was restarted: {step.words}"), [])
         self._save({"mode": watch["mode"], "state": step.state, "words": step.words, "events": self._events})
         self._tell(settings, step.state, look.counters)
+
+    def _turn_of_follower(self, settings: Mapping[str, Any], mode: str) -> None:
+        """Look at the hardware only: a follower of a server across hosts answers nobody."""
+        for finding in self._xids():
+            self._note(finding, [])
+        words = "a follower answers nobody; only the driver's reports are read"
+        self._save({"mode": mode, "state": FOLLOWER, "words": words, "events": self._events})
+        self._tell(settings, FOLLOWER, None)
 
     def _tell(self, settings: Mapping[str, Any], state: str, counters: Mapping[str, float] | None) -> None:
         """Write what was seen for Prometheus."""

@@ -258,6 +258,14 @@ def test_new_reports_of_the_driver_are_recorded_and_bounded(tmp_path: Path) -> N
     assert len(Bench(tmp_path, "http://127.0.0.1:1").run(5)["events"]) == watch.EVENTS, "kept over its own restart"
 
 
+def test_at_a_follower_only_the_hardware_is_watched(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, "")
+    os.write(bench.kernel, f"4,1,7,-;{XID}\n".encode())
+    record = bench.run(100)
+    assert (record["state"], kinds(record)) == ("follower", ["xid"])
+    assert "hgx_xid_total" in (bench.textfiles / "hgx_watch_vllm.prom").read_text()
+
+
 def test_what_goes_wrong_in_it_does_not_end_the_supervision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(tmp_path, "http://127.0.0.1:1")
     del bench.settings["watch"]["limit_s"]

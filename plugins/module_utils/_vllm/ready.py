@@ -91,6 +91,23 @@ def wait_until_ready(
     Raises NotReady with the cause once the container has ended, its engine has failed or it has refused the completion;
     and after C(limits).
     """
+    try:
+        return _wait(server, limits, report, args, companions)
+    except RankFailed as exc:
+        raise NotReady(str(exc)) from exc
+    except NotReady as exc:
+        if companions and exc.at_fault:
+            raise NotReady(companions.fail(str(exc))) from exc
+        raise
+
+
+def _wait(
+    server: Server,
+    limits: Limits,
+    report: Callable[..., None],
+    args: Mapping[str, Any],
+    companions: Companions | None,
+) -> dict[str, Any]:
     details = inspect_container(server.container)
     if details is None:
         raise NotReady(f"There is no container {server.container}.")
@@ -104,16 +121,10 @@ def wait_until_ready(
         completion = watch.wait_for_completion() if watch.is_head else ""
         if companions:
             companions.end()
-    except RankFailed as exc:
-        raise NotReady(str(exc)) from exc
-    except NotReady as exc:
-        if companions and exc.at_fault:
-            raise NotReady(companions.fail(str(exc))) from exc
-        raise
     finally:
         watch.close()
     start = read_start(server.container, since)
-    if waited:  # else the log alone knows when that was
+    if waited and watch.is_head:  # else the log alone knows when that was
         start.answered(time.time())
     startup = {**start.result(), "flags": [flag._asdict() for flag in flags_in_force(args, start.said)]}
     return {"seconds": watch.elapsed(), "completion": completion, "startup": startup}

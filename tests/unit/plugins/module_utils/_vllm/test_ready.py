@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ProgressFile
 from ansible_collections.hgx.inference.plugins.module_utils._vllm import ready as _vllm_server
+from ansible_collections.hgx.inference.plugins.module_utils._vllm.companions import RankFailed
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log import watch
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.ready import (
     Limits,
@@ -189,6 +190,66 @@ def test_ready_means_that_a_completion_was_answered(engine: Engine, base_url: st
     assert ready["completion"] == "The user greets me"
     assert [phase["name"] for phase in ready["startup"]["phases"]] == ["process", "configuration"]
     assert ready["startup"]["phases"][0]["seconds"] == 4.0
+
+
+class Ranks:
+    """The other rank of a server: the head is ready at the third look."""
+
+    def __init__(self, is_head: bool, failure: str = "") -> None:
+        self.is_head = is_head
+        self.failure = failure
+        self.looks = 0
+        self.told: list[str] = []
+        self.ended = False
+
+    def tell(self, words: str) -> None:
+        self.told.append(words)
+        if self.failure:
+            raise RankFailed(self.failure)
+
+    def head_answers(self) -> bool:
+        self.looks += 1
+        return self.looks > 2
+
+    def fail(self, cause: str) -> str:
+        return f"Rank 1 on node-b: {cause}"
+
+    def end(self) -> None:
+        self.ended = True
+
+
+def start_of_rank(base_url: str, ranks: Ranks) -> dict[str, Any]:
+    server = Server("vllm", base_url, "kimi-k2.6", KEY)
+    return wait_until_ready(server, Limits(30), ProgressFile(None).report, {}, cast(Any, ranks))
+
+
+def test_a_follower_is_ready_when_the_head_answers(engine: Engine) -> None:
+    engine.says(RUNNING, "2026-11-23T10:00:04.5Z (APIServer pid=1) INFO 11-23 10:00:04 [x.py:1] non-default args: {}\n")
+    ranks = Ranks(is_head=False)
+    ready = start_of_rank("http://127.0.0.1:1", ranks)
+    assert (ready["completion"], ranks.looks, ranks.ended) == ("", 3, True)
+    assert [phase["name"] for phase in ready["startup"]["phases"]] == ["process", "configuration"]
+
+
+def test_the_head_of_a_server_tells_that_it_answers(engine: Engine, base_url: str) -> None:
+    engine.says(RUNNING)
+    ranks = Ranks(is_head=True)
+    assert start_of_rank(base_url, ranks)["completion"] == "The user greets me"
+    assert ranks.ended
+
+
+def test_a_rank_that_ends_is_blamed_with_its_cause(engine: Engine) -> None:
+    engine.says(EXITED, "error: argument --x: expected one argument\n")
+    with pytest.raises(NotReady, match=r"Rank 1 on node-b: The server's container vllm has ended with exit code 2"):
+        start_of_rank("http://127.0.0.1:1", Ranks(is_head=False))
+
+
+def test_the_failure_of_another_rank_ends_the_wait(engine: Engine) -> None:
+    engine.says(RUNNING)
+    ranks = Ranks(is_head=True, failure="Rank 1 on node-b: out of memory")
+    with pytest.raises(NotReady, match=r"^Rank 1 on node-b: out of memory$"):
+        start_of_rank("http://127.0.0.1:1", ranks)
+    assert not ranks.ended
 
 
 def test_whether_a_server_answers_at_once(http: Http) -> None:

@@ -211,7 +211,7 @@ def metrics(
 
 def ended(container: str) -> subprocess.Popen[bytes]:
     """Return a process that ends when the container does."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # pylint: disable=ansible-bad-function  # it is no part of a module
         ["docker", "wait", container],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

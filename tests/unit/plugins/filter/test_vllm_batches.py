@@ -46,6 +46,7 @@ def test_followers_are_no_servers_of_their_own() -> None:
         }
         for number, host in enumerate("abcdeg")
     }
+    assert FilterModule().filters()["vllm_followers"](GROUPS) == ["b", "e"]
     behind = gateway_backends(["a", "b", "c", "d", "e"], variables, "g")
     assert [server["name"] for server in behind] == ["a", "c", "d"]
     watched = monitoring_targets(["c", "b"], hosts=variables, own="g")

@@ -108,6 +108,13 @@ def test_a_batch_of_hosts_ends_before_the_roll_does(tmp_path: Path, gateway: Adm
     assert "node1 failed, so node3 was not touched" in output
 
 
+def test_the_hosts_of_a_batch_are_deployed_together(tmp_path: Path, gateway: AdminSocket) -> None:
+    rc, output = roll(tmp_path, unchanged=["node2-b"], serve_batch=3)
+    assert rc == 0, output
+    assert {order.partition(" ")[2] for order in gateway.orders[:3]} == {"maint"}, gateway.orders
+    assert set(gateway.servers.values()) == {"UP"}
+
+
 def test_a_plan_takes_nothing_out(tmp_path: Path, gateway: AdminSocket) -> None:
     rc, output = roll(tmp_path, "--check")
     assert rc == 0, output

@@ -148,8 +148,9 @@ molecule: setup ## Run the site and the roles on container hosts with systemd, t
 NVIDIA_LANE := nvidia_container_toolkit nvidia_driver
 HOST_LANE := prepare docker hf_cache preflight gateway default monitoring
 SERVER_LANE := vllm
-# Two real servers that are replaced under requests need 10 minutes of both cores, and one across two hosts needs 5: by `make molecule`, not in `make test`.
-NIGHT_LANE := fleet span
+# Two real servers that are replaced under requests need 10 minutes of both cores, one across two hosts 5, and ten
+# stand-ins 2: by `make molecule`, not in `make test`.
+NIGHT_LANE := fleet span ten_nodes
 PACKAGE_LANE := docs importer sanity
 DEMO_LANE := tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py tests/e2e/test_faults.py tests/e2e/test_lying_server.py
 

@@ -20,7 +20,9 @@ OPTIONS: dict[str, Any] = {
     "host": {"type": "str"},
     "result": {"type": "path"},
     "outcome": {"type": "dict", "default": {}},
-    **{part: {"type": "dict"} for part in PARTS if part not in ("result", "run")},
+    **{part: {"type": "dict"} for part in PARTS if part not in ("result", "run", "gateways")},
+    "gateway": {"type": "str"},
+    "gateway_cost": {"type": "dict"},
     "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
 }
 
@@ -35,7 +37,7 @@ class ActionModule(EdgeActionBase):
         folder = Folder(Path(self._loader.path_dwim(args["dest"])), bool(self._task.check_mode))
         try:
             with folder.locked():
-                reports = [self._report(folder, args)] if args["host"] else folder.remake()
+                reports = self._reports(folder, args)
                 index = folder.index()
         except ReportError as exc:
             return {**returned, "failed": True, "msg": str(exc)}
@@ -45,6 +47,14 @@ class ActionModule(EdgeActionBase):
         for problem in folder.problems:
             self._display.warning(problem)
         return {**returned, "changed": folder.changed, "reports": [str(path) for path in reports], "index": str(index)}
+
+    def _reports(self, folder: Folder, args: dict[str, Any]) -> list[Path]:
+        if not args["host"]:
+            return folder.remake()
+        if args["gateway_cost"]:
+            found = folder.add_gateway(args["host"], args["gateway"], args["gateway_cost"])
+            return [found] if found else []
+        return [self._report(folder, args)]
 
     def _report(self, folder: Folder, args: dict[str, Any]) -> Path:
         result = Path(self._loader.path_dwim(args["result"])) if args["result"] else None

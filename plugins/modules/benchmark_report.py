@@ -57,6 +57,15 @@ options:
     description: The node, C(price_usd_per_hour), C(gpus), C(driver), C(cuda), and in C(problem) why its GPUs could not
       be read.
     type: dict
+  gateway_cost:
+    description:
+      - What M(hgx.inference.gateway_probe) has returned for the server. It becomes part of the newest report of
+        O(host), and its checks part of that verdict. Nothing else of the report changes.
+      - If O(host) has no result, nothing is written.
+    type: dict
+  gateway:
+    description: Name of the gateway of O(gateway_cost).
+    type: str
   secrets:
     description: Texts that must not be in any report.
     type: list

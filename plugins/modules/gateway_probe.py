@@ -19,8 +19,11 @@ description:
   - Runs on the gateway, with a key that HAProxy knows only meanwhile. It is no file's content, and nobody's.
   - The connections are open before the clock starts, so the handshake of TLS is not part of the difference.
 options:
+  server:
+    description: Name of the server to measure. Without it the gateway chooses one.
+    type: str
   servers:
-    description: The servers behind the gateway. The gateway chooses the one that is measured.
+    description: The servers behind the gateway.
     type: list
     elements: dict
     required: true
@@ -78,10 +81,13 @@ options:
     type: float
     default: 0.05
   severity:
-    description: What an exceeded limit is, or a measurement that fails. Three of four rounds must exceed the limit.
+    description:
+      - What it is if three of four rounds exceed a limit, of at least four. A median beyond its limit is a warning in
+        any case.
+      - It is also what a measurement that cannot be made is.
     type: str
     choices: [warn, fail]
-    default: warn
+    default: fail
 extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode:
@@ -108,7 +114,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 measured:
-  description: Whether the cost was measured. It is not if no server takes requests.
+  description: Whether the cost was measured. It is not if the server, or any, takes no requests.
   returned: always
   type: bool
 summary:
@@ -137,11 +143,18 @@ direct_throughput:
   returned: when measured
   type: float
 checks:
-  description: The checks, each with its name, status, value and limit.
+  description: >-
+    The checks, each with its name, its status (V(pass), V(warn) or V(fail)), its value, half the distance between the
+    quartiles of the rounds, and its limit.
   returned: when measured
   type: list
   elements: dict
-  sample: [{name: gateway_ttft_ms, status: pass, value: 0.4, limit: 10}]
+  sample: [{name: gateway_ttft_ms, status: pass, value: 0.4, spread: 0.3, limit: 10}]
+measured_at:
+  description: Time of the measurement, in UTC.
+  returned: when measured
+  type: str
+  sample: "2026-11-30T16:00:00Z"
 """
 
 import hashlib
@@ -149,17 +162,21 @@ import os
 import re
 import secrets
 import ssl
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.secrets import KNOWN
-from ..module_utils._core.verdict import FAIL
+from ..module_utils._core.verdict import FAIL, WARN
 from ..module_utils._gateway import cost
 from ..module_utils._programs.haproxy import Admin, HaproxyError
 from ..module_utils._programs.turns import measuring
 
 USER = "hgx-measurement"
 _BACKEND = "vllm"
+# Conversations that are begun for each server until one is on the wanted server. They go to idle servers in turn.
+_TRIES = 4
 
 
 def servers_key(directory: str) -> str:
@@ -174,37 +191,56 @@ def servers_key(directory: str) -> str:
 def measure(params: dict[str, Any]) -> dict[str, Any]:
     """Measure, and return the outcome. Raises CostError, HaproxyError and OSError."""
     admin = Admin(params["socket"])
-    if not any(server.up for server in admin.servers(_BACKEND).values()):
-        return {"measured": False, "summary": "gateway: not measured, because no server takes requests"}
-    key, conversation = secrets.token_hex(32), secrets.token_hex(16)
+    if not os.path.exists(params["socket"]):
+        return {"measured": False, "summary": "gateway: not measured, because no HAProxy runs here"}
+    wanted, seen = params["server"], admin.servers(_BACKEND)
+    if not any(server.up for name, server in seen.items() if wanted in (None, name)):
+        which = f"{wanted} takes no" if wanted else "no server takes"
+        return {"measured": False, "summary": f"gateway: not measured, because {which} requests"}
+    key = secrets.token_hex(32)
     KNOWN.add(key)
     context = ssl.create_default_context() if params["tls"] else None
     if context:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    headers = {"Authorization": f"Bearer {key}", "X-Session-Id": conversation}
-    through = cost.Side(params["address"], params["port"], headers, context)
+    sides = (
+        cost.Side(params["address"], params["port"], {"Authorization": f"Bearer {key}", "X-Session-Id": each}, context)
+        for each in iter(lambda: secrets.token_hex(16), "")
+    )
     body, streams = cost.question(params["served_model_name"], params["output_len"]), params["streams"]
     users, hashed = os.path.join(params["directory"], "users.map"), hashlib.sha256(key.encode()).hexdigest().upper()
     _order(admin, f"add map {users} {hashed} {USER}")
     try:
         with measuring():
-            cost.burst(through, 1, body)
-            name = _server(admin, conversation)
+            through, name = _conversation(admin, sides, params["served_model_name"], wanted, _TRIES * len(seen))
             direct = _direct(params, name)
             for side in (direct, through):
                 cost.burst(side, streams, body)  # not counted
             rounds = cost.alternate(
                 lambda: cost.burst(direct, streams, body), lambda: cost.burst(through, streams, body), params["rounds"]
             )
-            if _server(admin, conversation) != name:
+            if _server(admin, through) != name:
                 raise cost.CostError(f"the gateway has taken {name} out meanwhile. Run the play again.")
     finally:
         _order(admin, f"del map {users} {hashed}")
     found = cost.judge(rounds, params["ttft_ms_max"], params["throughput_loss_max"], params["severity"])
-    return {"measured": True, "server": name, **found}
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return {"measured": True, "measured_at": now, "server": name, **found}
 
 
-def _server(admin: Admin, conversation: str) -> str:
+def _conversation(
+    admin: Admin, sides: Iterator[cost.Side], model: str, wanted: str | None, tries: int
+) -> tuple[cost.Side, str]:
+    """Return a conversation that is on the wanted server, or on any, and the server's name. Raises CostError."""
+    for side, _number in zip(sides, range(tries)):
+        cost.burst(side, 1, cost.question(model, 1))
+        name = _server(admin, side)
+        if wanted in (None, name):
+            return side, name
+    raise cost.CostError(f"the gateway has sent {tries} requests to other servers than {wanted}.")
+
+
+def _server(admin: Admin, side: cost.Side) -> str:
+    conversation = side.headers["X-Session-Id"]
     table = admin.ask(f"show table {_BACKEND} key {USER}/{conversation}")
     states = admin.ask(f"show servers state {_BACKEND}")
     return cost.server_of(f"{USER}/{conversation}", table, states, _BACKEND)
@@ -237,6 +273,7 @@ def main() -> None:
     }
     module = Module(
         argument_spec={
+            "server": {"type": "str"},
             "servers": {"type": "list", "elements": "dict", "required": True, "options": server},
             "served_model_name": {"type": "str", "required": True},
             "address": {"type": "str", "default": "127.0.0.1"},
@@ -250,7 +287,7 @@ def main() -> None:
             "output_len": {"type": "int", "default": 32},
             "ttft_ms_max": {"type": "float", "default": 10},
             "throughput_loss_max": {"type": "float", "default": 0.05},
-            "severity": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
+            "severity": {"type": "str", "choices": ["warn", "fail"], "default": "fail"},
         },
         supports_check_mode=True,
     )
@@ -265,11 +302,12 @@ def main() -> None:
             module.fail_json(msg=words, measured=False)
         module.warn(words)
         module.exit_json(changed=False, measured=False, summary="gateway: not measured")
-    beyond = cost.exceeded(found) if found["measured"] else []
-    if beyond and params["severity"] == FAIL:
-        module.fail_json(msg=" ".join(beyond), **found)
-    for words in beyond:
-        module.warn(words)
+    if found["measured"]:
+        for words in cost.exceeded(found, WARN):
+            module.warn(words)
+        beyond = cost.exceeded(found, FAIL)
+        if beyond:
+            module.fail_json(msg=" ".join(beyond), **found)
     module.exit_json(changed=False, **found)
 
 

@@ -69,8 +69,9 @@ users:
     failed: {description: Number of requests that ended with a status of 500 or more., type: int}
     seconds: {description: Sum of the durations of the requests., type: float}
     bytes: {description: Bytes of the answers., type: int}
-    tokens_in: {description: Tokens of the prompts., type: int}
-    tokens_out: {description: Tokens of the answers., type: int}
+    tokens_in: {description: Tokens of the prompts. Null if no answer had counts., type: int}
+    tokens_out: {description: Tokens of the answers. Null if no answer had counts., type: int}
+    counted: {description: Number of answers with token counts., type: int}
     uncounted: {description: Number of answers without token counts., type: int}
     share: {description: "Share of all seconds, 0 to 1.", type: float}
     usd: {description: That share of the price since RV(since). Null without a price., type: float}

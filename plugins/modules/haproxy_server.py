@@ -48,7 +48,7 @@ options:
 extends_documentation_fragment: [hgx.inference._attributes]
 attributes:
   check_mode: {support: full}
-  diff_mode: {support: none}
+  diff_mode: {support: full}
   idempotent: {support: full}
 """
 
@@ -139,8 +139,10 @@ def ensure(
             " first, or accept that clients get 503 meanwhile."
         )
     changed = server.maint != out
+    difference = _difference(name, server.status, "MAINT" if out else "UP") if changed else {}
     if check_mode:
-        return _result(server, changed, f"{name} would be {'taken out' if out else 'put back'}." if changed else "")
+        told = f"{name} would be {'taken out' if out else 'put back'}." if changed else ""
+        return {**_result(server, changed, told), **difference}
     end = clock() + params["timeout"]
     while True:
         if server.maint != out:  # the first time, or HAProxy was started again and has forgotten it
@@ -150,7 +152,7 @@ def ensure(
             return _result(None, changed, unknown)
         if server.maint == out and (server.sessions == 0 if out else server.up):
             words = "takes no requests" if out else "takes requests"
-            return _result(server, changed, f"{name} {words}.")
+            return {**_result(server, changed, f"{name} {words}."), **difference}
         if clock() > end:
             raise HaproxyError(_late(name, server, params["timeout"], out))
         sleep(_POLL_S)
@@ -170,6 +172,10 @@ def _late(name: str, server: Server, timeout: int, out: bool) -> str:
 
 def _told(servers: dict[str, Server]) -> str:
     return ", ".join(f"{name} is {server.status}" for name, server in servers.items())
+
+
+def _difference(name: str, before: str, after: str) -> dict[str, Any]:
+    return {"diff": {"before": f"{name} is {before}\n", "after": f"{name} is {after}\n"}}
 
 
 def _result(server: Server | None, changed: bool, msg: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ options:
     description: The published output throughput, in tokens per second.
     type: float
   users:
-    description: The users of a gateway, each with C(name), C(requests), C(tokens_in) and C(tokens_out).
+    description: The users of the gateways, as M(hgx.inference.gateway_usage_report) returns them.
     type: list
     elements: dict
     default: []

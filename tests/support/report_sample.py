@@ -25,9 +25,12 @@ sys.path.insert(0, str(ROOT / "collections"))
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark import early  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.metrics import METRICS  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._benchmark.plan import limits_for, request_count  # noqa: E402
+from ansible_collections.hgx.inference.plugins.module_utils._gateway import cost  # noqa: E402
+from ansible_collections.hgx.inference.plugins.module_utils._gateway.usage import count as count_lines  # noqa: E402
 from ansible_collections.hgx.inference.plugins.module_utils._recipe import resolve  # noqa: E402
 from ansible_collections.hgx.inference.plugins.plugin_utils._report.charts import percentile  # noqa: E402
 from ansible_collections.hgx.inference.plugins.plugin_utils._report.folder import Folder  # noqa: E402
+from ansible_collections.hgx.inference.plugins.plugin_utils._report.usage import document as usage_document  # noqa: E402
 
 RECIPE = "kimi_k2_6_hgx_b200"
 TITLE_NOTE = " (made-up figures)"
@@ -280,7 +283,51 @@ def document(host: str = "kimi-b200-1", **about: Any) -> dict[str, Any]:
             "driver": "580.95.05",
             "cuda": "13.0",
         },
+        "gateways": {"gateway-1": gateway()},
     }
+
+
+def gateway() -> dict[str, Any]:
+    """Return what a gateway costs."""
+    dice = random.Random(7)
+    rounds = [
+        (cost.Burst(61 + dice.gauss(0, 0.5), 382), cost.Burst(61.4 + dice.gauss(0, 0.5), 381 + dice.gauss(0, 1)))
+        for _round in range(12)
+    ]
+    return {"measured_at": "2026-11-25T16:40:02Z", "server": "kimi-b200-1", **cost.judge(rounds, 10, 0.05)}
+
+
+def usage() -> dict[str, Any]:
+    """Return the use of some people at two gateways, some of whose tokens are unknown."""
+    now = 1_795_624_805.0
+    requests = (
+        ("alice", 412, 21_000, 61_000, 900),
+        ("bob", 97, 64_000, 9_000, 2_100),
+        ("batch-summaries", 1_260, 9_000, None, None),
+        ("dave", 3, 1_000, None, None),
+    )
+    found = {}
+    for gateway_number in (1, 2):
+        lines = []
+        for number, (user, count, took_ms, tokens_in, tokens_out) in enumerate(requests):
+            for index in range(count // gateway_number):
+                known = tokens_in is not None or (index % 3 == 0 and user != "dave")
+                entry = {
+                    "at": int(now) - 600_000 + 300 * index,
+                    "user": user,
+                    "method": "POST",
+                    "path": "/v1/messages",
+                    "status": 429 if index % 50 == 49 and number == 1 else 500 if index == 60 else 200,
+                    "server": "<NOSRV>" if index % 50 == 49 and number == 1 else "kimi-b200-1",
+                    "total_ms": took_ms,
+                    "bytes": 4_000,
+                    "tokens_in": str(tokens_in or 2_000) if known else "-",
+                    "tokens_out": str(tokens_out or 300) if known else "-",
+                }
+                lines.append(json.dumps(entry, separators=(",", ":")))
+        lines.append(json.dumps({**entry, "user": "-", "status": 401}, separators=(",", ":")))
+        found[f"gateway-{gateway_number}"] = count_lines(lines, now)
+    return usage_document(found, now, 107.04)
 
 
 def sweep() -> dict[str, Any]:
@@ -323,6 +370,7 @@ def write(folder: Path) -> None:
     path = folder / "kimi-b200-1" / "20261125T180200Z-sweep.json"
     path.write_text(json.dumps(sweep()), encoding="utf-8")
     made.report("kimi-b200-1", path, {}, {})
+    made.usage(usage())
     made.index()
 
 

@@ -4,8 +4,8 @@
 
 """A light server with vLLM's paths and switchable faults, to stand behind a gateway. Standard library only.
 
-Usage: C(stream_server.py PORT NAME KEY). The fault is the content of C(/tmp/NAME.fault), read for each request:
-V(500) answers completions so at once while C(/health) stays good, V(503) too; V(hang) never answers them.
+Usage: C(stream_server.py PORT NAME KEY [ADDRESS]). The fault is the content of C(/tmp/NAME.fault), read for each
+request: V(500) answers completions so at once while C(/health) stays good, V(503) too; V(hang) never answers them.
 """
 
 from __future__ import annotations
@@ -105,8 +105,9 @@ class StreamServer:
 
 async def main() -> None:
     """Serve until the end of the process."""
-    port, name, key = sys.argv[1:]
-    server = await asyncio.start_server(StreamServer(name, key).connected, "127.0.0.1", int(port), backlog=512)
+    port, name, key, *address = sys.argv[1:]
+    handler = StreamServer(name, key).connected
+    server = await asyncio.start_server(handler, address[0] if address else "127.0.0.1", int(port), backlog=512)
     await server.serve_forever()
 
 

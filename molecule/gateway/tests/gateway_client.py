@@ -5,8 +5,9 @@
 
 """Send requests through the gateway, and say what came. Usage: C(gateway_client.py SECONDS WORKERS BODY [HEADER...]).
 
-Each worker sends one request after the other on one connection until the time is over; with 0 seconds it sends one. The
-last line of the output is a JSON list with an entry for each request. A stream counts only with its end marker.
+Each worker sends one request after the other on one connection until the time is over or SIGTERM comes; with 0 seconds
+it sends one. The last line of the output is a JSON list with an entry for each request, whose C(began) is a Unix time.
+A stream counts only with its end marker.
 C(GATEWAY_PORT) in the environment is another port, without TLS.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import ssl
 import sys
 import time
@@ -34,7 +36,14 @@ class Connection:
 
     async def ask(self, method: str, path: str, headers: list[str], body: bytes) -> dict[str, Any]:
         """Return the outcome of a request: C(status) is 0 if there was no whole answer."""
-        outcome: dict[str, Any] = {"status": 0, "by": "", "arrivals": 0, "text": "", "headers": {}}
+        outcome: dict[str, Any] = {
+            "status": 0,
+            "by": "",
+            "arrivals": 0,
+            "text": "",
+            "headers": {},
+            "began": time.time(),
+        }
         if self._reader is None or self._writer is None or self._reader.at_eof():
             context = None if PLAIN else ssl.create_default_context(cafile=CERTIFICATE)
             self._reader, self._writer = await asyncio.open_connection("localhost", PORT, ssl=context)
@@ -81,6 +90,12 @@ async def main() -> None:
     data = json.dumps(question).encode() if method == "POST" else b""
     end = time.monotonic() + float(seconds)
     outcomes = []
+
+    def stop() -> None:
+        nonlocal end
+        end = 0.0
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
 
     async def work(number: int) -> None:
         connection = Connection()

@@ -349,6 +349,9 @@ def test_the_use_of_each_person_is_counted(host: Host, name: str) -> None:
     output = play("usage", name)
     assert "alice: " in output
     assert "tokens in and" in output
+    page = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "results", "usage.html").read_text(encoding="utf-8")
+    assert f"of <strong>{name}</strong>" in page
+    assert re.search(r"alice</th>.*?at least [\d,]+<", page, re.DOTALL), page
     assert "beyond a limit" in output
 
 

@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from .._core.verdict import FAIL, PASS
+from .._core.verdict import FAIL, PASS, WARN
 
 PATH = "/v1/completions"
 _QUOTED_CHARACTERS = 200
+# With fewer rounds their spread is not known.
+_ROUNDS_MIN = 4
 
 
 class CostError(Exception):
@@ -120,19 +122,21 @@ def alternate(one: Callable[[], Burst], other: Callable[[], Burst], rounds: int)
 def judge(rounds: Sequence[Round], ttft_ms_max: float, loss_max: float, severity: str = FAIL) -> dict[str, Any]:
     """Return C(ttft_ms) and C(throughput_loss), which the gateway adds, the C(checks) and a C(summary) in one line.
 
-    Both are medians of the differences within a round. After them the summary has half the distance between the
-    quartiles: on a busy server it is larger than what the gateway costs, and the medians say nothing. A limit counts
-    as exceeded if at least three of four rounds exceed it, because a median alone can exceed it by chance.
+    Both are medians of the differences within a round. The spread of each is half the distance between the quartiles:
+    on a busy server it is larger than what the gateway costs, and the medians say nothing. So a median beyond its limit
+    is a warning. It has C(severity) only if three of four rounds are beyond the limit, of at least four.
     """
     added = [through.ttft_ms - direct.ttft_ms for direct, through in rounds]
     losses = [1 - through.rate / direct.rate for direct, through in rounds]
     figures = {"ttft_ms": round(statistics.median(added), 2), "throughput_loss": round(statistics.median(losses), 4)}
+    spreads = {"ttft_ms": round(_half_spread(added), 2), "throughput_loss": round(_half_spread(losses), 4)}
     limits = {"ttft_ms": (added, ttft_ms_max), "throughput_loss": (losses, loss_max)}
     checks = [
         {
             "name": f"gateway_{name}",
-            "status": severity if sorted(values)[len(values) // 4] > limit else PASS,
+            "status": _status(values, limit, severity),
             "value": figures[name],
+            "spread": spreads[name],
             "limit": limit,
         }
         for name, (values, limit) in limits.items()
@@ -147,15 +151,17 @@ def judge(rounds: Sequence[Round], ttft_ms_max: float, loss_max: float, severity
     }
 
 
-def exceeded(found: Mapping[str, Any]) -> list[str]:
-    """Return the checks without success in words."""
+def exceeded(found: Mapping[str, Any], status: str) -> list[str]:
+    """Return the checks with this status in words."""
     words = {
-        "gateway_ttft_ms": lambda check: f"adds {check['value']:.1f} ms to the TTFT, more than {check['limit']:g} ms",
+        "gateway_ttft_ms": lambda check: (
+            f"adds {check['value']:.1f} ms (± {check['spread']:.1f} ms) to the TTFT, more than {check['limit']:g} ms"
+        ),
         "gateway_throughput_loss": lambda check: (
-            f"costs {check['value']:.1%} of the throughput, more than {check['limit']:.1%}"
+            f"costs {check['value']:.1%} (± {check['spread']:.1%}) of the throughput, more than {check['limit']:.1%}"
         ),
     }
-    return [f"The gateway {words[check['name']](check)}." for check in found["checks"] if check["status"] != PASS]
+    return [f"The gateway {words[check['name']](check)}." for check in found["checks"] if check["status"] == status]
 
 
 def server_of(conversation: str, table: str, states: str, backend: str = "vllm") -> str:
@@ -187,6 +193,13 @@ def _tokens(data: bytes) -> int:
         return int((event.get("usage") or {}).get("completion_tokens") or 0)
     except (ValueError, TypeError, AttributeError) as exc:
         raise CostError(f"An answer has an event of another form: {_quoted(data)}") from exc
+
+
+def _status(values: Sequence[float], limit: float, severity: str) -> str:
+    if statistics.median(values) <= limit:
+        return PASS
+    certain = len(values) >= _ROUNDS_MIN and sorted(values)[len(values) // 4] > limit
+    return severity if certain else WARN
 
 
 def _half_spread(values: Sequence[float]) -> float:

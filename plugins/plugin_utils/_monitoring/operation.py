@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .._report import charts, render, words
+from .._report import charts, render, usage, words
 from . import bill, now
 
 
 class Operation(NamedTuple):
-    """All that the page shows. C(alarms) is None without alarm rules; C(users) are those of the gateways, by name."""
+    """All that the page shows. C(alarms) is None without alarm rules; C(users) is what each person used."""
 
     host: str
     when: str
@@ -23,7 +23,7 @@ class Operation(NamedTuple):
     alarms: list[now.Alarm] | None
     trends: list[now.Trend]
     bills: list[bill.Bill]
-    users: Sequence[Mapping[str, Any]]
+    users: list[usage.Row]
     has_api_price: bool
 
 
@@ -55,20 +55,9 @@ def operation(
         alarms=None if answers["alarms"] is None else now.alarms(answers["alarms"]),
         trends=now.trends(answers["daily"]),
         bills=[bill.bill(usage, api) for usage in bill.usages(daily, by_node, published_rate)],
-        users=_added(users),
+        users=usage.rows(users),
         has_api_price=api is not None,
     )
-
-
-def _added(users: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return the users of several gateways, each once, those with the most tokens first."""
-    counts = ("requests", "tokens_in", "tokens_out")
-    names = dict.fromkeys(str(user["name"]) for user in users)
-    added = [
-        {"name": name, **{count: sum(int(user[count]) for user in users if user["name"] == name) for count in counts}}
-        for name in names
-    ]
-    return sorted(added, key=lambda user: (-int(user["tokens_out"]), user["name"]))
 
 
 def page(found: Operation, index: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from ...module_utils._core.secrets import scrubbed
 
 FORMAT = 1
-PARTS = ("result", "functional", "acceptance", "startup", "release", "node", "run")
+PARTS = ("result", "functional", "acceptance", "startup", "release", "node", "run", "gateways")
 # The parts of an earlier result that a new judgement replaces.
 JUDGEMENT = ("verdict", "summary", "hints", "checks", "metrics", "published", "steady_interval", "ended", "spread")
 

@@ -4,7 +4,8 @@
 
 """The results folder on the controller.
 
-C(HOST/RUN.json) are results, C(HOST/RUN/report.*) their reports, and C(index.html) compares them.
+C(HOST/RUN.json) are results, C(HOST/RUN/report.*) their reports, and C(index.html) compares them. C(usage.html) has the
+use of each person.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from typing import Any
 
 from ...module_utils._core.files import replace_text
 from ...module_utils._core.secrets import scrubbed
-from . import history, render
+from . import history, render, usage
 from .document import build
 
 # The name used for a run without a result.
 UNMEASURED = "unmeasured"
 INDEX = "index.html"
 OPERATION = "operation.html"
+USAGE = "usage.html"
 # What reading a result of another form than expected may raise.
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _REPORT = ("report.html", "report.md", "report.json")
@@ -75,6 +77,16 @@ class Folder:
         except _MALFORMED as exc:
             raise ReportError(f"{result or self._path / host} is damaged: {exc!r}.") from exc
 
+    def add_gateway(self, host: str, gateway: str, cost: Mapping[str, Any]) -> Path | None:
+        """Add what a gateway costs to the newest report of a host. Return its page, or None without a result."""
+        results = [(stem, record) for each, stem, record in self._results() if each == host]
+        for stem, record in reversed(results):
+            if not history.is_sweep(record):
+                document = {"result": record, **(self._document(host, stem) or {})}
+                gateways = {**(document.get("gateways") or {}), gateway: cost}
+                return self._write_report(host, stem, {**document, "gateways": gateways}, {})
+        return None
+
     def remake(self) -> list[Path]:
         """Write the reports of all results again and return the pages' paths."""
         written = []
@@ -88,6 +100,12 @@ class Folder:
         for host in self._hosts():
             if unmeasured := self._document(host, UNMEASURED):
                 written.append(self._write_report(host, UNMEASURED, unmeasured, {"msg": unmeasured.get("problem")}))
+        data = self._path / "usage.json"
+        if data.exists():
+            try:
+                written.append(self.usage(json.loads(data.read_text(encoding="utf-8"))))
+            except (OSError, *_MALFORMED):
+                self.problems.append(f"{data} is damaged and left out.")
         return written
 
     def index(self) -> Path:
@@ -113,6 +131,7 @@ class Folder:
             groups=history.groups(entries),
             sweeps=sweeps,
             unmeasured=unmeasured,
+            usage=(self._path / USAGE).exists(),
             operations=[host for host in self._hosts() if (self._path / host / OPERATION).exists()],
             runs=len(entries),
             hosts=len({entry.host for entry in entries}),
@@ -122,6 +141,13 @@ class Folder:
     def operation(self, host: str, text: str) -> Path:
         """Write the page about the operation of what a host watches, and return its path."""
         return self._write(self._path / host / OPERATION, text)
+
+    def usage(self, found: Mapping[str, Any]) -> Path:
+        """Write the page about the use of each person, and return its path."""
+        hidden: dict[str, Any] = scrubbed(found)
+        text = usage.page(hidden, INDEX)
+        self._write(self._path / "usage.json", json.dumps(hidden, separators=(",", ":")) + "\n")
+        return self._write(self._path / USAGE, text)
 
     @contextlib.contextmanager
     def _left_out(self, host: str, stem: str) -> Iterator[None]:

@@ -99,6 +99,18 @@ class Cost(NamedTuple):
     total: str
 
 
+class GatewayRow(NamedTuple):
+    """What a gateway adds to a figure, in words; C(spread) is half the distance between the quartiles of the rounds."""
+
+    status: str
+    gateway: str
+    title: str
+    added: str
+    spread: str
+    limit: str
+    when: str
+
+
 class Repetitions(NamedTuple):
     """Several runs of the client, a row of figures for each; C(note) says what they are and how they were used."""
 
@@ -122,6 +134,7 @@ class View(NamedTuple):
     further: list[CheckRow]
     hints: list[str]
     functional: list[FunctionalRow]
+    gateways: list[GatewayRow]
     acceptance: list[tuple[str, float, list[float]]]
     run: RunTimes | None
     startup_seconds: float | None
@@ -161,6 +174,7 @@ def view(document: Mapping[str, Any]) -> View:
         further=further_rows(result, thresholds),
         hints=list(result.get("hints") or []),
         functional=[functional_row(check) for check in functional.get("checks") or []],
+        gateways=gateway_rows(document),
         acceptance=acceptance(document),
         run=run_times(document.get("run") or {}),
         startup_seconds=startup.get("seconds"),
@@ -188,11 +202,12 @@ def load(result: Mapping[str, Any]) -> str:
 
 
 def verdict(document: Mapping[str, Any]) -> Verdict:
-    """Return the worse of the outcomes of the benchmark and of the functional checks."""
+    """Return the worst of the outcomes of the benchmark, of the functional checks and of those of gateways."""
     result, functional = document.get("result") or {}, document.get("functional") or {}
     found = [str(part["verdict"]) for part in (result, functional) if part.get("verdict")]
     if not result and not any(status in (FAIL, INVALID) for status in found):
         found = [UNMEASURED] if not document.get("problem") else [INVALID]
+    found += [row.status for row in gateway_rows(document) if result]
     status = max((status for status in found if status in _RANK), key=_RANK.index, default=INVALID)
     word = "not measured" if status == UNMEASURED else words.STATUS_WORDS[status]
     return Verdict(status, word.upper(), " ".join(_reasons(document, result, functional)))
@@ -229,6 +244,9 @@ def _reasons(document: Mapping[str, Any], result: Mapping[str, Any], functional:
     for check in checks:
         if "op" not in check and check["status"] == WARN:
             yield f"Looks odd: {check['message']}."
+    for row in gateway_rows(document):
+        if row.status != PASS:
+            yield f"{row.title} through {row.gateway}: {row.added} ({row.spread}); the limit is {row.limit}."
 
 
 def key_figures(result: Mapping[str, Any], prices: Sequence[Cost]) -> list[KeyFigure]:
@@ -334,6 +352,26 @@ def _limit(check: Mapping[str, Any]) -> str:
         return limit
     direction = {">=": words.MINUS, "<=": "+"}.get(check["op"], "±")
     return f"{limit} ({words.figure(check['value'])} {direction} {str(tolerance).replace('%', ' %')})"
+
+
+def gateway_rows(document: Mapping[str, Any]) -> list[GatewayRow]:
+    """Return what each gateway adds to the time to first token and takes of the throughput, with its limits."""
+    return [
+        _gateway_row(name, check, found.get("measured_at"))
+        for name, found in sorted((document.get("gateways") or {}).items())
+        for check in found.get("checks") or []
+    ]
+
+
+def _gateway_row(name: str, check: Mapping[str, Any], when: str | None) -> GatewayRow:
+    value, spread, limit = check["value"], check["spread"], check["limit"]
+    if check["name"] == "gateway_ttft_ms":
+        figures = f"{round(value, 1) + 0.0:+.1f} ms", f"± {spread:.1f} ms", f"+{limit:g} ms"
+    else:
+        figures = f"{-100 * value + 0.0:+.1f} %", f"± {100 * spread:.1f} %", f"-{100 * limit:g} %"
+    title = {"gateway_ttft_ms": "Time to first token", "gateway_throughput_loss": "Throughput"}[check["name"]]
+    added, spread_words, limit_words = (figure.replace("-", words.MINUS) for figure in figures)
+    return GatewayRow(check["status"], name, title, added, spread_words, limit_words, words.moment(when, short=True))
 
 
 def functional_row(check: Mapping[str, Any]) -> FunctionalRow:

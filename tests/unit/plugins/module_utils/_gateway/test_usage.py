@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.module_utils._gateway.usage import count, render
+from ansible_collections.hgx.inference.plugins.module_utils._gateway.usage import count, merge, render
 
 NOW = 1_800_003_600.0
 
@@ -65,6 +65,29 @@ def test_what_is_unknown_is_not_zero(
     found = of("alice", line(**changes))
     assert (found["uncounted"], found["failed"], found["limited"]) == (uncounted, failed, limited)
     assert found["seconds"] == seconds
+
+
+def test_tokens_that_no_answer_tells_are_unknown() -> None:
+    silent = line(tokens_in="-", tokens_out="-")
+    found = of("alice", silent)
+    assert (found["tokens_in"], found["tokens_out"], found["counted"]) == (None, None, 0)
+    assert ", unknown tokens, " in render(count([silent], NOW), NOW)[1]
+    assert ", at least 100 tokens in and 20 out, " in render(count([silent, line()], NOW), NOW)[1]
+    assert of("alice", line(method="GET", path="/v1/models", tokens_in="-", tokens_out="-"))["tokens_in"] == 0
+
+
+def test_gateways_are_added_and_share_one_price() -> None:
+    silent = line("bob", total_ms=1000, tokens_in="-", tokens_out="-")
+    one = count([line(), silent, line("-", status=401)], NOW, 16.0)
+    other = count([line(at=1_799_996_400, total_ms=8000), line("eve", total_ms=0), silent], NOW, 16.0)
+    found = merge([one, other, count([], NOW)], NOW, 16.0)
+    assert (found["since"], found["unknown_keys"]) == (1_799_996_400, 1)
+    alice, bob, eve = found["users"]
+    assert (alice["name"], alice["requests"], alice["seconds"], alice["tokens_in"]) == ("alice", 2, 11, 200)
+    assert (bob["tokens_in"], bob["uncounted"], eve["name"]) == (None, 2, "eve")
+    assert sum(user["usd"] for user in found["users"]) == 32.0
+    assert merge([one], NOW, 16.0) == one
+    assert merge([], NOW)["since"] is None
 
 
 def test_shares_and_the_price() -> None:

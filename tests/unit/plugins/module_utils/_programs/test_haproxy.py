@@ -170,8 +170,10 @@ def test_a_server_that_is_configured_away_meanwhile_takes_nothing(running: Hapro
 
 
 def test_check_mode_predicts(running: Haproxy) -> None:
-    assert ensure(dict(params(running)), check_mode=True)["changed"] is True
-    assert ensure(dict(params(running, "ready")), check_mode=True)["changed"] is False
+    found = ensure(dict(params(running)), check_mode=True)
+    assert (found["changed"], found["diff"]) == (True, {"before": "node1 is UP\n", "after": "node1 is MAINT\n"})
+    found = ensure(dict(params(running, "ready")), check_mode=True)
+    assert (found["changed"], "diff" in found) == (False, False)
     assert [command for command in running.sent if command.startswith("set")] == []
 
 

@@ -131,3 +131,37 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ReportError, match="file is not a writable folder"):
         report(tmp_path / "file", None)
+
+
+def test_a_gateway_is_added_to_the_newest_report_alone(tmp_path: Path, result: Path) -> None:
+    older = result.with_name("20261120T163145Z-quick.json")
+    shutil.copy(result, older)
+    report(tmp_path, older)
+    report(tmp_path, result, node={"price_usd_per_hour": 53.52})
+    (tmp_path / "node" / "20261126T163145Z-sweep.json").write_text(json.dumps(sample.sweep()), encoding="utf-8")
+    folder = Folder(tmp_path, dry=False)
+    for name in ("one", "other"):
+        assert folder.add_gateway("node", name, sample.gateway()) == tmp_path / "node" / STEM / "report.html"
+    newest, first = (json.loads((tmp_path / "node" / stem / "report.json").read_text()) for stem in (STEM, older.stem))
+    assert (sorted(newest["gateways"]), newest["node"]) == (["one", "other"], {"price_usd_per_hour": 53.52})
+    assert first["gateways"] is None
+    # A run that judges the same result again keeps it, and so does a rebuild.
+    report(tmp_path, result, gateways=None)
+    Folder(tmp_path, dry=False).remake()
+    assert sorted(json.loads((tmp_path / "node" / STEM / "report.json").read_text())["gateways"]) == ["one", "other"]
+    assert folder.add_gateway("nobody", "one", sample.gateway()) is None
+
+
+def test_the_use_of_people_is_kept_and_made_again(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, dry=False)
+    page = folder.usage(sample.usage())
+    text = page.read_text(encoding="utf-8")
+    folder.index()
+    assert 'href="usage.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")
+    page.write_text("old", encoding="utf-8")
+    assert Folder(tmp_path, dry=False).remake() == [page]
+    assert page.read_text(encoding="utf-8") == text
+    (tmp_path / "usage.json").write_text('{"users": 1}', encoding="utf-8")
+    broken = Folder(tmp_path, dry=False)
+    assert broken.remake() == []
+    assert broken.problems == [f"{tmp_path / 'usage.json'} is damaged and left out."]

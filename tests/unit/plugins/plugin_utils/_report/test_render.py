@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.hgx.inference.plugins.plugin_utils._report import history, render
+from ansible_collections.hgx.inference.plugins.plugin_utils._report import history, render, usage
 from ansible_collections.hgx.inference.plugins.plugin_utils._report.document import PARTS
 from ansible_collections.hgx.inference.tests.support import report_sample as sample
 
@@ -68,7 +68,7 @@ def index_page() -> str:
     ]
     return render.page(
         "index.html.j2", groups=history.groups(entries), sweeps=[("a", "s", "a/s/report.html")],
-        operations=["a"], unmeasured=[("b", "b/unmeasured/report.html", "why")], runs=2, hosts=1,
+        usage=True, operations=["a"], unmeasured=[("b", "b/unmeasured/report.html", "why")], runs=2, hosts=1,
     )  # fmt: skip
 
 
@@ -81,9 +81,13 @@ def sweep_page() -> str:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("page", ["full", "index", "sweep"])
+def usage_page() -> str:
+    return usage.page(sample.usage(), "index.html")
+
+
+@pytest.mark.parametrize("page", ["full", "index", "sweep", "usage"])
 def test_a_page_stands_alone_and_is_accessible(page: str, full: str) -> None:
-    text = {"full": full, "index": index_page(), "sweep": sweep_page()}[page]
+    text = {"full": full, "index": index_page(), "sweep": sweep_page(), "usage": usage_page()}[page]
     read = Page(text)
     assert len(text.encode()) < 300_000
     assert text.startswith("<!DOCTYPE html>")
@@ -100,7 +104,7 @@ def test_a_page_stands_alone_and_is_accessible(page: str, full: str) -> None:
     assert read.count("table") == read.count("caption")
     assert read.count("h1") == 1
     drawings = [attributes for tag, attributes in read.elements if tag == "svg" and "aria-hidden" not in attributes]
-    assert drawings
+    assert drawings or page == "usage"
     assert all(drawing.get("role") == "img" and drawing.get("aria-labelledby") for drawing in drawings)
 
 
@@ -115,6 +119,7 @@ def test_the_page_begins_with_the_verdict_and_has_every_part(full: str) -> None:
         "real text: code",
         "Anthropic messages",
         "Loading of the weights",
+        "Through the gateway",
         "10.56 USD",
         "8 × NVIDIA B200",
         "commit f2eb120e16f4",
@@ -141,6 +146,7 @@ def test_a_record_may_lack_what_a_newer_version_has(lost: str) -> None:
     render.markdown(document)
 
 
+NOTHING: dict[str, Any] = {"since": None, "unknown_keys": 0, "users": []}
 HOSTILE = '<script>alert(1)</script> {{ 7 * 7 }} {% raw %} "quoted" & |pipe|'
 
 
@@ -184,6 +190,44 @@ def test_markdown_says_the_same() -> None:
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
+
+
+def test_what_a_gateway_costs_is_part_of_the_verdict() -> None:
+    document = sample.document(size="quick")
+    assert "WARN" not in Page(render.html(document)).text
+    ttft, throughput = document["gateways"]["gateway-1"]["checks"]
+    ttft.update(status="warn", value=12.3, spread=20.0)
+    text = Page(render.html(document)).text
+    assert "WARNING" in text
+    assert "Time to first token through gateway-1: +12.3 ms (± 20.0 ms); the limit is +10 ms." in text
+    throughput.update(status="fail", value=0.2, spread=0.01)
+    text = render.markdown(document)
+    assert text.startswith("# FAIL: ")
+    assert "| ✗ fail | Throughput | \N{MINUS SIGN}20.0 % | ± 1.0 % | \N{MINUS SIGN}5 % | gateway-1, " in text.replace(
+        "\xa0", " "
+    )
+    # A run without a result is not measured, whatever a gateway costs.
+    assert render.markdown({**document, "result": None, "functional": None}).startswith("# NOT MEASURED")
+
+
+def test_the_use_of_people_is_shown_and_what_is_unknown_is_not_zero() -> None:
+    text = " ".join(Page(usage_page()).text.replace("\xa0", " ").split())
+    for shown in (
+        "Who used how much",
+        "gateway-1, gateway-2",
+        "alice 618 3 h 36 min 37,698,000 556,200 ",
+        "batch-summaries 1,890 4 h 43 min at least 1,260,000 at least 189,000 ",
+        "dave 4 4.00 s unknown unknown ",
+        "2 requests came without a known key, and were refused.",
+        "107.04 USD per hour of all servers",
+    ):
+        assert shown in text, (shown, text)
+    found = sample.usage()
+    found["users"][0]["usd"] = None
+    rows = usage.rows(found["users"])
+    assert (rows[0].usd, rows[-1].name, rows[-1].usd) == ("unknown", "All", "unknown")
+    assert len(usage.rows(found["users"][:1])) == 1
+    assert "No request is in the log" in usage.page(usage.document({"gateway-1": NOTHING}, 0.0, None), "index.html")
 
 
 def test_repetitions_are_a_table_with_a_head_and_cards_on_a_phone() -> None:

@@ -14,7 +14,7 @@ from . import bill, now
 
 
 class Operation(NamedTuple):
-    """All that the page shows. C(alarms) is None without alarm rules; C(users) is what each person used."""
+    """All that the page shows. C(alarms) is None without alarm rules; C(users) is the use of each person."""
 
     host: str
     when: str

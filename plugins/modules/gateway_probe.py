@@ -83,7 +83,7 @@ options:
   severity:
     description:
       - What it is if three of four rounds exceed a limit, of at least four. A median beyond its limit is a warning in
-        any case.
+        any case, also while more processes want to run on the host than it has processors.
       - It is also what a measurement that cannot be made is.
     type: str
     choices: [warn, fail]
@@ -222,7 +222,11 @@ def measure(params: dict[str, Any]) -> dict[str, Any]:
                 raise cost.CostError(f"the gateway has taken {name} out meanwhile. Run the play again.")
     finally:
         _order(admin, f"del map {users} {hashed}")
-    found = cost.judge(rounds, params["ttft_ms_max"], params["throughput_loss_max"], params["severity"])
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    busy = load > processors
+    found = cost.judge(rounds, params["ttft_ms_max"], params["throughput_loss_max"], params["severity"], busy)
+    if busy:
+        found["summary"] += f", on a busy host: load {load:.1f}, {processors} processors"
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     return {"measured": True, "measured_at": now, "server": name, **found}
 

@@ -107,8 +107,8 @@ def pid(host: Host, unit: str) -> str:
     return str(host.check_output(f"systemctl show {unit} --property=MainPID --value"))
 
 
-def play(playbook: str, name: str, rc: int = 0, **settings: Any) -> str:
-    """Run a playbook of the scenario for this host, require its exit code and return its output."""
+def play(playbook: str, name: str, rc: int | None = 0, **settings: Any) -> str:
+    """Run a playbook of the scenario for this host, require its exit code if one is given, and return its output."""
     inventory = str(ROOT / "molecule" / "gateway" / "inventory")
     path = str(ROOT / "molecule" / "gateway" / f"{playbook}.yml")
     done = subprocess.run(
@@ -120,7 +120,7 @@ def play(playbook: str, name: str, rc: int = 0, **settings: Any) -> str:
         timeout=300,
         check=False,
     )
-    assert done.returncode == rc, done.stdout + done.stderr
+    assert rc in (None, done.returncode), done.stdout + done.stderr
     return done.stdout
 
 
@@ -361,14 +361,15 @@ def test_what_the_gateway_costs_is_part_of_the_report_of_a_server(name: str) -> 
     results = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "results", name)
     (results / "server1").mkdir(parents=True)
     (results / "server1" / "20261125T163145Z-quick.json").write_text(json.dumps(report_sample.result("quick")))
-    # On a busy machine only a limit like this one is certain to be exceeded.
+    # A limit that is certain to be exceeded. On a busy machine that is a warning.
     limits = {"gateway_ttft_ms_max": -60000, "gateway_throughput_loss_max": 1, "gateway_measure_rounds": 4}
     where = {"gateway_measure_servers": ["server1"], "gateway_report_dir": str(results)}
-    output = " ".join(play("measure", name, 2, **limits, **where).split())
+    output = " ".join(play("measure", name, None, **limits, **where).split())
     assert re.search(r"The gateway adds -?[\d.]+ ms \(± [\d.]+ ms\) to the TTFT, more than -60000 ms\.", output), output
     report = json.loads((results / "server1" / "20261125T163145Z-quick" / "report.json").read_text(encoding="utf-8"))
     checks = {check["name"]: check["status"] for check in report["gateways"][name]["checks"]}
-    assert checks == {"gateway_ttft_ms": "fail", "gateway_throughput_loss": "pass"}
+    assert checks["gateway_ttft_ms"] == ("warn" if "on a busy host" in report["gateways"][name]["summary"] else "fail")
+    assert checks["gateway_throughput_loss"] == "pass"
 
 
 def test_no_key_is_where_others_could_read_it(host: Host) -> None:

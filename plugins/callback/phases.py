@@ -58,6 +58,8 @@ class CallbackModule(DefaultCallback):
     def __init__(self) -> None:
         super().__init__()
         self._timer = threading.Timer(0, lambda: None)
+        # A play for an empty list, such as that of the gateways where there are none.
+        self._is_for_nobody = False
 
     @property
     def _is_brief(self) -> bool:
@@ -78,8 +80,15 @@ class CallbackModule(DefaultCallback):
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._timer.cancel()
+        self._is_for_nobody = not play.hosts
+        if self._is_for_nobody and self._is_brief:
+            return
         RUN.play(play.get_name().strip(), time.monotonic())
         super().v2_playbook_on_play_start(play)
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        if not (self._is_for_nobody and self._is_brief):
+            super().v2_playbook_on_no_hosts_matched()
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         if result.task.action == "hgx.inference.load_recipe":

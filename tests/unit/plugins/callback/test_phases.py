@@ -42,6 +42,8 @@ PLAYBOOK = """\
       ansible.builtin.command: {argv: [echo, "{{ item }}"]}
       loop: [left, right]
       changed_when: item == 'left'
+- name: Phase of nobody
+  hosts: "{{ [] }}"
 - name: Second phase
   hosts: localhost
   gather_facts: false
@@ -84,7 +86,9 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_what_changed_nothing_is_hidden(outputs: dict[str, str]) -> None:
-    assert not re.search(r"hidden|Skip this|Change nothing|included:|TASK \[Include|right", outputs["brief"])
+    assert not re.search(
+        r"nobody|no hosts matched|hidden|Skip this|Change nothing|included:|TASK \[Include|right", outputs["brief"]
+    )
 
 
 def test_messages_are_shown_as_lines(outputs: dict[str, str]) -> None:
@@ -116,7 +120,14 @@ def test_each_phase_has_its_time(outputs: dict[str, str]) -> None:
 
 
 def test_verbose_output_hides_nothing(outputs: dict[str, str]) -> None:
-    for text in ("skipping: [localhost]", "TASK [Change nothing]", "included: ", "(item=right)"):
+    for text in (
+        "skipping: [localhost]",
+        "PLAY [Phase of nobody]",
+        "no hosts matched",
+        "TASK [Change nothing]",
+        "included: ",
+        "(item=right)",
+    ):
         assert text in outputs["-v"]
 
 

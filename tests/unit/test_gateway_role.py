@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.hgx.inference.tests.support import ansible_command
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
 KEY = "alice-key-0123456789"
 GOOD: dict[str, Any] = {
     "gateway_tls": "none",
@@ -49,12 +51,14 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-def run(tmp_path: Path, hosts: dict[str, dict[str, Any]], tasks: list[dict[str, Any]], **groups: Any) -> str:
+def run(
+    tmp_path: Path, hosts: dict[str, dict[str, Any]], tasks: list[dict[str, Any]], where: str = "all", **groups: Any
+) -> str:
     """Run tasks on hosts of this machine and return the output."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}"}
     inventory = {"all": {"hosts": hosts, "vars": local, "children": groups}}
     (tmp_path / "hosts.json").write_text(json.dumps(inventory), encoding="utf-8")
-    plays = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
+    plays = [{"hosts": where, "gather_facts": False, "tasks": tasks}]
     (tmp_path / "play.json").write_text(json.dumps(plays), encoding="utf-8")
     command = ["ansible-playbook", "-i", str(tmp_path / "hosts.json"), str(tmp_path / "play.json")]
     done = ansible_command.run(command)
@@ -92,3 +96,25 @@ def test_the_servers_come_from_the_inventory(tmp_path: Path) -> None:
     assert "{'name': 'node1-a', 'address': '10.0.0.1', 'port': 8001}" in output
     assert "{'name': 'node2', 'address': '10.0.0.2', 'port': 8001}" in output
     assert re.search(r"the-fleets-key\s+kimi", output)
+
+
+@pytest.mark.parametrize("price", [None, 3])
+def test_the_use_at_all_gateways_has_one_price_if_that_of_each_server_is_known(
+    tmp_path: Path, price: int | None
+) -> None:
+    sums = ("requests", "limited", "failed", "bytes", "counted", "uncounted", "tokens_in", "tokens_out")
+    user = {"name": "alice", "seconds": 3.0, **dict.fromkeys(sums, 1)}
+    count = {"ansible.builtin.set_fact": {"__gateway_usage": {"since": 1790000000, "unknown_keys": 0, "users": [user]}}}
+    # The tasks of the role, but for the count, which needs a journal.
+    tasks = yaml.safe_load((ROOT / "roles" / "gateway" / "tasks" / "usage.yml").read_text(encoding="utf-8"))[1:]
+    settings = {"gateway_servers": ["node1", "node2"], "gateway_report_dir": str(tmp_path / "results")}
+    servers = {
+        "node1": {"lambda_price_usd_per_hour": "2"},
+        "node2": {"lambda_price_usd_per_hour": price} if price else {},
+    }
+    hosts = {"one": settings, "other": settings}
+    output = run(tmp_path, hosts, [count, *tasks], nobody={"hosts": servers}, where="one:other")
+    assert "alice: 2 requests, 6 s of answers" in " ".join(output.split())
+    page = (tmp_path / "results" / "usage.html").read_text(encoding="utf-8")
+    assert ("The price is 5.00 USD per hour" in page) == bool(price)
+    assert (">unknown<" in page) == (not price)

@@ -364,8 +364,7 @@ def test_what_the_gateway_costs_is_part_of_the_report_of_a_server(name: str) -> 
     # A limit that is certain to be exceeded. On a busy machine that is a warning.
     limits = {"gateway_ttft_ms_max": -60000, "gateway_throughput_loss_max": 1, "gateway_measure_rounds": 4}
     where = {"gateway_measure_servers": ["server1"], "gateway_report_dir": str(results)}
-    output = " ".join(play("measure", name, None, **limits, **where).split())
-    assert re.search(r"The gateway adds -?[\d.]+ ms \(± [\d.]+ ms\) to the TTFT, more than -60000 ms\.", output), output
+    play("measure", name, None, **limits, **where)
     report = json.loads((results / "server1" / "20261125T163145Z-quick" / "report.json").read_text(encoding="utf-8"))
     checks = {check["name"]: check["status"] for check in report["gateways"][name]["checks"]}
     assert checks["gateway_ttft_ms"] == ("warn" if "on a busy host" in report["gateways"][name]["summary"] else "fail")

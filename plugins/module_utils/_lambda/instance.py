@@ -80,7 +80,7 @@ class Manager:
             found = self._account.find_one(identity) or self._launcher.settle(identity, force, wait=False)
             return self._keep(found, wanted) if found else planned(self._launcher.prepare(identity, wanted))
         with self._account.alone(identity, self._limits.wait_s + self._limits.capacity_s):
-            found = self._account.find_one(identity) or self._launcher.settle(identity, force)
+            found = self._launcher.settled(identity) or self._launcher.settle(identity, force)
             if found is None:
                 launched = self._launcher.launch(self._launcher.prepare(identity, wanted), self._limits.capacity_s)
             else:

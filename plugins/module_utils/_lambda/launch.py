@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from .._core.progress import ControllerGone
 from .._core.units import human_duration
 from . import records
-from .account import FORCE_FIX, Account, Identity
+from .account import FORCE_FIX, Account, Identity, unique
 from .client import NO_CAPACITY, TOO_MANY_REQUESTS, ApiError, LambdaError, Repeat, Uncertain, poll
 from .records import Instance, Offer
 
@@ -377,6 +377,16 @@ class Launcher:
         except LambdaError as exc:
             return f"{what} was told to terminate{why}, but whether it did is unknown ({exc}). It may bill at {price}."
         return f"{what} was told to terminate{why}, but it still runs and bills at {price}. Check the Lambda console."
+
+    def settled(self, identity: Identity) -> Instance | None:
+        """Return the instance, None without one. Runs that launched at once are given the time to keep only one."""
+        found: list[Instance] = []
+        for _left_s in poll(self._clock, RIVAL_S, self._account.every(1)):
+            found = self._account.find(identity)
+            times = [launch_time(token_of(one)) or 0.0 for one in found]
+            if len(found) < 2 or self._clock.time() - min(times) > SETTLE_S:
+                break
+        return unique(found, identity)
 
     def settle(self, identity: Identity, force: bool = False, wait: bool = True) -> Instance | None:
         """After a launch of unknown outcome, give its instance time to appear, and return it if it does.

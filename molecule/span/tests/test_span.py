@@ -146,7 +146,8 @@ def test_a_rank_that_cannot_start_fails_all_and_all_are_rolled_back() -> None:
 
 def test_the_supervisors_take_nothing_from_strangers() -> None:
     before = started(HEAD)
-    address = HEAD.check_output("hostname -I").split()[0]
+    command = json.loads(HEAD.check_output("docker inspect vllm"))[0]["Config"]["Cmd"]
+    address = command[command.index("--master-addr") + 1]
     program = (
         f"import socket; s = socket.create_connection(('{address}', 29502), 60);"
         " s.sendall(b'x' * 32 + b'\\n0 1 {}\\n'); s.makefile('rb').read()"

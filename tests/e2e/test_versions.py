@@ -21,6 +21,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OLDEST = next(iter(json.loads((ROOT / "demo" / "versions.json").read_text(encoding="utf-8"))["versions"]))
 
+KNOWN = "vLLM before 0.20 breaks and loses calls of Kimi in streams"
+
 
 def has_image() -> bool:
     name = f"hgx-inference/vllm-cpu:{OLDEST}"
@@ -40,7 +42,10 @@ def test_the_oldest_version_gets_the_same_verdict() -> None:
         check=False,
     )
     subprocess.run(["make", "demo-down"], cwd=ROOT, check=False)
-    assert done.returncode == 0, done.stdout[-5000:]
+    # Its parser loses tool calls where a chunk of a stream has several tokens, which depends on the machine's speed.
+    failed = re.findall(r"^ +fail +(.+)", done.stdout, re.MULTILINE)
+    assert all(KNOWN in line for line in failed), failed
+    assert done.returncode == (2 if failed else 0), done.stdout[-5000:]
     assert re.search(r"(PASS|WARN): 1 of 1 thresholds met", done.stdout)  # WARN on a busy machine
     assert re.search(r"1 skipped of \d+ functional checks", done.stdout)  # the key
     assert "A message of the role system among the messages is refused" in done.stdout

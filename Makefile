@@ -146,8 +146,8 @@ molecule: setup ## Run the site and the roles on container hosts with systemd, t
 
 # As long as each other. The hosts that run at once are as many as root's 128 inotify instances allow.
 NVIDIA_LANE := nvidia_container_toolkit nvidia_driver
-HOST_LANE := prepare docker hf_cache preflight gateway default monitoring
-SERVER_LANE := vllm
+HOST_LANE := prepare docker hf_cache preflight gateway default
+SERVER_LANE := vllm monitoring
 # Two real servers that are replaced under requests need 10 minutes of both cores, one across two hosts 5, and ten
 # stand-ins 2: by `make molecule`, not in `make test`.
 NIGHT_LANE := fleet span ten_nodes
@@ -157,7 +157,7 @@ DEMO_LANE := tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/
 test: setup ## Run all tests, the quick ones first
 	@tests/lanes.sh lint unit-all
 	ansible-playbook demo/prepare.yml -i inventories/local $(ASK_SUDO)
-	tests/lanes.sh '$(NVIDIA_LANE) $(PACKAGE_LANE) $(SERVER_LANE)' '$(HOST_LANE)' '$(DEMO_LANE)'
+	tests/lanes.sh '$(NVIDIA_LANE) $(SERVER_LANE)' '$(HOST_LANE)' '$(DEMO_LANE) $(PACKAGE_LANE)'
 
 dist: setup ## Build the collection artifact into dist/
 	@rm -f dist/*.tar.gz

@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 OLDEST = next(iter(json.loads((ROOT / "demo" / "versions.json").read_text(encoding="utf-8"))["versions"]))
 
-KNOWN = "vLLM before 0.20 breaks and loses calls of Kimi in streams"
+KNOWN = re.compile(r"vLLM (before 0\.20|0\.19) breaks")
 
 
 def has_image() -> bool:
@@ -44,7 +44,7 @@ def test_the_oldest_version_gets_the_same_verdict() -> None:
     subprocess.run(["make", "demo-down"], cwd=ROOT, check=False)
     # Its parser loses tool calls where a chunk of a stream has several tokens, which depends on the machine's speed.
     failed = re.findall(r"^ +fail +(.+)", done.stdout, re.MULTILINE)
-    assert all(KNOWN in line for line in failed), failed
+    assert all(KNOWN.search(line) for line in failed), failed
     assert done.returncode == (2 if failed else 0), done.stdout[-5000:]
     assert re.search(r"(PASS|WARN): 1 of 1 thresholds met", done.stdout)  # WARN on a busy machine
     assert re.search(r"1 skipped of \d+ functional checks", done.stdout)  # the key

@@ -442,7 +442,11 @@ CHECKS = (
         True,
     ),
     Check(messages, "Anthropic messages", _CLAUDE_ADVICE),
-    Check(messages_tools, "Anthropic messages with tools, streamed", _CLAUDE_ADVICE),
+    Check(
+        messages_tools,
+        "Anthropic messages with tools, streamed",
+        f"Claude Code cannot work with this server. {_TOOL_ADVICE}",
+    ),
     Check(count_tokens, "Anthropic token count", _CLAUDE_ADVICE),
     Check(
         tokenizer,

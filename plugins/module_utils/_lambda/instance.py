@@ -99,17 +99,17 @@ class Manager:
     def _adopt(self, found: Instance, identity: Identity, wanted: Wanted) -> Outcome:
         """Adopt the existing instance. If its run yields to an earlier launch meanwhile, adopt that one instead."""
         while True:
-            kept: Outcome | None = None
+            kept: Outcome | LambdaError
             try:
                 kept = self._keep(found, wanted)
             except LambdaError as exc:
-                failure = exc
+                kept = exc
             listed = self._account.find(identity)
             first = min(filter(token_of, listed), key=precedence, default=found)
             is_listed = any(one["id"] == found["id"] for one in listed)
             if first["id"] == found["id"] or (is_listed and precedence(found) < precedence(first)):
-                if kept is None:
-                    raise failure
+                if isinstance(kept, LambdaError):
+                    raise kept
                 return kept
             found = first
 

@@ -44,7 +44,7 @@ def main(job: Mapping[str, Any]) -> None:
             os._exit(_one(job, local))
         children.append(child)
     codes = [os.waitpid(child, 0)[1] for child in children]
-    sys.exit(1 if any(codes) else 0)
+    raise SystemExit(int(any(codes)))
 
 
 def _one(job: Mapping[str, Any], local: int) -> int:
@@ -58,7 +58,8 @@ def _one(job: Mapping[str, Any], local: int) -> int:
         answer = {"error": f"{type(exc).__name__}: {exc}"}
     failed = "missing" in answer or "error" in answer
     if failed or number == 0:
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
     return int(failed)
 
 

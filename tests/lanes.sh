@@ -27,8 +27,10 @@ part() {
     rm "$RUNNING/$name"
     cat "$log"
     echo "$name: failed, see above"
+    # What tests found comes once more, after all that Molecule says while it removes the hosts.
+    sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -EA 1 '^( *│)? *(E  |FAILED)' | tail -n 40 | cut -c 1-400 || true
     # Most of what Ansible reports are refusals that a scenario wants, so the last failure of each host that it gave up
-    # comes once more.
+    # comes, too.
     sed 's/\x1b\[[0-9;]*m//g' "$log" | awk '
       match($0, /fatal: \[[^] ]+/) { host = substr($0, RSTART + 8, RLENGTH - 8); last[host] = ""; lines = 12 }
       lines-- > 0 && host { last[host] = last[host] $0 "\n" }

@@ -28,10 +28,12 @@ options:
   state:
     description:
       - V(started) ensures that the container runs the release. A running one is replaced only if O(replace=true).
+      - V(created) creates the next container beside the one that runs, and starts and stops nothing. So what is wrong
+        on one host of a server across hosts shows before any of them is stopped. V(started) creates it again.
       - V(stopped) drains and stops it, and it stays down until V(started).
       - V(absent) stops and removes it.
     type: str
-    choices: [started, stopped, absent]
+    choices: [started, created, stopped, absent]
     default: started
   state_dir:
     description:
@@ -39,7 +41,9 @@ options:
       - Required unless O(state=absent).
     type: path
   record:
-    description: The release's record, as M(hgx.inference.vllm_release) returns it. Required if O(state=started).
+    description:
+      - The release's record, as M(hgx.inference.vllm_release) returns it.
+      - Required if O(state=started) or O(state=created).
     type: dict
   replace:
     description: Whether a running container is replaced.
@@ -142,7 +146,7 @@ def main() -> None:
     module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+            "state": {"type": "str", "choices": ["started", "created", "stopped", "absent"], "default": "started"},
             "state_dir": {"type": "path"},
             "record": {"type": "dict"},
             "replace": {"type": "bool", "default": False},
@@ -153,7 +157,11 @@ def main() -> None:
             "progress_file": {"type": "path"},
             "at_once": {"type": "bool", "default": False},
         },
-        required_if=[("state", "started", ["state_dir", "record"]), ("state", "stopped", ["state_dir"])],
+        required_if=[
+            ("state", "started", ["state_dir", "record"]),
+            ("state", "created", ["state_dir", "record"]),
+            ("state", "stopped", ["state_dir"]),
+        ],
         supports_check_mode=True,
     )
     try:
@@ -161,6 +169,8 @@ def main() -> None:
             module.exit_json(**_absent(module.params, module.check_mode))
         if module.params["state"] == "stopped":
             module.exit_json(**_stopped(module.params, module.check_mode))
+        if module.params["state"] == "created":
+            module.exit_json(**_created(module.params, module.check_mode))
         result = _started(module.params, module.check_mode)
         if warning := result.pop("warning", ""):
             module.warn(warning)
@@ -211,17 +221,29 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
         return LATER if params["at_once"] else _replaced(params, running is not None, progress)
 
 
-def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:
-    name, record = params["name"], params["record"]
+def _created(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
+    if not check_mode:
+        with _vllm_container.only_one(params["state_dir"], ProgressFile(params["progress_file"])):
+            _prepare(params)
+    return {"changed": True, "cut_off": 0}
+
+
+def _prepare(params: dict[str, Any]) -> tuple[str, str]:
+    """Create the next container; return the folder of its caches and a warning, or nothing."""
+    record = params["record"]
     image = image_source(record)
     if image is None:
         raise DockerError(f"The image {record['container']['image']} is not on this host; nothing was stopped.")
     # Docker would create them with other modes.
-    cache_dir = os.path.join(params["state_dir"], "cache")
-    os.makedirs(cache_dir, mode=0o755, exist_ok=True)
+    os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
     cache_folder = _vllm_container.cache_folder(image, record["container"])
-    warning = _vllm_container.prepare(name, record, image, wants_key(params), cache_folder)
+    return cache_folder, _vllm_container.prepare(params["name"], record, image, wants_key(params), cache_folder)
+
+
+def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:
+    name, record = params["name"], params["record"]
+    cache_folder, warning = _prepare(params)
     # A full disk shows here, and not once the server is stopped.
     new_key = stage_key(params)
     service = Service(name, params["state_dir"])
@@ -234,7 +256,7 @@ def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> 
         _vllm_container.remove_shared_memory(old)
     service.reload()
     require_room(record["container"], progress)
-    make_room(cache_dir, cache_folder, params["cache_gib"] * GIB)
+    make_room(os.path.join(params["state_dir"], "cache"), cache_folder, params["cache_gib"] * GIB)
     if new_key:
         use_staged_key(params["state_dir"])
     try:

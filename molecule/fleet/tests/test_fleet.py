@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import ssl
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ import openai
 import pytest
 from testinfra.host import Host
 
-from ansible_collections.hgx.inference.tests.support import claude_code
+from ansible_collections.hgx.inference.tests.support import claude_code, plays
+from ansible_collections.hgx.inference.tests.support.plays import changed
 
-ROOT = Path(__file__).parents[3]
 LIBRARY = "/var/lib/hgx-inference"
 A, B = {"name": "a", "port": 8001}, {"name": "b", "port": 8002}
 KEY = "alice-key-0123456789"
@@ -35,20 +34,7 @@ NEVER_READY = {"kv-cache-memory-bytes": "1K"}
 
 def play(playbook: str, *instances: dict[str, Any], **settings: Any) -> tuple[int, str]:
     """Run a play with these instances and return its exit code and its output."""
-    inventory = str(ROOT / "molecule" / "fleet" / "inventory")
-    settings = {**settings, **({"vllm_instances": instances} if instances else {})}
-    done = subprocess.run(
-        ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", inventory, "-e", json.dumps(settings)],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-def changed(output: str) -> int:
-    return sum(int(count) for count in re.findall(r"ok=\d+\s+changed=(\d+)", output))
+    return plays.play("fleet", playbook, **settings, **({"vllm_instances": instances} if instances else {}))
 
 
 def started(host: Host, name: str) -> str:
@@ -187,7 +173,7 @@ def test_the_openai_sdk_streams_through_tls(address: str, certificate: Path) -> 
 
 def test_what_the_gateway_costs_is_measured_and_held_to_a_limit(host: Host) -> None:
     rc, output = play("gateway")
-    assert (rc, changed(output)) == (0, 0), output
+    assert (rc, changed(output)) == (0, {}), output
     told = re.search(r"gateway: [+-]\d+\.\d ms TTFT, [+-]\d+\.\d % throughput", output)
     assert told, output
     print(told[0])
@@ -209,7 +195,7 @@ def test_the_status_tells_of_both_and_a_second_run_changes_nothing(host: Host) -
     assert "serving kimi-k2.6 at http://127.0.0.1:8002, in vllm-b" in output
     assert "drift" not in output, output
     rc, output = play("deploy")
-    assert (rc, changed(output)) == (0, 0), output
+    assert (rc, changed(output)) == (0, {}), output
     assert seen_by_the_gateway(host) == BOTH_UP
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,9 +18,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-from ansible_collections.hgx.inference.tests.support import report_sample
+from ansible_collections.hgx.inference.tests.support import plays, report_sample
 
-ROOT = Path(__file__).parents[3]
 UNIT = "hgx-inference-gateway.service"
 FOLDER = "/etc/hgx-inference/gateway"
 RUN = "/run/hgx-inference-gateway"
@@ -109,19 +107,9 @@ def pid(host: Host, unit: str) -> str:
 
 def play(playbook: str, name: str, rc: int | None = 0, **settings: Any) -> str:
     """Run a playbook of the scenario for this host, require its exit code if one is given, and return its output."""
-    inventory = str(ROOT / "molecule" / "gateway" / "inventory")
-    path = str(ROOT / "molecule" / "gateway" / f"{playbook}.yml")
-    done = subprocess.run(
-        ["ansible-playbook", path, "-i", inventory, "--limit", name, "-e", json.dumps(settings)],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert rc in (None, done.returncode), done.stdout + done.stderr
-    return done.stdout
+    code, output = plays.play("gateway", f"molecule/gateway/{playbook}.yml", "--limit", name, **settings)
+    assert rc in (None, code), output
+    return output
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import subprocess
 import time
 import urllib.parse
@@ -20,27 +18,20 @@ from testinfra.host import Host
 
 from ansible_collections.hgx.inference.docs import dashboards
 from ansible_collections.hgx.inference.plugins.plugin_utils._monitoring import queries
-from ansible_collections.hgx.inference.tests.support import rule_cases
+from ansible_collections.hgx.inference.tests.support import plays, rule_cases
+from ansible_collections.hgx.inference.tests.support.plays import changed
 
-ROOT = Path(__file__).parents[3]
 STATE = "/var/lib/hgx-inference/vllm"
 FILES = "/etc/prometheus/hgx-inference"
 FIGURES = {"steady_output_throughput": 1e6, "warm_mean_ttft_ms": 1e6, "acceptance_length": 1}
 LIMIT_S = 240  # for what takes seconds on an idle machine
 
 
-def play(*options: str, playbook: str = "monitoring", rc: int = 0) -> str:
+def play(playbook: str, *options: str, rc: int = 0, **settings: Any) -> str:
     """Run a playbook, which must end so, and return its output."""
-    command = ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", "molecule/monitoring/inventory", *options]
-    environment = {
-        **os.environ,
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-        "ANSIBLE_FORCE_COLOR": "0",
-        "NO_COLOR": "1",
-    }
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == rc, done.stdout + done.stderr
-    return done.stdout
+    code, output = plays.play("monitoring", playbook, *options, **settings)
+    assert code == rc, output
+    return output
 
 
 def ask(host: Host, expression: str) -> list[dict[str, Any]]:
@@ -132,7 +123,7 @@ def test_the_key_is_in_files_of_mode_0600_only(host: Host) -> None:
 
 def test_a_second_run_changes_nothing(host: Host) -> None:
     for options in ([], ["--check"]):
-        assert set(re.findall(r"changed=(\d+)", play(*options))) == {"0"}
+        assert changed(play("monitoring", *options)) == {}
 
 
 def test_a_release_that_is_not_proven_is_told(host: Host) -> None:
@@ -170,8 +161,7 @@ def test_every_query_of_the_dashboards_has_data(host: Host) -> None:
 
 
 def test_the_bill_and_what_happens_now(host: Host, tmp_path: Path) -> None:
-    price = json.dumps({"bill_dir": str(tmp_path), "bill_api_price": {"output": 2.5, "prompt": 0.6}})
-    output = play("-e", price, playbook="bill")
+    output = play("bill", bill_dir=str(tmp_path), bill_api_price={"output": 2.5, "prompt": 0.6})
     assert "hgx-monitoring-node" in output
     assert "the API would have cost" in output or "The API would have cost" in output, output
     page = (tmp_path / "hgx-monitoring-node" / "operation.html").read_text(encoding="utf-8")
@@ -182,14 +172,14 @@ def test_the_bill_and_what_happens_now(host: Host, tmp_path: Path) -> None:
 def test_a_proof_is_exported_checked_and_refused_once_it_is_altered(tmp_path: Path) -> None:
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    play("-e", json.dumps({"proof_key": str(key), "proof_dir": str(tmp_path)}), playbook="proof")
+    play("proof", proof_key=str(key), proof_dir=str(tmp_path))
     (archive,) = tmp_path.glob("*.proof.tar")
     options = {"proof_file": str(archive), "proof_signers": f"{key}.pub", "proof_compare": True}
-    output = " ".join(play("-e", json.dumps(options), playbook="verify_proof").split())
+    output = " ".join(play("verify_proof", **options).split())
     assert "Nothing was altered since." in output
     assert "were proven with the same release, weights, driver and hardware." in output, output
     archive.write_bytes(archive.read_bytes().replace(b'"verdict": "pass"', b'"verdict": "warn"'))
-    refused = " ".join(play("-e", json.dumps(options), playbook="verify_proof", rc=2).split())
+    refused = " ".join(play("verify_proof", rc=2, **options).split())
     assert "The proof is refused: benchmark.json differs from what was signed." in refused
 
 

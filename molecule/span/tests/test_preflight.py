@@ -6,17 +6,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import testinfra
 from testinfra.host import Host
 
-ROOT = Path(__file__).parents[3]
+from ansible_collections.hgx.inference.tests.support import plays
+
 HEAD: Host = testinfra.get_host("docker://hgx-span-a")
 FOLLOWER: Host = testinfra.get_host("docker://hgx-span-b")
 IMAGE = "hgx-inference/vllm-cpu:0.32.0"
@@ -56,23 +53,10 @@ def test_the_temporary_containers_of_the_all_reduce_are_gone() -> None:
 
 def test_wrong_interface_closed_port_and_other_image_are_refused_in_one_message() -> None:
     before = [started(HEAD), started(FOLLOWER)]
-    settings = json.dumps({"vllm_env_extra": {"GLOO_SOCKET_IFNAME": "eth9"}})
-    inventory = str(ROOT / "molecule" / "span" / "inventory")
     with closed_port(), other_image():
-        done = subprocess.run(
-            ["ansible-playbook", "playbooks/serve.yml", "-i", inventory, "-e", settings],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                "ANSIBLE_FORCE_COLOR": "0",
-                "NO_COLOR": "1",
-            },
-            capture_output=True,
-            text=True,
-        )
-    output = " ".join((done.stdout + done.stderr).split())
-    assert done.returncode == 2, output
+        rc, output = plays.play("span", "serve", vllm_env_extra={"GLOO_SOCKET_IFNAME": "eth9"})
+    output = " ".join(output.split())
+    assert rc == 2, output
     assert "The nodes of span_tiny (hgx-span-a, hgx-span-b) do not fit together" in output
     message = output[output.index("do not fit together") :].partition("PLAY RECAP")[0]
     for words in (

@@ -6,43 +6,27 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import testinfra
 from testinfra.host import Host
 
-ROOT = Path(__file__).parents[3]
+from ansible_collections.hgx.inference.tests.support import plays
+from ansible_collections.hgx.inference.tests.support.plays import changed
+
 STATE = "/var/lib/hgx-inference"
 KEY = "span-endpoint-key"
 ANSWER = "Hello from a tiny Kimi-shaped model"
 HEAD: Host = testinfra.get_host("docker://hgx-span-a")
 FOLLOWER: Host = testinfra.get_host("docker://hgx-span-b")
 UNIT = "hgx-inference-vllm"
+play = functools.partial(plays.play, "span")
 KILLED = "rank 1 on hgx-span-b: the server ended by itself (exit code 137, killed)"
-
-
-def play(playbook: str, *more: str, **settings: Any) -> tuple[int, str]:
-    """Run a play and return its exit code and its output."""
-    inventory = str(ROOT / "molecule" / "span" / "inventory")
-    done = subprocess.run(
-        ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", inventory, "-e", json.dumps(settings), *more],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-def changed(output: str) -> int:
-    return sum(int(count) for count in re.findall(r"ok=\d+\s+changed=(\d+)", output))
 
 
 def words(output: str) -> str:
@@ -100,7 +84,7 @@ def test_one_server_has_one_release_and_a_verdict() -> None:
 def test_the_status_shows_the_ranks_and_a_second_run_changes_nothing() -> None:
     before = [started(HEAD), started(FOLLOWER)]
     rc, output = play("deploy")
-    assert (rc, changed(output)) == (0, 0), output
+    assert (rc, changed(output)) == (0, {}), output
     assert [started(HEAD), started(FOLLOWER)] == before
     rc, output = play("status")
     assert rc == 0, output
@@ -131,6 +115,21 @@ def test_a_rank_that_is_killed_while_nothing_runs_is_named_and_all_start_again()
     assert rc == 0, output
     assert f"last stopped together: {KILLED}" in words(output)
     assert "rank 1 on hgx-span-b: running" in output
+
+
+def test_a_rank_that_cannot_be_created_stops_no_other() -> None:
+    before = [started(HEAD), started(FOLLOWER)]
+    caches = f"{STATE}/vllm/cache"
+    FOLLOWER.check_output(f"mv {caches} {caches}.away && touch {caches}")
+    try:
+        rc, output = play("serve", vllm_engine_args_extra={"max-num-seqs": 3})
+    finally:
+        FOLLOWER.check_output(f"rm {caches} && mv {caches}.away {caches}")
+    assert rc == 2, output
+    assert f"File exists: '{caches}'" in words(output), output
+    assert "cannot start together: hgx-span-b failed before. Nothing was stopped." in words(output), output
+    assert [started(HEAD), started(FOLLOWER)] == before
+    assert answer().startswith(ANSWER)
 
 
 def test_a_rank_that_cannot_start_fails_all_and_all_are_rolled_back() -> None:

@@ -133,7 +133,7 @@ def test_a_rank_that_cannot_be_created_stops_no_other() -> None:
 
 
 def test_a_rank_that_cannot_start_fails_all_and_all_are_rolled_back() -> None:
-    good = pointed(HEAD, "current")
+    good = pointed(HEAD, "last_good")
     # The server reads it well, and then has no room for one token.
     rc, output = play("serve", vllm_engine_args_extra={"kv-cache-memory-bytes": "1K"})
     assert rc == 2, output

@@ -196,9 +196,18 @@ def test_a_slowed_server_fires_the_alarm_relative_to_the_proof(host: Host) -> No
 
 def test_a_stalled_engine_is_told(host: Host) -> None:
     host.check_output("systemctl stop loop")
-    host.check_output("systemd-run --unit=long request_loop.py 40000")
-    wait_for(lambda: (value(host, queries.running()) or 0) > 0, "no request runs")
-    host.check_output("pkill --signal STOP --full '[V]LLM::EngineCore'")
+    host.check_output("systemd-run --unit=long sh -c 'while request_loop.py 40000; do :; done'")
+
+    def stopped_while_it_answers() -> bool:
+        """Stop the engine. What was asked may have ended before, so see what Prometheus counts later."""
+        host.check_output("pkill --signal STOP --full '[V]LLM::EngineCore'")
+        time.sleep(5)
+        if value(host, queries.running()):
+            return True
+        host.check_output("pkill --signal CONT --full '[V]LLM::EngineCore'")
+        return False
+
+    wait_for(stopped_while_it_answers, "no request runs")
     began = time.monotonic()
     alarm = wait_for(lambda: received(host, "VllmStalled"), "nothing was received")
     print(f"told after {time.monotonic() - began:.0f} s")

@@ -152,7 +152,7 @@ SERVER_LANE := vllm monitoring
 # stand-ins 2: by `make molecule`, not in `make test`.
 NIGHT_LANE := fleet span ten_nodes
 PACKAGE_LANE := docs importer sanity
-DEMO_LANE := tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py tests/e2e/test_faults.py tests/e2e/test_lying_server.py
+DEMO_LANE := tests/e2e/test_clients.py+tests/e2e/test_embedded_default.py tests/e2e/test_versions.py tests/e2e/test_faults.py+tests/e2e/test_sandbox.py tests/e2e/test_lying_server.py
 
 test: setup ## Run all tests, the quick ones first
 	@tests/lanes.sh lint unit-all

@@ -28,7 +28,7 @@ part() {
     cat "$log"
     echo "$name: failed, see above"
     # What tests found comes once more, after all that Molecule says while it removes the hosts.
-    sed 's/\x1b\[[0-9;]*m//g' "$log" | grep -EA 1 '^( *│)? *(E  |FAILED)' | tail -n 40 | cut -c 1-400 || true
+    sed 's/\x1b\[[0-9;]*m//g' "$log" | awk '/^( *│)? *(E  |FAILED)/ { lines = 2 } lines-- > 0' | tail -n 40 | cut -c 1-400
     # Most of what Ansible reports are refusals that a scenario wants, so the last failure of each host that it gave up
     # comes, too.
     sed 's/\x1b\[[0-9;]*m//g' "$log" | awk '

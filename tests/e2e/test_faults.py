@@ -15,15 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def image() -> None:
-    """The demo's image of vLLM; mostly it is there already."""
-    subprocess.run([sys.executable, "demo/build_cpu_image.py"], cwd=ROOT, check=True)
-
-
 # One of each kind: the parser, the server's own checks, the engine while it loads, the kernel, Docker.
+@pytest.mark.usefixtures("cpu_image")
 @pytest.mark.parametrize("fault", ["unknown-flag", "bad-parser", "truncated-shard", "memory-limit", "port-published"])
-def test_the_cause_is_named(image: None, fault: str) -> None:
+def test_the_cause_is_named(fault: str) -> None:
     command = [sys.executable, "tests/proof/diagnosis.py", "--limit=30", fault]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -15,7 +15,8 @@ author: hgx.inference contributors (@hgx-inference)
 description:
   - Carries out the action that M(hgx.inference.vllm_release) has found necessary.
   - A release whose address others can reach gets its key guard, which is written again if it is missing.
-  - The new container is created before the old one is stopped. The old server is drained first, and the new one starts
+  - The new container is created before the old one is stopped, unless it has been created already by
+    O(state=created). The old server is drained first, and the new one starts
     when the GPU memory of the old one is free. It is not started on GPUs whose memory others hold.
   - Keeps the newest part of the old server's log with its release, without secrets, since Docker removes the log with
     the container.
@@ -28,8 +29,8 @@ options:
   state:
     description:
       - V(started) ensures that the container runs the release. A running one is replaced only if O(replace=true).
-      - V(created) creates the next container beside the one that runs, and starts and stops nothing. So what is wrong
-        on one host of a server across hosts shows before any of them is stopped. V(started) creates it again.
+      - V(created) creates the next container of the release beside the one that runs, and starts and stops nothing.
+        So what is wrong with it shows before anything is recorded or stopped. V(started) then takes this container.
       - V(stopped) drains and stops it, and it stays down until V(started).
       - V(absent) stops and removes it.
     type: str
@@ -169,9 +170,8 @@ def main() -> None:
             module.exit_json(**_absent(module.params, module.check_mode))
         if module.params["state"] == "stopped":
             module.exit_json(**_stopped(module.params, module.check_mode))
-        if module.params["state"] == "created":
-            module.exit_json(**_created(module.params, module.check_mode))
-        result = _started(module.params, module.check_mode)
+        created = module.params["state"] == "created"
+        result = (_created if created else _started)(module.params, module.check_mode)
         if warning := result.pop("warning", ""):
             module.warn(warning)
         module.exit_json(**result)
@@ -222,15 +222,15 @@ def _started(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _created(params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    if not check_mode:
-        with _vllm_container.only_one(params["state_dir"], ProgressFile(params["progress_file"])):
-            _prepare(params)
-    return {"changed": True, "cut_off": 0}
+    if check_mode:
+        return {"changed": True}
+    with _vllm_container.only_one(params["state_dir"], ProgressFile(params["progress_file"])):
+        return {"changed": True, "warning": _prepare(params, again=True)[1]}
 
 
-def _prepare(params: dict[str, Any]) -> tuple[str, str]:
-    """Create the next container; return the folder of its caches and a warning, or nothing."""
-    record = params["record"]
+def _prepare(params: dict[str, Any], again: bool = False) -> tuple[str, str]:
+    """Create the next container if it is not there; return the folder of its caches and a warning, or nothing."""
+    name, record = params["name"], params["record"]
     image = image_source(record)
     if image is None:
         raise DockerError(f"The image {record['container']['image']} is not on this host; nothing was stopped.")
@@ -238,7 +238,9 @@ def _prepare(params: dict[str, Any]) -> tuple[str, str]:
     os.makedirs(os.path.join(params["state_dir"], "cache"), mode=0o755, exist_ok=True)
     os.makedirs(os.path.dirname(key_file(params["state_dir"])), mode=0o700, exist_ok=True)
     cache_folder = _vllm_container.cache_folder(image, record["container"])
-    return cache_folder, _vllm_container.prepare(params["name"], record, image, wants_key(params), cache_folder)
+    if not again and _vllm_container.is_prepared(name, record["id"]):
+        return cache_folder, ""
+    return cache_folder, _vllm_container.prepare(name, record, image, wants_key(params), cache_folder)
 
 
 def _replaced(params: dict[str, Any], running: bool, progress: ProgressFile) -> dict[str, Any]:

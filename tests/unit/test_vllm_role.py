@@ -86,6 +86,21 @@ def test_a_failure_names_the_log_where_it_is(started: dict[str, str], where: str
     assert told == f"It died.\nThe whole log: {where}\n\nIt serves again."
 
 
+def test_ranks_agree_on_a_rollback_though_one_has_left_the_play() -> None:
+    agreed = task("rollback_on_failure", "Agree with the other ranks on the release at fault")
+    rule = agreed["ansible.builtin.set_fact"]["__vllm_roll_back"]
+    span = {"hosts": ["node-a", "node-b"]}
+    for at_fault in (True, False):
+        hosts = {"node-a": {"__vllm_roll_back": at_fault}, "node-b": {}}
+        assert render(rule, vllm_span=span, hostvars=hosts) is at_fault
+
+
+def test_a_release_is_recorded_once_its_container_is_there() -> None:
+    names = [found["name"] for found in load("tasks/prepare.yml")]
+    last = ["Create the next container", "Require all ranks of the server", "Record the release"]
+    assert names[-3:] == [f"prepare | {name}" for name in last]
+
+
 def test_a_dead_server_is_explained_before_anything_replaces_it() -> None:
     names = [found["name"] for found in load("tasks/prepare.yml")]
     assert names.index("prepare | Show why the server has ended") < names.index("prepare | Record the release")

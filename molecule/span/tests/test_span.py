@@ -119,6 +119,7 @@ def test_a_rank_that_is_killed_while_nothing_runs_is_named_and_all_start_again()
 
 def test_a_rank_that_cannot_be_created_stops_no_other() -> None:
     before = [started(HEAD), started(FOLLOWER)]
+    releases = [pointed(HEAD, "current"), pointed(FOLLOWER, "current")]
     caches = f"{STATE}/vllm/cache"
     FOLLOWER.check_output(f"mv {caches} {caches}.away && touch {caches}")
     try:
@@ -129,11 +130,12 @@ def test_a_rank_that_cannot_be_created_stops_no_other() -> None:
     assert f"File exists: '{caches}'" in words(output), output
     assert "cannot start together: hgx-span-b failed before. Nothing was stopped." in words(output), output
     assert [started(HEAD), started(FOLLOWER)] == before
+    assert [pointed(HEAD, "current"), pointed(FOLLOWER, "current")] == releases
     assert answer().startswith(ANSWER)
 
 
 def test_a_rank_that_cannot_start_fails_all_and_all_are_rolled_back() -> None:
-    good = pointed(HEAD, "last_good")
+    good = pointed(HEAD, "current")
     # The server reads it well, and then has no room for one token.
     rc, output = play("serve", vllm_engine_args_extra={"kv-cache-memory-bytes": "1K"})
     assert rc == 2, output

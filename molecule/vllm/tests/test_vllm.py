@@ -155,7 +155,7 @@ def test_a_play_that_is_killed_in_the_middle_of_a_replacement(host: Host, reques
     assert process.stdout
     for line in process.stdout:
         # Some seconds before the server is to be stopped: on a busy machine it does not count a request at once.
-        if "Record the release" in line:
+        if "Create the next container" in line:
             host.check_output("systemd-run --unit=long sh -c 'exec request_loop.py 4000 >/var/tmp/long'")
         if "requests are under way" in line:
             process.send_signal(signal.SIGKILL)

@@ -150,6 +150,12 @@ def only_one(state_dir: str, progress: ProgressFile, wait: bool = True) -> Itera
         yield waited
 
 
+def is_prepared(name: str, release: str) -> bool:
+    """Return whether the next container has been created, of this release. Raises DockerError."""
+    container = inspect_container(_NEXT.format(name))
+    return container is not None and runs(container, release)
+
+
 def runs(container: Mapping[str, Any], release: str) -> bool:
     """Return whether a container was made of this release."""
     return bool((container["Config"].get("Labels") or {}).get(LABEL) == release)

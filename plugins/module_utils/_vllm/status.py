@@ -111,6 +111,8 @@ def _ranks(found: Mapping[str, Any]) -> list[str]:
     span, service = found["span"], found["service"]
     if not span or not service:
         return []
+    if not span["rank"] and service.get("ActiveState") != "active":
+        return ["unknown, since the service that watches them does not run"]
     lines = [
         f"rank {each['rank']} on {each['host']}: {each['state']}{', ' if each['cause'] else ''}{each['cause']}"
         for each in service.get("ranks") or []

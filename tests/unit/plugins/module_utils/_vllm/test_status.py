@@ -123,6 +123,13 @@ def test_a_server_across_hosts_is_shown_with_its_ranks() -> None:
     ]
 
 
+def test_ranks_that_nobody_watches_are_unknown() -> None:
+    service = {**SERVING["service"], "ranks": RANKS, "ActiveState": "inactive"}
+    lines = status.render({**SERVING, "span": SPAN, "service": service}, NOW)
+    assert lines[1] == "ranks        unknown, since the service that watches them does not run"
+    assert not lines[2].startswith(" ")
+
+
 def test_a_follower_points_to_its_head() -> None:
     found = {**SERVING, "span": {**SPAN, "rank": 1}, "healthy": False, "verdict": {}}
     lines = status.render({**found, "service": {**SERVING["service"], "link": "the key is missing"}}, NOW)

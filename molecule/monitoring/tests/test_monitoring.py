@@ -161,6 +161,8 @@ def test_every_query_of_the_dashboards_has_data(host: Host) -> None:
 
 
 def test_the_bill_and_what_happens_now(host: Host, tmp_path: Path) -> None:
+    # It counts the minutes that have begun since there is data.
+    wait_for(lambda: ask(host, 'count_over_time(up{job="node"}[1h:1m])'), "no minute has begun")
     output = play("bill", bill_dir=str(tmp_path), bill_api_price={"output": 2.5, "prompt": 0.6})
     assert "hgx-monitoring-node" in output
     assert "the API would have cost" in output or "The API would have cost" in output, output

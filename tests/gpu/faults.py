@@ -2,14 +2,15 @@
 # Copyright: (c) 2026, hgx.inference contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Break real vLLM servers with two GPUs in many ways, and show which cause the collection names from their logs.
+"""Break real vLLM servers in many ways, and show which cause the collection names from their logs.
 
     PYTHONPATH=collections LIMIT=540 python3 tests/gpu/faults.py FOLDER [FAULT...]
 
 Needs root, Docker with an image of vLLM (IMAGE), a CDI specification, and two GPUs of at least 70 GiB, on which nothing
-else runs: tests/gpu/site/machine.sh makes such a machine. Some of the faults run at a time; those that take all memory
-of the GPUs run after the others. No fault begins that may not end within LIMIT seconds. FOLDER then holds the logs and
-the table faults.txt. Standard library only.
+else runs: tests/gpu/site/machine.sh makes such a machine. With one GPU, name faults that need no second rank; the
+servers then have tensor parallelism 1. Some of the faults run at a time; those that must be alone on the GPUs run after
+the others. No fault begins that may not end within LIMIT seconds. FOLDER then holds the logs and the table faults.txt.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hgx.inference.plugins.module_utils._nvidia.gpu_request import REQUESTS
+from ansible_collections.hgx.inference.plugins.module_utils._vllm import stall
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log import watch
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import diagnose
 from ansible_collections.hgx.inference.tests.gpu import kimi_shaped
@@ -44,6 +46,10 @@ _ONE_S = 150.0
 SIDE_BY_SIDE = 8
 FIRST_PORT = 18001
 LOADING = "Starting to load model"
+RANKS = min(2, len(subprocess.run(["nvidia-smi", "-L"], capture_output=True, check=True).stdout.splitlines()))
+WORKER = "Worker_TP1" if RANKS > 1 else "Worker"
+# Nothing may move for so long where the role waits; its own default is longer.
+STALL_S = 30.0
 # NVLink's multicast must stay off where GPUs of a host are shared with others.
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -77,11 +83,13 @@ class Server:
         self.log = folder / f"{fault.name}.log"
         self.name = f"hgx-fault-{fault.name}"
         self.acted_at = time.monotonic()
+        self.stall = ""
         speculation = {"method": "eagle3", "model": "/models/draft", "num_speculative_tokens": 3}
         argv = [
             *("python3", "-m", "vllm.entrypoints.openai.api_server"),
             *("--model", "/models/model", "--served-model-name", "kimi-k2.6", "--host", "0.0.0.0"),
-            *("--port", "8001", "--tensor-parallel-size", "2", "--mm-encoder-tp-mode", "data"),
+            *("--port", "8001", "--tensor-parallel-size", str(RANKS), "--mm-encoder-tp-mode", "data"),
+            *("--distributed-executor-backend", "mp"),
             *("--tool-call-parser", "kimi_k2", "--reasoning-parser", "kimi_k2", "--enable-auto-tool-choice"),
             *("--trust-remote-code", "--kv-cache-dtype", "fp8", "--no-enable-prefix-caching", "--load-format", "dummy"),
             *("--speculative-config", json.dumps(speculation), "--max-model-len", "32768", "--enforce-eager"),
@@ -186,6 +194,17 @@ def loading(process: str, number: signal.Signals) -> Callable[[Server], None]:
     return act
 
 
+def stopped_while_loading(server: Server) -> None:
+    """Stop a worker that loads the model, which vLLM waits for without end, and wait as the role does."""
+    loading(WORKER, signal.SIGSTOP)(server)
+    movement = stall.Movement(
+        STALL_S, lambda: stall.take_sample(server.name, server.text().split("\n"), has_gpus=True), time.monotonic
+    )
+    if server.wait_for(lambda: movement.still_s() >= STALL_S):
+        server.stall = stall.explain(server.name, "loading weights", movement.still_s(), movement.last, "", [])
+        print(server.stall, flush=True)
+
+
 def serving(process: str, number: signal.Signals) -> Callable[[Server], None]:
     """Send a signal to a process of the server that serves, then a request."""
 
@@ -261,23 +280,18 @@ FAULTS = [
     Fault("attention-backend--blackwell-only", ("attention-backend",), ("--attention-backend", "FLASHINFER_MLA")),
     Fault("kv-cache-dtype--e5m2", ("kv-cache-dtype", "attention-backend"), ("--kv-cache-dtype", "fp8_e5m2")),
     Fault("moe-backend--trtllm", ("moe-backend",), ("--moe-backend", "flashinfer_trtllm")),
-    Fault("killed--worker-loading", ("killed", "worker-died"), during=loading("Worker_TP1", signal.SIGKILL)),
-    Fault(
-        "engine-ready-timeout--worker-stopped",
-        ("engine-ready-timeout", "engine-hung"),
-        environment={"VLLM_ENGINE_READY_TIMEOUT_S": "90"},
-        during=loading("Worker_TP1", signal.SIGSTOP),
-    ),
-    Fault("worker-died--killed-serving", ("killed", "worker-died"), during=serving("Worker_TP1", signal.SIGKILL)),
-    Fault("segfault--worker-serving", ("segfault",), during=serving("Worker_TP1", signal.SIGSEGV)),
+    Fault("killed--worker-loading", ("killed", "worker-died"), during=loading(WORKER, signal.SIGKILL)),
+    Fault("worker-died--killed-serving", ("killed", "worker-died"), during=serving(WORKER, signal.SIGKILL)),
+    Fault("segfault--worker-serving", ("segfault",), during=serving(WORKER, signal.SIGSEGV)),
     Fault("engine-died--killed-serving", ("engine-died", "killed"), during=serving("EngineCore", signal.SIGKILL)),
     Fault(
         "engine-hung--worker-stopped",
         ("engine-hung",),
         environment={"VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS": "20"},
-        during=serving("Worker_TP1", signal.SIGSTOP),
+        during=serving(WORKER, signal.SIGSTOP),
     ),
     Fault("none--healthy-two-gpus", (), during=serving("", signal.SIGCONT)),
+    Fault("stall--worker-stopped-loading", ("stall",), during=stopped_while_loading, alone=True),
     Fault(
         "gpu-memory-taken--by-somebody-else",
         ("gpu-memory-taken", "cuda-out-of-memory"),
@@ -286,9 +300,9 @@ FAULTS = [
         around=held_memory,
         alone=True,
     ),
-    Fault("cuda-out-of-memory--serving-two-gpus", ("cuda-out-of-memory",), during=memory_gone, alone=True),
+    Fault("cuda-out-of-memory--serving", ("cuda-out-of-memory",), during=memory_gone, alone=True),
     Fault(
-        "cuda-out-of-memory--loading-two-gpus",
+        "cuda-out-of-memory--loading",
         ("cuda-out-of-memory",),
         ("--gpu-memory-utilization", "0.9"),
         kv_cache=(),
@@ -329,7 +343,7 @@ def provoke(fault: Fault, port: int, folder: Path) -> Found | None:
         began = time.monotonic()
         try:
             fault.during(server)
-            if fault.expected:
+            if fault.expected and not server.stall:
                 left_s = min(LIMIT_S, _ALL_S - (time.monotonic() - _BEGUN_AT) - 10)
                 server.wait_for(lambda: False, max(10.0, left_s - (time.monotonic() - began)))
         finally:
@@ -337,7 +351,8 @@ def provoke(fault: Fault, port: int, folder: Path) -> Found | None:
             details, code = server.end()
     lines = server.log.read_text(encoding="utf-8").split("\n")
     diagnosis = watch._from_outside(details) or diagnose(lines, code, watch._facts(details))
-    return Found(fault, diagnosis.key if diagnosis else None, code, seconds)
+    key = "stall" if "A signal has stopped the processes" in server.stall else diagnosis.key if diagnosis else None
+    return Found(fault, key, code, seconds)
 
 
 def report(found: Iterable[Found | None], table: Path) -> list[Found]:

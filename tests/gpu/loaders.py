@@ -31,6 +31,12 @@ LOADERS = {
 }
 FILE_GIB = 4
 TENSOR_MIB = 256
+# fastsafetensors asks for libcudart.so by this name, which packages of Python do not have.
+LIBRARIES = "/tmp/libraries"
+LINK = (
+    f"mkdir {LIBRARIES}; for name in libcudart libcufile; do"
+    f' ln -s "$(find / -xdev -name "$name.so.*" | head -1)" {LIBRARIES}/$name.so; done'
+)
 WRITE = """
 import sys, torch
 from safetensors.torch import save_file
@@ -61,8 +67,9 @@ def contained(folder: Path, packages: Path, program: str, *arguments: str) -> st
     """Run a Python program in a container with the GPUs; return the last line that it prints."""
     argv = ["docker", "run", "--rm", "--network", "none", "--device", "nvidia.com/gpu=all", "--ipc", "host"]
     argv += ["--volume", f"{folder}:/weights", "--volume", f"{packages}:/packages:ro"]
-    argv += ["--env", "PYTHONPATH=/opt/vllm:/packages", "--entrypoint", "python3", IMAGE]
-    done = subprocess.run([*argv, "-c", program, "/weights", *arguments], capture_output=True, text=True, check=False)
+    argv += ["--env", "PYTHONPATH=/opt/vllm:/packages", "--env", f"LD_LIBRARY_PATH={LIBRARIES}", "--entrypoint", "sh"]
+    shell = [IMAGE, "-c", f'{LINK}; exec python3 "$@"', "sh", "-c", program, "/weights", *arguments]
+    done = subprocess.run([*argv, *shell], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError("\n".join(done.stderr.strip().splitlines()[-3:]))
     return (done.stdout.strip().splitlines() or [""])[-1]

@@ -30,11 +30,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[3]
+SITE = ROOT / "tests/gpu/site"
 K = Path(os.environ.get("K", "/opt/hgx-gpu-site"))
 LOGS = K / "logs"
 RECORD = K / "site.json"
 RELEASES = Path("/var/lib/hgx-inference/vllm/releases")
 RESULTS = Path("/var/lib/hgx-inference/results")
+NODES = K / "nodes"
 SYSTEMD = Path("/run/systemd/system")
 HEALTH = "http://127.0.0.1:8001/health"
 MANY_SEQUENCES = '{"vllm_engine_args_extra": {"max-num-seqs": 64}}'
@@ -84,12 +86,20 @@ def command(*argv: str, limit_s: float = 120) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def play(name: str, playbook: str, *arguments: str) -> Play:
+def play(name: str, playbook: str, *arguments: str, inventory: str = "hosts.yml") -> Play:
     """Run a playbook, as a user would."""
     began = time.monotonic()
-    argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(ROOT / "tests/gpu/site/hosts.yml"), playbook]
+    argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(SITE / inventory), playbook, *arguments]
+    environment = {**os.environ, "ANSIBLE_CONNECTION_PLUGINS": str(SITE / "connection")}
     done = subprocess.run(
-        [*argv, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        argv,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
     )
     (LOGS / f"{name}.txt").write_text(done.stdout, encoding="utf-8")
     return Play(done.returncode, done.stdout, time.monotonic() - began)
@@ -123,9 +133,9 @@ def gpu_memory() -> list[int]:
     return [int(line) for line in said.split()]
 
 
-def result() -> dict[str, Any]:
+def result(results: Path = RESULTS) -> dict[str, Any]:
     """Return the verdict and the figures of the newest benchmark."""
-    newest = sorted(RESULTS.glob("2*.json"))[-1:]
+    newest = sorted(results.glob("2*.json"))[-1:]
     if not newest:
         return {}
     found = json.loads(newest[0].read_text(encoding="utf-8"))
@@ -347,6 +357,86 @@ def teardown() -> Outcome:
     return Outcome(claims, {**_recap(found), "gpu_memory_mib": gpu_memory()})
 
 
+def node(name: str, *argv: str) -> str:
+    """Return what a command prints on a node of nodes.sh, and nothing if it fails."""
+    return command("bash", str(SITE / "nodes.sh"), "enter", name, *argv)
+
+
+def nodes() -> Outcome:
+    """One server across two nodes, from bare to a verdict."""
+    images = command("docker", "info", "--format", "{{.DockerRootDir}}")
+    os.kill(int(Path("/run/docker.pid").read_text()), signal.SIGTERM)
+    seconds_until(lambda: not Path("/run/docker.pid").exists(), 30)
+    start = ["bash", str(SITE / "nodes.sh"), "start", images]
+    made = subprocess.run(start, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    if made.returncode:
+        return Outcome({"there are two nodes": False}, {"message": made.stdout.splitlines()[-12:]})
+    hub = [sys.executable, str(ROOT / "tests/support/hub_server.py"), "--root", str(K / "hub")]
+    with (LOGS / "nodes-hub.log").open("wb") as output:
+        subprocess.Popen(
+            [*hub, "--bind", "10.231.0.254", "--port", os.environ["HUB_PORT"]],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    found = play("nodes", "site.yml", inventory="nodes.yml")
+    return Outcome(*_across_nodes(found, made.stdout))
+
+
+def nodes_kill() -> Outcome:
+    """A killed worker of the follower: status names rank, node and cause, the site repairs the server as one."""
+    rows = [row.split(None, 1) for row in node("b", "docker", "top", "vllm", "-eo", "pid,args").splitlines()]
+    pid, name = next(row for row in rows if "VLLM::Worker" in row[1])
+    node("b", "kill", "-KILL", pid)
+    time.sleep(5)
+    before = {each: node(each, *_STARTED) for each in "ab"}
+    status = play("nodes-kill-status", "playbooks/status.yml", inventory="nodes.yml")
+    found = play("nodes-kill-repair", "site.yml", inventory="nodes.yml")
+    claims, facts = _across_nodes(found, status.output)
+    claims["status names the follower"] = status.says("hgx-node-b", "died")
+    claims["both ranks were started again"] = all(node(each, *_STARTED) not in ("", before[each]) for each in "ab")
+    return Outcome(claims, {"killed": name, **facts})
+
+
+def nodes_stages() -> Outcome:
+    """Pipeline stages across the nodes instead of tensor parallelism, as for Kimi K3."""
+    stages = {"tensor-parallel-size": machine()["gpus"], "pipeline-parallel-size": 2, "speculative-config": None}
+    answers = [
+        {"metric": "steady_output_throughput", "op": ">=", "value": 1, "severity": "fail", "source": "it answers"}
+    ]
+    settings = json.dumps({"vllm_engine_args_extra": stages, "smoke_benchmark_thresholds": answers})
+    return Outcome(*_across_nodes(play("nodes-stages", "site.yml", "-e", settings, inventory="nodes.yml")))
+
+
+def nodes_end() -> Outcome:
+    """The nodes end, and the engine of the machine runs again."""
+    subprocess.run(["bash", str(SITE / "nodes.sh"), "stop"], check=True)
+    time.sleep(2)
+    with Path("/var/log/dockerd.log").open("ab") as output:
+        subprocess.Popen(["dockerd"], stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    runs = seconds_until(lambda: bool(command("docker", "version")), 30) is not None
+    free = seconds_until(lambda: max(gpu_memory()) < 2048, 30) is not None
+    return Outcome({"the engine runs": runs, "the GPUs are free": free})
+
+
+_STARTED = ("docker", "inspect", "--format", "{{.State.StartedAt}} {{.State.Running}}", "vllm")
+
+
+def _across_nodes(found: Play, before: str = "") -> tuple[dict[str, bool], dict[str, Any]]:
+    """Return the claims and facts of a play on both nodes. C(before) is kept, too."""
+    figures = result(NODES / "a/var/lib/hgx-inference/results")
+    for each in "ab":
+        said = subprocess.run(
+            ["bash", str(SITE / "nodes.sh"), "enter", each, "docker", "logs", "vllm"], capture_output=True, check=False
+        )
+        (LOGS / f"node-{each}.log").write_bytes(said.stdout + said.stderr)
+    claims = {"the play succeeds": found.rc == 0, "the verdict is pass": figures.get("verdict") == "pass"}
+    bandwidth = re.findall(r"all_reduce\s+(\S+ GB/s)", found.output)
+    kept = {"all_reduce": bandwidth, "benchmark": figures, "gpu_memory_mib": gpu_memory()}
+    message = {} if found.rc == 0 else {"message": last_message(found), "before": before.splitlines()[-20:]}
+    return claims, {**_recap(found), **kept, **message}
+
+
 # Name, function, and the longest time in seconds that it is given before the limit.
 STEPS: dict[str, tuple[Callable[[], Outcome], float]] = {
     "bare": (bare, 330),
@@ -362,6 +452,10 @@ STEPS: dict[str, tuple[Callable[[], Outcome], float]] = {
     "wide": (wide, 420),
     "wide_again": (wide_again, 300),
     "teardown": (teardown, 60),
+    "nodes": (nodes, 380),
+    "nodes_kill": (nodes_kill, 240),
+    "nodes_stages": (nodes_stages, 240),
+    "nodes_end": (nodes_end, 60),
 }
 
 
@@ -443,8 +537,9 @@ def write_recipe(found: dict[str, Any]) -> None:
         "GPU_MEMORY": found["gpu_memory_mib"] * 93 // 100 // 1024,
         "GPU_FABRIC": json.dumps(found["fabric"] == ["Completed"]),
         "GPU_FUSED": json.dumps(found["gpus"] == 1),
+        "GPU_RANKS": 2 * found["gpus"],
     }
-    text = (ROOT / "tests/gpu/site/recipe.yml").read_text(encoding="utf-8")
+    text = (SITE / "recipe.yml").read_text(encoding="utf-8")
     for word, new in words.items():
         text = text.replace(word, str(new))
     (K / "recipe.yml").write_text(text, encoding="utf-8")

@@ -171,7 +171,7 @@ class Fault:
     expected: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     # A size given is not measured, which servers beside it would disturb.
-    kv_cache: tuple[str, ...] = ("--kv-cache-memory-bytes", "512M")
+    kv_cache: tuple[str, ...] = ("--kv-cache-memory-bytes", "1G")
     environment: dict[str, str] = field(default_factory=dict)
     before: tuple[str, ...] = ()  # shell commands, in the container
     docker: tuple[str, ...] = ("--ipc", "host")

@@ -19,7 +19,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,8 +33,8 @@ TENSOR_MIB = 256
 # fastsafetensors asks for libcudart.so by this name, which packages of Python do not have.
 LIBRARIES = "/tmp/libraries"
 LINK = (
-    f"mkdir {LIBRARIES}; for name in libcudart libcufile; do"
-    f' ln -s "$(find / -xdev -name "$name.so.*" | head -1)" {LIBRARIES}/$name.so; done'
+    f"mkdir -p {LIBRARIES}; for name in libcudart libcufile; do"
+    f' ln -s "$(find / -xdev -path "*/nvidia/cu13/*" -name "$name.so.*" | head -1)" {LIBRARIES}/$name.so; done'
 )
 WRITE = """
 import sys, torch
@@ -94,9 +93,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         weights, packages = Path(name, "weights"), Path(name, "packages")
         weights.mkdir()
-        for wheel in wheels.glob("*.whl"):
-            zipfile.ZipFile(wheel).extractall(packages)
-        packages.mkdir(exist_ok=True)
+        packages.mkdir()
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(packages)]
+        if found := list(map(str, wheels.glob("*.whl"))):
+            subprocess.run([*pip, *found], check=True)
         contained(
             weights, packages, WRITE, str(gib // FILE_GIB), str(FILE_GIB * 1024 // TENSOR_MIB), str(TENSOR_MIB << 20)
         )

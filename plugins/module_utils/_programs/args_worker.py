@@ -13,6 +13,7 @@ laid out in another way, C({"version": "0.19.1", "unchecked": reason}).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import importlib.util
 import io
@@ -33,6 +34,9 @@ LOADERS = {
     "runai_streamer_sharded": ("runai_model_streamer", "runai-model-streamer"),
     "tensorizer": ("tensorizer", "tensorizer"),
 }
+
+# Packages of Python bring it with a number at its end, which fastsafetensors (0.1.15 to 0.3.3) does not ask for.
+CUDA_RUNTIME = "libcudart.so"
 
 
 def main(job: dict[str, Any]) -> None:
@@ -104,7 +108,7 @@ def _unknown_parsers(args: Any) -> Iterator[str]:
 
 
 def _missing_loader(args: Any) -> Iterator[str]:
-    """Yield which package the loader of the weights lacks. vLLM itself misses it only after its engine has started."""
+    """Yield what the loader of the weights lacks. vLLM itself misses it only after its engine has started."""
     name = str(getattr(args, "load_format", None) or "")
     module, package = LOADERS.get(name, ("", ""))
     if module and importlib.util.find_spec(module) is None:
@@ -112,6 +116,22 @@ def _missing_loader(args: Any) -> Iterator[str]:
             f"argument --load-format: {name!r} needs the Python package {package}, which the image does not have\n"
             f"Fix: add {package}==VERSION to vllm_image_pip (image.pip of the recipe), or leave load-format out."
         )
+    elif name == "fastsafetensors" and _lacks(CUDA_RUNTIME):
+        yield (
+            f"argument --load-format: {name!r} opens the library {CUDA_RUNTIME} by this name, which the image does not"
+            " have\nFix: choose an image that has it (CUDA's development package), or leave load-format out."
+        )
+
+
+def _lacks(library: str) -> bool:
+    """Return whether a vLLM for NVIDIA's GPUs does not find a library of CUDA."""
+    if importlib.import_module("torch").version.cuda is None:
+        return False
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return True
+    return False
 
 
 def _first(modules: tuple[str, ...], name: str) -> Any:

@@ -5,7 +5,7 @@
 # On a machine with NVIDIA GPUs, root, Python 3.12 with torch, and no network: what stands in for registries and packages.
 #
 #   machine.sh keep FOLDER     keeps the pieces of FOLDER in $K/pieces (they may come one at a time)
-#   machine.sh engine          Docker and nvidia-ctk, a CDI specification, images of this machine's own files; about 20 s
+#   machine.sh engine          Docker, nvidia-ctk and ip, a CDI specification, images of this machine's own files; about 20 s
 #   machine.sh server          vLLM's image, the models on a loopback hub, Ansible; about 40 s, after all pieces
 #   machine.sh steps OUT STEP...   steps.py, which has the steps and their record
 #   machine.sh all FOLDER OUT  all of that from the bare machine to a verdict, where one command may take five minutes
@@ -28,7 +28,9 @@ BIN=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 engine() {
   say "$(uname -r), $(nproc) cores, $(. /etc/os-release; echo "$PRETTY_NAME"), $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | sort | uniq -c | xargs)"
   mkdir -p "$K/engine"; xz -dc -T0 "$P/engine.tar.xz" | tar xf - -C "$K/engine" || { say "engine.tar.xz is damaged"; return 1; }
-  cp -a "$K/engine/docker/usr/." /usr/; cp -a "$K/engine/toolkit/." /usr/bin/ 2>/dev/null; ln -sf /proc/self/mounts /etc/mtab
+  cp -a "$K/engine/docker/usr/." /usr/
+  command -v ip >/dev/null || { cp -an "$K/engine/network/usr/." /usr/; ldconfig; }
+  cp -a "$K/engine/toolkit/." /usr/bin/ 2>/dev/null; ln -sf /proc/self/mounts /etc/mtab
   getent group docker >/dev/null || groupadd -r docker
   local kind tool
   for kind in nft legacy; do

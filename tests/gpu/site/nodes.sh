@@ -40,7 +40,7 @@ start() {
   for name in a b; do
     number=$((number + 1))
     for path in "${OWN[@]}"; do mkdir -p "$path" "$NODES/$name$path"; cp -a "$path/." "$NODES/$name$path/"; done
-    unshare --mount --uts --ipc --net --pid --fork --propagation private bash "$SELF" inside $name $number "$images" >"$NODES/$name/log" 2>&1 </dev/null &
+    setsid unshare --mount --uts --ipc --net --pid --fork --propagation private bash "$SELF" inside $name $number "$images" >"$NODES/$name/log" 2>&1 </dev/null &
     local outer=$!
     until pgrep -P $outer >"$NODES/$name/pid"; do sleep 0.1; done
     ip link add hgx-node-$name type veth peer name eth0 netns "$(cat "$NODES/$name/pid")"

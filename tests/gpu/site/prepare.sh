@@ -5,7 +5,7 @@
 # On a machine with package registries (x86-64, Debian or Ubuntu, no GPU): make the pieces that a GPU machine without
 # network lacks.     prepare.sh WORK [TOOLKIT]
 #
-# WORK/out then has engine.tar.xz (Docker, nvidia-ctk), tools.tar.xz (ansible-core, wheels of the roles) and vllm.0,
+# WORK/out then has engine.tar.xz (Docker, nvidia-ctk, ip), tools.tar.xz (ansible-core, wheels of the roles) and vllm.0,
 # vllm.1 ... (vLLM with its packages), each smaller than PIECE, and SHA256.
 # TOOLKIT is a git repository of NVIDIA's container toolkit, of which nvidia-ctk is built; without it cdi.py stands in.
 # The engine's packages need glibc 2.38 on the GPU machine. SM is the GPU's compute capability, without the point.
@@ -54,11 +54,13 @@ pack() { # NAME TAR_ARGUMENTS...
 
 packages docker docker.io docker-cli containerd runc iptables libip4tc2 libip6tc2 libxtables12 libmnl0 libnetfilter-conntrack3 \
   libnfnetlink0 libnftnl11 tini-static
+packages network iproute2 libbpf1 libelf1t64 libcap2 # for nodes.sh, where the machine has no ip
 toolkit
 if [ ! -s out/engine.tar.xz ]; then
   (cd docker && rm -rf etc usr/share usr/lib/{cni,containerd,systemd,udev,sysusers.d} usr/bin/ctr \
     usr/sbin/{fs-idmap,pidfd-kill,recvtty,remap-rootfs,sd-helper,seccompagent,nfnl_osf})
-  pack engine.tar.xz docker toolkit
+  (cd network && rm -rf etc usr/share var)
+  pack engine.tar.xz docker network toolkit
 fi
 say "engine: $(stat -c %s out/engine.tar.xz) bytes, with $(ls toolkit | wc -l) programs of the toolkit"
 

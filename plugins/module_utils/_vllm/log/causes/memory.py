@@ -149,6 +149,14 @@ MEMORY = (
         detail="{first} GiB were free, then {then} GiB.",
     ),
     Signature(
+        "gpu-memory-taken",
+        "GPU memory held by another process",
+        (r"CUDA error: out of memory",),
+        "The GPU had no memory left when the server asked how much is free, before it had taken any.",
+        "See nvidia-smi on the host for who holds it and end it, or wait until a stopped server has freed it.",
+        within=r"in init_device[\s\S]*(?:MemorySnapshot|set_device)",
+    ),
+    Signature(
         "host-memory-taken",
         "Not enough free memory for the CPU build",
         (

@@ -38,6 +38,14 @@ PACKAGES = (
         detail="It is {name}.",
     ),
     Signature(
+        "library-missing",
+        "Missing shared library",
+        (r"\[FAIL\] .*?(?P<name>libcudart\.so)\b",),
+        "The loader of the weights (load-format: fastsafetensors) opens CUDA's runtime by a name that the image lacks.",
+        "Choose an image that has it (CUDA's development package), or leave load-format out.",
+        detail="It is {name}.",
+    ),
+    Signature(
         "package-conflict",
         "Packages that do not fit each other",
         (

@@ -9,6 +9,7 @@ The end-to-end tests run it against a real vLLM.
 
 from __future__ import annotations
 
+import _ctypes
 import json
 import subprocess
 import sys
@@ -109,7 +110,7 @@ def check(
     # The last two words are -c and the program.
     (folder / "docker").write_text(
         f"#!/bin/bash\nprintf '%s\\n' \"$@\" >'{folder}/words'\n"
-        f"PYTHONPATH='{folder}/site' exec '{sys.executable}' \"${{@: -2}}\"\n"
+        f"LD_LIBRARY_PATH='{folder}' PYTHONPATH='{folder}/site' exec '{sys.executable}' \"${{@: -2}}\"\n"
     )
     (folder / "docker").chmod(0o755)
     program = (
@@ -169,7 +170,23 @@ def test_a_loader_needs_its_package_in_the_image(tmp_path: Path, loader: str, mo
     assert f"\nFix: add {package}==VERSION to vllm_image_pip" in found
     assert found.count("Fix:") == 1
     (tmp_path / "site" / f"{module}.py").touch()
+    (tmp_path / "site" / "torch.py").write_text("class version:\n    cuda = None\n")
     assert check(tmp_path, "new", ["--model", "x", "--load-format", loader])[0]["problems"] == []
+
+
+def test_a_loader_needs_its_library_in_the_image(tmp_path: Path) -> None:
+    args = ["--model", "x", "--load-format", "fastsafetensors"]
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "fastsafetensors.py").touch()
+    (tmp_path / "site" / "torch.py").write_text("class version:\n    cuda = '13.0'\n")
+    # This machine may have it, so another file stands before it.
+    library = tmp_path / "libcudart.so"
+    library.write_text("no library")
+    (found,) = check(tmp_path, "new", args)[0]["problems"]
+    assert "opens the library libcudart.so by this name, which the image does not have\nFix: choose an" in found
+    library.unlink()
+    library.symlink_to(_ctypes.__file__)  # any library that can be opened will do
+    assert check(tmp_path, "new", args)[0]["problems"] == []
 
 
 def test_an_unknown_layout_is_said_and_not_taken_for_a_mistake(tmp_path: Path) -> None:

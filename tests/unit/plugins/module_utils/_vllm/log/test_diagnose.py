@@ -120,6 +120,8 @@ def test_constructed_logs_and_those_of_gpus(path: Path) -> None:
     [
         ("disk-full--bundled-kernels", "A disk is full", "No space left on device", "df -h"),
         ("gpu-memory-taken--two-gpus", "130.34 of 139.8 GiB are free, 139.79 GiB are wanted.", "cuda:0", "nvidia-smi"),
+        ("gpu-memory-taken--by-somebody-else", "had no memory left when the", "out of memory", "nvidia-smi"),
+        ("cuda-out-of-memory--loading", "2.62 GiB were asked for, 1.59 GiB of 139.80 GiB were free", "GPU 0", "lower"),
         ("gpu-memory-taken--profiling", "110.72 GiB were free, then 121.2 GiB.", "memory profiling", "again"),
         ("kernel-compile--no-compiler", "could not be compiled", "Failed to find C compiler", "compiler"),
         ("kv-cache-too-small--one-request", "0.32 GiB are needed for 32768 tokens", "To serve", "About 25536 tokens"),

@@ -34,7 +34,7 @@ class ActionModule(EdgeActionBase):
         )
         path = self._find(str(args["recipe"]))
         try:
-            data = self._loader.load_from_file(str(path))
+            data = self._loader.load_from_file(str(path), unsafe=True)  # without a copy: nothing changes it
         except AnsibleError as exc:
             raise AnsibleActionFail(f"{path} is not a readable YAML file: {exc}") from exc
         try:

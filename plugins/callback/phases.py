@@ -35,11 +35,13 @@ from ansible.constants import _ACTION_DEBUG, COLOR_ERROR, COLOR_UNREACHABLE
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
+from ..plugin_utils._preload import preload
 from ..plugin_utils._times import RUN
 
 if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
+    from ansible.playbook import Playbook
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
 
@@ -77,6 +79,10 @@ class CallbackModule(DefaultCallback):
             self._timer = threading.Timer(LONG_TASK_S, self._print_task_banner, [task])
             self._timer.daemon = True
             self._timer.start()
+
+    def v2_playbook_on_start(self, playbook: Playbook) -> None:
+        super().v2_playbook_on_start(playbook)
+        preload()
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._timer.cancel()

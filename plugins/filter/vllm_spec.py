@@ -91,7 +91,7 @@ def _details(recipe: Mapping[str, Any], model: str) -> dict[str, str]:
         "profile": recipe.get("profile", ""),
         "title": recipe.get("title", model),
         "created_by": f"{_user()}@{os.uname().nodename}",
-        "collection_version": _collection_version(),
+        "collection_version": _VERSION,
     }
 
 
@@ -116,6 +116,9 @@ def _collection_version() -> str:
     manifest = root / "MANIFEST.json"  # only in an installed collection
     content = yaml.safe_load((manifest if manifest.exists() else root / "galaxy.yml").read_text(encoding="utf-8"))
     return str(content.get("collection_info", content)["version"])
+
+
+_VERSION = _collection_version()
 
 
 def _text(slurped: Mapping[str, Any]) -> str:

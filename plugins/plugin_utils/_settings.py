@@ -129,7 +129,7 @@ def unknown_names(roles: Iterable[Role], names: Iterable[str]) -> list[str]:
     roles = list(roles)
     known = {name for role in roles for name in (*role.options, *role.defaults)} | {*_FACTS}
     found = []
-    for name in sorted(each for each in set(names) - known if not each.startswith("_")):
+    for name in sorted(each for each in set(names) - known if not each.startswith(("_", "ansible_"))):
         owner = next((role.name for role in roles if name.startswith(f"{role.name}_")), None)
         near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=_RESEMBLES if owner else _NEARLY_THE_SAME)
         if near:

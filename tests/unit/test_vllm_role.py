@@ -62,7 +62,7 @@ def test_a_rollback_to_what_runs_names_the_others(releases: list[dict[str, str]]
 
 
 def test_why_a_server_has_ended_is_shown_in_lines() -> None:
-    shown = task("prepare", "Show why the server has ended")["ansible.builtin.debug"]["msg"]
+    shown = task("prepare_change", "Show why the server has ended")["ansible.builtin.debug"]["msg"]
     ended = {"cause": ["It died: {{ braces }}.", "Fix: so."], "kept_log": "/state/ended.log"}
     lines = render(shown, __vllm_ended=ended).splitlines()
     assert lines == [*ended["cause"], "The log is kept in /state/ended.log when the server is replaced."]
@@ -96,15 +96,36 @@ def test_ranks_agree_on_a_rollback_though_one_has_left_the_play() -> None:
 
 
 def test_a_release_is_recorded_once_its_container_is_there() -> None:
-    names = [found["name"] for found in load("tasks/prepare.yml")]
-    last = ["Create the next container", "Require all ranks of the server", "Record the release"]
-    assert names[-3:] == [f"prepare | {name}" for name in last]
+    changes = [found["name"] for found in load("tasks/prepare_change.yml")]
+    last = ["Create the next container", "Require all ranks of the server"]
+    assert changes[-2:] == [f"prepare_change | {name}" for name in last]
+    assert [found["name"] for found in load("tasks/prepare.yml")][-2:] == [
+        "prepare | Prepare the change",
+        "prepare | Record the release",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "image_present", "span", "included"),
+    [
+        ("none", True, {}, False),
+        ("none", False, {}, True),
+        ("none", True, {"hosts": ["node-a", "node-b"]}, True),
+        ("start", True, {}, True),
+        ("adopt", True, {}, True),
+    ],
+)
+def test_a_server_that_runs_as_it_should_needs_no_preparation(
+    action: str, image_present: bool, span: dict[str, Any], included: bool
+) -> None:
+    compared = {"action": action, "image_present": image_present}
+    assert holds(task("prepare", "Prepare the change")["when"], __vllm_compared=compared, vllm_span=span) is included
 
 
 def test_a_dead_server_is_explained_before_anything_replaces_it() -> None:
-    names = [found["name"] for found in load("tasks/prepare.yml")]
-    assert names.index("prepare | Show why the server has ended") < names.index("prepare | Record the release")
-    asked = task("prepare", "Find out why the server has ended")
+    names = [found["name"] for found in load("tasks/prepare_change.yml")]
+    assert "prepare_change | Show why the server has ended" in names, "which is before the release is recorded"
+    asked = task("prepare_change", "Find out why the server has ended")
     compared = {"__vllm_compared": {"action": "start", "engine": True}}
     assert all(holds(rule, **compared) for rule in asked["when"])
     assert not all(holds(rule, **compared, vllm_replaced_release="x") for rule in asked["when"]), "it is told already"

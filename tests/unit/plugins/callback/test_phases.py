@@ -42,6 +42,8 @@ PLAYBOOK = """\
       ansible.builtin.command: {argv: [echo, "{{ item }}"]}
       loop: [left, right]
       changed_when: item == 'left'
+    - name: Tell what the main process has loaded
+      ansible.builtin.debug: {msg: "loaded: {{ 'ansible_collections.hgx.inference.plugins.filter.vllm_spec' | loaded }}"}
 - name: Phase of nobody
   hosts: "{{ [] }}"
 - name: Second phase
@@ -55,6 +57,13 @@ INCLUDED = """\
 - name: Fail
   ansible.builtin.fail: {msg: "what is wrong\\nwhat to do"}
 """
+LOADED = """\
+import sys
+
+class FilterModule:
+    def filters(self):
+        return {"loaded": lambda name: name in sys.modules}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +72,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("phases")
     (folder / "play.yml").write_text(PLAYBOOK)
     (folder / "included.yml").write_text(INCLUDED)
+    (folder / "filter_plugins").mkdir()
+    (folder / "filter_plugins/loaded.py").write_text(LOADED)
 
     def play(*options: str) -> str:
         done = ansible_command.run(
@@ -89,6 +100,10 @@ def test_what_changed_nothing_is_hidden(outputs: dict[str, str]) -> None:
     assert not re.search(
         r"nobody|no hosts matched|hidden|Skip this|Change nothing|included:|TASK \[Include|right", outputs["brief"]
     )
+
+
+def test_plugins_are_loaded_before_the_process_of_a_task_starts(outputs: dict[str, str]) -> None:
+    assert "  loaded: True\n" in outputs["brief"]
 
 
 def test_messages_are_shown_as_lines(outputs: dict[str, str]) -> None:

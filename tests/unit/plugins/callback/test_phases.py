@@ -43,7 +43,7 @@ PLAYBOOK = """\
       loop: [left, right]
       changed_when: item == 'left'
     - name: Tell what the main process has loaded
-      ansible.builtin.debug: {msg: "loaded: {{ 'ansible_collections.hgx.inference.plugins.filter.vllm_spec' | loaded }}"}
+      ansible.builtin.debug: {msg: "loaded: {{ 'inference.plugins.filter.vllm_spec' | loaded }}"}
 - name: Phase of nobody
   hosts: "{{ [] }}"
 - name: Second phase
@@ -62,7 +62,7 @@ import sys
 
 class FilterModule:
     def filters(self):
-        return {"loaded": lambda name: name in sys.modules}
+        return {"loaded": lambda name: any(each.endswith(name) for each in sys.modules)}
 """
 
 

@@ -96,7 +96,7 @@ lint: setup ## Run ruff, mypy, yamllint, ansible-lint
 	ruff format --check
 	mypy
 	yamllint --strict .
-	ansible-lint --offline
+	python tests/ansible_lint.py --offline
 	antsibull-changelog lint
 
 unit: setup ## Run the unit tests, without the slow ones

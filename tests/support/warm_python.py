@@ -12,6 +12,7 @@ Only what a module reads from the environment at its import is that of the warm 
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -135,6 +136,8 @@ def serve(descriptor: int, modules: Sequence[str]) -> None:
     """Fork for each request until there can be no more."""
     for module in modules:
         importlib.import_module(module)
+    # A collection in a fork would copy the memory of all that was imported, and short programs need none.
+    gc.disable()
     signal.signal(signal.SIGCHLD, _reap)
     requests = socket.socket(fileno=descriptor)
     while True:

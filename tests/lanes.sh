@@ -9,12 +9,18 @@ cd "$(dirname "$0")/.."
 export ANSIBLE_HOME=$PWD/.ansible ANSIBLE_COLLECTIONS_PATH=$PWD/collections MOLECULE_GLOB='molecule/*/molecule.yml'
 export RUNNING=.cache/running
 rm -rf $RUNNING
-mkdir -p $RUNNING
+mkdir -p $RUNNING .cache/zip
 
 run_part() {
   case $1 in
     *.py) pytest --durations=20 ${1//+/ } ;;
-    *) if [[ -e molecule/$1 ]]; then molecule test --scenario-name "$1"; else make "$1"; fi ;;
+    *)
+      if [[ -e molecule/$1 ]]; then
+        PYTHONPATH=$PWD/tests/support/quick_python HGX_ZIP_CACHE=$PWD/.cache/zip molecule test --scenario-name "$1"
+      else
+        make "$1"
+      fi
+      ;;
   esac
 }
 part() {

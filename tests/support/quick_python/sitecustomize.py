@@ -24,14 +24,14 @@ FOLDER = os.environ.get("HGX_ZIP_CACHE", "/var/cache/hgx-zip")
 plain = zipimport._compile_source  # type: ignore[attr-defined]
 
 
-def compiled(pathname: str, source: bytes) -> object:
+def compiled(pathname: str, source: bytes, *more: object) -> object:
     """Return the code of a source, with this path in its tracebacks."""
     path = f"{FOLDER}/{_imp.source_hash(20261201, source).hex()}-{len(source)}.{sys.implementation.cache_tag}"
     try:
         with open(path, "rb") as kept:
             code = marshal.loads(kept.read())
     except OSError:
-        code = plain(pathname, source)
+        code = plain(pathname, source, *more)  # newer Pythons also name the module
         try:
             with open(f"{path}.{os.getpid()}", "wb") as fresh:
                 fresh.write(marshal.dumps(code))

@@ -44,10 +44,12 @@ def test_the_recipe_for_any_number_of_gpus(
     recipe = yaml.safe_load((tmp_path / "recipe.yml").read_text(encoding="utf-8"))
     for profile in recipe["profiles"]:
         resolved = resolve(recipe, profile)
-        assert resolved["hardware"]["gpu_count"] == resolved["engine"]["args"]["tensor-parallel-size"] == gpus
+        nodes = resolved["engine"].get("nodes") or 1
+        assert resolved["hardware"]["gpu_count"] == gpus
+        assert resolved["engine"]["args"]["tensor-parallel-size"] == gpus * nodes
         assert (resolved["hardware"]["gpu_name"], resolved["hardware"]["gpu_memory_gib"]) == ("H200", 130)
         assert resolved["hardware"]["fabric"] is not fused
-        assert resolved["engine"]["args"]["compilation_config.pass_config.fuse_allreduce_rms"] is fused
+        assert resolved["engine"]["args"]["compilation_config.pass_config.fuse_allreduce_rms"] is (fused and nodes == 1)
 
 
 def test_a_play_is_read() -> None:

@@ -55,7 +55,6 @@ class Outcome(NamedTuple):
     passed: bool
     early: bool
     requests: int
-    client_runs: int
 
 
 def judge(engine: Engine, luck: random.Random, workload: Mapping[str, Any] = WORKLOAD, size: str = SIZE) -> Outcome:
@@ -74,7 +73,7 @@ def judge(engine: Engine, luck: random.Random, workload: Mapping[str, Any] = WOR
             break
     steady = pooled(metrics)[early.METRIC]
     is_early = decided and len(latencies) < request_count(workload, size)
-    return Outcome(steady >= max(LIMITS), is_early, len(latencies), len(metrics))
+    return Outcome(steady >= max(LIMITS), is_early, len(latencies))
 
 
 class Share(NamedTuple):

@@ -46,7 +46,6 @@ class SpanSupervisor(Supervisor):
         self._engine = ""
         self._question: Question | None = None
         self._asked_at = 0.0
-        self._answered: bool | None = None
 
     def run(self) -> int:
         """Keep this rank as the head wants it, until that is over or a play takes over."""

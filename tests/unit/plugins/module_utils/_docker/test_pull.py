@@ -55,9 +55,6 @@ class Engine(http.server.BaseHTTPRequestHandler):
         if server.silent:
             server.over.wait(30)
 
-    def address_string(self) -> str:
-        return ""
-
     def log_message(self, format: str, *args: object) -> None:
         pass
 

@@ -246,9 +246,7 @@ def test_another_key_has_a_cache_of_its_own_and_a_flush_asks_again(
     assert len(ask(None, "--flush-cache", LAMBDA_API_KEY=KEY).hosts) == 2
 
 
-def test_the_key_is_not_shown_with_full_verbosity(
-    server: LambdaServer, ask: Callable[..., Listing], tmp_path: Path
-) -> None:
+def test_the_key_is_not_shown_with_full_verbosity(server: LambdaServer, ask: Callable[..., Listing]) -> None:
     server.faults = [Fault("status", status=401)]
     listing = ask(f"api_key: {KEY}", "-vvvv")
     assert listing.rc != 0

@@ -290,7 +290,7 @@ def test_check_mode(run: RunModule, hub: HubServer, cache_home: Path) -> None:
     assert not run(check=True)["changed"]
 
 
-def test_several_repositories(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
+def test_several_repositories(run: RunModule, repo: Path, cache_home: Path) -> None:
     (repo.parent / "draft").mkdir()
     (repo.parent / "draft" / LARGE).write_bytes(os.urandom(5_000))
     result = run(models=[{"repo": REPO}, {"repo": "org/draft"}])
@@ -314,7 +314,7 @@ def test_commit_that_others_have_resolved(run: RunModule, hub: HubServer, cache_
     assert pinned(cache_home) == commit
 
 
-def test_at_once_only_looks_at_the_cache(run: RunModule, hub: HubServer, repo: Path) -> None:
+def test_at_once_only_looks_at_the_cache(run: RunModule, hub: HubServer) -> None:
     assert run(at_once=True)["later"]
     assert hub.requests == []
     path = run().folder / LARGE
@@ -396,9 +396,7 @@ def test_a_connection_that_ends_early_is_gone_on_with(
 
 @pytest.mark.parametrize("xet", [True, False])
 @pytest.mark.usefixtures("stalls_are_short")
-def test_a_stalled_transfer_is_started_again(
-    run: RunModule, hub: HubServer, repo: Path, cache_home: Path, xet: bool
-) -> None:
+def test_a_stalled_transfer_is_started_again(run: RunModule, hub: HubServer, repo: Path, xet: bool) -> None:
     content = os.urandom(3 * STEP)
     (repo / LARGE).write_bytes(content)
     hub.faults.append(Fault("stall", LARGE, after=STEP + 5, times=1))
@@ -446,7 +444,7 @@ def test_partial_with_wrong_bytes_is_thrown_away(run: RunModule, hub: HubServer,
     assert list(cache_home.rglob("*.corrupt")) == []
 
 
-def test_two_runs_at_once(arguments: dict[str, Any], hub: HubServer, repo: Path, tmp_path: Path) -> None:
+def test_two_runs_at_once(arguments: dict[str, Any], hub: HubServer, repo: Path) -> None:
     (repo / LARGE).write_bytes(os.urandom(3 * STEP))
     # A host that serves with the Hub offline can still fill its cache.
     processes = [start(arguments, HF_HUB_OFFLINE="1") for _run in range(2)]
@@ -667,7 +665,7 @@ def test_a_passing_fault_ends_complete(
     ],
 )
 def test_a_lasting_fault_is_an_error_and_never_a_complete_cache(
-    run: RunModule, hub: HubServer, cache_home: Path, fault: Fault, part: str
+    run: RunModule, hub: HubServer, fault: Fault, part: str
 ) -> None:
     hub.faults.append(replace(fault))
     assert part in run().message
@@ -770,9 +768,7 @@ def test_a_repository_that_is_whole(run: RunModule, repo: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb", "x" * 256])
-def test_a_name_that_no_file_can_have(
-    run: RunModule, hub: HubServer, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_name_that_no_file_can_have(run: RunModule, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     files = hub_server.tree
 
     def tree(*args: Any) -> list[dict[str, Any]]:
@@ -955,9 +951,7 @@ def test_a_peer_that_is_still_filling_its_cache_is_waited_for(
     assert sum(hub.sent.values()) == 2 * STEP + 18, "the hub has sent each byte once"
 
 
-def test_a_corrupt_file_of_a_peer_is_not_taken(
-    run: RunModule, hub: HubServer, repo: Path, node: tuple[Path, str]
-) -> None:
+def test_a_corrupt_file_of_a_peer_is_not_taken(run: RunModule, repo: Path, node: tuple[Path, str]) -> None:
     folder, url = node
     given = run(cache_home=str(folder), offer=True)
     flip(given.folder / LARGE)
@@ -985,7 +979,7 @@ def test_a_peer_that_fails_is_done_without(
 # Pruning
 
 
-def test_prune(run: RunModule, hub: HubServer, repo: Path, cache_home: Path) -> None:
+def test_prune(run: RunModule, repo: Path, cache_home: Path) -> None:
     old = run().commit
     (repo / LARGE).write_bytes(os.urandom(30_000))
     new = run(update=True).commit
@@ -1151,9 +1145,7 @@ def test_library_missing(run: RunModule, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "huggingface_hub" in run().message
 
 
-def test_a_read_only_cache_can_be_verified(
-    run: RunModule, hub: HubServer, cache_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_cache_can_be_verified(run: RunModule, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = run().folder
     (cache_home / "hgx-inference" / "lock").unlink()
     made = os.open

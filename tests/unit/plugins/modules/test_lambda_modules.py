@@ -234,7 +234,7 @@ def test_an_expiry_of_yaml_is_kept_in_utc(run: Run) -> None:
     assert result["instance"]["expires_at"] == "2099-01-01T00:00:00Z"
 
 
-def test_the_owner_is_compared(server: LambdaServer, run: Run) -> None:
+def test_the_owner_is_compared(run: Run) -> None:
     run(lambda_instance, **NODE, ssh_port=0, owner="eve")
     for state in ("present", "restarted", "absent"):
         result = run(lambda_instance, name="kimi", state=state, owner="bob", ssh_port=0)

@@ -679,7 +679,7 @@ class TestSeed:
 
 
 class TestRepetitions:
-    def test_medians(self, run: Any, host: Host, server: Server) -> None:
+    def test_medians(self, run: Any, server: Server) -> None:
         result = run(repetitions=3)
         assert result["verdict"] == "pass", result["summary"]
         assert result["spread"]["output_throughput"] == 0
@@ -895,7 +895,7 @@ class TestNothingMeasured:
         threading.Timer(0.1, server.counters.update, kwargs={"running": 0}).start()
         assert run()["verdict"] == "pass"
 
-    def test_other_traffic_during_the_run(self, run: Any, server: Server, host: Host) -> None:
+    def test_other_traffic_during_the_run(self, run: Any, host: Host) -> None:
         # The container counts for a model that the client does not ask.
         client = host.folder / "container" / "vllm"
         client.write_text(client.read_text().replace('b"16"', 'b"19"'))

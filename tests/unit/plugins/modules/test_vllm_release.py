@@ -86,7 +86,7 @@ Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(module: ModuleType = vllm_release, check: bool = False, **options: Any) -> dict[str, Any]:
         with (
             patch_module_args({**options, "_ansible_check_mode": check, "_ansible_diff": True}),

@@ -79,7 +79,7 @@ def test_broken_memory_knows_nothing(blob: Path, tmp_path: Path, text: str) -> N
     assert not Memory(str(tmp_path / "memory.json")).knows(SHA256, str(blob))
 
 
-def test_memory_that_cannot_be_written_is_no_error(blob: Path, tmp_path: Path) -> None:
+def test_memory_that_cannot_be_written_is_no_error(blob: Path) -> None:
     memory = Memory(str(blob / "memory.json"))
     memory.remember(SHA256, str(blob))
     memory.save()

@@ -330,7 +330,7 @@ def test_a_launch_that_cannot_be_marked_says_so(server: LambdaServer, make: Make
         make().present(KIMI, B200)
 
 
-def test_a_launch_that_was_never_sent_blocks_nothing(server: LambdaServer, make: Make, tmp_path: Path) -> None:
+def test_a_launch_that_was_never_sent_blocks_nothing(make: Make, tmp_path: Path) -> None:
     manager = make()
     send = manager._client._transport.send
 
@@ -517,7 +517,7 @@ def test_a_lifetime_that_is_no_time(server: LambdaServer, make: Make, hours: flo
     assert server.api.launches == 0
 
 
-def test_a_run_that_was_killed_after_the_launch(server: LambdaServer, make: Make, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_after_the_launch(server: LambdaServer, make: Make) -> None:
     """Its instance is not in the list yet when the next run looks; the journal makes that wait."""
     first = make()
     server.faults = [Fault("lagging", path=LAUNCH, seconds=0.03)]
@@ -713,7 +713,7 @@ def test_tags_that_the_api_does_not_take_are_told(server: LambdaServer, make: Ma
     assert not make().present(KIMI, B200)["changed"]
 
 
-def test_an_expiry_that_is_given_is_not_overwritten(server: LambdaServer, make: Make) -> None:
+def test_an_expiry_that_is_given_is_not_overwritten(make: Make) -> None:
     wanted = Wanted(type="gpu_8x_b200_sxm6", lifetime_hours=8, tags={"hgx-expires-at": "2099-01-01T00:00:00Z"})
     assert "45.92 USD an hour, until 2099-01-01T00:00:00Z." in make(check=True).present(KIMI, wanted)["msg"]
     launched = make().present(KIMI, wanted)["instance"]
@@ -746,7 +746,7 @@ def test_a_node_without_an_owner_is_anybodys(server: LambdaServer, make: Make) -
     assert make().absent(KIMI, force=False, owner="bob")["changed"]
 
 
-def test_by_tag(server: LambdaServer, make: Make) -> None:
+def test_by_tag(make: Make) -> None:
     identity = Identity(tags={"role": "kimi"})
     assert make().present(identity, B200)["changed"]
     assert not make().present(identity, B200)["changed"]

@@ -86,7 +86,7 @@ def torch(total: float) -> tuple[types.ModuleType, list[str]]:
     return module, asked
 
 
-def test_the_head_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_head_measures(monkeypatch: pytest.MonkeyPatch) -> None:
     module, asked = torch(4)
     monkeypatch.setitem(sys.modules, "torch", module)
     assert collective.measure(JOB, 1) == {}

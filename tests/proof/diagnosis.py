@@ -90,8 +90,8 @@ def edit_draft(**values: Any) -> Callable[[Path], None]:
     return act
 
 
-def wait_for_log(words: str, limit_s: float = 120) -> None:
-    until = time.monotonic() + limit_s
+def wait_for_log(words: str) -> None:
+    until = time.monotonic() + 120
     while time.monotonic() < until:
         done = docker("logs", CONTAINER)
         if words in done.stdout + done.stderr:

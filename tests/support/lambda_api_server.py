@@ -82,16 +82,11 @@ class LambdaApi:
     """The account behind the API."""
 
     def __init__(
-        self,
-        boot_s: float = 0.0,
-        terminate_s: float = 0.0,
-        address: str = "127.0.0.1",
-        clock: Callable[[], float] = time.monotonic,
+        self, boot_s: float = 0.0, terminate_s: float = 0.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.clock = clock
         self.boot_s = boot_s
         self.terminate_s = terminate_s
-        self.address = address
         self.capacity: dict[str, list[str]] = {name: ["us-east-1", "us-west-1"] for name in TYPES}
         # A region may have no capacity although the list of types says so.
         self.full: set[str] = set()
@@ -153,7 +148,7 @@ class LambdaApi:
         for id_, instance in self.instances.items():
             since = now - self._since.get(id_, now)
             if instance["status"] == "booting" and id_ in self._since and since >= self.boot_s:
-                instance.update(status="active", ip=self.address, private_ip="10.0.0.1")
+                instance.update(status="active", ip="127.0.0.1", private_ip="10.0.0.1")
             elif instance["status"] == "terminating" and since >= self.terminate_s:
                 instance.update(status="terminated")
 
@@ -389,7 +384,7 @@ class LambdaHandler(BaseHTTPRequestHandler):
             if self.headers.get("Authorization") != f"Bearer {server.key}":
                 raise Refusal(401, "global/invalid-api-key", "API key was invalid, expired, or deleted.", "Check it.")
             with server.lock:
-                server.require_pace(self.command, path)
+                server.require_pace(path)
                 server.api.lag_s = fault.seconds if fault and fault.kind == "lagging" else 0.0
                 data = json.loads(json.dumps(server.api.answer(self.command, path, body)))
         except Refusal as exc:
@@ -489,7 +484,7 @@ class LambdaServer(ThreadingHTTPServer):
                 return fault
         return None
 
-    def require_pace(self, method: str, path: str) -> None:
+    def require_pace(self, path: str) -> None:
         """Raise a 429 for clients that are too fast. Generous, because a busy machine delays requests."""
         launch = path == "/instance-operations/launch"
         for kind, interval_s in [("request", self.pace_s), *([("launch", 12 * self.pace_s)] if launch else [])]:

@@ -49,9 +49,9 @@ PHASES = (
 )
 
 
-def recipe(name: str = RECIPE) -> dict[str, Any]:
-    data = yaml.safe_load((ROOT / "recipes" / f"{name}.yml").read_text(encoding="utf-8"))
-    return {"name": name, **resolve(data, "published")}
+def recipe() -> dict[str, Any]:
+    data = yaml.safe_load((ROOT / "recipes" / f"{RECIPE}.yml").read_text(encoding="utf-8"))
+    return {"name": RECIPE, **resolve(data, "published")}
 
 
 def client(count: int, workload: Mapping[str, Any], seed: int = 0, slowdown: float = 1.0) -> dict[str, Any]:

@@ -39,9 +39,9 @@ def changed(before: float, after: float, for_steps: int = STEPS) -> str:
     return f"{before:g}x{CHANGE - 1} {after:g}x{for_steps - 1}" + (f" {before:g}x{rest}" if rest > 0 else "")
 
 
-def rising(by: float, start: float = 0) -> str:
+def rising(by: float) -> str:
     """Return a series that rises in each step."""
-    return f"{start:g}+{by:g}x{STEPS}"
+    return f"0+{by:g}x{STEPS}"
 
 
 def per_second(value: float) -> str:

@@ -16,13 +16,14 @@ COLOURS = {
     "blue": b"\0\0\xff",
     "yellow": b"\xff\xff\0",
 }
+_SIDE = 56  # pixels
 
 
-def picture(colour: str, side: int = 56) -> str:
+def picture(colour: str) -> str:
     """Return a picture of one of C(COLOURS) as a data URL."""
-    row = b"\0" + COLOURS[colour] * side
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * side)), (b"IEND", b""))
+    row = b"\0" + COLOURS[colour] * _SIDE
+    header = struct.pack(">IIBBBBB", _SIDE, _SIDE, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(row * _SIDE)), (b"IEND", b""))
     png = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )

@@ -19,6 +19,7 @@ from .._core.verdict import FAIL, PASS, WARN
 
 PATH = "/v1/completions"
 _QUOTED_CHARACTERS = 200
+_TIMEOUT_S = 120
 # With fewer rounds their spread is not known.
 _ROUNDS_MIN = 4
 
@@ -34,14 +35,13 @@ class Side(NamedTuple):
     port: int
     headers: Mapping[str, str]
     context: ssl.SSLContext | None = None
-    timeout_s: float = 120
 
     def connect(self) -> http.client.HTTPConnection:
         """Return a new open connection. Raises CostError."""
         connection = (
-            http.client.HTTPSConnection(self.address, self.port, timeout=self.timeout_s, context=self.context)
+            http.client.HTTPSConnection(self.address, self.port, timeout=_TIMEOUT_S, context=self.context)
             if self.context
-            else http.client.HTTPConnection(self.address, self.port, timeout=self.timeout_s)
+            else http.client.HTTPConnection(self.address, self.port, timeout=_TIMEOUT_S)
         )
         try:
             connection.connect()

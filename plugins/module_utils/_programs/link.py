@@ -17,7 +17,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -76,15 +76,12 @@ class Channel:
 
 
 class Link:
-    """The end of one rank. C(address) is that of the head, C(clock) is in seconds."""
+    """The end of one rank. C(address) is that of the head."""
 
-    def __init__(
-        self, rank: int, address: tuple[str, int], key: bytes, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rank: int, address: tuple[str, int], key: bytes) -> None:
         self._rank = rank
         self._address = address
         self._key = key
-        self._clock = clock
         self._mine: dict[str, Any] = {}
         self._heard: dict[int, Heard] = {}
         self._changed = threading.Condition()
@@ -184,7 +181,7 @@ class Link:
         while line := lines.readline(_MOST_BYTES):
             message = channel.unpack(line)
             with self._changed:
-                self._heard[int(message.get(RANK, -1))] = Heard(message, self._clock())
+                self._heard[int(message.get(RANK, -1))] = Heard(message, time.monotonic())
             self._news.set()
 
     def _send(self, stream: socket.socket, channel: Channel) -> None:

@@ -41,7 +41,7 @@ class ProofError(Exception):
     """There is nothing to prove; the message says why."""
 
 
-def collect(state_dir: str, cache_home: str, release: str, gpus: Mapping[str, Any], root: str = "/") -> dict[str, Any]:
+def collect(state_dir: str, cache_home: str, release: str, gpus: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a release was proven with, and the node; without C(release) the current one. Raises ProofError.
 
     C(gpus) is the result of the module nvidia_gpu_info. A part that cannot be read is V(null).
@@ -64,7 +64,7 @@ def collect(state_dir: str, cache_home: str, release: str, gpus: Mapping[str, An
             "benchmark": result,
             "packages": packages or None,
             "weights": [_weights(cache_home, repo, commit) for repo, commit in sorted(record["commits"].items())],
-            "node": {**_host(root), **_gpus(gpus)},
+            "node": {**_host(), **_gpus(gpus)},
         }
     )
     return found
@@ -85,10 +85,10 @@ def _weights(cache_home: str, repo: str, commit: str) -> dict[str, Any]:
     return {**unknown, "files": len(files), "bytes": size, "tree_sha256": list_hash(files), "complete": complete}
 
 
-def _host(root: str) -> dict[str, Any]:
-    processors = re.findall(r"^model name\s*: (.*)$", read_text(os.path.join(root, "proc/cpuinfo")), re.MULTILINE)
-    memory = re.search(r"^MemTotal:\s*(\d+) kB", read_text(os.path.join(root, "proc/meminfo")), re.MULTILINE)
-    system = re.search(r'^PRETTY_NAME="?([^"\n]*)', read_text(os.path.join(root, "etc/os-release")), re.MULTILINE)
+def _host() -> dict[str, Any]:
+    processors = re.findall(r"^model name\s*: (.*)$", read_text("/proc/cpuinfo"), re.MULTILINE)
+    memory = re.search(r"^MemTotal:\s*(\d+) kB", read_text("/proc/meminfo"), re.MULTILINE)
+    system = re.search(r'^PRETTY_NAME="?([^"\n]*)', read_text("/etc/os-release"), re.MULTILINE)
     return {
         "kernel": platform.release(),
         "system": system[1] if system else None,

@@ -25,14 +25,12 @@ _OWN_OPTIONS = ("--middleware",)
 _WIDTH = 110
 
 
-def docker_command(
-    spec: Mapping[str, Any], base_image: str, pip: Sequence[str], name: str, keyed: bool, token: bool = True
-) -> str:
+def docker_command(spec: Mapping[str, Any], base_image: str, pip: Sequence[str], name: str, keyed: bool) -> str:
     """Return the command, over several lines. C(keyed) is whether the server is to have an API key."""
     guard = next((mount.partition(":")[0] for mount in spec["mounts"] if mount.split(":")[1] == "/run/guard"), "")
     mounts = [mount for mount in spec["mounts"] if mount.split(":")[1] != CONTAINER_FOLDER]
     mounts = [mount for mount in mounts if not guard or not mount.startswith(f"{guard}:")]
-    secrets = [*(["VLLM_API_KEY"] if keyed else []), *(["HF_TOKEN"] if token else [])]
+    secrets = [*(["VLLM_API_KEY"] if keyed else []), "HF_TOKEN"]
     variables = {key: value for key, value in spec["env"].items() if key not in _OWN_VARIABLES}
     secrets += [key for key in variables if is_secret_name(key) and key not in secrets]
     gpus = request_words(spec["gpus"], spec.get("gpu_set", ""))

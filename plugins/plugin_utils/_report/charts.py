@@ -404,11 +404,9 @@ def front(points: Sequence[Point], x_title: str, name: str, screen: float = WIDE
     return svg.chart(f"front-{name}-{screen:.0f}", title, described, width, height, *parts, class_=_class(screen))
 
 
-def trend(
-    name: str, title: str, unit: str, points: Sequence[Point], reference: float | None, width: float = SMALL
-) -> Markup:
+def trend(name: str, title: str, unit: str, points: Sequence[Point], reference: float | None) -> Markup:
     """Draw a figure over successive runs, equally spaced, the best one ringed; C(reference) is the published figure."""
-    left, right, top, bottom = 52.0, width - 16.0, 40.0, 170.0
+    left, right, top, bottom = 52.0, SMALL - 16.0, 40.0, 170.0
     values = [point.y for point in points] + ([reference] if reference else [])
     low, high = min(values), max(values)
     pad = 0.15 * (high - low) or 0.1 * abs(high) or 1.0
@@ -433,4 +431,4 @@ def trend(
             symbol(x(point.x), y(point.y), point.shape, "point", f"{point.label}: {words.figure(point.y)} {unit}")
         )
     described = "; ".join(f"{point.label}: {words.figure(point.y)} {unit}" for point in points)
-    return svg.chart(f"trend-{name}", title, described, width, bottom + 44, *parts)
+    return svg.chart(f"trend-{name}", title, described, SMALL, bottom + 44, *parts)

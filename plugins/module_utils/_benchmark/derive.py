@@ -50,14 +50,14 @@ def with_derived_values(
     """Return the thresholds, with the derived figure for each that has V(derived) as its source and no value."""
     figures = derived_figures(published, workload)
     return [
-        {**each, "value": figures[each["metric"]], "source": _derivation(each["metric"], published, workload)}
+        {**each, "value": figures[each["metric"]], "source": _derivation(published, workload)}
         if each["source"] == DERIVED and each["value"] is None and each["metric"] in figures
         else each
         for each in thresholds
     ]
 
 
-def _derivation(metric: str, published: Mapping[str, float], workload: Mapping[str, Any]) -> str:
+def _derivation(published: Mapping[str, float], workload: Mapping[str, Any]) -> str:
     names = ("output_throughput", "mean_ttft_ms", "mean_tpot_ms", "mean_itl_ms")
     used = [f"{name} {published[name]:g}" for name in names if name in published]
     load = f"{workload['max_concurrency']} requests of {workload['output_len']} tokens"

@@ -23,7 +23,6 @@ class ActionModule(EdgeActionBase):
     """Never touches the target."""
 
     _requires_connection = False
-    _supports_check_mode = True
 
     def act(self, result: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         _validation, args = self.validate_argument_spec(

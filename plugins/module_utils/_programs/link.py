@@ -125,10 +125,6 @@ class Link:
         self._news.wait(limit_s)
         self._news.clear()
 
-    def wake(self) -> None:
-        """End the wait."""
-        self._news.set()
-
     def _listen(self) -> None:
         while not self._closed:
             try:

@@ -368,8 +368,9 @@ class Handler(BaseHTTPRequestHandler):
             head = f"event: {name}\n" if name and not self.faulty("no_event_names") else ""
             self.wfile.write(f"{head}data: {json.dumps(event)}\n\n".encode())
             self.wfile.flush()
-            if not self.faulty("buffered"):
+            if not self.faulty("buffered") and not self.faulty("buffered_at_first"):
                 time.sleep(0.004)
+        self.server.faults -= {"buffered_at_first"}
         self.wfile.write(end.encode())
         return None
 

@@ -24,8 +24,10 @@ from .sandbox import SandboxError, prepared
 CROWD = 16
 # How often a model may call the tool again instead of answering its result.
 ROUNDS = 3
-# Chunks of a stream that something on the way has buffered arrive all at once.
+# Chunks of a stream that something on the way has buffered arrive all at once. So do those of a fast model on a host
+# that is busy at that moment, but not each time.
 STREAM_SPREAD_S = 0.005
+STREAMS = 3
 # The limit of the long text, regardless of the server's context: the target must build and send it.
 MOST_TEXT_TOKENS = 2_000_000
 MOST_TEXT_BYTES = 64 * 2**20
@@ -135,15 +137,16 @@ def chat(probe: Probe) -> Finding:
 
 
 def streaming(probe: Probe) -> Finding:
-    answer, arrivals, _blocks = probe.chat_stream(QUESTION)
-    _require_answer(probe, answer)
-    if len(arrivals) < 2 or arrivals[-1] - arrivals[0] < STREAM_SPREAD_S:
-        raise AnswerError(
-            f"{answer.output_tokens} tokens came in {len(arrivals)} chunks, all at once, {arrivals[-1]:.2f} s after the"
-            " request: something on the way buffers the stream."
-        )
-    spread = f"{len(arrivals)} chunks from {arrivals[0]:.2f} to {arrivals[-1]:.2f} s"
-    return Finding(f"{answer.output_tokens} tokens came in {spread}.", answer.text)
+    for _attempt in range(STREAMS):
+        answer, arrivals, _blocks = probe.chat_stream(QUESTION)
+        _require_answer(probe, answer)
+        if len(arrivals) > 1 and arrivals[-1] - arrivals[0] >= STREAM_SPREAD_S:
+            spread = f"{len(arrivals)} chunks from {arrivals[0]:.2f} to {arrivals[-1]:.2f} s"
+            return Finding(f"{answer.output_tokens} tokens came in {spread}.", answer.text)
+    raise AnswerError(
+        f"{answer.output_tokens} tokens came in {len(arrivals)} chunks, all at once, {arrivals[-1]:.2f} s after the"
+        " request: something on the way buffers the stream."
+    )
 
 
 def thinking(probe: Probe) -> Finding:

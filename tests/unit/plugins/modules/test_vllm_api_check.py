@@ -335,6 +335,13 @@ def test_other_words_for_the_same_are_right(capsys: pytest.CaptureFixture[str], 
     assert result["verdict"] == "pass", result["summary"]
 
 
+def test_a_stream_that_comes_at_once_by_chance_is_not_buffered(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "buffered_at_first") as server:
+        result = run(capsys, server.base_url, checks=["streaming"])
+    assert server.faults == set()
+    assert statuses(result)["streaming"] == "pass"
+
+
 def test_a_cause_of_several_failures_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(KEY, "nan") as server:
         result = run(capsys, server.base_url)

@@ -42,12 +42,13 @@ if TYPE_CHECKING:
     from ansible.executor.stats import AggregateStats
     from ansible.executor.task_result import CallbackTaskResult
     from ansible.playbook import Playbook
+    from ansible.playbook.included_file import IncludedFile
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
 
 # A task that takes longer is shown while it runs, so that no play is silent for long.
 LONG_TASK_S = 15.0
-HIDDEN = ("display_ok_hosts", "display_skipped_hosts", "display_included_hosts")
+HIDDEN = ("display_ok_hosts", "display_skipped_hosts")
 
 
 class CallbackModule(DefaultCallback):
@@ -79,6 +80,10 @@ class CallbackModule(DefaultCallback):
             self._timer = threading.Timer(LONG_TASK_S, self._print_task_banner, [task])
             self._timer.daemon = True
             self._timer.start()
+
+    def v2_playbook_on_include(self, included_file: IncludedFile) -> None:
+        if not self._is_brief:  # not by HIDDEN, because ansible-core 2.19 has no option for it
+            super().v2_playbook_on_include(included_file)
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         super().v2_playbook_on_start(playbook)

@@ -1104,6 +1104,8 @@ def test_gated(run: RunModule, hub: HubServer, token: str | None, parts: list[st
         (404, "", None, ["has no such repository", "(404)"]),
         (503, "", None, ["answered with status 503"]),
     ],
+    # A test's folder has the ID of the test in its name, and the results have the folder.
+    ids=lambda value: "token" if value == "hf_x" else None,
 )
 def test_refused(run: RunModule, hub: HubServer, status: int, code: str, token: str | None, parts: list[str]) -> None:
     refuse(hub, status)

@@ -67,8 +67,8 @@ class Engine:
             f"  running() {{ grep -q 'Running.: true' '{folder}/state' && ! rm '{folder}/cut' 2>/dev/null; }}\n"
             "  case $* in *--follow*) while running; do sleep 0.1; done;; esac\n"
             f"  [ \"$before\" = \"$(cat '{folder}/log')\" ] || cat '{folder}/log';;\n"
-            f"container) [ -e '{folder}/state' ] || {{ echo 'Error: No such container: vllm' >&2; exit 1; }}\n"
-            f"cat '{folder}/state';;\n"
+            f"container) cat '{folder}/state' 2>/dev/null && exit\n"
+            "  echo 'Error: No such container: vllm' >&2; exit 1;;\n"
             "esac\n"
         )
         (folder / "docker").chmod(0o755)

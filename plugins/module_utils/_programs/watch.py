@@ -45,7 +45,8 @@ RECORD = "watch.json"
 FOLLOWER = "follower"  # the state of a rank that answers nobody
 XID = "xid"  # the kind of an event that is a line of the kernel's log
 EVENTS = 50
-_KEYS = {"kind", "words", "at", "last_at", "times"}
+_COUNT = {"last_at", "times"}
+_KEYS = {"kind", "words", "at", *_COUNT}
 DUMPS = 3  # of the newest events keep theirs
 _METRICS_TIMEOUT_S = 5.0
 _MOST_BYTES = 4 * 2**20
@@ -144,13 +145,16 @@ class Watch:
         self._inspected_at = self._saved_at = clock() - SAVE_S
         self._started = 0.0
         self._saved: dict[str, Any] = {}
-        events = _read(os.path.join(folder, RECORD)).get("events")
+        record = _read(os.path.join(folder, RECORD))
+        events = record.get("events")
         # An earlier version may have written others, and one that cannot be read would end each turn.
         self._events = (
             [each for each in events if isinstance(each, dict) and set(each) >= _KEYS]
             if isinstance(events, list)
             else []
         )
+        # Apart from the events, of which the oldest are dropped: a counter never goes down.
+        self._counts = _counts(record.get("counts"), self._events)
 
     def run(self) -> None:
         """Watch without end. Nothing that goes wrong here may end the supervision."""
@@ -173,7 +177,7 @@ class Watch:
         watch = settings.get("watch") or {}
         if watch.get("mode", OFF) == OFF:
             self._drop()
-            self._save({"mode": OFF, "state": OFF, "words": "", "events": self._events})
+            self._save(OFF, OFF, "")
             exposition.remove(subject(settings["container"]), self._host.textfiles)
             self._tell_host(settings)
             return
@@ -193,7 +197,7 @@ class Watch:
         if step.faulty and watch["mode"] == RESTART:
             refused = self._host.restart(str(self._container.get("Id", "")), f"the watch has found it {step.state}")
             self._note(Finding("restart", refused or f"the server was restarted: {step.words}"), [])
-        self._save({"mode": watch["mode"], "state": step.state, "words": step.words, "events": self._events})
+        self._save(watch["mode"], step.state, step.words)
         self._tell(settings, step.state, look.counters)
 
     def _turn_of_follower(self, settings: Mapping[str, Any], mode: str) -> None:
@@ -201,14 +205,14 @@ class Watch:
         for finding in self._xids():
             self._note(finding, [])
         words = "a follower answers nobody; only the driver's reports are read"
-        self._save({"mode": mode, "state": FOLLOWER, "words": words, "events": self._events})
+        self._save(mode, FOLLOWER, words)
         self._tell(settings, FOLLOWER, None)
 
     def _tell(self, settings: Mapping[str, Any], state: str, counters: Mapping[str, float] | None) -> None:
         """Write what was seen for Prometheus."""
         self._tell_host(settings)
         server = {"server": settings["container"]}
-        found = metrics(server, state, self._events, self._acceptance(counters), time.time())
+        found = metrics(server, state, self._counts, self._acceptance(counters), time.time())
         readable = float(self._kernel.readable)
         found.append(Family("hgx_kernel_log_readable", "1 if the watch can count Xid events.", [(server, readable)]))
         exposition.write(subject(settings["container"]), found, self._host.textfiles)
@@ -308,11 +312,15 @@ class Watch:
             event = {"kind": finding.kind, "words": finding.words, "at": now, "last_at": now, "times": 1}
         self._events.append({**event, **({"dump": list(dump)} if dump else {})})
         del self._events[:-EVENTS]
+        series = _series(finding.kind, finding.words)
+        times = self._counts.get(series, {}).get("times", 0)
+        self._counts[series] = {"times": times + 1, "last_at": now}
         for event in [event for event in self._events if "dump" in event][:-DUMPS]:
             del event["dump"]
 
-    def _save(self, record: dict[str, Any]) -> None:
+    def _save(self, mode: str, state: str, words: str) -> None:
         """Write the record if it has changed, and once a minute. A full disk must not end the watch."""
+        record = {"mode": mode, "state": state, "words": words, "events": self._events, "counts": self._counts}
         now = self._clock()
         if record == self._saved and now - self._saved_at < SAVE_S:
             return
@@ -333,21 +341,18 @@ def subject(container: str) -> str:
 def metrics(
     server: Mapping[str, str],
     state: str,
-    events: Sequence[Mapping[str, Any]],
+    counts: Mapping[str, Mapping[str, int]],
     acceptance: float | None,
     now: float,
 ) -> list[Family]:
     """Return the metrics of a watch; C(server) are the labels of its server, C(now) is an epoch."""
-    others = [event for event in events if event["kind"] != XID]
-    latest = {event["kind"]: event["last_at"] for event in others}
-    times = {kind: sum(event["times"] for event in others if event["kind"] == kind) for kind in latest}
-    xids = [
-        ({"bus_id": bus_id(found[1]), "xid": found[2]}, event)
-        for event in events
-        if event["kind"] == XID
-        for found in [_XID.search(str(event["words"]))]
-        if found
-    ]
+    findings, xids = [], []
+    for series, count in counts.items():
+        kind, *labels = series.split()
+        if kind != XID:
+            findings.append(({**server, "kind": kind}, count))
+        elif labels:
+            xids.append(({**server, **dict(zip(("bus_id", "xid"), labels))}, count))
     return [
         Family("hgx_watch_looked_timestamp_seconds", "When the watch has last looked.", [(server, now)]),
         Family(
@@ -358,27 +363,45 @@ def metrics(
         Family(
             "hgx_watch_findings_total",
             "Findings of the watch.",
-            [({**server, "kind": kind}, count) for kind, count in times.items()],
+            [(labels, count["times"]) for labels, count in findings],
             COUNTER,
         ),
         Family(
             "hgx_watch_finding_timestamp_seconds",
             "When a finding was last made.",
-            [({**server, "kind": kind}, at) for kind, at in latest.items()],
+            [(labels, count["last_at"]) for labels, count in findings],
         ),
         Family("hgx_acceptance_length", "Tokens per step in the last 10 minutes.", [(server, acceptance)]),
         Family(
             "hgx_xid_total",
             "Xid events in the kernel log.",
-            [({**server, **labels}, event["times"]) for labels, event in xids],
+            [(labels, count["times"]) for labels, count in xids],
             COUNTER,
         ),
         Family(
             "hgx_xid_timestamp_seconds",
             "When an Xid event was last seen.",
-            [({**server, **labels}, event["last_at"]) for labels, event in xids],
+            [(labels, count["last_at"]) for labels, count in xids],
         ),
     ]
+
+
+def _series(kind: str, words: str) -> str:
+    """Return by what findings are counted: their kind, and of the driver's reports the GPU and the number."""
+    found = _XID.search(words) if kind == XID else None
+    return f"{XID} {bus_id(found[1])} {found[2]}" if found else kind
+
+
+def _counts(recorded: Any, events: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """Return the counts of a record; those of its events if an earlier version has written it."""
+    if isinstance(recorded, dict) and all(isinstance(each, dict) and set(each) >= _COUNT for each in recorded.values()):
+        return recorded
+    counts: dict[str, dict[str, int]] = {}
+    for event in events:
+        series = _series(event["kind"], str(event["words"]))
+        times = counts.get(series, {}).get("times", 0)
+        counts[series] = {"times": times + event["times"], "last_at": event["last_at"]}
+    return counts
 
 
 def _is_same(event: Mapping[str, Any], finding: Finding) -> bool:

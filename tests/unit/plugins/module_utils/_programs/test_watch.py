@@ -253,9 +253,18 @@ def test_new_reports_of_the_driver_are_recorded_and_bounded(tmp_path: Path) -> N
         for number in range(watch.EVENTS + 9):
             os.write(bench.kernel, f"4,3,13000000,-;NVRM: Xid (PCI:0): {number}\n".encode())
         assert len(bench.run(5)["events"]) == watch.EVENTS
+        text = (bench.textfiles / "hgx_watch_vllm.prom").read_text(encoding="utf-8")
+        assert 'hgx_xid_total{server="vllm",bus_id="0000:17:00",xid="79"} 2\n' in text, "a counter does not go down"
     assert bench.restarted == []
     os.unlink(tmp_path / "kmsg")
-    assert len(Bench(tmp_path, "http://127.0.0.1:1").run(5)["events"]) == watch.EVENTS, "kept over its own restart"
+    record = Bench(tmp_path, "http://127.0.0.1:1").run(5)
+    assert len(record["events"]) == watch.EVENTS, "kept over its own restart"
+    assert record["counts"]["xid 0000:17:00 79"]["times"] == 2
+    del record["counts"]
+    (tmp_path / "supervisor" / "watch.json").write_text(json.dumps(record), encoding="utf-8")
+    os.unlink(tmp_path / "kmsg")
+    older = Bench(tmp_path, "http://127.0.0.1:1").run(5)
+    assert older["counts"]["xid 0000 58"]["times"] == 1, "an earlier version recorded no counts"
 
 
 def test_at_a_follower_only_the_hardware_is_watched(tmp_path: Path) -> None:

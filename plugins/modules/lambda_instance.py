@@ -216,7 +216,7 @@ from typing import Any
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._core.progress import ControllerGone, ProgressFile
 from ..module_utils._lambda import records
-from ..module_utils._lambda.account import Account, Identity
+from ..module_utils._lambda.account import Account
 from ..module_utils._lambda.client import LambdaError
 from ..module_utils._lambda.instance import Limits, Manager
 from ..module_utils._lambda.launch import Wanted
@@ -267,7 +267,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    identity = Identity(params["id"] or None, params["name"] or None, texts(params["match_tags"]))
+    identity = records.Identity(params["id"] or None, params["name"] or None, texts(params["match_tags"]))
     if not str(identity):
         module.fail_json(msg="Give name, id or match_tags to identify the instance.")
     limits = Limits(params["wait_timeout"], params["capacity_timeout"], params["ssh_port"])

@@ -84,7 +84,7 @@ from typing import Any
 
 from ..module_utils._core.edge import Module, at_edge
 from ..module_utils._lambda import records
-from ..module_utils._lambda.account import Account, Identity
+from ..module_utils._lambda.account import Account
 from ..module_utils._lambda.client import LambdaError
 from ..module_utils._lambda.options import OPTIONS, make_client, state_dir
 
@@ -116,7 +116,7 @@ def main() -> None:
     result: dict[str, Any] = {}
     try:
         account = Account(make_client(params), state_dir(params))
-        found = account.find(Identity(params["id"], params["name"], tags))
+        found = account.find(records.Identity(params["id"], params["name"], tags))
         if params["instance_type"]:
             types = account.client.get("/instance-types")
             result["offer"] = records.parse_offer(types, params["instance_type"])._asdict()

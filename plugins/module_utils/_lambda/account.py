@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -17,33 +16,11 @@ from . import records
 from .client import NOT_FOUND, ApiError, Client, LambdaError, poll
 from .files import FORCED, Journal, Locked, lock, numbered
 from .marks import Marks
-from .records import Instance
+from .records import Identity, Instance
 
 # Journal events after which an instance may exist that is not listed yet.
 PENDING = ("launching", "uncertain", "launched", "marked", "seen")
 FORCE_FIX = "set force=true (in the role lambda_node_force) for one run"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What identifies an instance; all given fields must match."""
-
-    id: str | None = None
-    name: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def matches(self, instance: Instance) -> bool:
-        return (
-            self.id in (None, instance["id"])
-            and self.name in (None, instance["name"])
-            and self.tags.items() <= instance["tags"].items()
-        )
-
-    def __str__(self) -> str:
-        parts = [f"ID {self.id}"] if self.id else []
-        parts += [f"name {self.name!r}"] if self.name else []
-        parts += [f"tag {key}={value}" for key, value in sorted(self.tags.items())]
-        return " and ".join(parts)
 
 
 class Account:

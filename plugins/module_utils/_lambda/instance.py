@@ -13,10 +13,10 @@ from typing import Any, TypedDict
 from urllib.parse import quote
 
 from . import records
-from .account import Account, Identity
+from .account import Account
 from .client import ApiError, LambdaError, Repeat, poll
 from .launch import Launched, Launcher, Plan, Wanted, precedence, token_of
-from .records import Instance
+from .records import Identity, Instance
 
 # How often to poll, in request intervals; with Lambda's rate limit these are seconds.
 POLL = 5

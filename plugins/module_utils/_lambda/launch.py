@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 from .._core.progress import ControllerGone
 from .._core.units import human_duration
 from . import records
-from .account import FORCE_FIX, Account, Identity, unique
+from .account import FORCE_FIX, Account, unique
 from .client import NO_CAPACITY, TOO_MANY_REQUESTS, ApiError, LambdaError, Repeat, Uncertain, poll
-from .records import Instance, Offer
+from .records import Identity, Instance, Offer
 
 # How often to poll for capacity, in request intervals; with Lambda's rate limit these are seconds.
 CAPACITY_POLL = 15

@@ -13,13 +13,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .client import ApiError, Client
-
-if TYPE_CHECKING:
-    from .account import Identity
+from .records import Identity
 
 PREFIX = "hgx-uncertain-"
 WITH_ID = "-known"  # the API had given the ID of the instance

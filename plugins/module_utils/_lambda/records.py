@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Instances and instance types: the API's data, validated and flattened."""
+"""Instances and instance types: the API's data, validated and flattened; and what identifies an instance."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import difflib
 import ipaddress
 import math
 import re
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypedDict
 
 from .._core.secrets import quoted
@@ -58,6 +59,28 @@ class Instance(TypedDict):
     owner: str | None
     launched_at: str | None
     expires_at: str | None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What identifies an instance; all given fields must match."""
+
+    id: str | None = None
+    name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+    def matches(self, instance: Instance) -> bool:
+        return (
+            self.id in (None, instance["id"])
+            and self.name in (None, instance["name"])
+            and self.tags.items() <= instance["tags"].items()
+        )
+
+    def __str__(self) -> str:
+        parts = [f"ID {self.id}"] if self.id else []
+        parts += [f"name {self.name!r}"] if self.name else []
+        parts += [f"tag {key}={value}" for key, value in sorted(self.tags.items())]
+        return " and ".join(parts)
 
 
 class Offer(NamedTuple):

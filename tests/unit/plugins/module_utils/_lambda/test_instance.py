@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._core.progress import ControllerGone
-from ansible_collections.hgx.inference.plugins.module_utils._lambda.account import Account, Identity
+from ansible_collections.hgx.inference.plugins.module_utils._lambda.account import Account
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import (
     Client,
     Clock,
@@ -30,7 +30,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.client impor
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.http import HttpTransport
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.instance import Limits, Manager, Outcome
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.launch import Wanted
-from ansible_collections.hgx.inference.plugins.module_utils._lambda.records import Instance
+from ansible_collections.hgx.inference.plugins.module_utils._lambda.records import Identity, Instance
 from ansible_collections.hgx.inference.tests.support.lambda_api_server import KEY, Fault, LambdaApi, LambdaServer
 
 KIMI = Identity(name="kimi")

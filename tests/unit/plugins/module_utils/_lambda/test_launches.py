@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ansible_collections.hgx.inference.plugins.module_utils._lambda.account import Account, Identity
+from ansible_collections.hgx.inference.plugins.module_utils._lambda.account import Account
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.client import (
     Client,
     LambdaError,
@@ -26,6 +26,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._lambda.client impor
 )
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.instance import Limits, Manager
 from ansible_collections.hgx.inference.plugins.module_utils._lambda.launch import Wanted
+from ansible_collections.hgx.inference.plugins.module_utils._lambda.records import Identity
 from ansible_collections.hgx.inference.tests.support.lambda_api_server import KEY, LambdaApi, Refusal
 from ansible_collections.hgx.inference.tests.support.simulated_clock import SimulatedClock
 

@@ -254,5 +254,5 @@ def test_a_region_without_a_firewall_is_named_and_warned_of(server: LambdaServer
 
 
 def test_firewall_warns_where_lambda_applies_none(run: Run) -> None:
-    result = run(lambda_firewall_ruleset, name="api", region="us-south-1")
+    result = run(lambda_firewall_ruleset, name="api", region="us-south-1", rules=[])
     assert "does not apply firewall rules in us-south-1" in str(result["warnings"])

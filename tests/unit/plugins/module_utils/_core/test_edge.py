@@ -34,7 +34,6 @@ ACTIONS = sorted(path.name for path in (PLUGINS / "action").glob("*.py"))
 @pytest.fixture(autouse=True)
 def _as_on_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ansible.module_utils._internal.is_controller", False)
-    monkeypatch.setattr("ansible.module_utils.common.warnings._global_warnings", {}, raising=False)
 
 
 def outcome(

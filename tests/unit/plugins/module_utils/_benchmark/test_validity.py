@@ -120,6 +120,8 @@ class TestValidity:
             ({"output_lens": [256] * 63, "ttfts": [0.1] * 63}, "all_requests_completed"),
             ({"input_lens": [1013] * 64}, "input_length"),
             ({"input_lens": [1] * 32 + [2070] * 32}, "input_length"),
+            ({"input_lens": [900] + [1034] * 63}, "input_length"),
+            ({"input_lens": [1200] + [1024] * 63}, "input_length"),
         ],
     )
     def test_what_makes_a_run_invalid(self, changes: dict[str, Any], failed_check: str) -> None:
@@ -422,6 +424,8 @@ class TestTooGood:
             (2950, {"output_throughput": 3400.0}, "warn"),
             (2950, {"output_throughput": 3400.0, "acceptance_rate": 99.0}, "pass"),
             (2600, {"output_throughput": 3400.0}, "pass"),
+            (0, {}, "pass"),
+            (3010, {}, "pass"),
             (3100, {}, "invalid"),
             (-20, {}, "invalid"),
         ],
@@ -627,6 +631,10 @@ class TestLiars:
         assert judged(simulated(simulate(32, 4, 0)), 32) == {}
         run = simulated(simulate(32, 4, 0, lambda now: 4.0 if now % 1.0 < 0.5 else 1.0))
         assert judged(run, 32) == {"even_speed": "warn"}
+        check = check_of(run, "even_speed", {**WORKLOAD, "max_concurrency": 4, "spread_max": SPREAD_MAX})
+        assert check.message == (
+            "an answer paused 36 times on average, for 54 % of its time; at most 5 times or 30 % is expected"
+        )
 
     @pytest.mark.parametrize(("concurrency", "slow", "period"), [(32, 5.0, 0.5), (8, 4.0, 1.0), (8, 10.0, 2.0)])
     def test_stalls_where_many_gaps_are_due_to_prompts(self, concurrency: int, slow: float, period: float) -> None:
@@ -643,6 +651,8 @@ class TestLiars:
         for requests in (64, 128, 512):
             assert judged(lingering(requests, 0.05), requests) == {}
             assert judged(lingering(requests, 0.2), requests) == {"slots_filled": "warn"}
+        check = check_of(lingering(512, 0.2), "slots_filled")
+        assert check.message == "the 32 slots were busy for 83.9 % of the time; 90 % or more is expected"
 
     def test_no_slot_is_used_twice(self) -> None:
         assert judged(simulated(simulate(32, 32, 0)), 32) == {}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -165,6 +166,16 @@ def test_a_server_that_refuses_the_watch_is_left_alone(server: Server) -> None:
     step = server.run(3 * INTERVAL)
     assert (step.state, server.kinds(), server.faulty) == ("unknown", ["unknown"], [])
     assert "HTTP 401" in step.words
+
+
+def test_after_a_lost_connection_it_waits_before_it_asks_again(server: Server) -> None:
+    server.answers = lambda kind: Answer(0)
+    step = server.run(INTERVAL + 3 * health.RETRY_S)
+    assert (step.state, step.words) == ("unknown", "its own request got no answer")
+    assert {kind for _at, kind in server.asked} == {"text"}
+    pauses = [later - at for (at, _kind), (later, _next) in itertools.pairwise(server.asked)]
+    assert pauses
+    assert min(pauses) >= health.RETRY_S
 
 
 def test_errors_are_told(server: Server) -> None:

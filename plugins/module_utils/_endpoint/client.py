@@ -10,12 +10,14 @@ import hashlib
 import http.client
 import io
 import json
+import re
 import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from .._core.secrets import quoted
 
@@ -32,6 +34,8 @@ KEY_REFUSED = "key"
 MODEL_UNKNOWN = "model"
 HTTP = "http"
 BROKEN = "broken"
+# An answer that is whole, and no JSON or no stream.
+FORM = "form"
 TOO_LONG = "length"
 # An error inside of a success.
 ERROR = "error"
@@ -93,6 +97,13 @@ class _Response(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_UntilDeadline(self.fp.detach(), sock))
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A server of this API redirects nothing; what answers elsewhere, without the key, would be told in its place."""
+
+    def redirect_request(self, *_args: Any, **_options: Any) -> None:
+        return None
+
+
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     """Sends requests as urllib does, and enforces the deadline on their answers."""
 
@@ -116,7 +127,7 @@ class Api:
         self._key = key
         self._timeout_s = timeout_s
         # Bypass the environment's proxies, for which loopback and private addresses lead elsewhere.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Handler)
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Handler, _NoRedirect)
 
     @property
     def has_key(self) -> bool:
@@ -140,7 +151,8 @@ class Api:
         text = self._read(path, body, headers)
         answer = _json_object(text)
         if answer is None:
-            raise ApiError(BROKEN, f"{path} did not answer with a JSON object: {self.quoted(text)}")
+            said = self.quoted(text) or "an empty text"
+            raise ApiError(FORM, f"{self.base_url}{path} did not answer with a JSON object: {said}", 200)
         self.require_success(path, text)
         return answer
 
@@ -149,7 +161,7 @@ class Api:
         started = time.monotonic()
         try:
             with self._open(path, {**body, "stream": True}, headers) as response:
-                lines = self._limited(path, iter(lambda: response.readline(MOST_BYTES + 1), b""))
+                lines = split_lines(self._limited(path, iter(lambda: response.read1(PIECE_BYTES), b"")))
                 for name, data in sse_events(self._streamed(path, lines)):
                     yield Event(time.monotonic() - started, self._event(path, data), name)
         except (OSError, http.client.HTTPException) as exc:
@@ -216,25 +228,27 @@ class Api:
             return None
         event = _json_object(data)
         if event is None:
-            raise ApiError(BROKEN, f"{path} streamed an event that is not a JSON object: {self.quoted(data)}")
+            raise ApiError(FORM, f"{path} streamed an event that is not a JSON object: {self.quoted(data)}", 200)
         if _is_error(event):
             raise ApiError(ERROR, f"{path} ended its stream with an error: {self.quoted(_error_message(data))}", 200)
         return event
 
     def _streamed(self, path: str, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield the lines of a stream. Raises ApiError if the answer is a JSON object instead."""
+        """Yield the lines of a stream. Raises ApiError if the answer is something else, such as JSON or a page."""
         lines = iter(lines)
-        first = next(lines, b"")
-        if not first.lstrip().startswith(b"{"):
+        first = next((line for line in lines if line.strip()), b"")
+        if not first or _SSE_FIELD.match(first):
             yield first
             yield from lines
             return
-        text = (first + b"".join(lines)).decode("utf-8", errors="replace")
+        text = b"\n".join([first, *lines]).decode("utf-8", errors="replace")
         self.require_success(path, text)
-        raise ApiError(BROKEN, f"{path} did not stream its answer: {self.quoted(text)}")
+        raise ApiError(FORM, f"{self.base_url}{path} did not stream its answer: {self.quoted(text)}", 200)
 
     def _error(self, exc: Exception, path: str) -> ApiError:
         if isinstance(exc, urllib.error.HTTPError):
+            if 300 <= exc.code < 400:
+                return self._redirected(exc.code, exc.headers.get("Location") or "", path)
             return self._http_error(exc.code, _error_body(exc), path)
         reason = exc.reason if isinstance(exc, urllib.error.URLError) else exc
         if isinstance(reason, (TimeoutError, socket.timeout)):
@@ -243,6 +257,15 @@ class Api:
             words = f"{type(exc).__name__}: {exc}"
             return ApiError(BROKEN, f"{self.base_url}{path} ended in the middle of its answer ({self.quoted(words)}).")
         return ApiError(UNREACHABLE, f"Nothing answers at {self.base_url} ({self.quoted(reason)}). {_advice(reason)}")
+
+    def _redirected(self, status: int, target: str, path: str) -> ApiError:
+        """Return the error for a redirect. Of its target only the host is named; the rest may hold a secret."""
+        try:
+            host = urlsplit(target).hostname or "another path"
+        except ValueError:
+            host = "an invalid address"
+        words = f"HTTP {status} from {self.base_url}{path}: a redirect to {host}, which is not followed."
+        return ApiError(HTTP, words, status)
 
     def _http_error(self, status: int, body: str, path: str) -> ApiError:
         said = self.quoted(_error_message(body))
@@ -262,8 +285,34 @@ def is_lost_connection(error: ApiError) -> bool:
     return isinstance(cause.reason if isinstance(cause, urllib.error.URLError) else cause, ConnectionError)
 
 
+# The line ends of server-sent events, and the start of a line that is of one.
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+_SSE_FIELD = re.compile(rb"(?:data|event|id|retry)?:|(?:data|event|id|retry)$")
+_BOM = b"\xef\xbb\xbf"
+
+
+def split_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream as soon as they end: with LF, CRLF or CR, after a byte order mark or none."""
+    parts: list[bytes] = []
+    cut, is_first = False, True
+    for piece in pieces:
+        # An LF after a piece that ends with CR belongs to it.
+        text = piece[1:] if cut and piece.startswith(b"\n") else piece
+        cut = piece.endswith(b"\r")
+        *ended, rest = _LINE_END.split(text)
+        for line in ended:
+            whole = b"".join([*parts, line])
+            yield whole.removeprefix(_BOM) if is_first else whole
+            parts, is_first = [], False
+        parts.append(rest)
+    yield b"".join(parts).removeprefix(_BOM if is_first else b"")
+
+
 def sse_events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
-    """Yield the name and the data of each server-sent event; other fields and comments are skipped."""
+    """Yield the name and the data of each server-sent event; other fields and comments are skipped.
+
+    The final C([DONE]) needs no blank line after it: clients end there, or where the connection does.
+    """
     name = ""
     data: list[str] = []
     for raw in lines:
@@ -276,6 +325,8 @@ def sse_events(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
             if data:
                 yield name, "\n".join(data)
             name, data = "", []
+    if data == ["[DONE]"]:
+        yield name, data[0]
 
 
 def _json_object(text: str) -> dict[str, Any] | None:

@@ -33,7 +33,19 @@ ERROR_IN_200 = "error_in_200"
 FORM = "form"
 ENGINE_FAILED = "engine_failed"
 OPEN = "open"
+REDIRECTED = "redirected"
+TOO_LARGE = "too_large"
+THROTTLED = "throttled"
+NO_BACKEND = "no_backend"
 INACCURATE = "inaccurate"
+
+# What a proxy or gateway says in place of the server, by the HTTP status.
+OF_STATUS = {
+    **dict.fromkeys((301, 302, 303, 307, 308), REDIRECTED),
+    413: TOO_LARGE,
+    429: THROTTLED,
+    **dict.fromkeys((408, 502, 503, 504), NO_BACKEND),
+}
 
 # The kinds of markup in C(texts).
 MARKUP = {"thoughts": THOUGHTS_LEAK, "calls": CALLS_LEAK, "special": SPECIAL_LEAK}
@@ -109,6 +121,16 @@ ADVICE = {
         " try --kv-cache-dtype auto, another attention backend, or no draft. See the chat template and the parsers."
     ),
     ENGINE_FAILED: "The engine has failed: see the server's log.",
+    REDIRECTED: (
+        "An inference server redirects nothing: correct the address and its scheme, and check for a proxy or a sign-in"
+        " page on the way."
+    ),
+    TOO_LARGE: "A proxy before the server limits the size of requests: raise its limit (client_max_body_size of nginx).",
+    THROTTLED: "A gateway before the server limits the number of requests: raise its limit, or check the server itself.",
+    NO_BACKEND: (
+        "A proxy got no answer of the server in time, or the server refuses work: see the server's log, and the backends"
+        " and time limits of the proxy."
+    ),
     OPEN: (
         "Check that the server was started with its key (vllm_api_key), that the key guard is active, and that this is"
         " the server."

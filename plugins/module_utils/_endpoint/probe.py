@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from . import answers, shapes, streams
-from .answers import ENDED, Answer
+from . import answers, findings, shapes, streams
+from .answers import ENDED, FORM_ERRORS, Answer, AnswerError
 from .client import Api, ApiError
 from .streams import Stream
 
@@ -73,7 +74,7 @@ class Probe(NamedTuple):
     def chat(self, content: Any, stops: Collection[str] = ENDED, *, counted: bool = True, **further: Any) -> Answer:
         """Return the answer to one message of the user. C(counted) is whether to compare its tokens with its text."""
         body = self.body([user(content)], **further)
-        answer = answers.from_chat(self.api.post(CHAT_PATH, body, shapes.OPENAI_SDK.headers))
+        answer = _read(answers.from_chat, self.api.post(CHAT_PATH, body, shapes.OPENAI_SDK.headers))
         return self._sound(answer, body if counted else {"messages": []}, stops)
 
     def chat_stream(self, content: Any, stops: Collection[str] = ENDED, **further: Any) -> Stream:
@@ -95,7 +96,7 @@ class Probe(NamedTuple):
     def message(self, body: Mapping[str, Any], stops: Collection[str] = ENDED) -> Answer:
         """Return the answer to a request for an Anthropic message."""
         shape = shapes.CLAUDE_CODE
-        return self._sound(answers.from_messages(self.api.post(shape.path, body, shape.headers)), body, stops)
+        return self._sound(_read(answers.from_messages, self.api.post(shape.path, body, shape.headers)), body, stops)
 
     def message_stream(self, body: Mapping[str, Any], stops: Collection[str] = ENDED) -> Stream:
         """Return the streamed answer to a request for an Anthropic message."""
@@ -164,6 +165,15 @@ def user(content: Any) -> dict[str, Any]:
 def is_count(value: object) -> bool:
     """Return whether C(value) is a whole number above 0."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _read(form: Callable[[Mapping[str, Any]], Answer], body: Mapping[str, Any]) -> Answer:
+    """Return the answer in C(body). Raises AnswerError, which quotes it, if it has another form."""
+    try:
+        return form(body)
+    except FORM_ERRORS as exc:
+        words = f"The answer does not have the expected form ({type(exc).__name__}: {exc})"
+        raise AnswerError(f"{words}: {json.dumps(body)}", findings.FORM) from exc
 
 
 def _characters(message: Mapping[str, Any]) -> int:

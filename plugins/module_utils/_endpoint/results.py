@@ -15,7 +15,7 @@ from .._core.verdict import FAIL, PASS, SKIPPED, WARN
 from . import findings
 from .answers import FORM_ERRORS, AnswerError
 from .checks import CHECKS, Check, NotApplicable, model_list
-from .client import ERROR, KEY_REFUSED, TIMEOUT, UNREACHABLE, ApiError
+from .client import BROKEN, ERROR, FORM, KEY_REFUSED, TIMEOUT, UNREACHABLE, ApiError
 from .probe import Probe
 
 # Concurrent checks that do not disturb each other.
@@ -122,8 +122,9 @@ def _try(check: Check, probe: Probe) -> Result:
 
 
 def _cause(exc: ApiError, check: Check) -> str:
-    if exc.kind == ERROR:
-        return findings.ERROR_IN_200
+    of_kind = {ERROR: findings.ERROR_IN_200, FORM: findings.FORM, BROKEN: findings.CUT}
+    if exc.kind in of_kind or exc.status in findings.OF_STATUS:
+        return of_kind.get(exc.kind) or findings.OF_STATUS[exc.status]
     if exc.status >= 500:
         return findings.ENGINE_FAILED
     return exc.kind if exc.kind in _PLAIN and not check.alone else ""

@@ -139,6 +139,8 @@ class Handler(BaseHTTPRequestHandler):
         if body["model"] != MODEL:
             message = f"The model `{body['model']}` does not exist."
             return self._answer(404, {"error": {"message": message, "type": "NotFoundError"}})
+        if path in ("/v1/completions", "/v1/responses"):
+            return self._answer(200, {"id": "1", "object": "response", "model": MODEL})
         if path == "/tokenize":
             return self._answer(200, self._tokenize(body["prompt"]))
         if path == "/detokenize":
@@ -211,8 +213,15 @@ class Handler(BaseHTTPRequestHandler):
         sent = self.headers["Authorization"]
         allowed = self.server.key is None or sent == f"Bearer {self.server.key}"
         allowed = allowed or self.faulty("open") or (self.faulty("open_to_any_key") and sent is not None)
-        if not allowed:
-            self._answer(400 if self.faulty("refuses_with_400") else 401, {"error": "Unauthorized"})
+        if not allowed and self.faulty("refuses_by_redirect"):
+            self.send_response(302)
+            self.send_header("Location", "https://login.example/?ticket=s3cret")
+            self.end_headers()
+        elif not allowed and self.faulty("refuses_by_page"):
+            self._answer(200, "<html>Sign in</html>")
+        elif not allowed:
+            status = next((int(fault[-3:]) for fault in self.server.faults if fault.startswith("refuses_")), 401)
+            self._answer(status, {"error": "Unauthorized"})
         return allowed
 
     def _reply(self, body: dict[str, Any]) -> Reply:

@@ -16,7 +16,18 @@ from typing import Any, NamedTuple
 from . import findings, inputs, shapes, texts
 from .accuracy import CODE, measure
 from .answers import CALLED, ENDED, FORM_ERRORS, FULL, Answer, AnswerError, input_tokens_of, require_call
-from .client import BROKEN, KEY_REFUSED, MODEL_UNKNOWN, TOO_LONG, UNREACHABLE, Api, ApiError, is_lost_connection
+from .client import (
+    BROKEN,
+    ERROR,
+    FORM,
+    KEY_REFUSED,
+    MODEL_UNKNOWN,
+    TOO_LONG,
+    UNREACHABLE,
+    Api,
+    ApiError,
+    is_lost_connection,
+)
 from .probe import CHAT_PATH, Claude, Probe, is_count, user
 from .sandbox import SandboxError, prepared
 
@@ -48,7 +59,20 @@ CHAT_TOOL = {"type": "function", "function": TOOL}
 # The questions under load, and words of which an answer has one, in whatever language it comes.
 CROWD_QUESTIONS = {
     "Say hello, and tell me in two sentences what a lighthouse is for.": (
-        *("lighthouse", "ships", "sailors", "coast", "leuchtturm", "schiff", "phare", "navire", "faro", "barco"),
+        *(
+            "lighthouse",
+            "ship",
+            "sailor",
+            "coast",
+            "vessel",
+            "mariner",
+            "beacon",
+            "boat",
+            "harbor",
+            "harbour",
+            "leuchtturm",
+        ),
+        *("schiff", "phare", "navire", "faro", "barco"),
         *("маяк", "корабл", "灯塔", "燈塔", "灯台", "船"),
     ),
     "Write a Python function that reverses a list, with a short comment.": ("def ", "revers", "[::-1]"),
@@ -110,7 +134,7 @@ def key(probe: Probe) -> Finding:
         answered, errors = [], []
         for name, ask in _guarded(probe):
             try:
-                answered += [] if _is_refused(name, api, ask) else [name]
+                answered += [] if _is_refused(api, ask) else [name]
             except ApiError as exc:
                 errors.append(exc)
         # vLLM itself asks for its key at /v1 only.
@@ -495,7 +519,7 @@ def _guarded(probe: Probe) -> list[tuple[str, Callable[[Api], object]]]:
     counted = {"model": probe.model, "messages": [shapes.claude_text("Hello")]}
     headers = shapes.CLAUDE_CODE.headers
     return [
-        ("GET /v1/models", lambda api: api.get("/v1/models")),
+        ("GET /v1/models", _listed),
         (f"POST {CHAT_PATH}", lambda api: api.post(CHAT_PATH, small)),
         (f"POST {CHAT_PATH}, streamed", lambda api: list(api.stream(CHAT_PATH, small))),
         ("POST /v1/messages", lambda api: api.post(shapes.CLAUDE_CODE.path, claude, headers)),
@@ -504,20 +528,41 @@ def _guarded(probe: Probe) -> list[tuple[str, Callable[[Api], object]]]:
             "POST /v1/messages/count_tokens",
             lambda api: api.post("/v1/messages/count_tokens?beta=true", counted, headers),
         ),
+        # Not tried by any check, but they generate, too.
+        (
+            "POST /v1/completions",
+            lambda api: api.post("/v1/completions", {"model": probe.model, "prompt": "Hello", "max_tokens": 1}),
+        ),
+        (
+            "POST /v1/responses",
+            lambda api: api.post("/v1/responses", {"model": probe.model, "input": "Hello", "max_output_tokens": 16}),
+        ),
         ("POST /tokenize", lambda api: api.post("/tokenize", {"model": probe.model, "prompt": "Hello"})),
         ("POST /detokenize", lambda api: api.post("/detokenize", {"model": probe.model, "tokens": [72, 0]})),
     ]
 
 
-def _is_refused(name: str, api: Api, ask: Callable[[Api], object]) -> bool:
-    """Return whether a request is refused for its key, or its path is not served. Raises ApiError."""
+def _listed(api: Api) -> object:
+    """Return the list of models. Raises ApiError, also for what is no list."""
+    text = api.get("/v1/models")
+    try:
+        return model_list(text)
+    except FORM_ERRORS as exc:
+        raise ApiError(FORM, f"/v1/models does not answer with a list of models: {api.quoted(text)!r}.", 200) from exc
+
+
+def _is_refused(api: Api, ask: Callable[[Api], object]) -> bool:
+    """Return whether a request is refused for its key, or its path is not served. Raises ApiError.
+
+    A page to sign in, a redirect to one, or an error in place of an answer is of no use to anybody, either.
+    """
     try:
         ask(api)
     except ApiError as exc:
-        not_served = exc.status in (404, 405, 501) and exc.kind != MODEL_UNKNOWN and name != "GET /v1/models"
-        if exc.kind != KEY_REFUSED and not not_served:
-            raise
-        return True
+        useless = exc.kind in (ERROR, FORM) or 300 <= exc.status < 400 or exc.status in (404, 405, 501)
+        if exc.kind == KEY_REFUSED or (useless and exc.kind != MODEL_UNKNOWN):
+            return True
+        raise
     return False
 
 

@@ -125,11 +125,15 @@ ADVICE = {
         "An inference server redirects nothing: correct the address and its scheme, and check for a proxy or a sign-in"
         " page on the way."
     ),
-    TOO_LARGE: "A proxy before the server limits the size of requests: raise its limit (client_max_body_size of nginx).",
-    THROTTLED: "A gateway before the server limits the number of requests: raise its limit, or check the server itself.",
+    TOO_LARGE: (
+        "A proxy before the server limits the size of requests: raise its limit, such as client_max_body_size of nginx."
+    ),
+    THROTTLED: (
+        "A gateway before the server limits the number of requests: raise its limit, or check the server itself."
+    ),
     NO_BACKEND: (
-        "A proxy got no answer of the server in time, or the server refuses work: see the server's log, and the backends"
-        " and time limits of the proxy."
+        "A proxy got no answer of the server in time, or the server refuses work: see the server's log, and the"
+        " backends and time limits of the proxy."
     ),
     OPEN: (
         "Check that the server was started with its key (vllm_api_key), that the key guard is active, and that this is"

@@ -17,14 +17,16 @@ THOUGHTS, CALLS, SPECIAL = "thoughts", "calls", "special"
 
 # Marks of a model's own format, which the server must parse out of every answer.
 _MARKUP = {
-    THOUGHTS: r"think(?:ing)?>|\u25c1/?think\u25b7",
+    THOUGHTS: (r"think(?:ing)?>|\u25c1/?think\u25b7|\[/?THINK\]|</?(?:thoughts?|reasoning|reflection)>|assistantfinal"),
     CALLS: (
-        r"<[|\uff5c]tool[\w\u2581]*[|\uff5c]>|</?tool_calls?>|</?tool_response>|\[/?TOOL_CALLS\]|</?function_calls?>"
-        r"|<function=|<invoke name=|\bfunctions\.[\w-]+:\d+\s*(?:<|\{)"
+        r"<[|\uff5c]tool[\w\u2581]*[|\uff5c]>|</?(?:\w+:)?tool_calls?>|</?tool_response>|\[/?TOOL_CALLS\]"
+        r"|</?function_calls?>|</?[|\uff5c]DSML[|\uff5c]|</?arg_(?:key|value)>|<function=|<invoke name="
+        r"|\bfunctions\.[\w-]+:\d+\s*(?:<|\{)"
     ),
     SPECIAL: (
         r"<[|\uff5c][^\s<>|\uff5c]{1,60}[|\uff5c]>|\[(?:EOS|BOS|PAD|UNK)\]|</s>\s*$"
-        r"|<(?:eos|bos|pad|unk|(?:end|start)_of_turn)>"
+        r"|<(?:eos|bos|pad|unk|sop|eop|(?:end|start)_of_(?:turn|utterance))>|</?assistant>"
+        r"|\[gMASK\]|\[/?INST\]|\]~!?b[\[\]]|\[e~\[|<(?:unused|extra_id_|SPECIAL_)\d+>|<0x[0-9A-F]{2}>"
     ),
 }
 
@@ -51,22 +53,61 @@ _SCRIPT_SHARE = 0.1
 _EASTERN = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO")
 
 CITIES = {
-    "paris": ("paris", "parigi", "parijs", "paryz", "pariz", "париж", "巴黎", "パリ", "파리", "باريس"),
-    "rome": ("rome", "roma", "rom", "rzym", "rim", "рим", "罗马", "羅馬", "ローマ", "로마", "روما"),
+    "paris": (
+        *("paris", "parigi", "parijs", "paryz", "pariz", "parizs", "parize", "paryzius", "pariisi", "париж", "παρισι"),
+        *("巴黎", "パリ", "파리", "باريس", "پاریس", "פריז", "पेरिस", "ปารีส"),
+    ),
+    "rome": (
+        *("rome", "roma", "rom", "rzym", "rim", "rooma", "рим", "ρωμη", "罗马", "羅馬", "ローマ", "로마", "روما"),
+        *("رم", "רומא", "रोम", "โรม"),
+    ),
 }
 COLOURS = {
     "red": (
         *("red", "reddish", "crimson", "scarlet", "vermilion", "ruby", "#ff0000", "rot", "rouge", "rojo", "roja"),
-        *("rosso", "vermelho", "rood", "красный", "红", "紅", "赤", "빨간"),
+        *(
+            "rosso",
+            "vermelho",
+            "rood",
+            "czerwony",
+            "kirmizi",
+            "красный",
+            "红",
+            "紅",
+            "赤",
+            "빨간",
+            "빨강",
+            "احمر",
+            "लाल",
+        ),
+        *("255, 0, 0", "255,0,0"),
     ),
     "green": (
         *("green", "greenish", "lime", "emerald", "chartreuse", "#00ff00", "grun", "vert", "verde", "groen"),
-        *("зеленый", "зелёный", "绿", "綠", "緑", "초록"),
+        *("zielony", "yesil", "зеленый", "зелёный", "绿", "綠", "緑", "초록", "녹색", "اخضر", "हरा"),
+        *("0, 255, 0", "0,255,0"),
     ),
-    "blue": ("blue", "bluish", "#0000ff", "blau", "bleu", "azul", "blu", "blauw", "синий", "蓝", "藍", "青", "파란"),
+    "blue": (
+        *(
+            "blue",
+            "bluish",
+            "#0000ff",
+            "blau",
+            "bleu",
+            "azul",
+            "blu",
+            "blauw",
+            "niebieski",
+            "mavi",
+            "синий",
+            "蓝",
+            "藍",
+        ),
+        *("青", "파란", "파랑", "ازرق", "नीला", "0, 0, 255", "0,0,255"),
+    ),
     "yellow": (
         *("yellow", "yellowish", "#ffff00", "gelb", "jaune", "amarillo", "giallo", "amarelo", "geel", "желтый"),
-        *("жёлтый", "黄", "黃", "노란"),
+        *("zołty", "sari", "жёлтый", "黄", "黃", "노란", "노랑", "اصفر", "पीला", "255, 255, 0", "255,255,0"),
     ),
 }
 _FAMILIES: Mapping[str, Sequence[str]] = {**CITIES, **COLOURS}
@@ -120,8 +161,8 @@ def names(text: str, subject: str) -> bool:
 
 def has_number(text: str, number: str) -> bool:
     """Return whether C(text) has C(number), with or without separators of thousands."""
-    digits = re.sub(r"(?<=\d)\D{1,4}(?=\d)", "", unicodedata.normalize("NFKC", text))
-    return number in digits
+    plain = re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit.group())), unicodedata.normalize("NFKC", text))
+    return number in re.sub(r"(?<=\d)\D{1,4}(?=\d)", "", plain)
 
 
 def _incoherent(text: str) -> str:

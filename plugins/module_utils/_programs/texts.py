@@ -36,6 +36,8 @@ _LONGEST_LOOP = 60
 _LOOP_REPEATS = 4
 _WORDS_IN_LOOP = 12
 _CHARACTERS_IN_LOOP = 24
+# An answer that comes twice, word by word or as a whole, has at least so many words.
+_DOUBLED_WORDS = 12
 # How many answers are kept, and how many characters of the start and of the end of each.
 KEPT_TEXTS = 8
 KEPT_CHARACTERS = 200
@@ -71,7 +73,8 @@ def repetition(text: str) -> str:
     if not loop:
         for part in re.findall(rf"\S{{{_CHARACTERS_IN_LOOP},}}", text):
             loop = loop or _looped(part, _CHARACTERS_IN_LOOP, lambda character: not character.isalpha())
-    return _monotonous(words, text) or (f"it repeats {loop!r} again and again" if loop else "") or _few_words(lower)
+    looped = f"it repeats {loop!r} again and again" if loop else ""
+    return _monotonous(words, text) or looped or _few_words(lower) or _doubled(lower, text)
 
 
 def _monotonous(words: Sequence[str], text: str) -> str:
@@ -88,6 +91,19 @@ def _monotonous(words: Sequence[str], text: str) -> str:
     if len(spoken) >= _MANY_WORDS and collections.Counter(spoken).most_common(1)[0][1] * 2 > len(spoken):
         return "more than half of its words are the same"
     return ""
+
+
+def _doubled(words: Sequence[str], text: str) -> str:
+    """Return how an answer comes twice, as a server or a proxy lets it that sends each chunk, or all of it, again."""
+    pairs = sum(first == second and not first.isdigit() for first, second in zip(words, words[1:]))
+    spoken = sum(not word.isdigit() for word in words)
+    if spoken >= _DOUBLED_WORDS and pairs * 3 >= spoken:
+        return "it says most of its words twice"
+    parts = text.split()
+    once = parts[: len(parts) // 2]
+    # What comes more often than twice, such as a count to ten, may be meant.
+    is_half = len(parts) >= _DOUBLED_WORDS and once * 2 == parts and once[: len(once) // 2] * 2 != once
+    return "it says everything twice" if is_half and spoken else ""
 
 
 def _runs(words: Sequence[str]) -> list[tuple[int, str]]:

@@ -423,7 +423,7 @@ def test_a_failure_that_does_not_repeat_is_a_warning_with_both_answers(capsys: p
 def test_an_open_server_is_no_flake(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(KEY, "open") as server:
         run(capsys, server.base_url, checks=["key"])
-    assert len([path for path, headers, _body in server.requests if "wrong" in headers.get("Authorization", "")]) == 8
+    assert len([path for path, headers, _body in server.requests if "wrong" in headers.get("Authorization", "")]) == 10
 
 
 def test_a_tokenizer_without_a_key_is_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -447,8 +447,25 @@ def test_every_endpoint_is_asked_without_its_key(capsys: pytest.CaptureFixture[s
     sent = {(path.partition("?")[0], headers.get("Authorization")) for path, headers, _body in server.requests}
     paths = {path for path, key in sent if key == f"Bearer {KEY}"} - {"/metrics", "/version"}
     assert result["verdict"] == "pass"
-    assert paths == {path for path, key in sent if key is None}
-    assert paths == {path for path, key in sent if key and "wrong" in key}
+    guarded = {*paths, "/v1/completions", "/v1/responses"}  # which generate, too
+    assert guarded == {path for path, key in sent if key is None}
+    assert guarded == {path for path, key in sent if key and "wrong" in key}
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/responses"])
+def test_an_open_endpoint_that_no_check_uses(capsys: pytest.CaptureFixture[str], path: str) -> None:
+    with serving(KEY, f"open {path}") as server:
+        result = run(capsys, server.base_url, checks=["key"])
+    assert f"answers a request with a wrong key at POST {path}: anybody" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    "fault", ["refuses_by_redirect", "refuses_by_page", "refuses_by_error_in_200", "refuses_with_404"]
+)
+def test_what_is_no_answer_is_a_refusal(capsys: pytest.CaptureFixture[str], fault: str) -> None:
+    with serving(KEY, fault) as server:
+        result = run(capsys, server.base_url, checks=["key"])
+    assert result["verdict"] == "pass", result
 
 
 def test_a_context_that_is_shorter_than_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

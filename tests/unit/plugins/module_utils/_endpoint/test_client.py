@@ -20,7 +20,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.hgx.inference.plugins.module_utils._endpoint import client as _api_client
-from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import Api, ApiError, sse_events
+from ansible_collections.hgx.inference.plugins.module_utils._endpoint.client import (
+    Api,
+    ApiError,
+    split_lines,
+    sse_events,
+)
 
 OK = b"HTTP/1.1 200 OK\r\n"
 TIMEOUT_S = 0.3
@@ -196,6 +201,38 @@ def test_a_success_is_none(body: dict[str, Any]) -> None:
 def test_an_answer_that_is_not_streamed() -> None:
     with answering(OK + b'\r\n{"choices": []}') as url, pytest.raises(ApiError, match="did not stream its answer"):
         stream_all(Api(url, None, 5))
+
+
+@pytest.mark.parametrize("text", [b"<html>Sign in</html>", b"\n\nInternal Server Error", b"[]", b"null"])
+def test_a_page_in_place_of_a_stream(text: bytes) -> None:
+    with answering(OK + b"\r\n" + text) as url, pytest.raises(ApiError, match="did not stream its answer") as caught:
+        stream_all(Api(url, None, 5))
+    assert caught.value.kind == _api_client.FORM
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_redirect_is_told_and_not_followed(way: str) -> None:
+    start = b"HTTP/1.1 302 Found\r\nLocation: https://login.example/in?ticket=s3cret\r\n\r\n"
+    with (
+        answering(start) as url,
+        pytest.raises(ApiError, match=r"HTTP 302 .*a redirect to login\.example, which") as caught,
+    ):
+        WAYS[way](Api(url, "sk-key", 5))
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_lines_end_in_any_way_and_pieces_anywhere(end: bytes, size: int, mark: bytes) -> None:
+    text = mark + end.join([b"event: a", b"data: 1", b"", b": ping", b"", b"data: [DONE]", b"", b""])
+    pieces = [text[index : index + size] for index in range(0, len(text), size)]
+    assert list(sse_events(split_lines(pieces))) == [("a", "1"), ("", "[DONE]")]
+
+
+def test_only_the_end_of_a_stream_needs_no_blank_line() -> None:
+    assert list(sse_events([b"data: 1", b"", b"data: [DONE]"])) == [("", "1"), ("", "[DONE]")]
+    assert list(sse_events([b"data: 1", b"", b"data: 2"])) == [("", "1")]
 
 
 def test_events_have_names() -> None:

@@ -39,6 +39,8 @@ from ansible_collections.hgx.inference.tests.support.inference_server import ANS
             " ".join(["sea", "ship"][bin(number).count("1") % 2] for number in range(90)),
             "only 2 different words among 90",
         ),
+        ("It it is is a a tower tower with with a a lamp lamp.", "it says most of its words twice"),
+        ("It shows ships the way to the coast.\nIt shows ships the way to the coast.", "it says everything twice"),
         (INCOHERENT, "its words form no sentence"),
         ("the of lighthouse is a for ships the and sea a in tower the to light guides an of coast", "no sentence"),
         (
@@ -109,6 +111,19 @@ def test_texts_that_are_language(text: str) -> None:
         ("Paris<|im_end|>", texts.SPECIAL),
         ("Paris[EOS]", texts.SPECIAL),
         ("Paris</s>", texts.SPECIAL),
+        ("[THINK]Hm.[/THINK]Paris", texts.THOUGHTS),
+        ("<thought>Hm.</thought>Paris", texts.THOUGHTS),
+        ("analysisHm.assistantfinalParis", texts.THOUGHTS),
+        ("<minimax:tool_call>", texts.CALLS),
+        ("<\uff5cDSML\uff5cfunction_calls>", texts.CALLS),
+        ("</\uff5cDSML\uff5cinvoke>", texts.CALLS),
+        ("<arg_key>city</arg_key>", texts.CALLS),
+        ("[gMASK]<sop>Paris", texts.SPECIAL),
+        ("Paris[e~[", texts.SPECIAL),
+        ("]~b]ai\nParis", texts.SPECIAL),
+        ("Paris<0x0A>", texts.SPECIAL),
+        ("[INST] Paris", texts.SPECIAL),
+        ("Paris<unused99>", texts.SPECIAL),
     ],
 )
 def test_markup(text: str, kind: str) -> None:
@@ -119,7 +134,7 @@ def test_markup(text: str, kind: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["f <| g |> h", "List<String>", "a > b", "<s>old</s> new", "a[0]", "it calls f()"],
+    ["f <| g |> h", "List<String>", "a > b", "<s>old</s> new", "a[0]", "it calls f()", "<0x1", "[THINK", "x[e]"],
 )
 def test_other_marks_are_no_markup(text: str) -> None:
     assert texts.markup(text) is None
@@ -134,6 +149,19 @@ def test_other_marks_are_no_markup(text: str) -> None:
         ("罗马市", "rome", True),
         ("París, France", "Paris", True),
         ("Parisian", "paris", False),
+        ("Η πρωτεύουσα είναι το Παρίσι.", "Paris", True),
+        ("फ़्रांस की राजधानी पेरिस है।", "Paris", True),
+        ("Róma", "rome", True),
+        ("Ρώμη", "rome", True),
+        ("RGB(255, 0, 0)", "red", True),
+        ("RGB(255, 0, 0)", "yellow", False),
+        ("rgb(255,255,0)", "yellow", True),
+        ("rgb(255,255,0)", "red", False),
+        ("rgb(0, 255, 0)", "green", True),
+        ("rgb(0, 0, 255)", "green", False),
+        ("أحمر", "red", True),
+        ("żółty", "yellow", True),
+        ("빨강", "red", True),
         ("Crimson.", "red", True),
         ("It is **RED**!", "red", True),
         ("rendered", "red", False),
@@ -158,6 +186,7 @@ def test_names(text: str, subject: str, named: bool) -> None:
         "9 8 5 0 2 4",
         "985{,}024",
         "It is 985'024.",
+        "٩٨٥٠٢٤",
     ],
 )
 def test_a_number_in_any_writing(text: str) -> None:

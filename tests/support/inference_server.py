@@ -142,7 +142,9 @@ class Handler(BaseHTTPRequestHandler):
         if path in ("/v1/completions", "/v1/responses"):
             return self._answer(200, {"id": "1", "object": "response", "model": MODEL})
         if path == "/tokenize":
-            return self._answer(200, self._tokenize(body["prompt"]))
+            if "messages" in body and self.faulty("tokenizes_texts_only"):
+                return self._answer(400, {"error": {"message": "prompt: field required"}})
+            return self._answer(200, self._tokenize(body.get("prompt") or json.dumps(body["messages"])))
         if path == "/detokenize":
             return self._answer(200, {"prompt": self._detokenize(body["tokens"])})
         if path.startswith("/v1/messages") and self.faulty("no_messages"):

@@ -44,6 +44,8 @@ MOST_TEXT_TOKENS = 2_000_000
 MOST_TEXT_BYTES = 64 * 2**20
 # Counts of the same text by two of the server's paths that differ by more are not of the same tokenizer.
 COUNT_FACTOR = 4
+# The usage of an answer differs from the server's own count of its texts by the few tokens around them.
+USAGE_FACTOR, USAGE_SLACK = 1.5, 16
 # Answers of the same model to the same question share more of their words than that; to others, less.
 ALIKE, UNLIKE = 0.6, 0.3
 
@@ -353,8 +355,9 @@ def tokenizer(probe: Probe) -> Finding:
     back = text_of(tokens(sample))
     if back != sample:
         raise AnswerError(f"{sample!r} comes back from the tokenizer as {back!r}.")
+    _require_usage(probe)
     known = ", ".join(f"{text} = {number}" for text, number in probe.expected.token_ids.items())
-    return Finding("Text comes back from the tokenizer as it was.", known)
+    return Finding("Text comes back from the tokenizer as it was, and the usage counts its tokens.", known)
 
 
 def accuracy(probe: Probe) -> Finding:
@@ -564,6 +567,29 @@ def _is_refused(api: Api, ask: Callable[[Api], object]) -> bool:
             return True
         raise
     return False
+
+
+def _require_usage(probe: Probe) -> None:
+    """Compare the usage of an answer with the server's own count of prompt and answer. Raises AnswerError."""
+
+    def count(**asked: Any) -> int:
+        return _count("count", probe.api.post("/tokenize", {"model": probe.model, **asked})["count"])
+
+    content = inputs.haystack(8, "") + "\n\nExplain in three sentences why the sky is blue."
+    answer = probe.chat(content, (*ENDED, *FULL), **probe.instant())
+    said = answer.reasoning + answer.text
+    counts = {"output": (answer.output_tokens, count(prompt=said, add_special_tokens=False))} if said else {}
+    try:
+        counts["input"] = answer.input_tokens, count(messages=[user(content)], **probe.instant())
+    except ApiError as exc:
+        if exc.status not in (400, 422):  # it knows texts only
+            raise
+    for kind, (used, counted) in counts.items():
+        if not counted / USAGE_FACTOR - USAGE_SLACK <= used <= counted * USAGE_FACTOR + USAGE_SLACK:
+            raise AnswerError(
+                f"The usage says {used} {kind} tokens, and the server's tokenizer counts {counted}.",
+                findings.MISCOUNTED,
+            )
 
 
 def _require_answer(probe: Probe, answer: Answer) -> None:

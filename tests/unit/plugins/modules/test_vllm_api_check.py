@@ -25,7 +25,9 @@ from ansible_collections.hgx.inference.tests.support.inference_server import (
     KEY,
     MODEL,
     SOLUTIONS,
+    Handler,
     InferenceServer,
+    Reply,
     serving,
 )
 
@@ -346,7 +348,7 @@ def test_a_cause_of_several_failures_is_told_once(capsys: pytest.CaptureFixture[
     with serving(KEY, "nan") as server:
         result = run(capsys, server.base_url)
     failed = [check for check in result["checks"] if check["status"] == "fail"]
-    assert len(failed) == 14
+    assert len(failed) == 15
     assert {check["cause"] for check in failed} == {"broken"}
     assert result["msg"].count("The engine computes wrong values.") == 1
     assert result["msg"].count("  fail") == 1
@@ -466,6 +468,59 @@ def test_what_is_no_answer_is_a_refusal(capsys: pytest.CaptureFixture[str], faul
     with serving(KEY, fault) as server:
         result = run(capsys, server.base_url, checks=["key"])
     assert result["verdict"] == "pass", result
+
+
+@pytest.mark.parametrize(("input_factor", "output_factor"), [(1, 3), (2, 1), (0.5, 1), (1, 0.3)])
+def test_a_usage_that_the_tokenizer_does_not_confirm(
+    capsys: pytest.CaptureFixture[str], input_factor: float, output_factor: float
+) -> None:
+    class Counting(Handler):
+        def _chat(self, reply: Reply, prompt: int, words: int, stream: bool) -> None:
+            super()._chat(reply, int(prompt * input_factor), int(words * output_factor), stream)
+
+    with serving(handler=Counting) as server:
+        result = run(capsys, server.base_url, checks=["tokenizer"])
+    assert result["checks"][1]["cause"] == "miscounted", result
+
+
+def test_a_tokenizer_of_texts_only(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(KEY, "tokenizes_texts_only") as server:
+        assert run(capsys, server.base_url, checks=["tokenizer"])["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (307, "redirects nothing"),
+        (413, "client_max_body_size"),
+        (429, "limits the number of requests"),
+        (503, "A proxy got no answer"),
+    ],
+)
+def test_what_a_gateway_says_is_not_blamed_on_the_model(
+    capsys: pytest.CaptureFixture[str], status: int, advice: str
+) -> None:
+    class Gateway(Handler):
+        def _generate(self, path: str, body: dict[str, Any]) -> None:
+            self._answer(status, "<html>no</html>")
+
+    with serving(handler=Gateway) as server:
+        result = run(capsys, server.base_url, checks=["chat", "long_context"])
+    assert advice in result["msg"]
+    assert "weights" not in result["msg"]
+
+
+@pytest.mark.parametrize("body", ["<html>Sign in</html>", {"status": "error", "msg": "no GPU"}, []])
+def test_an_answer_of_another_form_is_quoted(capsys: pytest.CaptureFixture[str], body: Any) -> None:
+    class Other(Handler):
+        def _generate(self, path: str, _body: dict[str, Any]) -> None:
+            self._answer(200, body)
+
+    with serving(handler=Other) as server:
+        result = run(capsys, server.base_url, checks=["chat", "streaming", "messages"])
+    assert {check["cause"] for check in result["checks"][1:]} == {"form"}
+    for check in result["checks"][1:]:
+        assert (body if isinstance(body, str) else json.dumps(body)) in check["message"]
 
 
 def test_a_context_that_is_shorter_than_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

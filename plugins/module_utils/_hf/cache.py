@@ -177,7 +177,9 @@ class RepoCache:
     def _own_pins(self) -> dict[str, str]:
         try:
             pins = json.loads(read_text(self._pins))
-        except ValueError:
+        except (ValueError, RecursionError):
+            return {}
+        if not isinstance(pins, dict):
             return {}
         return {str(name): str(commit) for name, commit in pins.items() if COMMIT.fullmatch(str(commit))}
 
@@ -185,11 +187,14 @@ class RepoCache:
         return os.path.join(self.root, "trees", f"{commit}.json")
 
     def recorded_files(self, commit: str) -> list[RepoFile] | None:
-        """Return the files of a commit as the library or this module recorded them, or None if there is no record."""
+        """Return the files of a commit as the library or this module recorded them, or None if there is no record.
+
+        A record without any file is none.
+        """
         try:
             with open(self.tree(commit), encoding="utf-8") as stream:
-                return parse_tree(json.load(stream))
-        except (OSError, ValueError):
+                return parse_tree(json.load(stream)) or None
+        except (OSError, ValueError, RecursionError):
             return None
 
     def record(self, commit: str, tree: object) -> None:
@@ -314,7 +319,7 @@ def parse_tree(tree: object) -> list[RepoFile] | None:
         ]
     except CacheError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -17,6 +17,9 @@ from .cache import RepoCache, RepoFile
 _INDEX = re.compile(r"\.(safetensors|bin)\.index\.json$")
 _SHARD = re.compile(r"(.*-)0*(\d+)(-of-)(0*)(\d+)(\.\w+)")
 _WEIGHTS = (".safetensors", ".gguf")
+_OTHER_WEIGHTS = (*_WEIGHTS, ".bin")
+# Nothing of these kinds that a program reads beside the weights can be empty.
+_NEVER_EMPTY = (".json", ".model", ".tiktoken")
 # Content that a model needs. A picture that is a pointer harms nothing.
 _NEEDED = (*_WEIGHTS, ".bin", ".pt", ".pth", ".json", ".model", ".tiktoken", ".jinja", ".py", ".txt")
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -26,13 +29,20 @@ _NAMED = 3
 
 def listed_gap(files: Sequence[RepoFile]) -> str:
     """Return what is missing by the list of files alone, or an empty text."""
+    if not files:
+        return "it lists no file at all. Check the endpoint, and for a proxy on the way."
     empty = [file.path for file in files if file.path.endswith(_WEIGHTS) and not file.size]
     if empty:
         return f"{_names(empty)} of its weights {'are' if empty[1:] else 'is'} empty (0 bytes)."
+    empty = [file.path for file in files if _is_read(file.path) and not file.size]
+    if empty:
+        return f"{_names(empty)} {'are' if empty[1:] else 'is'} empty (0 bytes)."
     paths = {file.path for file in files}
     if any(_INDEX.search(path) for path in paths):
         return ""  # the index knows better
-    missing = sorted({path for shard in paths for path in _siblings(shard)} - paths)
+    # Weights of an older form count only where there are no others.
+    kinds = _WEIGHTS if any(path.endswith(_WEIGHTS) for path in paths) else _OTHER_WEIGHTS
+    missing = sorted({path for shard in paths if shard.endswith(kinds) for path in _siblings(shard)} - paths)
     return (
         f"it lists only some of its weights; {_names(missing)} {'are' if missing[1:] else 'is'} missing."
         if missing
@@ -67,10 +77,15 @@ def snapshot_gap(cache: RepoCache, commit: str, files: Sequence[RepoFile]) -> st
     return ""
 
 
+def _is_read(path: str) -> bool:
+    """Return whether a program that loads the model reads this file; folders have what others leave there."""
+    return "/" not in path and path.endswith(_NEVER_EMPTY)
+
+
 def _siblings(path: str) -> Iterable[str]:
     """Return all shards of a set, given the path of one: C(model-00001-of-00064.safetensors)."""
     match = _SHARD.fullmatch(path)
-    if not match or not path.endswith(_WEIGHTS):
+    if not match:
         return []
     start, number, of, zeros, count, end = match.groups()
     width = len(path) - len(start) - len(of) - len(zeros) - len(count) - len(end)

@@ -51,7 +51,7 @@ class Memory:
         self._saved_at = time.monotonic()
         self._changed = False
         self._good: dict[str, list[int]] = {}
-        with suppress(OSError, ValueError, AttributeError), open(path, encoding="utf-8") as stream:
+        with suppress(OSError, ValueError, AttributeError, RecursionError), open(path, encoding="utf-8") as stream:
             self._good = dict(json.load(stream).items())
         if trusted:
             self._known = set(self._good)

@@ -28,8 +28,9 @@ ATTEMPT_TIMEOUT_S = 30.0
 BACKOFF_S = (1.0, 2.0, 4.0, 8.0, 15.0)
 
 TOO_MANY_REQUESTS = 429
-# Besides 5xx: a proxy has not waited for the answer (408), or refers to the outcome elsewhere (303).
-MAY_HAVE_ACTED = (303, 408)
+# Besides 5xx: a proxy has not waited for the answer (408, 499), has sent the request again, and the second finds the
+# first (409), or it refers to the outcome elsewhere (302, 303).
+MAY_HAVE_ACTED = (302, 303, 408, 409, 499)
 QUOTED = 300  # characters of what the API says
 NO_CAPACITY = "instance-operations/launch/insufficient-capacity"
 NOT_FOUND = "global/object-does-not-exist"

@@ -709,6 +709,12 @@ def test_a_list_of_files_that_never_ends(run: RunModule, hub: HubServer, kind: s
     assert len(hub.requests) < 10
 
 
+def test_an_empty_list_is_no_complete_snapshot(run: RunModule, repo: Path) -> None:
+    for file in [path for path in repo.rglob("*") if path.is_file()]:
+        file.unlink()
+    assert "it lists no file at all" in run().message
+
+
 def test_a_sign_in_page_in_place_of_the_hub(run: RunModule, hub: HubServer) -> None:
     hub.faults.append(Fault("page"))
     assert "answers what no Hugging Face hub answers (JSONDecodeError)" in run().message

@@ -168,6 +168,15 @@ def test_broken_pin_is_no_pin(cache: RepoCache) -> None:
     assert cache.pinned_commit("main") is None
 
 
+@pytest.mark.parametrize("text", ["[]", "null", '"x"', '{"main": 5}', "{", "[" * 99_999, "\0"])
+def test_damaged_pins_are_no_pins(cache: RepoCache, text: str) -> None:
+    cache.pin("main", COMMIT)
+    Path(cache._pins).write_text(text)
+    assert not cache.has_pin("main")
+    cache.pin("main", "e" * 40)
+    assert cache.pinned_commit("main") == "e" * 40
+
+
 @pytest.mark.parametrize("repo", ["", "a/b/c", "../x", "org/", "/name", "org/{{ name }}", "org/na me", "org/.."])
 def test_repository_names_that_are_none(repo: str) -> None:
     with pytest.raises(CacheError, match="is not the name of a repository"):
@@ -219,6 +228,7 @@ def tree(**files: object) -> object:
         ({"format_version": 2, "files": {}}, None),
         (tree(a={"size": 3}), None),
         (tree(a={"size": None, "blob_id": "a" * 40}), None),
+        (tree(a={"size": float("inf"), "blob_id": "a" * 40}), None),
         ({"format_version": 1}, None),
         ([], None),
     ],
@@ -240,7 +250,15 @@ def test_list_hash() -> None:
     assert list_hash([SMALL, LARGE]) not in [list_hash(files) for files in others]
 
 
-@pytest.mark.parametrize(("text", "known"), [("{", False), (json.dumps(tree()), True)])
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ("{", False),
+        ("[" * 99_999, False),
+        (json.dumps(tree()), False),
+        (json.dumps(tree(a={"size": 3, "blob_id": "a" * 40})), True),
+    ],
+)
 def test_recorded_files(cache: RepoCache, text: str, known: bool) -> None:
     record = Path(cache.root, "trees", f"{COMMIT}.json")
     assert cache.recorded_files(COMMIT) is None

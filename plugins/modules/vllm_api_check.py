@@ -34,7 +34,9 @@ options:
   checks:
     description:
       - The checks to run, all by default. V(models) always runs first. If it fails, the others are not tried.
-      - V(key) requires that a wrong key and no key are refused, by every endpoint that the checks use.
+      - V(key) requires that a wrong key and no key are refused, by every endpoint that the checks use, and by those that
+        generate besides.
+      - V(tokenizer) also compares the usage of an answer with the server's own count of prompt and answer.
       - V(crowd) compares the answers to concurrent requests with those to the same questions alone. V(tool_calls_crowd)
         requires sound tool calls of concurrent streams.
       - The tool checks require a call with its own ID for each city, and the stop reason of an answer with calls.

@@ -185,8 +185,7 @@ class Api:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")
         if self._key:
-            # Not sent to the target of a redirect.
-            request.add_unredirected_header("Authorization", f"Bearer {self._key}")
+            request.add_header("Authorization", f"Bearer {self._key}")
         return request
 
     def _open(
@@ -196,11 +195,18 @@ class Api:
             response: http.client.HTTPResponse = self._opener.open(
                 self._request(path, body, headers), timeout=self._timeout_s
             )
-            return response
         except (http.client.InvalidURL, ValueError, OverflowError) as exc:
             # Without the error's text, which may contain the key in an encoded form.
             words = "the address, the key or the timeout is malformed"
             raise ApiError(UNREACHABLE, f"No request can be sent to {self.base_url}: {words}.") from exc
+        encoding = response.headers.get("Content-Encoding") or "identity"
+        if encoding != "identity":
+            response.close()
+            words = (
+                f"is compressed ({self.quoted(encoding)}), which was not asked for: a proxy before the server does that"
+            )
+            raise ApiError(FORM, f"The answer of {self.base_url}{path} {words}.", 200)
+        return response
 
     def _read(self, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> str:
         try:

@@ -23,7 +23,7 @@ LOOP_CHARACTERS = 60
 # It fills at least the second half of an answer, and repeats its unit this many times.
 LOOP_TIMES = 8
 # In an answer to a question. Rulers, dashes, frames and bars repeat characters legitimately.
-_REPEATED = r"([^\s.\-=_*#~\u2013-\u2015\u2500-\u259f])\1{15,}"
+_REPEATED = r"([^\s.\-=_*#~+^/\u2013-\u2015\u2500-\u259f])\1{15,}"
 _FRACTION = r"(?<=\d)[.,]\d{1,40}(?!\d)"  # a third is 0.3333333333333333
 WORD = r"[^\W_]+(?:['\u2019][^\W_]+)*"
 _MANY_WORDS = 30
@@ -74,7 +74,7 @@ def repetition(text: str) -> str:
         for part in re.findall(rf"\S{{{_CHARACTERS_IN_LOOP},}}", text):
             loop = loop or _looped(part, _CHARACTERS_IN_LOOP, lambda character: not character.isalpha())
     looped = f"it repeats {loop!r} again and again" if loop else ""
-    return _monotonous(words, text) or looped or _few_words(lower) or _doubled(lower, text)
+    return _monotonous(words, text) or looped or _few_words(lower) or _doubled(text.split())
 
 
 def _monotonous(words: Sequence[str], text: str) -> str:
@@ -93,13 +93,13 @@ def _monotonous(words: Sequence[str], text: str) -> str:
     return ""
 
 
-def _doubled(words: Sequence[str], text: str) -> str:
+def _doubled(parts: list[str]) -> str:
     """Return how an answer comes twice, as a server or a proxy lets it that sends each chunk, or all of it, again."""
-    pairs = sum(first == second and not first.isdigit() for first, second in zip(words, words[1:]))
-    spoken = sum(not word.isdigit() for word in words)
+    words = [part.casefold().strip(".,;:!?") for part in parts]
+    pairs = sum(first == second and first.isalpha() for first, second in zip(words, words[1:]))
+    spoken = sum(map(str.isalpha, words))
     if spoken >= _DOUBLED_WORDS and pairs * 3 >= spoken:
         return "it says most of its words twice"
-    parts = text.split()
     once = parts[: len(parts) // 2]
     # What comes more often than twice, such as a count to ten, may be meant.
     is_half = len(parts) >= _DOUBLED_WORDS and once * 2 == parts and once[: len(once) // 2] * 2 != once

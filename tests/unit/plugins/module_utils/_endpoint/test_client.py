@@ -235,6 +235,16 @@ def test_only_the_end_of_a_stream_needs_no_blank_line() -> None:
     assert list(sse_events([b"data: 1", b"", b"data: 2"])) == [("", "1")]
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_an_answer_that_is_compressed_unasked(way: str) -> None:
+    start = OK + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n\x1f\x8b"
+    with (
+        answering(start) as url,
+        pytest.raises(ApiError, match=r"/\w+ is compressed \(gzip\), which was not asked for"),
+    ):
+        WAYS[way](Api(url, None, 5))
+
+
 def test_events_have_names() -> None:
     lines = [
         b"event: ping\n",

@@ -66,6 +66,8 @@ LANGUAGE = [
     "A frame:\n" + "\u2500" * 40 + "\n\u2502 a \u2502\n" + "\u2501" * 30,
     "~" * 20 + "\nBelow a line, " + "\u2014" * 20 + " and half done: " + "\u2588" * 20,
     "# Title\n" + "=" * 60 + "\n" + "-" * 60,
+    "x = 1 +\n" + "^" * 20 + "\n" + "/" * 30 + "\n src/a.c | 22 " + "+" * 20,
+    '<h3 id="mep">MeP</h3>\n\n<h3 id="msp430">MSP430</h3>\n\n<h3 id="sparc">SPARC</h3>',
     "def f(x):\n" + " " * 24 + "return x",
     "one two three four five six seven eight nine ten " * 4,
     "| a | b | c |\n|---|---|---|\n| yes | no | yes |\n| no | yes | yes |\n| yes | yes | no |",

@@ -34,8 +34,8 @@ options:
   checks:
     description:
       - The checks to run, all by default. V(models) always runs first. If it fails, the others are not tried.
-      - V(key) requires that a wrong key and no key are refused, by every endpoint that the checks use, and by those that
-        generate besides.
+      - V(key) requires that a wrong key and no key are refused, by every endpoint that the checks use, and by
+        those that generate besides.
       - V(tokenizer) also compares the usage of an answer with the server's own count of prompt and answer.
       - V(crowd) compares the answers to concurrent requests with those to the same questions alone. V(tool_calls_crowd)
         requires sound tool calls of concurrent streams.
@@ -208,7 +208,7 @@ def check(params: dict[str, Any], key: str | None) -> dict[str, Any]:
     server = api_server.describe(api)
     question = {name: value for name, value in params.items() if name not in ("api_key", "api_key_file", "timeout")}
     fingerprint = api_server.fingerprint(server["started_at"], {**question, "key": api.key_hash})
-    known = api_server.recall(params["reuse_file"], fingerprint, params["reuse_max_age"])
+    known = api_server.recall(api, params["reuse_file"], fingerprint, params["reuse_max_age"])
     if known is not None:
         return {**known, "server": server, "reused": True}
     context = params["long_context"]

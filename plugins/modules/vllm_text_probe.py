@@ -121,7 +121,7 @@ def measure(params: dict[str, Any], key: str | None) -> dict[str, Any]:
         "sets": sets,
     }
     fingerprint = api_server.fingerprint(api_server.describe(api)["started_at"], question)
-    known = api_server.recall(params["reuse_file"], fingerprint, params["reuse_max_age"])
+    known = api_server.recall(api, params["reuse_file"], fingerprint, params["reuse_max_age"])
     if known is not None:
         return {**known, "reused": True}
     with measuring():

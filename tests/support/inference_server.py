@@ -263,9 +263,9 @@ class Handler(BaseHTTPRequestHandler):
         if solved is not None and not (self.faulty("forgets") and "boathouse" in text):
             said = solved if isinstance(solved, str) else f"```json\n{json.dumps(solved)}\n```"
             return Reply("It is 12." if self.faulty("miscalculates") else said, reasoning)
-        code = re.search(r"door is (\d+)", text)
-        if code:
-            found = f"It is **{int(code.group(1)):,}**."
+        codes = re.findall(r"The code of the [a-z ]+ is (\d+)", text)
+        if codes:
+            found = " and ".join(f"**{int(code):,}**" for code in codes)
             return Reply("I do not know." if self.faulty("forgets") else found, reasoning)
         answer = "The capital of France is Lyon." if self.faulty("wrong") else "The capital of France is Paris."
         if self.faulty("unparsed"):

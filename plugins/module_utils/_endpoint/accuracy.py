@@ -115,7 +115,7 @@ def _tasks() -> Iterable[Task]:
         yield Task("json", question, {"name": name, "city": city, "lamps": count, "paid": paid})
     for depth, code in _DEPTHS:
         needle = f"The code of the boathouse is {code}."
-        lines = inputs.haystack(_LINES, "").split("\n")
+        lines = inputs.haystack(_LINES).split("\n")
         lines.insert(round(depth * len(lines)), needle)
         question = "\n".join(lines) + "\n\nWhat is the code of the boathouse? Answer with the number only."
         yield Task("needle", question, code)

@@ -266,10 +266,11 @@ def long_context(probe: Probe) -> Finding:
         raise AnswerError(f"A context of {wanted} tokens was asked for, and the server has one of {claimed}.")
     room = claimed - probe.answer_tokens - 64 if claimed else wanted
     tokens = min(MOST_TEXT_TOKENS, *(number for number in (wanted, room) if number is not None))
-    code = f"{secrets.randbelow(900000) + 100000}"
-    needle = f"The code of the lighthouse's door is {code}."
-    question = "\n\nWhat is the code of the lighthouse's door? Answer with the number only."
-    content = inputs.haystack(_lines_for(probe, tokens - 64), needle) + question
+    # At several depths, so that no part can be left out.
+    codes = {place: f"{secrets.randbelow(900000) + 100000}" for place in ("lighthouse", "harbor", "lamp room")}
+    needles = {code: f"The code of the {place} is {code}." for place, code in codes.items()}
+    question = f"\n\nWhat are the codes of the {', the '.join(codes)}? Answer with the {len(codes)} numbers only."
+    content = inputs.haystack(_lines_for(probe, tokens - 128), *needles.values()) + question
     recall = probe.expected.long_context_recall
     answer = probe.chat(content, (*ENDED, *FULL), counted=False)
     if answer.input_tokens < 0.9 * tokens:
@@ -280,11 +281,12 @@ def long_context(probe: Probe) -> Finding:
         raise AnswerError(
             f"About {tokens} tokens were sent, and the server counts {answer.input_tokens}.", findings.MISCOUNTED
         )
-    if recall and not texts.has_number(answer.text, code):
-        raise AnswerError(f"Within {answer.input_tokens} tokens it does not find {needle!r}: {answer.text!r}")
+    lost = [needle for code, needle in needles.items() if not texts.has_number(answer.text, code)]
+    if recall and lost:
+        raise AnswerError(f"Within {answer.input_tokens} tokens it does not find {' '.join(lost)!r}: {answer.text!r}")
     if not answer.text.strip():
         raise AnswerError(f"After {answer.input_tokens} tokens its answer is broken, it is empty.")
-    found = "and found a sentence in it" if recall else "and answered"
+    found = "and found the sentences in it" if recall else "and answered"
     limit = f" No more than {MOST_TEXT_TOKENS} are tried." if tokens == MOST_TEXT_TOKENS else ""
     return Finding(f"It read {answer.input_tokens} tokens {found}.{limit}", answer.text)
 
@@ -575,7 +577,7 @@ def _require_usage(probe: Probe) -> None:
     def count(**asked: Any) -> int:
         return _count("count", probe.api.post("/tokenize", {"model": probe.model, **asked})["count"])
 
-    content = inputs.haystack(8, "") + "\n\nExplain in three sentences why the sky is blue."
+    content = inputs.haystack(8) + "\n\nExplain in three sentences why the sky is blue."
     answer = probe.chat(content, (*ENDED, *FULL), **probe.instant())
     said = answer.reasoning + answer.text
     counts = {"output": (answer.output_tokens, count(prompt=said, add_special_tokens=False))} if said else {}
@@ -728,7 +730,7 @@ def _with_refusal(claude: Claude, found: Finding) -> Finding:
 def _lines_for(probe: Probe, tokens: int) -> int:
     """Return how many lines of the haystack have C(tokens) tokens, by the server's count of a sample."""
     lines = 32
-    sample = inputs.haystack(lines, "")
+    sample = inputs.haystack(lines)
     counted = _count("count", probe.api.post("/tokenize", {"model": probe.model, "prompt": sample})["count"])
     if tokens * len(sample) > MOST_TEXT_BYTES * counted:
         raise AnswerError(

@@ -30,11 +30,12 @@ def picture(colour: str) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
-def haystack(lines: int, needle: str) -> str:
-    """Return C(lines) different lines of prose, with C(needle) after a third of them."""
+def haystack(lines: int, *needles: str) -> str:
+    """Return C(lines) different lines of prose, with the C(needles) evenly among them."""
     text = [
         f"Entry {number}: the keeper wrote that the sea was calm and the lamp burned well."
         for number in range(10000, 10000 + lines)
     ]
-    text.insert(lines // 3, needle)
+    for index, needle in enumerate(needles):
+        text.insert(lines * (2 * index + 1) // (2 * len(needles)) + index, needle)
     return "\n".join(text)

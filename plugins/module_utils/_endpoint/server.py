@@ -65,16 +65,20 @@ def fingerprint(started_at: float | None, question: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps([started_at, question], sort_keys=True).encode()).hexdigest()
 
 
-def recall(path: str | None, wanted: str, max_age_s: int) -> dict[str, Any] | None:
-    """Return the findings in C(path) if they have the fingerprint C(wanted) and are not too old."""
+def recall(api: Api, path: str | None, wanted: str, max_age_s: int) -> dict[str, Any] | None:
+    """Return the findings in C(path) if they have the fingerprint C(wanted) and are not too old.
+
+    The server must still accept the key, which a gateway may have revoked while the server ran on.
+    """
     if not path or not wanted:
         return None
     try:
+        api.get("/v1/models")
         with open(path, encoding="utf-8") as stream:
             kept = json.load(stream)
         fresh = kept["fingerprint"] == wanted and 0 <= time.time() - kept["found_at"] <= max_age_s
         return dict(kept["findings"]) if fresh else None
-    except (OSError, *FORM_ERRORS):
+    except (ApiError, OSError, *FORM_ERRORS):
         return None
 
 

@@ -73,12 +73,12 @@ FUNCTIONAL = record(
                         {
                             **FLAG,
                             "default": True,
-                            "description": "Whether the sentence must be found, or only a sound answer given.",
+                            "description": "Whether the sentences must be found, or only a sound answer given.",
                         }
                     ),
                 },
                 default={},
-                description="The check V(long_context), which sends a long text and asks for a sentence within it.",
+                description="The check V(long_context), which sends a long text and asks for sentences within it.",
             )
         ),
         "token_ids": optional(

@@ -523,6 +523,31 @@ def test_an_answer_of_another_form_is_quoted(capsys: pytest.CaptureFixture[str],
         assert (body if isinstance(body, str) else json.dumps(body)) in check["message"]
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 0.4), (0, 0.7), (0.3, 1), (0.6, 1)])
+def test_a_server_that_reads_a_part_of_a_long_text_and_counts_all_of_it(
+    capsys: pytest.CaptureFixture[str], start: float, end: float
+) -> None:
+    class Leaving(Handler):
+        def _reply(self, body: dict[str, Any]) -> Reply:
+            text = body["messages"][-1]["content"]
+            kept = text[int(start * len(text)) : int(end * len(text))] + text.rpartition("\n\n")[2]
+            return super()._reply({**body, "messages": [{"role": "user", "content": kept}]})
+
+    with serving(handler=Leaving) as server:
+        result = run(capsys, server.base_url, checks=["long_context"])
+    assert "it does not find 'The code of the" in result["msg"]
+
+
+def test_an_outcome_is_not_told_again_to_a_key_that_was_revoked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with serving() as server:
+        options: dict[str, Any] = {"reuse_file": str(tmp_path / "kept.json"), "checks": ["chat"]}
+        assert run(capsys, server.base_url, **options)["verdict"] == "pass"
+        server.key = "another"
+        assert run(capsys, server.base_url, **options)["verdict"] == "fail"
+
+
 def test_a_context_that_is_shorter_than_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     with serving() as server:
         result = run(capsys, server.base_url, checks=["long_context"], long_context={"tokens": 200_000})
@@ -693,7 +718,7 @@ def test_an_outcome_is_reused_until_the_server_starts_again(capsys: pytest.Captu
         again = run(capsys, server.base_url, **options)
         assert (first["reused"], again["reused"]) == (False, True)
         assert again["checks"] == first["checks"]
-        assert [path for path, *_rest in server.requests[asked:]] == ["/metrics", "/version"]
+        assert [path for path, *_rest in server.requests[asked:]] == ["/metrics", "/version", "/v1/models"]
         assert run(capsys, server.base_url, **{**options, "checks": ["image"]})["reused"] is False
         run(capsys, server.base_url, **options)
         assert run(capsys, server.base_url, **options, reuse_max_age=0)["reused"] is False

@@ -163,6 +163,7 @@ def test_the_picture_is_a_png(colour: str) -> None:
 
 
 def test_the_haystack_has_its_needle() -> None:
+    assert inputs.haystack(9, "a", "b", "c").splitlines()[1::4] == ["a", "b", "c"]
     lines = inputs.haystack(9, "needle").splitlines()
-    assert lines.index("needle") == 3
+    assert lines.index("needle") == 4
     assert len(set(lines)) == 10

@@ -99,7 +99,7 @@ def test_a_count_so_small_that_the_text_would_have_no_end() -> None:
     api = Canned(max_model_len=10**12, count=1)
     found = check(api, "long_context")["long_context"]
     assert (found.status, found.evidence) == ("fail", "answer")
-    assert "A text of 1999936 tokens would be longer than 64 MiB: the server counts 1 in" in found.message
+    assert "A text of 1999872 tokens would be longer than 64 MiB: the server counts 1 in" in found.message
     assert api.longest == 0
 
 

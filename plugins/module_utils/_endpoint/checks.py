@@ -275,7 +275,8 @@ def long_context(probe: Probe) -> Finding:
     answer = probe.chat(content, (*ENDED, *FULL), counted=False)
     if answer.input_tokens < 0.9 * tokens:
         raise AnswerError(
-            f"About {tokens} tokens were sent, and the server counts {answer.input_tokens}: it cut them off."
+            f"About {tokens} tokens were sent, and the server counts {answer.input_tokens}: it cut them off.",
+            findings.PROMPT_CUT,
         )
     if answer.input_tokens > 5 * tokens + 1000:
         raise AnswerError(
@@ -283,7 +284,10 @@ def long_context(probe: Probe) -> Finding:
         )
     lost = [needle for code, needle in needles.items() if not texts.has_number(answer.text, code)]
     if recall and lost:
-        raise AnswerError(f"Within {answer.input_tokens} tokens it does not find {' '.join(lost)!r}: {answer.text!r}")
+        raise AnswerError(
+            f"Within {answer.input_tokens} tokens it does not find {' '.join(lost)!r}: {answer.text!r}",
+            findings.PROMPT_CUT,
+        )
     if not answer.text.strip():
         raise AnswerError(f"After {answer.input_tokens} tokens its answer is broken, it is empty.")
     found = "and found the sentences in it" if recall else "and answered"

@@ -37,6 +37,7 @@ REDIRECTED = "redirected"
 TOO_LARGE = "too_large"
 THROTTLED = "throttled"
 NO_BACKEND = "no_backend"
+PROMPT_CUT = "prompt_cut"
 INACCURATE = "inaccurate"
 
 # What a proxy or gateway says in place of the server, by the HTTP status.
@@ -134,6 +135,10 @@ ADVICE = {
     NO_BACKEND: (
         "A proxy got no answer of the server in time, or the server refuses work: see the server's log, and the"
         " backends and time limits of the proxy."
+    ),
+    PROMPT_CUT: (
+        "Parts of a long prompt do not reach the model: check for a gateway that shortens prompts, and --max-model-len,"
+        " which must not exceed what the model was made for (--hf-overrides, RoPE scaling)."
     ),
     OPEN: (
         "Check that the server was started with its key (vllm_api_key), that the key guard is active, and that this is"

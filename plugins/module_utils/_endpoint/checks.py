@@ -61,20 +61,8 @@ CHAT_TOOL = {"type": "function", "function": TOOL}
 # The questions under load, and words of which an answer has one, in whatever language it comes.
 CROWD_QUESTIONS = {
     "Say hello, and tell me in two sentences what a lighthouse is for.": (
-        *(
-            "lighthouse",
-            "ship",
-            "sailor",
-            "coast",
-            "vessel",
-            "mariner",
-            "beacon",
-            "boat",
-            "harbor",
-            "harbour",
-            "leuchtturm",
-        ),
-        *("schiff", "phare", "navire", "faro", "barco"),
+        *("lighthouse", "ship", "sailor", "mariner", "vessel", "boat", "coast", "beacon", "harbor", "harbour"),
+        *("leuchtturm", "schiff", "phare", "navire", "faro", "barco"),
         *("маяк", "корабл", "灯塔", "燈塔", "灯台", "船"),
     ),
     "Write a Python function that reverses a list, with a short comment.": ("def ", "revers", "[::-1]"),

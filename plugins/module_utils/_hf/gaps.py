@@ -18,8 +18,9 @@ _INDEX = re.compile(r"\.(safetensors|bin)\.index\.json$")
 _SHARD = re.compile(r"(.*-)0*(\d+)(-of-)(0*)(\d+)(\.\w+)")
 _WEIGHTS = (".safetensors", ".gguf")
 _OTHER_WEIGHTS = (*_WEIGHTS, ".bin")
-# Nothing of these kinds that a program reads beside the weights can be empty.
-_NEVER_EMPTY = (".json", ".model", ".tiktoken")
+# What a program that loads the model reads beside the weights, and cannot be empty. Folders, and files of other names,
+# have what others left there.
+_READ = re.compile(r"[^/]*(?:config|index|tokenizer|vocab)[^/]*\.json|[^/]*\.(?:model|tiktoken)")
 # Content that a model needs. A picture that is a pointer harms nothing.
 _NEEDED = (*_WEIGHTS, ".bin", ".pt", ".pth", ".json", ".model", ".tiktoken", ".jinja", ".py", ".txt")
 _POINTER = b"version https://git-lfs.github.com/spec/"
@@ -34,7 +35,7 @@ def listed_gap(files: Sequence[RepoFile]) -> str:
     empty = [file.path for file in files if file.path.endswith(_WEIGHTS) and not file.size]
     if empty:
         return f"{_names(empty)} of its weights {'are' if empty[1:] else 'is'} empty (0 bytes)."
-    empty = [file.path for file in files if _is_read(file.path) and not file.size]
+    empty = [file.path for file in files if _READ.fullmatch(file.path) and not file.size]
     if empty:
         return f"{_names(empty)} {'are' if empty[1:] else 'is'} empty (0 bytes)."
     paths = {file.path for file in files}
@@ -75,11 +76,6 @@ def snapshot_gap(cache: RepoCache, commit: str, files: Sequence[RepoFile]) -> st
                     f"{'are' if missing[1:] else 'is'} not listed, or empty."
                 )
     return ""
-
-
-def _is_read(path: str) -> bool:
-    """Return whether a program that loads the model reads this file; folders have what others leave there."""
-    return "/" not in path and path.endswith(_NEVER_EMPTY)
 
 
 def _siblings(path: str) -> Iterable[str]:

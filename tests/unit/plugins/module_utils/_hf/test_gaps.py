@@ -11,13 +11,11 @@ import pytest
 from ansible_collections.hgx.inference.plugins.module_utils._hf.cache import RepoFile
 from ansible_collections.hgx.inference.plugins.module_utils._hf.gaps import listed_gap
 
-FULL = 9
 
-
-def files(*paths: str, **empty: int) -> list[RepoFile]:
-    """Return a list of files; after C(empty=N) the last N of them are empty."""
-    full = len(paths) - empty.get("empty", 0)
-    return [RepoFile(path, FULL if index < full else 0, "a" * 40) for index, path in enumerate(paths)]
+def files(*paths: str, empty: int = 0) -> list[RepoFile]:
+    """Return a list of files, of which the last C(empty) are empty."""
+    full = len(paths) - empty
+    return [RepoFile(path, 9 if index < full else 0, "a" * 40) for index, path in enumerate(paths)]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +39,7 @@ def test_what_a_list_lacks(listed: list[RepoFile], words: str) -> None:
         files("config.json"),
         files("model.safetensors", "pytorch_model-00001-of-00002.bin"),
         files("pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"),
-        files("model.safetensors", "eval/results.json", "__init__.py", "LICENSE", empty=3),
+        files("model.safetensors", "eval/config.json", "results.json", "__init__.py", "LICENSE", empty=4),
     ],
 )
 def test_a_list_that_lacks_nothing(listed: list[RepoFile]) -> None:

@@ -201,7 +201,7 @@ ENGINE = (
                 "The compiler is too old for the code or the GPU, or its toolkit lacks headers.",
                 "what the compiler said stands in the log above the evidence; 'nvcc --version' in the container.",
                 "choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer).",
-                decides=r"NVCC version should be|unsupported gpu architecture|is not defined for option",
+                decides=r"NVCC version should be|[Uu]nsupported gpu architecture|is not defined for option",
             ),
             Alternative(
                 "Its cache has a half-written kernel, of processes that compiled the same at once or were killed.",

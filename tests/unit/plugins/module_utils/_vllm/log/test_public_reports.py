@@ -1328,6 +1328,21 @@ CASES = {
         ),
         "area gpu-access",
     ),
+    "DeepGEMM#173 nvcc too old for B200": Case(
+        [
+            "Warning: please use at least NVCC 12.9 for the best DeepGEMM performanceNVCC compilation failed: nvcc fatal   : Unsupported gpu architecture 'sm_100f'",
+            "",
+            "Traceback (most recent call last):",
+            '  File "/sgl-workspace/DeepGEMM/tests/test_bf16.py", line 123, in <module>',
+            "    test_gemm()",
+            '  File "/sgl-workspace/DeepGEMM/tests/test_bf16.py", line 30, in test_gemm',
+            "    getattr(deep_gemm, func_name)(a, b, d, c=c)",
+            'RuntimeError: Assertion error (csrc/apis/../jit_kernels/impls/../../jit/compiler.hpp:176): false and "NVCC compilation failed"',
+        ],
+        "kernel-compile",
+        "image with the CUDA toolkit of a version that knows the GPU",
+        "half-written kernel",
+    ),
 }
 
 
@@ -1336,3 +1351,5 @@ def test_public_reports(name: str) -> None:
     case = CASES[name]
     key, message = told_of(case.log)
     assert key == case.expected, message
+    assert case.told in message
+    assert not case.untold or case.untold not in message, message

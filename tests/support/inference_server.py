@@ -319,7 +319,11 @@ class Handler(BaseHTTPRequestHandler):
         return "" if self.faulty("no_ids") else f"functions.{name}:{0 if self.faulty('same_ids') else index}"
 
     def _crowded(self) -> int:
-        time.sleep(0.15)
+        """Return how many requests are under way, once no further one has come for a moment."""
+        arrived = -1
+        while arrived != len(self.server.requests):
+            arrived = len(self.server.requests)
+            time.sleep(0.15)
         return self.server.under_way
 
     def _stop(self, stop: str) -> str | None:

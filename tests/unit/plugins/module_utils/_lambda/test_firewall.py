@@ -72,6 +72,13 @@ def test_rules_are_added_up(old: list[Rule], new: Rule) -> None:
         assert widened(old[:number] + old[number + 1 :], [new]) == [new]
 
 
+@pytest.mark.parametrize("gap", [8004, 8007])
+def test_one_port_that_is_left_out_is_not_covered(gap: int) -> None:
+    old = [rule(ports=f"8000-{gap - 1}"), rule(ports=f"{gap + 1}-8010")]
+    assert not is_covered(rule(ports="8000-8010"), old)
+    assert is_covered(rule(ports="8000-8010"), [*old, rule(ports=f"{gap}")])
+
+
 def test_rules_of_protocols_that_are_named_do_not_make_all() -> None:
     every = rule(protocol="all", ports="1-65535")
     named = [rule(protocol=name, ports="1-65535") for name in ("tcp", "udp")] + [rule(protocol="icmp", ports=None)]
@@ -273,6 +280,13 @@ def test_a_rule_set_of_the_name_in_a_region_that_is_not_understood(server: Lambd
     next(iter(server.api.rulesets.values()))["region"] = region
     with pytest.raises(LambdaError, match="left alone"):
         have(server)
+
+
+def test_a_removal_whose_answer_is_lost_is_a_removal(server: LambdaServer) -> None:
+    have(server, rule())
+    server.faults = [Fault("cut_after", method="DELETE")]
+    assert manager(server).absent(*PLACE)["changed"]
+    assert not server.api.rulesets
 
 
 def test_a_rule_set_in_use_is_not_removed(server: LambdaServer) -> None:

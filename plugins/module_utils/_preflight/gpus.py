@@ -175,17 +175,19 @@ def gpu_errors(needs: Needs, host: Host) -> Finding | None:
     """Check the driver's error reports since the boot. They stay after what they report is over."""
     if not needs.gpu_count or not host.nvidia["hardware"]["gpus"]:
         return None
-    need = "no error report of the driver (Xid) since the boot"
+    need = "no error report of the driver (Xid, SXid) since the boot"
     if host.kernel_log is None:
         return Finding(False, need, "unknown: the kernel log cannot be read", "See 'dmesg | grep Xid'.", certain=False)
     xids = find_xids(host.kernel_log)
     faults = [xid for xid in xids if xid.fix]
     told = [
-        f"Xid {xid.number} of {xid.bus_id}{f', {xid.times} times' if xid.times > 1 else ''}"
+        f"{xid.name} {xid.number} of {xid.bus_id}{f', {xid.times} times' if xid.times > 1 else ''}"
         f"{f' ({xid.meaning})' if xid.meaning else ''}: {xid.line}"
         for xid in faults or xids
     ]
-    fixes = dict.fromkeys(xid.fix for xid in faults) or ["Look the number up in NVIDIA's Xid catalog."]
+    fixes = [*dict.fromkeys(xid.fix for xid in faults)] or ["Look the number up in NVIDIA's Xid catalog."]
+    if faults:
+        fixes.append("The log keeps the report until a boot: after a reset alone add gpu_errors to preflight_warn.")
     return Finding(not xids, need, "; ".join(told) or "none", " ".join(fixes), certain=bool(faults))
 
 

@@ -267,6 +267,13 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
     ("gpu_errors", NEEDS, {"kernel_log": XID.format("79, pid=1, GPU has fallen off the bus.")}, "off the bus", "give"),
     ("gpu_errors", NEEDS, {"kernel_log": XID.format("145, RLW_REMAP Nonfatal XC0")}, "Nonfatal", "Xid catalog"),
     ("gpu_errors", NEEDS, {"kernel_log": XID.format("399, something new")}, "Xid 399", "Xid catalog"),
+    (
+        "gpu_errors",
+        NEEDS,
+        {"kernel_log": "nvidia-nvswitch3: SXid (PCI:0000:c3:00.0): 24007, Fatal, Link 30 sourcetrack timeout error\n"},
+        "SXid 24007 of 0000:c3:00.0 (fatal error of an NVSwitch)",
+        "preflight_warn",
+    ),
     ("gpu_errors", NEEDS, {"kernel_log": None}, "cannot be read", "dmesg"),
     (
         "pcie",

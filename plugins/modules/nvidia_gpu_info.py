@@ -154,6 +154,8 @@ gpus:
           RV(ignore:volatile_corrected); errors of its lifetime, RV(ignore:aggregate_uncorrected).
         - Whether memory rows are pending to be remapped, RV(ignore:remapped_rows_pending), or could not be,
           RV(ignore:remapped_rows_failed).
+        - Repairs that wait for a reset, RV(ignore:repairs_pending), a list of V(channel_repair) and V(tpc_repair);
+          whether there is memory that cannot be repaired, RV(ignore:unrepairable).
       type: dict
     recovery_action:
       description: What the driver says must be done to recover the GPU, such as V(Reboot), or V(null) for nothing.
@@ -172,6 +174,12 @@ gpus:
     compute_mode:
       description: Who may use it, such as V(Default).
       type: str
+    confidential:
+      description: Whether it has memory that is protected by confidential computing.
+      type: bool
+    vgpu:
+      description: Whether it is a virtual GPU, RV(ignore:guest), and the status of its RV(ignore:license) or V(null).
+      type: dict
     pcie_width:
       description: The RV(ignore:current) and RV(ignore:max) lanes of its PCIe link.
       type: dict

@@ -86,15 +86,24 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
         "faults": _faults(gpu),
         "mig": {"current": _text(gpu, "mig_mode/current_mig"), "pending": _text(gpu, "mig_mode/pending_mig")},
         "ecc": {
-            "enabled": _text(gpu, "ecc_mode/current_ecc") == "Enabled",
+            "enabled": _switched_on(gpu, "ecc_mode/current_ecc"),
             "volatile_uncorrected": _errors(gpu, "volatile", "uncorrectable"),
             "volatile_corrected": _errors(gpu, "volatile", "correctable"),
             "aggregate_uncorrected": _errors(gpu, "aggregate", "uncorrectable"),
             "remapped_rows_pending": _text(gpu, "remapped_rows/remapped_row_pending") == "Yes",
             "remapped_rows_failed": _text(gpu, "remapped_rows/remapped_row_failure") == "Yes",
             "sram_threshold_exceeded": _text(gpu, "ecc_errors/aggregate/sram_threshold_exceeded") == "Yes",
+            "repairs_pending": [
+                name for name in ("channel_repair", "tpc_repair") if _text(gpu, f"ecc_errors/{name}_pending") == "Yes"
+            ],
+            "unrepairable": _text(gpu, "ecc_errors/unrepairable_memory") == "Yes",
         },
         "compute_mode": _text(gpu, "compute_mode"),
+        "confidential": bool(_integer(gpu, "cc_protected_memory_usage/total")),
+        "vgpu": {
+            "guest": _text(gpu, "gpu_virtualization_mode/virtualization_mode") == "VGPU",
+            "license": _text(gpu, "vgpu_software_licensed_product/license_status"),
+        },
         "pcie_width": {
             "current": _lanes(gpu, "current_link_width"),
             "max": _lanes(gpu, "max_link_width"),
@@ -260,6 +269,11 @@ def _faults(gpu: ET.Element) -> list[str]:
 def _fabric_health(gpu: ET.Element) -> dict[str, str | None]:
     """Return C(summary) and the parts of FABRIC_HEALTH as printed; None for what the driver does not tell."""
     return {name: _text(gpu, f"fabric/health/{name}") for name in ("summary", *FABRIC_HEALTH)}
+
+
+def _switched_on(gpu: ET.Element, path: str) -> bool | None:
+    value = _text(gpu, path)
+    return None if value is None else value == "Enabled"
 
 
 def _number(element: ET.Element, path: str) -> float | None:

@@ -21,6 +21,28 @@ FABRIC_JOINS_S = 600  # after a boot
 _TIRING_MODULES = ("570.133.20", "580.105.08")
 _TIRED_AFTER_S = 60 * 86400
 
+# What is set, and how to undo it.
+_MODES = {
+    "Prohibited": ("compute mode Prohibited, so no program may use it", "Run 'nvidia-smi -c 0'."),
+    "Exclusive_Process": (
+        "compute mode Exclusive_Process, so a second process on it finds it busy",
+        "Run 'nvidia-smi -c 0'.",
+    ),
+    "unlicensed": (
+        "a virtual GPU (vGPU) without a license: after 20 minutes it computes hardly more",
+        "Configure the license (nvidia-gridd), or rent a whole GPU.",
+    ),
+    "confidential": (
+        "confidential computing is on, and CUDA fails with error 802 until the GPUs are set ready",
+        "'nvidia-smi conf-compute -grs' must say ready; 'nvidia-smi conf-compute -srs 1' sets that.",
+    ),
+    "no ECC": (
+        "ECC is off, so errors of the memory stay unnoticed",
+        "Run 'nvidia-smi -e 1', then reset the GPUs or reboot.",
+    ),
+}
+_CERTAIN_MODES = {"Prohibited", "unlicensed"}
+
 
 def gpu_hardware(needs: Needs, host: Host) -> Finding | None:
     """Check the GPUs on the PCI bus. No driver can bring back one that is missing there."""
@@ -133,10 +155,40 @@ def _troubles(gpu: dict[str, Any]) -> Iterable[str]:
         yield "memory rows could not be remapped"
     if gpu["ecc"]["sram_threshold_exceeded"]:
         yield "too many uncorrectable errors in its SRAM, for which NVIDIA replaces it"
-    if gpu["compute_mode"] == "Prohibited":
-        yield "its compute mode is Prohibited, so no program may use it ('nvidia-smi -c 0' resets that)"
+    if gpu["ecc"]["repairs_pending"]:
+        yield f"{' and '.join(gpu['ecc']['repairs_pending']).replace('_', ' ')} is pending until a reset"
+    if gpu["ecc"]["unrepairable"]:
+        yield "unrepairable memory, for which NVIDIA replaces it"
     if gpu["recovery_action"]:
         yield f"the driver asks for '{gpu['recovery_action']}'"
+
+
+def gpu_modes(needs: Needs, host: Host) -> Finding | None:
+    """Check what someone has set, and a reboot does not undo. What may work only warns."""
+    if not answers(needs, host):
+        return None
+    by_mode: dict[str, list[str]] = {}
+    for gpu in host.nvidia["gpus"]:
+        for mode in _modes(gpu):
+            by_mode.setdefault(mode, []).append(str(gpu["index"]))
+    return Finding(
+        not by_mode,
+        "GPUs in compute mode Default, with ECC, not confidential, and licensed if they are virtual",
+        "; ".join(f"GPU {', '.join(indices)}: {_MODES[mode][0]}" for mode, indices in by_mode.items()) or "so set",
+        " ".join(dict.fromkeys(_MODES[mode][1] for mode in by_mode)),
+        certain=bool(_CERTAIN_MODES & set(by_mode)),
+    )
+
+
+def _modes(gpu: dict[str, Any]) -> Iterable[str]:
+    if gpu["compute_mode"] in ("Prohibited", "Exclusive_Process"):
+        yield gpu["compute_mode"]
+    if gpu["vgpu"]["guest"] and str(gpu["vgpu"]["license"]).startswith("Unlicensed"):
+        yield "unlicensed"
+    if gpu["confidential"]:
+        yield "confidential"
+    if gpu["ecc"]["enabled"] is False:
+        yield "no ECC"
 
 
 def nvlink(needs: Needs, host: Host) -> Finding | None:

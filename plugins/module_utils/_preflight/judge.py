@@ -383,6 +383,7 @@ CHECKS: dict[str, Callable[[Needs, Host], Finding | None]] = {
     "fabric": gpus.fabric,
     "mig": gpus.mig,
     "gpu_health": gpus.gpu_health,
+    "gpu_modes": gpus.gpu_modes,
     "nvlink": gpus.nvlink,
     "gpu_errors": gpus.gpu_errors,
     "pcie": gpus.pcie,

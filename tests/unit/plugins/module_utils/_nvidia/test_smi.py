@@ -42,8 +42,12 @@ def test_one_idle_h100() -> None:
             "remapped_rows_pending": False,
             "remapped_rows_failed": False,
             "sram_threshold_exceeded": False,
+            "repairs_pending": [],
+            "unrepairable": False,
         },
         "compute_mode": "Default",
+        "confidential": False,
+        "vgpu": {"guest": False, "license": None},
         "pcie_width": {"current": 16, "max": 16},
         "recovery_action": None,
         "clocks": {"sm_mhz": 345, "sm_max_mhz": 1980, "memory_mhz": 2619, "event_reasons": ["gpu_idle"]},
@@ -122,6 +126,34 @@ def test_errors_and_slowdowns() -> None:
     assert gpu["ecc"]["remapped_rows_pending"] is True
     assert "hw_thermal_slowdown" in gpu["clocks"]["event_reasons"]
     assert set(smi.SLOWDOWNS) & set(gpu["clocks"]["event_reasons"]) == {"hw_thermal_slowdown"}
+
+
+def test_what_a_reset_repairs_or_not() -> None:
+    elements = {"ecc_errors__tpc_repair_pending": "Yes", "ecc_errors__unrepairable_memory": "Yes"}
+    ecc = smi.parse_report(constructed_b200(elements))["gpus"][-1]["ecc"]
+    assert (ecc["repairs_pending"], ecc["unrepairable"]) == (["tpc_repair"], True)
+
+
+def test_a_virtual_gpu() -> None:
+    license_status = (
+        "<vgpu_software_licensed_product><license_status>Unlicensed (Unrestricted)</license_status>"
+        "</vgpu_software_licensed_product>"
+    )
+    text = recorded("h100-idle.xml").replace(">Pass-Through<", ">VGPU<").replace("</gpu>", f"{license_status}</gpu>")
+    (gpu,) = smi.parse_report(text)["gpus"]
+    assert gpu["vgpu"] == {"guest": True, "license": "Unlicensed (Unrestricted)"}
+
+
+@pytest.mark.parametrize(("printed", "enabled"), [("Enabled", True), ("Disabled", False), ("N/A", None)])
+def test_ecc(printed: str, enabled: bool | None) -> None:
+    gpu = smi.parse_report(constructed_b200({"ecc_mode__current_ecc": printed}))["gpus"][-1]
+    assert gpu["ecc"]["enabled"] is enabled
+
+
+@pytest.mark.parametrize(("printed", "confidential"), [("0 MiB", False), ("N/A", False), ("183359 MiB", True)])
+def test_confidential_computing(printed: str, confidential: bool) -> None:
+    gpu = smi.parse_report(constructed_b200({"cc_protected_memory_usage__total": printed}))["gpus"][-1]
+    assert gpu["confidential"] is confidential
 
 
 def test_the_fabric_of_an_old_report_comes_from_the_query() -> None:

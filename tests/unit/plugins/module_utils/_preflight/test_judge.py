@@ -120,6 +120,8 @@ JOINING["gpus"][7]["nvlink"] = {"active": 0, "inactive": 18}
 R570 = nvidia(driver_version="570.133.20", loaded_module={"version": "570.133.20", "open": True})
 R550 = nvidia(driver_version="550.54.15", loaded_module={"version": "550.54.15", "open": True})
 OLD_MODULE = nvidia(driver_version="580.105.08", loaded_module={"version": "580.105.08", "open": True})
+UNLICENSED = nvidia()
+UNLICENSED["gpus"][7]["vgpu"] = {"guest": True, "license": "Unlicensed (Unrestricted)"}
 XID = "[ 9012.3] NVRM: Xid (PCI:0000:17:00): {}\n"
 
 
@@ -233,7 +235,31 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "(used: [GPU requires reset])",
         "Reboot",
     ),
-    ("gpu_health", NEEDS, {"nvidia": nvidia({"compute_mode": "Prohibited"})}, "compute mode is Prohibited", ""),
+    (
+        "gpu_health",
+        NEEDS,
+        {"nvidia": nvidia({"ecc_errors__channel_repair_pending": "Yes", "ecc_errors__tpc_repair_pending": "Yes"})},
+        "GPU 7: channel repair and tpc repair is pending until a reset",
+        "Reboot",
+    ),
+    (
+        "gpu_health",
+        NEEDS,
+        {"nvidia": nvidia({"ecc_errors__unrepairable_memory": "Yes"})},
+        "unrepairable memory, for which NVIDIA replaces it",
+        "give the machine back",
+    ),
+    ("gpu_modes", NEEDS, {"nvidia": nvidia({"compute_mode": "Prohibited"})}, "GPU 7: compute mode Prohibited", "-c 0"),
+    ("gpu_modes", NEEDS, {"nvidia": nvidia({"compute_mode": "Exclusive_Process"})}, "a second process", "-c 0"),
+    ("gpu_modes", NEEDS, {"nvidia": nvidia({"ecc_mode__current_ecc": "Disabled"})}, "ECC is off", "nvidia-smi -e 1"),
+    (
+        "gpu_modes",
+        NEEDS,
+        {"nvidia": nvidia({"cc_protected_memory_usage__total": "183359 MiB"})},
+        "CUDA fails with error 802",
+        "conf-compute -srs 1",
+    ),
+    ("gpu_modes", NEEDS, {"nvidia": UNLICENSED}, "GPU 7: a virtual GPU (vGPU) without a license", "nvidia-gridd"),
     (
         "gpu_health",
         NEEDS,
@@ -434,6 +460,21 @@ def test_only_what_certainly_does_not_fit_fails(changes: dict[str, Any], certain
     assert (finding.ok, finding.certain) == (False, certain)
 
 
+@pytest.mark.parametrize(
+    ("facts", "certain"),
+    [
+        (nvidia({"compute_mode": "Prohibited"}), True),
+        (UNLICENSED, True),
+        (nvidia({"compute_mode": "Exclusive_Process"}), False),
+        (nvidia({"cc_protected_memory_usage__total": "183359 MiB", "ecc_mode__current_ecc": "Disabled"}), False),
+    ],
+)
+def test_only_a_mode_that_certainly_refuses_fails(facts: dict[str, Any], certain: bool) -> None:
+    finding = judge(NEEDS, replace(HEALTHY, nvidia=facts))["gpu_modes"]
+    assert finding is not None
+    assert (finding.ok, finding.certain) == (False, certain)
+
+
 def test_without_an_architecture_nothing_is_said_of_the_fit() -> None:
     assert judge(replace(NEEDS, demand=DEMAND._replace(config={})), HEALTHY)["gpu_fit"] is None
 
@@ -452,6 +493,7 @@ def test_every_check_can_fail() -> None:
         (NEEDS, {"nvidia": nvidia(hardware=GUEST, fabric_manager=NONE)}),
         (NEEDS, {"nvidia": nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"}), "uptime_s": 90.0}),
         (NEEDS, {"nvidia": nvidia({"gpu_power_readings__current_power_limit": "N/A"})}),
+        (NEEDS, {"nvidia": nvidia({"ecc_mode__current_ecc": "N/A", "cc_protected_memory_usage__total": "N/A"})}),
         # Our own server.
         (NEEDS, {"nvidia": busy(4711), "own_pids": frozenset({4711})}),
         # Everything is there already, on a disk with little room left.

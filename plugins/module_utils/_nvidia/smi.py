@@ -123,7 +123,8 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
         "temperature_c": _integer(gpu, "temperature/gpu_temp"),
         "fabric": {
             "state": _text(gpu, "fabric/state"),
-            "status": _text(gpu, "fabric/status"),
+            # The outcome of joining, which may be an error's name, such as Unknown Error, of a GPU that answers.
+            "status": _unless_absent((gpu.findtext("fabric/status") or "").strip()),
             "health": _fabric_health(gpu),
         },
         "nvlink": None,
@@ -149,7 +150,7 @@ def add_query(gpus: list[dict[str, Any]], csv: str) -> None:
         gpu = by_uuid.get(uuid)
         if gpu is None or len(values) != 3:
             continue
-        compute_cap, state, status = map(_known, values)
+        compute_cap, state, status = _known(values[0]), _known(values[1]), _unless_absent(values[2])
         gpu["compute_cap"] = compute_cap
         fabric = gpu["fabric"]
         fabric["state"], fabric["status"] = fabric["state"] or state, fabric["status"] or status
@@ -256,13 +257,18 @@ def _known(value: str) -> str | None:
     return None if _bare(value) in _ABSENT | _FAULTS else value
 
 
+def _unless_absent(value: str) -> str | None:
+    return None if _bare(value) in _ABSENT else value
+
+
 def _bare(value: str) -> str:
     return value.strip().strip("[]").lower()
 
 
 def _faults(gpu: ET.Element) -> list[str]:
     """Return the properties that the GPU does not answer, each with what is printed instead, as in C(temp: ERR!)."""
-    leaves = (leaf for leaf in gpu.iter() if not len(leaf))
+    joined = gpu.find("fabric/status")
+    leaves = (leaf for leaf in gpu.iter() if not len(leaf) and leaf is not joined)
     return [f"{leaf.tag}: {(leaf.text or '').strip()}" for leaf in leaves if _bare(leaf.text or "") in _FAULTS]
 
 

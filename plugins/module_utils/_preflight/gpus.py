@@ -71,10 +71,11 @@ def gpu_count(needs: Needs, host: Host) -> Finding | None:
 
 
 def gpu_model(needs: Needs, host: Host) -> Finding | None:
-    if not answers(needs, host) or not needs.gpu_name:
+    gpus = sound_gpus(needs, host)
+    if not gpus or not needs.gpu_name:
         return None
-    others = [gpu for gpu in host.nvidia["gpus"] if needs.gpu_name.lower() not in (gpu["name"] or "").lower()]
-    names = sorted({gpu["name"] or "unknown" for gpu in (others or host.nvidia["gpus"])})
+    others = [gpu for gpu in gpus if needs.gpu_name.lower() not in (gpu["name"] or "").lower()]
+    names = sorted({gpu["name"] or "unknown" for gpu in (others or gpus)})
     return Finding(
         not others,
         f"{needs.gpu_name} GPUs",
@@ -84,9 +85,9 @@ def gpu_model(needs: Needs, host: Host) -> Finding | None:
 
 
 def gpu_memory(needs: Needs, host: Host) -> Finding | None:
-    if not answers(needs, host) or not needs.gpu_memory_gib:
+    sizes = [(gpu["memory_total_mib"] or 0) / 1024 for gpu in sound_gpus(needs, host)]
+    if not sizes or not needs.gpu_memory_gib:
         return None
-    sizes = [(gpu["memory_total_mib"] or 0) / 1024 for gpu in host.nvidia["gpus"]]
     return Finding(
         min(sizes) >= needs.gpu_memory_gib,
         f"{needs.gpu_memory_gib:g} GiB of memory on each GPU",
@@ -97,9 +98,9 @@ def gpu_memory(needs: Needs, host: Host) -> Finding | None:
 
 def gpu_fit(needs: Needs, host: Host) -> Finding | None:
     """Check by arithmetic that weights, context and load fit. What depends on estimates, and the load, only warns."""
-    if not answers(needs, host) or needs.demand is None:
+    sizes = [(gpu["memory_total_mib"] or 0) / 1024 for gpu in sound_gpus(needs, host)]
+    if not sizes or needs.demand is None:
         return None
-    sizes = [(gpu["memory_total_mib"] or 0) / 1024 for gpu in host.nvidia["gpus"]]
     demand = needs.demand._replace(config=host.model_config or needs.demand.config)
     # Missing GPUs are the matter of other checks.
     on = Machine(max(len(sizes), needs.gpu_count), round(min(sizes), 1))
@@ -194,9 +195,9 @@ def _modes(gpu: dict[str, Any]) -> Iterable[str]:
 def nvlink(needs: Needs, host: Host) -> Finding | None:
     """Check the links of GPUs that talk through switches. Bridges may join only some GPUs of a host."""
     # While the fabric is not complete, its links may be inactive, and the fabric is what is told.
-    if not answers(needs, host) or needs.install_driver or _has_incomplete_fabric(host):
+    gpus = sound_gpus(needs, host)
+    if not gpus or needs.install_driver or _has_incomplete_fabric(host):
         return None
-    gpus = host.nvidia["gpus"]
     switches = host.nvidia["hardware"]["nvswitch"] != "none" or any(gpu["fabric"]["state"] for gpu in gpus)
     if not (needs.fabric or switches):
         return None
@@ -300,9 +301,10 @@ def gpu_clocks(needs: Needs, host: Host) -> Finding | None:
 
 
 def persistence(needs: Needs, host: Host) -> Finding | None:
-    if not answers(needs, host):
+    gpus = sound_gpus(needs, host)
+    if not gpus:
         return None
-    off = [str(gpu["index"]) for gpu in host.nvidia["gpus"] if not gpu["persistence"]]
+    off = [str(gpu["index"]) for gpu in gpus if not gpu["persistence"]]
     return Finding(
         not off,
         "persistence mode on",
@@ -315,14 +317,15 @@ def persistence(needs: Needs, host: Host) -> Finding | None:
 def fabric(needs: Needs, host: Host) -> Finding | None:
     """Check the fabric. Without it CUDA fails with error 802, even if all services report success."""
     # If the driver will be installed, its role fixes the Fabric Manager and waits for the fabric.
-    if not answers(needs, host) or needs.install_driver:
+    gpus = sound_gpus(needs, host)
+    if not gpus or needs.install_driver:
         return None
-    if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in host.nvidia["gpus"]):
+    if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in gpus):
         return None
-    verdict = judge_fabric(host.nvidia, required=needs.fabric)
+    verdict = judge_fabric({**host.nvidia, "gpus": gpus}, required=needs.fabric)
     # GPUs take some minutes to join after a boot; the role nvidia_driver waits for that.
     joining = verdict.state == "waiting" and host.uptime_s < FABRIC_JOINS_S
-    joining = joining and all(gpu["fabric"]["state"] for gpu in host.nvidia["gpus"])
+    joining = joining and all(gpu["fabric"]["state"] for gpu in gpus)
     return Finding(
         verdict.state == "complete" or joining,
         "every GPU joined to the NVLink fabric: Completed, Success",
@@ -359,3 +362,9 @@ def gpu_processes(needs: Needs, host: Host) -> Finding | None:
 def answers(needs: Needs, host: Host) -> bool:
     """Return whether GPUs are needed and the driver lists some."""
     return bool(needs.gpu_count and host.nvidia["gpus"])
+
+
+def sound_gpus(needs: Needs, host: Host) -> list[dict[str, Any]]:
+    """Return the GPUs, if any are needed, without those that answer nothing, of which only gpu_health tells."""
+    gpus: list[dict[str, Any]] = host.nvidia["gpus"] if needs.gpu_count else []
+    return [gpu for gpu in gpus if not (gpu["faults"] and gpu["memory_total_mib"] is None)]

@@ -44,6 +44,15 @@ def constructed_b200(elements: dict[str, str], count: int = 8) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+def constructed_lost_b200(words: str) -> str:
+    """Return a report of B200 GPUs whose last one answers C(words) for all but its place on the bus."""
+    root = ET.fromstring(constructed_b200({}))
+    for leaf in root.findall("gpu")[-1].iter():
+        if not len(leaf) and not leaf.tag.startswith(("pci_", "minor_")):
+            leaf.text = words
+    return ET.tostring(root, encoding="unicode")
+
+
 def all_links_inactive(*uuids: str) -> str:
     """Return the links as C(nvidia-smi nvlink --status) printed them on a B200 node whose last GPU had lost all."""
     *healthy, last = uuids

@@ -23,6 +23,7 @@ from ansible_collections.hgx.inference.plugins.module_utils._preflight.judge imp
 from ansible_collections.hgx.inference.tests.unit.support.gpu_reports import (
     all_links_inactive,
     constructed_b200,
+    constructed_lost_b200,
     recorded,
 )
 
@@ -276,6 +277,13 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "use another node",
     ),
     (
+        "fabric",
+        NEEDS,
+        {"nvidia": nvidia({"fabric__status": "Unknown Error"})},
+        "1 of 8 GPUs have not joined the NVLink fabric (Completed/Unknown Error).",
+        "Joining has failed",
+    ),
+    (
         "nvlink",
         NEEDS,
         {"nvidia": LINKS_DOWN},
@@ -458,6 +466,20 @@ def test_only_what_certainly_does_not_fit_fails(changes: dict[str, Any], certain
     finding = judge(replace(NEEDS, demand=DEMAND._replace(**changes)), HEALTHY)["gpu_fit"]
     assert finding is not None
     assert (finding.ok, finding.certain) == (False, certain)
+
+
+@pytest.mark.parametrize("words", ["GPU is lost", "Unknown Error", "[GPU requires reset]"])
+@pytest.mark.parametrize("count", [8, 1])
+def test_a_gpu_that_answers_nothing_is_told_once(words: str, count: int) -> None:
+    gpus = smi.parse_report(constructed_lost_b200(words))["gpus"][-count:]
+    for gpu in gpus[:-1]:
+        gpu["nvlink"] = {"active": 18, "inactive": 0}
+    hardware = {"gpus": ["a"] * count, "nvswitch": "nvlink5"}
+    facts = nvidia(gpus=gpus, hardware=hardware)
+    findings = judge(replace(NEEDS, gpu_count=count), replace(HEALTHY, nvidia=facts))
+    failed = {name: finding for name, finding in findings.items() if finding and not finding.ok}
+    assert set(failed) == {"gpu_health"}
+    assert f"GPU 7: it does not answer (product_name: {words}" in failed["gpu_health"].found
 
 
 @pytest.mark.parametrize(

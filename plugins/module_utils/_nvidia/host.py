@@ -89,7 +89,7 @@ def _smi(
             report.output,
             "A GPU hangs: see 'dmesg | grep -e NVRM -e Xid', and reboot.",
         )
-    elif report.rc != 0:
+    elif report.rc != 0 and "</nvidia_smi_log>" not in report.output:
         version = (loaded or {}).get("version")
         problem = smi.explain_failure(report.rc, report.output, version, installed)
         result["driver_version"] = smi.library_version(report.output)
@@ -99,6 +99,9 @@ def _smi(
         except SmiError as exc:
             problem = Problem("nvidia-smi cannot be understood", str(exc), "Run 'nvidia-smi -q -x' on the host.")
         else:
+            # It fails after its report if it has lost a GPU or found a corrupted infoROM, and names that around it.
+            if report.rc != 0:
+                result["notes"].append(f"(it ended with code {report.rc})")
             smi.add_query(result["gpus"], answers["query"].output)
             smi.add_nvlink(result["gpus"], answers["nvlink"].output)
             if not result["gpus"]:

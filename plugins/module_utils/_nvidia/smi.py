@@ -209,7 +209,7 @@ def explain_failure(rc: int, output: str, loaded: str | None, installed: str | N
             evidence,
             "Reboot, so that the installed module is loaded. Hold the packages against unattended upgrades.",
         )
-    if "couldn't communicate with the nvidia driver" in output.lower():
+    if re.search(r"couldn't communicate with the nvidia driver|driver not loaded", output, re.IGNORECASE):
         if installed is None:
             return Problem(
                 "the kernel module is neither loaded nor built for the running kernel",
@@ -222,12 +222,18 @@ def explain_failure(rc: int, output: str, loaded: str | None, installed: str | N
             "Load it ('modprobe nvidia') and see 'dmesg | grep -i -e nvrm -e nouveau' if that fails. "
             "Secure Boot refuses an unsigned module.",
         )
-    lost = re.search(r"unable to determine the device handle for (\S+ \S+):", output, re.IGNORECASE)
+    lost = re.search(r"unable to determine the device handle for (.+?): [a-z][^:\n]*$", output, re.I | re.MULTILINE)
     if lost or "gpu is lost" in output.lower():
         return Problem(
             f"the driver has lost {lost.group(1) if lost else 'a GPU'}",
             evidence,
             "See 'dmesg | grep Xid'. Reboot once. If a GPU stays lost, give the node back.",
+        )
+    if "insufficient permissions" in output.lower():
+        return Problem(
+            "this user, or this container, may not open the GPUs' device files",
+            evidence,
+            "Run as root. 'ls -l /dev/nvidia*' should say crw-rw-rw- of each; a container must be given the GPUs.",
         )
     if "no devices were found" in output.lower():
         return Problem(

@@ -112,6 +112,14 @@ def test_a_driver_that_does_not_work_is_an_answer(look: Look) -> None:
     assert result["problem"]["evidence"] == words
 
 
+def test_what_nvidia_smi_lists_beside_a_lost_gpu(look: Look) -> None:
+    words = "Unable to determine the device handle for GPU1: 0000:34:00.0: Unknown Error"
+    result = look({"nvidia-smi": f"echo '{words}'\ncat {RECORDED}/h100-idle.xml\nexit 15"})
+    assert result["problem"] is None
+    assert [gpu["name"] for gpu in result["gpus"]] == ["NVIDIA H100 80GB HBM3"]
+    assert result["notes"] == [words, "(it ended with code 15)"]
+
+
 def test_a_hanging_nvidia_smi_is_an_answer(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nvidia_gpu_info, "gpu_info", lambda _timeout_s: host.gpu_info(0.4))
     result = look({"nvidia-smi": "exec sleep 30"})

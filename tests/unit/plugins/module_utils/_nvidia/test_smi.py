@@ -223,6 +223,10 @@ NO_DRIVER = (
 )
 
 
+HANDLE = "Unable to determine the device handle for "
+NVML = "Failed to initialize NVML: "
+
+
 @pytest.mark.parametrize(
     ("rc", "output", "loaded", "installed", "cause", "fix"),
     [
@@ -231,6 +235,12 @@ NO_DRIVER = (
         (9, NO_DRIVER, None, "580.95.05", "580.95.05 is installed but not loaded", "modprobe nvidia"),
         (6, "No devices were found\n", "580.95.05", "580.95.05", "found no GPU that it can use", "open kernel modules"),
         (255, LOST, "580.95.05", "580.95.05", "the driver has lost GPU7: 0000:DB:00.0", "give the node back"),
+        (255, HANDLE + "GPU0000:CB:00.0: Unknown Error", "1", "1", "has lost GPU0000:CB:00.0", "give the node back"),
+        (255, HANDLE + "GPU1: Unknown Error", "1", "1", "has lost GPU1", "give the node back"),
+        (15, HANDLE + "gpu 0000:C1:00.0: GPU is lost.  Reboot the system to recover this GPU", "1", "1",
+         "has lost gpu 0000:C1:00.0", "give the node back"),
+        (9, NVML + "Driver Not Loaded", None, "580.95.05", "580.95.05 is installed but not loaded", "modprobe nvidia"),
+        (4, NVML + "Insufficient Permissions", "1", "1", "may not open the GPUs' device files", "/dev/nvidia*"),
         (255, "", "580.95.05", "580.95.05", "nvidia-smi failed", "Xid"),
     ],
 )  # fmt: skip

@@ -232,7 +232,8 @@ _KNOWN: tuple[tuple[str, Callable[[Trial, str], Problem]], ...] = (
         ),
     ),
     (
-        r"unresolvable CDI devices",
+        # The toolkit itself makes the specification of runtime.nvidia.com, so none can be written for it.
+        r"unresolvable CDI devices (?!runtime\.nvidia\.com)",
         _fixed(
             "There is no CDI specification that names the GPUs",
             f"Write one: {_WRITE_SPEC}",

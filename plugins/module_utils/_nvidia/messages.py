@@ -67,6 +67,7 @@ TOOLKIT: tuple[Signature, ...] = (
             r"ldcache error: (?P<what>[^\"]*)",
             r"(?P<what>error updating ldcache[^\"]*|ldconfig(?:\.real)?:? [^\"]*(?:failed|terminated)[^\"]*)",
             r"(?P<what>pivot_root[^\"]*invalid argument)",
+            r"(?P<what>couldn't find libnvidia-ml\.so[^\"]*)",
         ),
         "The toolkit could not renew the list of libraries in the container (ldconfig).",
         "",
@@ -98,6 +99,28 @@ TOOLKIT: tuple[Signature, ...] = (
                 decides=r"pivot_root",
             ),
         ),
+    ),
+    Signature(
+        "toolkit-lost-gpu",
+        "GPU that the driver does not answer for",
+        (
+            r"(?:error getting|failed to get) device handle.*: (?P<what>Unknown Error|GPU is lost"
+            r"|ERROR_UNKNOWN|ERROR_GPU_IS_LOST)",
+            r"(?P<what>Unable to determine the device handle for [^\"]*)",
+        ),
+        "The driver does not answer for one of the host's GPUs, so containers do not get the others either.",
+        "See 'nvidia-smi -L' and 'dmesg | grep -i xid' on the host. Reboot once. If the GPU stays lost, give the node"
+        " back.",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "toolkit-root",
+        "Toolkit that looks for the driver in a folder that is not there",
+        (r"nvidia-container-cli\S*: initialization error: (?P<what>change root failed[^\"]*)",),
+        "The toolkit's settings name another folder for the driver than the one that it is in.",
+        "Comment out root below [nvidia-container-cli] in /etc/nvidia-container-runtime/config.toml: /run/nvidia/driver"
+        " is for a driver that runs in a container.",
+        detail="It says: {what}.",
     ),
     Signature(
         "toolkit-driver-hangs",
@@ -164,7 +187,10 @@ TOOLKIT: tuple[Signature, ...] = (
     Signature(
         "toolkit-library",
         "Driver's library that the toolkit does not find",
-        (r"load library failed: (?P<name>lib\S+?):? (?P<what>[^\"]*)",),
+        (
+            r"load library failed: (?P<name>lib\S+?):? (?P<what>[^\"]*)",
+            r"failed to initialize NVML: (?P<name>ERROR_LIBRARY_NOT_FOUND)",
+        ),
         "NVIDIA's hook finds no library of the driver on the host.",
         "",
         detail="It is {name}.",
@@ -337,7 +363,7 @@ TOOLKIT: tuple[Signature, ...] = (
                 "Its settings are not valid, or name a mode that this host does not support.",
                 "'nvidia-container-runtime --version' and /etc/nvidia-container-runtime/config.toml.",
                 "write its settings anew: 'nvidia-ctk config --in-place', with mode = \"auto\".",
-                decides=r"config|mode",
+                decides=r"(?:load|parse|read)\w* \S*config|(?:invalid|unknown|unsupported)[^:]* mode",
             ),
             Alternative(
                 "It finds no runc or crun.",
@@ -349,6 +375,7 @@ TOOLKIT: tuple[Signature, ...] = (
                 "It finds no driver or GPU.",
                 "nvidia-smi on the host fails.",
                 "go by what it says.",
+                decides=r"NVML|device handle",
             ),
         ),
     ),

@@ -294,7 +294,10 @@ GPU_FIRST = (
     Signature(
         "unknown-gpu",
         "GPU that the host does not have",
-        (r"device error: (?:(?P<name>\S+): )?unknown device",),
+        (
+            r"device error: (?:(?P<name>\S+): )?unknown device",
+            r"failed to get device handle from index: (?:ERROR_INVALID_ARGUMENT|Invalid Argument)",
+        ),
         "The container is to have a GPU that the host does not have, or has lost.",
         "See 'nvidia-smi -L' and correct vllm_gpus; where a GPU is missing there, see 'dmesg | grep -i xid'.",
         detail="It is {name}.",

@@ -342,6 +342,10 @@ def test_diagnose(trial: Trial, cause: str, evidence: str, fix: str, remedy: str
 
 
 VERSIONS = "Docker 28.5.2; runc version 1.3.6; NVIDIA Container Toolkit CLI version {}"
+SPEC = (
+    f"{SHIM}could not apply required modification to OCI specification: error modifying OCI spec: failed to create the"
+    ' automatic CDI modifier: failed to generate CDI spec for mode "auto": failed to construct device spec generators: '
+)
 FILTER = (
     f"{HOOK}nvidia-container-cli: mount error: failed to add device rules: unable to find any existing device filters"
     " attached to the cgroup: bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted: unknown.\n"
@@ -376,6 +380,38 @@ FILTER = (
             "one of",
         ),
         (f"{SHIM}ttrpc: closed: unknown.\n", "containerd", "systemctl status containerd"),
+        (
+            f"{SPEC}failed to get full GPU device editors: error getting device handle for index '1': Unknown Error\n",
+            "The driver does not answer for one of the host's GPUs",
+            "give the node back",
+        ),
+        (
+            f"{SPEC}failed to initialize NVML: ERROR_LIBRARY_NOT_FOUND\n",
+            "finds no library of the driver",
+            "ldconfig -p",
+        ),
+        (
+            "Unable to determine the device handle for GPU1: 0000:34:00.0: Unknown Error\n",
+            "does not answer for one of the host's GPUs",
+            "Reboot once",
+        ),
+        (
+            f"{HOOK}nvidia-container-cli: initialization error: change root failed: no such file or directory\n",
+            "name another folder for the driver",
+            "Comment out root",
+        ),
+        (
+            f"{SHIM}could not apply required modification to OCI specification: error modifying OCI spec: failed to"
+            " inject CDI devices: unresolvable CDI devices runtime.nvidia.com/gpu=all: unknown",
+            "could not make the specification at the start",
+            "mostly the driver does not work",
+        ),
+        (
+            "NVIDIA-SMI couldn't find libnvidia-ml.so library in your system. Please make sure that the NVIDIA Display"
+            " Driver is properly installed and present in your system.\n",
+            "could not renew the list of libraries",
+            "ldconfig",
+        ),
     ],
 )
 @pytest.mark.parametrize("request_", ["runtime", "cdi"])

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pytest
 
-from .test_reports import CAPTURE, HEAD, HOOK, INIT, LOAD, NINJA, PROFILE, SHIM, Case, told_of, worker
+from .test_reports import AUTOMATIC, CAPTURE, HEAD, HOOK, INIT, LOAD, NINJA, PROFILE, SHIM, Case, told_of, worker
 
 DOCKER = "docker: Error response from daemon: "
 RAISED = ["(APIServer pid=1) Traceback (most recent call last):"]
@@ -1200,6 +1200,18 @@ CASES = {
             "docker: Error response from daemon: OCI runtime create failed: unable to retrieve OCI runtime error (open /run/x/log.json: no such file or directory): nvidia-container-runtime did not terminate sucessfully: 2019/07/23 17:28:30 ERROR: nvidia-container-runtime: inject NVIDIA hook: stat /usr/bin/nvidia-container-runtime-hook: no such file or directory\n: unknown."
         ],
         "no-gpu-runtime",
+    ),
+    "nct 1.19 no driver": Case(
+        [AUTOMATIC + "failed to initialize NVML: Driver Not Loaded"],
+        "driver-not-loaded",
+    ),
+    "nct 1.19 no library": Case(
+        [AUTOMATIC + "failed to initialize NVML: ERROR_LIBRARY_NOT_FOUND"],
+        "toolkit-library",
+    ),
+    "nct 1.19 no such GPU": Case(
+        [AUTOMATIC + "failed to get device handle from index: Invalid Argument"],
+        "unknown-gpu",
     ),
     "gpu-operator#1099": Case(
         [

@@ -79,6 +79,12 @@ SHIM = (
     "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime"
     " create failed: runc create failed: unable to start container process: "
 )
+AUTOMATIC = (
+    "docker: Error response from daemon: failed to create task for container: failed to create shim task: OCI runtime"
+    " create failed: could not apply required modification to OCI specification: error modifying OCI spec: failed to"
+    ' create the automatic CDI modifier: failed to generate CDI spec for mode "auto": failed to construct device spec'
+    " generators: "
+)
 HOOK = (
     f"{SHIM}error during container init: error running prestart hook #0: exit status 1, stdout: , stderr: Auto-detected"
     " mode as 'legacy'\n"
@@ -1125,6 +1131,21 @@ CASES = {
         ).split("\n"),
         "toolkit-ldconfig",
         "Set ldconfig =",
+    ),
+    "GPU lost before the specification": Case(
+        [
+            AUTOMATIC
+            + "failed to get full GPU device editors: error getting device handle for index '1': Unknown Error",
+        ],
+        "toolkit-lost-gpu",
+        "give the node back",
+    ),
+    "root of a driver container": Case(
+        (HOOK + "nvidia-container-cli: initialization error: change root failed: no such file or directory").split(
+            "\n"
+        ),
+        "toolkit-root",
+        "Comment out root",
     ),
     "driver RPC": Case(
         (HOOK + "nvidia-container-cli: initialization error: driver rpc error: timed out: unknown").split("\n"),

@@ -36,11 +36,23 @@ _LOGGED = (
         "Install the package nvlsm",
     ),
     (
+        r"config file item: \S+ has an invalid value",
+        "The Fabric Manager refuses its settings, as those of another version or with a folder that is not there.",
+        "Take the fabricmanager.cfg of its package, and create the folders that it names",
+    ),
+    (
         r"NV_WARN_NOTHING_TO_DO",
         "The Fabric Manager found no NVSwitch.",
         "On NVLink 5 machines install linux-modules-extra-$(uname -r) and nvlsm, and load mlx5_ib and ib_umad; else see"
         " 'dmesg | grep -e nvswitch -e NVRM'",
     ),
+)
+
+
+# GPUs stay In Progress if the Fabric Manager was restarted without their reset, or waits for a partition.
+_STUCK = (
+    "If it has configured the GPUs and they stay so, reset them ('nvidia-smi -r') or reboot, and set FABRIC_MODE=0 in"
+    " /usr/share/nvidia/nvswitch/fabricmanager.cfg: in other modes they wait for a partition"
 )
 
 
@@ -123,4 +135,7 @@ def _cause(info: Mapping[str, Any], needed: bool, log: str) -> tuple[str, str]:
         return logged
     if manager["state"] == "failed":
         return "The Fabric Manager has failed.", "See 'journalctl -u nvidia-fabricmanager'"
-    return "", f"The Fabric Manager is {manager['state']}: see 'journalctl -u nvidia-fabricmanager'"
+    if manager["state"] == "inactive":
+        return "", "The Fabric Manager is inactive: run 'systemctl enable --now nvidia-fabricmanager'"
+    fix = f"The Fabric Manager is {manager['state']}: see 'journalctl -u nvidia-fabricmanager'"
+    return "", f"{fix}. {_STUCK}" if manager["state"] == "active" else fix

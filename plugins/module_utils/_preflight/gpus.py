@@ -17,6 +17,7 @@ from .._nvidia.xid import find_xids
 from .facts import Host, Needs
 
 FABRIC_JOINS_S = 600  # after a boot
+_STOPPED = ("failed", "inactive")
 # With these open kernel modules nvidia-smi hangs for good after about 66 days (open-gpu-kernel-modules#971).
 _TIRING_MODULES = ("570.133.20", "580.105.08")
 _TIRED_AFTER_S = 60 * 86400
@@ -322,13 +323,23 @@ def fabric(needs: Needs, host: Host) -> Finding | None:
         return None
     if not needs.fabric and all(gpu["fabric"]["state"] is None for gpu in gpus):
         return None
+    need = "every GPU joined to the NVLink fabric: Completed, Success"
     verdict = judge_fabric({**host.nvidia, "gpus": gpus}, required=needs.fabric)
+    manager = host.nvidia["fabric_manager"]["state"]
+    if verdict.state == "complete" and host.nvidia["hardware"]["nvswitch"] != "none" and manager in _STOPPED:
+        return Finding(
+            False,
+            f"{need}, and a Fabric Manager that watches it",
+            f"{verdict.reason} The Fabric Manager is {manager}: nothing deals with resets and errors of links.",
+            "Run 'systemctl enable --now nvidia-fabricmanager'. Its journal (journalctl -u) says why it ended.",
+            certain=False,
+        )
     # GPUs take some minutes to join after a boot; the role nvidia_driver waits for that.
     joining = verdict.state == "waiting" and host.uptime_s < FABRIC_JOINS_S
     joining = joining and all(gpu["fabric"]["state"] for gpu in gpus)
     return Finding(
         verdict.state == "complete" or joining,
-        "every GPU joined to the NVLink fabric: Completed, Success",
+        need,
         f"{verdict.reason} The host booted {host.uptime_s:.0f} s ago: they may still join."
         if joining
         else verdict.reason,

@@ -92,6 +92,7 @@ def test_complete_but_unhealthy(health: dict[str, str | None], words: str) -> No
             "The Fabric Manager is active: see 'journalctl -u nvidia-fabricmanager'.",
         ),
         (host(WAITING, service="activating"), "1 of 1 GPUs", "The Fabric Manager is activating"),
+        (host(WAITING, service="inactive"), "1 of 1 GPUs", "The Fabric Manager is inactive: run 'systemctl enable"),
         (host(ABSENT), "1 of 1 GPUs have not joined the NVLink fabric (N/A).", "The Fabric Manager is active"),
         (
             host(WAITING, nvswitch="none", manager=None, service="absent"),
@@ -111,6 +112,7 @@ NO_UMAD = 'Kernel module "ib_umad" has not been loaded, fabric manager cannot be
 NO_NVLSM = (
     '"/opt/nvidia/nvlsm/sbin/nvlsm" does not exist. Please install "Nvidia NVLink Subnet Manager" (nvlsm) package'
 )
+BAD_CONFIG = "fabric manager config file item: FABRIC_NODE_CONFIG_FILE has an invalid value"
 NO_SWITCH = "NVSwitch driver failed with error:WARNING Nothing to do [NV_WARN_NOTHING_TO_DO]"
 OTHER = (
     "fabric manager NVIDIA GPU driver interface version 580.95.05 don't match with driver version 570.124.06. "
@@ -141,6 +143,7 @@ OTHER = (
             "NVLink 5 needs, is missing",
             "Install the package nvlsm",
         ),
+        (host(WAITING, service="failed"), BAD_CONFIG, "refuses its settings", "fabricmanager.cfg of its package"),
         (host(WAITING, service="failed"), NO_SWITCH, "found no NVSwitch", "load mlx5_ib and ib_umad"),
         (host(WAITING, service="failed"), f"{NO_SWITCH}\n{OTHER}", "have different versions", "reboot if"),
         (
@@ -163,6 +166,13 @@ def test_stuck(info: dict[str, Any], log: str, reason: str, fix: str) -> None:
     assert verdict.state == "stuck"
     assert reason in verdict.reason
     assert fix in verdict.fix
+
+
+def test_gpus_that_an_active_manager_leaves_waiting() -> None:
+    fix = judge_fabric(host(WAITING)).fix
+    assert "nvidia-smi -r" in fix
+    assert "FABRIC_MODE=0" in fix
+    assert "FABRIC_MODE" not in judge_fabric(host(WAITING, service="activating")).fix
 
 
 def test_the_mode_install_is_offered_where_it_would_help() -> None:

@@ -342,6 +342,13 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
     (
         "fabric",
         NEEDS,
+        {"nvidia": nvidia(fabric_manager={"version": "580.159.04", "state": "inactive"})},
+        "The Fabric Manager is inactive: nothing deals with",
+        "systemctl enable --now nvidia-fabricmanager",
+    ),
+    (
+        "fabric",
+        NEEDS,
         {
             "nvidia": nvidia({"fabric__state": "N/A", "fabric__status": "N/A"}, hardware=GUEST, fabric_manager=NONE),
             "uptime_s": 90.0,  # it is not about to join
@@ -561,6 +568,13 @@ def test_a_package_that_nobody_could_ask_for_only_warns(state: str, certain: boo
     finding = judge(NEEDS, replace(HEALTHY, python_packages={"a==9": Answer(state, "")}))["python_packages"]
     assert finding is not None
     assert finding.certain is certain
+
+
+def test_a_complete_fabric_without_its_manager_only_warns() -> None:
+    facts = nvidia(fabric_manager={"version": "580.159.04", "state": "failed"})
+    finding = judge(NEEDS, replace(HEALTHY, nvidia=facts))["fabric"]
+    assert finding is not None
+    assert (finding.ok, finding.certain) == (False, False)
 
 
 def test_a_gpu_without_a_fabric_is_fine_where_none_is_needed() -> None:

@@ -183,6 +183,12 @@ gpus:
     pcie_width:
       description: The RV(ignore:current) and RV(ignore:max) lanes of its PCIe link.
       type: dict
+    pcie_gen:
+      description: The generation of its PCIe link, RV(ignore:current), lower while it is idle, and RV(ignore:max).
+      type: dict
+    performance_state:
+      description: V(P0) for full performance, up to V(P15).
+      type: str
     fabric:
       description:
         - Whether it has joined the NVLink fabric, RV(ignore:state) and RV(ignore:status).

@@ -69,7 +69,8 @@ def parse_report(text: str) -> dict[str, Any]:
         "driver_version": _text(root, "driver_version"),
         "cuda_version": _text(root, "cuda_version"),
         "gpus": [_gpu(index, gpu) for index, gpu in enumerate(root.findall("gpu"))],
-        "notes": [line for line in around if line and not line.startswith("<")],
+        # What the dynamic loader says of a library to preload is not of the GPUs.
+        "notes": [line for line in around if line and not line.startswith(("<", "ERROR: ld.so:"))],
     }
 
 
@@ -108,6 +109,11 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
             "current": _lanes(gpu, "current_link_width"),
             "max": _lanes(gpu, "max_link_width"),
         },
+        "pcie_gen": {
+            "current": _integer(gpu, "pci/pci_gpu_link_info/pcie_gen/current_link_gen"),
+            "max": _integer(gpu, "pci/pci_gpu_link_info/pcie_gen/max_link_gen"),
+        },
+        "performance_state": _text(gpu, "performance_state"),
         "recovery_action": _text(gpu, "gpu_recovery_action"),
         "clocks": {
             "sm_mhz": _integer(gpu, "clocks/sm_clock"),

@@ -246,19 +246,27 @@ def gpu_errors(needs: Needs, host: Host) -> Finding | None:
 
 
 def pcie(needs: Needs, host: Host) -> Finding | None:
-    """Check the width of the PCIe links. Their speed does not count: it falls while a GPU is idle."""
+    """Check the PCIe links. A speed counts only beside faster ones in state P0: it may fall while a GPU is idle."""
     if not answers(needs, host):
         return None
-    widths = {gpu["index"]: gpu["pcie_width"] for gpu in host.nvidia["gpus"]}
-    narrow = [
+    gpus = host.nvidia["gpus"]
+    widths = {gpu["index"]: gpu["pcie_width"] for gpu in gpus}
+    slow = [
         f"GPU {index}: {width['current']} of {width['max']} lanes"
         for index, width in widths.items()
         if width["current"] and width["max"] and width["current"] < width["max"]
     ]
+    generations = {gpu["index"]: gpu["pcie_gen"]["current"] for gpu in gpus if gpu["performance_state"] == "P0"}
+    most = max((generation or 0 for generation in generations.values()), default=0)
+    slow += [
+        f"GPU {index}: generation {generation}, and {most} on others"
+        for index, generation in generations.items()
+        if generation and generation < most
+    ]
     return Finding(
-        not narrow,
-        "all PCIe lanes of each GPU in use",
-        "; ".join(narrow) or "all",
+        not slow,
+        "all PCIe lanes of each GPU in use, at the same speed",
+        "; ".join(slow) or "all",
         "Loading and transfers between host and GPU are slower. Reboot once; if it stays, report the machine.",
         certain=False,
     )

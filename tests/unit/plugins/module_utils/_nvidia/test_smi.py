@@ -49,6 +49,8 @@ def test_one_idle_h100() -> None:
         "confidential": False,
         "vgpu": {"guest": False, "license": None},
         "pcie_width": {"current": 16, "max": 16},
+        "pcie_gen": {"current": 5, "max": 5},
+        "performance_state": "P0",
         "recovery_action": None,
         "clocks": {"sm_mhz": 345, "sm_max_mhz": 1980, "memory_mhz": 2619, "event_reasons": ["gpu_idle"]},
         "power": {"draw_w": 76.2, "limit_w": 700.0, "default_limit_w": 700.0},
@@ -179,6 +181,8 @@ def test_warnings_around_the_report() -> None:
     warning = "WARNING: infoROM is corrupted at gpu 0000:00:06.0"
     report = smi.parse_report(f"{recorded('h100-idle.xml')}\n{warning}\n")
     assert report["notes"] == [warning]
+    preload = "ERROR: ld.so: object 'libx.so' from LD_PRELOAD cannot be preloaded (cannot open shared object): ignored."
+    assert smi.parse_report(f"{preload}\n{recorded('h100-idle.xml')}")["notes"] == []
     assert len(report["gpus"]) == 1
 
 

@@ -316,6 +316,13 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "GPU 7: 8 of 16 lanes",
         "Reboot once",
     ),
+    (
+        "pcie",
+        NEEDS,
+        {"nvidia": nvidia({"pci__pci_gpu_link_info__pcie_gen__current_link_gen": "3"})},
+        "GPU 7: generation 3, and 5 on others",
+        "Reboot once",
+    ),
     ("uptime", NEEDS, {"nvidia": OLD_MODULE, "uptime_s": 61 * 86400.0}, "61 days", "newer driver"),
     (
         "gpu_clocks",
@@ -523,6 +530,11 @@ def test_every_check_can_fail() -> None:
         (NEEDS, {"nvidia": nvidia({"fabric__state": "In Progress", "fabric__status": "N/A"}), "uptime_s": 90.0}),
         (NEEDS, {"nvidia": nvidia({"gpu_power_readings__current_power_limit": "N/A"})}),
         (NEEDS, {"nvidia": nvidia({"ecc_mode__current_ecc": "N/A", "cc_protected_memory_usage__total": "N/A"})}),
+        # A link that is slow because its GPU is idle.
+        (
+            NEEDS,
+            {"nvidia": nvidia({"pci__pci_gpu_link_info__pcie_gen__current_link_gen": "1", "performance_state": "P8"})},
+        ),
         # Our own server.
         (NEEDS, {"nvidia": busy(4711), "own_pids": frozenset({4711})}),
         # Everything is there already, on a disk with little room left.

@@ -140,7 +140,9 @@ def _fix(frames: str, is_stopped: bool) -> str:
         return (
             "the processes wait for each other. See that all GPUs are visible ('nvidia-smi -L'), the fabric is healthy"
             " (playbooks/preflight.yml) and no Xid is in 'dmesg'; then try NCCL_NVLS_ENABLE=0 or"
-            " VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra. NCCL_DEBUG=INFO there makes its log tell more."
+            " VLLM_ALLREDUCE_USE_SYMM_MEM=0 in vllm_env_extra. NCCL_DEBUG=INFO there makes its log tell more. GPUs"
+            " without NVLink (no NV in 'nvidia-smi topo -m') can hang on PCIe's ACS or the IOMMU: switch"
+            " both off in the BIOS, or set NCCL_P2P_DISABLE=1 and disable-custom-all-reduce: true."
         )
     return (
         "see the frames for what is waited for. A restart helps if it was a passing fault of a disk or a device; if it"

@@ -258,12 +258,64 @@ GPU_FIRST = (
             r"|cudaErrorNvlinkUncorrectable",
             r"fallen off the bus|GPU is lost|NVMLError_GpuIsLost|GPU requires reset|NVMLError_ResetRequired",
             r"(?:Xid \(PCI|NVRM: Xid)[^)]*\): (?P<xid>(?!(?:13|31|32|43|45|69|109)\b)\d+)",
-            r"CUDA error: hardware stack error|CUDA_ERROR_HARDWARE_STACK_ERROR|cudaErrorContained",
+            r"CUDA error: hardware stack error|CUDA_ERROR_HARDWARE_STACK_ERROR",
         ),
         "A GPU reports a fault of its own.",
         "See 'dmesg | grep -i xid' and nvidia-smi; reset the GPU or reboot. If it comes again, have the node"
         " exchanged.",
         detail="It is Xid {xid}.",
+    ),
+    Signature(
+        "gpu-unavailable",
+        "GPU that takes no programs",
+        (r"(?P<what>CUDA-capable device(?:\(s\) is/are|s are) busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE)",),
+        "A GPU refuses new programs.",
+        "",
+        detail="It says {what}.",
+        alternatives=(
+            Alternative(
+                "The GPU waits for a reset after an earlier fault; its counters may all be 0.",
+                "'nvidia-smi --query-gpu=index,gpu_recovery_action --format=csv' does not say None for each.",
+                "end its programs and run 'nvidia-smi -r', or reboot; if it comes again, have the node exchanged.",
+                decides=r"Xid \([^)]*\): 154\b|NV_ERR_RESET_REQUIRED|GPU requires reset",
+            ),
+            Alternative(
+                "Its compute mode lets in one process only, or none.",
+                "'nvidia-smi --query-gpu=index,compute_mode --format=csv' does not say Default for each.",
+                "run 'nvidia-smi -c 0'.",
+            ),
+            Alternative(
+                "It is split (MIG), and its parts were not made.",
+                "'nvidia-smi --query-gpu=index,mig.mode.current --format=csv' does not say Disabled for each.",
+                "run 'nvidia-smi -mig 0', then reset the GPUs or reboot.",
+            ),
+            Alternative(
+                "Another process has taken it, or has hung on it.",
+                "'fuser -v /dev/nvidia*' lists one.",
+                "end that process; one that cannot be ended needs a reboot.",
+            ),
+        ),
+    ),
+    Signature(
+        "peer-memory-fault",
+        "Memory of another GPU that did not answer",
+        (r"(?P<what>Invalid access of peer GPU memory over nvlink|cudaErrorContained|CUDA_ERROR_CONTAINED)",),
+        "A GPU could not reach memory of another one over NVLink.",
+        "",
+        detail="It says {what}.",
+        alternatives=(
+            Alternative(
+                "The fault is in a link, a switch or a GPU.",
+                "'dmesg | grep -i xid' shows 74, 94 or 144 to 150 at that time, or it comes with every program.",
+                "reset the GPUs or reboot; if it comes again, have the node exchanged.",
+                decides=r"Xid \([^)]*\): (?:74|94|14[4-9]|150)\b",
+            ),
+            Alternative(
+                "The worker on the other GPU had ended, or had given that memory back.",
+                "another worker's error stands before this one.",
+                "go by that error.",
+            ),
+        ),
     ),
     Signature(
         "driver-not-loaded",

@@ -85,6 +85,7 @@ def test_the_message_names_where_each_process_waits(tmp_path: Path, monkeypatch:
     assert "does not move: while starting the engine, for 15 min no new line" in text
     assert "  process 8 waits in init_process_group:\n    wait (threading.py:355)" in text
     assert "NCCL_NVLS_ENABLE=0" in text
+    assert "NCCL_P2P_DISABLE=1" in text
     assert "timeout" not in text
 
 

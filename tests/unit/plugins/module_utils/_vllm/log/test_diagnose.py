@@ -192,7 +192,6 @@ def worker_failed(message: str, *frames: str) -> list[str]:
             for what in (
                 "invalid argument",
                 "operation not permitted when stream is capturing",
-                "CUDA-capable device(s) is/are busy or unavailable",
                 "invalid resource handle",
                 "peer access is not supported between these two devices",
                 "mapping of buffer object failed",

@@ -738,7 +738,7 @@ CASES = {
     ),
     "busy": Case(
         worker("torch.AcceleratorError: CUDA error: CUDA-capable device(s) is/are busy or unavailable", *INIT),
-        "cuda-error",
+        "gpu-unavailable",
     ),
     "fm": Case(worker("RuntimeError: CUDA error: system not yet initialized", *INIT), "cuda-802"),
     "prefetch numa": Case(
@@ -892,7 +892,7 @@ CASES = {
     ),
     "cuda visible devices": Case(worker("RuntimeError: CUDA error: invalid device ordinal", *INIT), "too-few-gpus"),
     "mig": Case(
-        worker("RuntimeError: CUDA error: CUDA-capable device(s) is/are busy or unavailable", *INIT), "cuda-error"
+        worker("RuntimeError: CUDA error: CUDA-capable device(s) is/are busy or unavailable", *INIT), "gpu-unavailable"
     ),
     "numba cache": Case(
         worker(

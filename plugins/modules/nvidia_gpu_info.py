@@ -183,9 +183,9 @@ gpus:
     pcie_width:
       description: The RV(ignore:current) and RV(ignore:max) lanes of its PCIe link.
       type: dict
-    pcie_gen:
-      description: The generation of its PCIe link, RV(ignore:current), lower while it is idle, and RV(ignore:max).
-      type: dict
+    pcie_generation:
+      description: The generation at which its PCIe link runs. It may be lower while the GPU is idle.
+      type: int
     performance_state:
       description: V(P0) for full performance, up to V(P15).
       type: str

@@ -109,10 +109,7 @@ def _gpu(index: int, gpu: ET.Element) -> dict[str, Any]:
             "current": _lanes(gpu, "current_link_width"),
             "max": _lanes(gpu, "max_link_width"),
         },
-        "pcie_gen": {
-            "current": _integer(gpu, "pci/pci_gpu_link_info/pcie_gen/current_link_gen"),
-            "max": _integer(gpu, "pci/pci_gpu_link_info/pcie_gen/max_link_gen"),
-        },
+        "pcie_generation": _integer(gpu, "pci/pci_gpu_link_info/pcie_gen/current_link_gen"),
         "performance_state": _text(gpu, "performance_state"),
         "recovery_action": _text(gpu, "gpu_recovery_action"),
         "clocks": {

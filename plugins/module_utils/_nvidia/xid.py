@@ -94,8 +94,8 @@ def find_xids(kernel_log: str) -> list[Xid]:
 def _meaning(number: int, lines: list[str]) -> tuple[str, str]:
     if number == _RECOVERY:
         action = re.search(r"changed from .* to \w+ \((.+)\)", lines[-1])
-        over = action and action.group(1).lower() == "none"
-        return ("", "") if over else (f"the driver asks for '{action.group(1)}'" if action else "", _RESET)
+        asked = action.group(1) if action else "a recovery"
+        return ("", "") if asked.lower() == "none" else (f"the driver asks for '{asked}'", _RESET)
     meaning, fix = _FAULTS.get(number, (_NOTED.get(number, ""), ""))
     # Links recover from what their reports call nonfatal.
     return meaning, "" if all("nonfatal" in line.lower() for line in lines) else fix

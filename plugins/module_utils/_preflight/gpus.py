@@ -158,7 +158,7 @@ def _troubles(gpu: dict[str, Any]) -> Iterable[str]:
     if gpu["ecc"]["sram_threshold_exceeded"]:
         yield "too many uncorrectable errors in its SRAM, for which NVIDIA replaces it"
     if gpu["ecc"]["repairs_pending"]:
-        yield f"{' and '.join(gpu['ecc']['repairs_pending']).replace('_', ' ')} is pending until a reset"
+        yield f"pending until a reset: {', '.join(gpu['ecc']['repairs_pending']).replace('_', ' ')}"
     if gpu["ecc"]["unrepairable"]:
         yield "unrepairable memory, for which NVIDIA replaces it"
     if gpu["recovery_action"]:
@@ -256,7 +256,7 @@ def pcie(needs: Needs, host: Host) -> Finding | None:
         for index, width in widths.items()
         if width["current"] and width["max"] and width["current"] < width["max"]
     ]
-    generations = {gpu["index"]: gpu["pcie_gen"]["current"] for gpu in gpus if gpu["performance_state"] == "P0"}
+    generations = {gpu["index"]: gpu["pcie_generation"] for gpu in gpus if gpu["performance_state"] == "P0"}
     most = max((generation or 0 for generation in generations.values()), default=0)
     slow += [
         f"GPU {index}: generation {generation}, and {most} on others"

@@ -49,7 +49,7 @@ def test_one_idle_h100() -> None:
         "confidential": False,
         "vgpu": {"guest": False, "license": None},
         "pcie_width": {"current": 16, "max": 16},
-        "pcie_gen": {"current": 5, "max": 5},
+        "pcie_generation": 5,
         "performance_state": "P0",
         "recovery_action": None,
         "clocks": {"sm_mhz": 345, "sm_max_mhz": 1980, "memory_mhz": 2619, "event_reasons": ["gpu_idle"]},

@@ -240,7 +240,7 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         "gpu_health",
         NEEDS,
         {"nvidia": nvidia({"ecc_errors__channel_repair_pending": "Yes", "ecc_errors__tpc_repair_pending": "Yes"})},
-        "GPU 7: channel repair and tpc repair is pending until a reset",
+        "GPU 7: pending until a reset: channel repair, tpc repair",
         "Reboot",
     ),
     (

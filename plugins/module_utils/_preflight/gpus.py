@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -62,11 +63,16 @@ def gpu_hardware(needs: Needs, host: Host) -> Finding | None:
 def gpu_count(needs: Needs, host: Host) -> Finding | None:
     if not answers(needs, host):
         return None
-    count, on_bus = len(host.nvidia["gpus"]), len(host.nvidia["hardware"]["gpus"])
+    count, on_bus = len(host.nvidia["gpus"]), host.nvidia["hardware"]["gpus"]
+    found = str(count)
+    if count < len(on_bus):
+        missing = sorted(set(on_bus) - {gpu["bus_id"] for gpu in host.nvidia["gpus"]})
+        said = re.findall(r"NVRM: .*(?:RmInitAdapter failed|fallen off the bus).*", host.kernel_log or "")
+        found += f", without {', '.join(missing)}" + (f"; the kernel says: {said[-1].strip()}" if said else "")
     return Finding(
-        count >= on_bus,
-        f"all {on_bus} GPUs of the PCI bus listed by the driver",
-        str(count),
+        count >= len(on_bus),
+        f"all {len(on_bus)} GPUs of the PCI bus listed by the driver",
+        found,
         "The driver has lost a GPU: see 'dmesg | grep -e NVRM -e Xid', reboot once, then give the machine back.",
     )
 
@@ -233,16 +239,21 @@ def gpu_errors(needs: Needs, host: Host) -> Finding | None:
     if host.kernel_log is None:
         return Finding(False, need, "unknown: the kernel log cannot be read", "See 'dmesg | grep Xid'.", certain=False)
     xids = find_xids(host.kernel_log)
+    # All that some faults leave behind: each use of the GPU fails with it.
+    waiting = [line.strip() for line in host.kernel_log.splitlines() if "NV_ERR_RESET_REQUIRED" in line][-1:]
     faults = [xid for xid in xids if xid.fix]
     told = [
         f"{xid.name} {xid.number} of {xid.bus_id}{f', {xid.times} times' if xid.times > 1 else ''}"
         f"{f' ({xid.meaning})' if xid.meaning else ''}: {xid.line}"
         for xid in faults or xids
     ]
-    fixes = [*dict.fromkeys(xid.fix for xid in faults)] or ["Look the number up in NVIDIA's Xid catalog."]
-    if faults:
+    told += [f"a GPU waits for a reset: {line}" for line in waiting]
+    fixes = [*dict.fromkeys(xid.fix for xid in faults), *("Reset the GPUs or reboot." for _line in waiting)]
+    certain = bool(fixes)
+    if certain:
         fixes.append("The log keeps the report until a boot: after a reset alone add gpu_errors to preflight_warn.")
-    return Finding(not xids, need, "; ".join(told) or "none", " ".join(fixes), certain=bool(faults))
+    fix = " ".join(fixes) or "Look the number up in NVIDIA's Xid catalog."
+    return Finding(not told, need, "; ".join(told) or "none", fix, certain=certain)
 
 
 def pcie(needs: Needs, host: Host) -> Finding | None:

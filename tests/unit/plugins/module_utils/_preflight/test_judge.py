@@ -123,6 +123,8 @@ R550 = nvidia(driver_version="550.54.15", loaded_module={"version": "550.54.15",
 OLD_MODULE = nvidia(driver_version="580.105.08", loaded_module={"version": "580.105.08", "open": True})
 UNLICENSED = nvidia()
 UNLICENSED["gpus"][7]["vgpu"] = {"guest": True, "license": "Unlicensed (Unrestricted)"}
+BUS = [f"0000:{16 + index:x}:00.0" for index in range(8)]
+RESET_REQUIRED = "NVRM: nvAssertOkFailedNoLog: Assertion failed: Reset required [NV_ERR_RESET_REQUIRED] (0x00000062)"
 XID = "[ 9012.3] NVRM: Xid (PCI:0000:17:00): {}\n"
 
 
@@ -188,6 +190,16 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         {"nvidia": nvidia(count=7, hardware={"gpus": ["a"] * 8, "nvswitch": "nvlink5"})},
         "7",
         "Xid",
+    ),
+    (
+        "gpu_count",
+        NEEDS,
+        {
+            "nvidia": nvidia(count=7, hardware={"gpus": BUS, "nvswitch": "nvlink5"}),
+            "kernel_log": "[  9.1] NVRM: GPU 0000:17:00.0: RmInitAdapter failed! (0x62:0x65:1792)\n",
+        },
+        "7, without 0000:17:00.0; the kernel says: NVRM: GPU 0000:17:00.0: RmInitAdapter failed!",
+        "give the machine back",
     ),
     ("gpu_model", NEEDS, {"nvidia": nvidia({"product_name": "NVIDIA H100"})}, "NVIDIA H100", "published figures"),
     (
@@ -307,6 +319,13 @@ DEFECTS: list[tuple[str, Needs, dict[str, Any], str, str]] = [
         {"kernel_log": "nvidia-nvswitch3: SXid (PCI:0000:c3:00.0): 24007, Fatal, Link 30 sourcetrack timeout error\n"},
         "SXid 24007 of 0000:c3:00.0 (fatal error of an NVSwitch)",
         "preflight_warn",
+    ),
+    (
+        "gpu_errors",
+        NEEDS,
+        {"kernel_log": f"{RESET_REQUIRED} returned from status @ kernel_channel.c:2874\n"},
+        f"a GPU waits for a reset: {RESET_REQUIRED}",
+        "Reset the GPUs or reboot.",
     ),
     ("gpu_errors", NEEDS, {"kernel_log": None}, "cannot be read", "dmesg"),
     (

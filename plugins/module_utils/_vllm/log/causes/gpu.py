@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ...._core.causes import Alternative, Facts, Signature
+from .remedies import APPLICATION_XID, GPU_FAULT, RESET_GPU
 
 
 def _same_driver(facts: Facts) -> bool | None:
@@ -242,7 +243,7 @@ GPU_FIRST = (
     Signature(
         "xid-application",
         "GPU work ended by the driver",
-        (r"Xid \([^)]*\): (?P<xid>13|31|32|43|45|69|109)\b",),
+        (rf"Xid \([^)]*\): (?P<xid>{APPLICATION_XID})",),
         "The driver has ended the work of a process on a GPU: mostly an error of the process's kernels, and the GPU"
         " is sound.",
         "Look for the process's own error in the log. If the same GPU reports it with every program, run 'dcgmi diag"
@@ -257,7 +258,7 @@ GPU_FIRST = (
             r"uncorrectable (?:ECC|NVLink) error|CUDA_ERROR_ECC_UNCORRECTABLE|cudaErrorECCUncorrectable"
             r"|cudaErrorNvlinkUncorrectable",
             r"fallen off the bus|GPU is lost|NVMLError_GpuIsLost|GPU requires reset|NVMLError_ResetRequired",
-            r"(?:Xid \(PCI|NVRM: Xid)[^)]*\): (?P<xid>(?!(?:13|31|32|43|45|69|109)\b)\d+)",
+            rf"(?:Xid \(PCI|NVRM: Xid)[^)]*\): (?P<xid>(?!{APPLICATION_XID})\d+)",
             r"CUDA error: hardware stack error|CUDA_ERROR_HARDWARE_STACK_ERROR",
         ),
         "A GPU reports a fault of its own.",
@@ -468,8 +469,8 @@ GPU = (
             Alternative(
                 "A GPU or a link has a fault.",
                 "'dmesg | grep -i xid' or 'nvidia-smi nvlink --status' shows it.",
-                "reset the GPUs or reboot; have the node exchanged if it comes again.",
-                decides=r"NVRM: Xid|Xid \(PCI",
+                RESET_GPU,
+                decides=GPU_FAULT,
             ),
             Alternative(
                 "NCCL hangs on one of its ways: multicast, peer access, shared memory.",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from ...._core.causes import Alternative, Signature
+from .remedies import GPU_FAULT, RESET_GPU
 
 _NOT_COMPILED = "A kernel for the GPU could not be compiled while the server started."
 
@@ -374,10 +375,8 @@ ENGINE = (
         alternatives=(
             Alternative(
                 "It waits for another GPU, or hangs in a kernel.",
-                "nvidia-smi shows GPUs at 0 % or 100 % for minutes, or 'dmesg | grep -i xid' shows a fault; 'py-spy"
-                " dump --pid PID' of the workers shows where.",
-                "restart the server; see to the fault. Try NCCL_NVLS_ENABLE=0 or disable-custom-all-reduce: true.",
-                decides=r"NVRM: Xid|Xid \(PCI",
+                "nvidia-smi shows GPUs at 0 % or 100 % for minutes; 'py-spy dump --pid PID' of the workers shows where.",
+                "restart the server. Try NCCL_NVLS_ENABLE=0 or disable-custom-all-reduce: true.",
             ),
             Alternative(
                 "It compiles kernels at a first request, on slow or few processors.",
@@ -385,9 +384,17 @@ ENGINE = (
                 "raise VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS in vllm_env_extra; the next start finds them compiled.",
             ),
             Alternative(
+                "A GPU has a fault, such as failing memory.",
+                "'dmesg | grep -i xid' shows one, always of the same GPU (48, 63, 64, 94 and 95 are its memory);"
+                " 'nvidia-smi -q | grep -A4 Remapped' shows rows that are pending or more each day.",
+                RESET_GPU,
+                decides=GPU_FAULT,
+            ),
+            Alternative(
                 "A worker has ended.",
                 "'dmesg | grep -i -e oom -e killed' names it.",
                 "see to the memory.",
+                decides=r"oom-kill|Out of memory: Killed",
             ),
         ),
     ),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Advice that several causes share."""
+"""Advice and patterns that several causes share."""
 
 from __future__ import annotations
 
@@ -15,3 +15,10 @@ RECORDED = (
 )
 
 MORE_SHM = "Serve with vllm_ipc_mode: host, and see with 'df -h /dev/shm' on the host that it is not full."
+
+# Xid by which the driver ends the work of a process: mostly an error of its kernels, and the GPU is sound.
+APPLICATION_XID = r"(?:13|31|32|43|45|69|109)\b"
+GPU_FAULT = (
+    rf"(?:Xid \(PCI|NVRM: Xid)[^)]*\): (?!{APPLICATION_XID})\d+|uncorrectable (?:ECC|NVLink) error|fallen off the bus"
+)
+RESET_GPU = "reset the GPUs or reboot; have the node exchanged if it comes again."

@@ -24,8 +24,36 @@ FUSION = (
     "vllm/compilation/passes/fusion/allreduce_rms_fusion.py __init__",
     "flashinfer/comm/allreduce.py create_allreduce_fusion_workspace",
 )
+ROW_REMAPPED = (
+    "NVRM: Xid (PCI:0000:10:1c): 63, pid=1896, Row Remapper: New row marked for remapping, reset gpu to activate."
+)
+HUNG = [
+    *HEAD,
+    *(
+        "(EngineCore pid=1146) ERROR 09-05 01:24:34 [core.py:1403] " + x
+        for x in [
+            "EngineCore encountered a fatal error.",
+            "Traceback (most recent call last):",
+            '  File "/usr/local/lib/python3.12/dist-packages/vllm/v1/executor/multiproc_executor.py", line 387, in get_response',
+            '    raise TimeoutError(f"RPC call to {method} timed out.") from e',
+            "TimeoutError: RPC call to sample_tokens timed out.",
+        ]
+    ),
+]
 
 CASES = {
+    "vllm-backport#62 unknown": Case(HUNG, "engine-hung", "(3) A GPU has a fault, such as failing memory."),
+    "vllm-backport#62 failing HBM": Case(
+        [*HUNG, ROW_REMAPPED],
+        "engine-hung",
+        "in time. It was asked for sample_tokens. A GPU has a fault",
+        "NCCL_NVLS_ENABLE",
+    ),
+    "an Xid of the process itself is no fault of a GPU": Case(
+        [*HUNG, "NVRM: Xid (PCI:0000:9c:00): 31, pid=1234, name=VLLM::Worker_TP, MMU Fault"],
+        "engine-hung",
+        "(1) It waits for another GPU",
+    ),
     "flashinfer#1532 nvcc unknown option": Case(
         [
             "(vllm-test, pid=2150) (EngineCore_0 pid=3966) ERROR 08-21 07:45:43 [core.py:700] " + x

@@ -25,6 +25,25 @@ _LET_COMPILE = (
     " enforce-eager: true to see whether it serves without."
 )
 
+_WITHOUT_DEEP_GEMM = (
+    "VLLM_USE_DEEP_GEMM=0 in vllm_env_extra, and no deep_gemm in moe-backend, serves without; fp8 models become slower."
+)
+_DEEP_GEMM_MISFITS = (
+    Alternative(
+        "DeepGEMM is of another version than this vLLM expects.",
+        "the recipe's image.pip has deep_gemm, or the image is not a release of vLLM; a release before or after works.",
+        f"take deep_gemm out of image.pip, or choose another release of the image. {_WITHOUT_DEEP_GEMM}",
+        decides=r"'mn % 4 == 0 and num_groups == 1'",
+    ),
+    Alternative(
+        "DeepGEMM has no kernels for this kind of GPU, and vLLM uses it all the same.",
+        "'nvidia-smi --query-gpu=compute_cap --format=csv' shows neither 9.0 nor 10.0.",
+        f"choose a newer image. {_WITHOUT_DEEP_GEMM}",
+    ),
+)
+# DeepGEMM's compiler has done its work.
+_COMPILED_AND_UNREAD = r"kernel_runtime\.hpp:\d+\)?:? '?exit_code == 0"
+
 # Before those of the model's files: the same errors of the network, of another server.
 KERNELS = (
     Signature(
@@ -203,6 +222,13 @@ ENGINE = (
                 "what the compiler said stands in the log above the evidence; 'nvcc --version' in the container.",
                 "choose an image with the CUDA toolkit of a version that knows the GPU (for Blackwell 12.9 or newer).",
                 decides=r"NVCC version should be|[Uu]nsupported gpu architecture|is not defined for option",
+                excludes=_COMPILED_AND_UNREAD,
+            ),
+            Alternative(
+                "The image lacks cuobjdump, with which DeepGEMM reads what it has compiled.",
+                "'which cuobjdump' in the container finds nothing.",
+                "choose an image with the whole CUDA toolkit.",
+                excludes=r"(?:NVCC|NVRTC) compilation failed|NVCC version should be",
             ),
             Alternative(
                 "Its cache has a half-written kernel, of processes that compiled the same at once or were killed.",
@@ -211,12 +237,44 @@ ENGINE = (
                 " and start again.",
             ),
             Alternative(
+                "DeepGEMM is installed wrongly, or is of another version than this vLLM expects.",
+                "the recipe's image.pip has deep_gemm, or somebody has built it into the image.",
+                "take it out, or choose vLLM's own image, which brings one.",
+            ),
+            Alternative(
                 "The compiler was killed for lack of memory, or had no disk.",
                 "'dmesg | grep -i oom'; 'df -h'.",
                 "make room.",
                 decides=r"[Nn]o space left|code=137",
             ),
         ),
+    ),
+    Signature(
+        "deep-gemm",
+        "DeepGEMM that does not fit",
+        (r"DeepGEMM backend is not available",),
+        "The server is to use DeepGEMM, and the image has none, or an older one than this vLLM expects.",
+        "Choose vLLM's own image, which brings one, and take deep_gemm out of the recipe's image.pip. Or set"
+        " VLLM_USE_DEEP_GEMM=0 in vllm_env_extra; models with sparse attention, as DeepSeek from V3.2 on, do not run"
+        " without.",
+    ),
+    Signature(
+        "deep-gemm",
+        "DeepGEMM that does not fit",
+        (r"Assertion error \(?(?!\S*/jit/)\S*csrc/(?:apis|jit_kernels|utils)/\S+\.hpp:\d+\)?:? '?(?P<what>[^']+)",),
+        "DeepGEMM does not accept a matrix, or the scales of its fp8.",
+        "",
+        detail="It says: {what}.",
+        alternatives=_DEEP_GEMM_MISFITS,
+    ),
+    Signature(
+        "deep-gemm",
+        "DeepGEMM that does not fit",
+        (r"CUDA (?:driver|runtime) error \(?\S*/jit/\w+\.hpp:\d+\)?:? '?(?P<what>[^']+)",),
+        "A kernel of DeepGEMM could not be loaded or started on the GPU.",
+        "",
+        detail="It says: {what}.",
+        alternatives=_DEEP_GEMM_MISFITS,
     ),
     Signature(
         "compile-killed",
@@ -375,7 +433,8 @@ ENGINE = (
         alternatives=(
             Alternative(
                 "It waits for another GPU, or hangs in a kernel.",
-                "nvidia-smi shows GPUs at 0 % or 100 % for minutes; 'py-spy dump --pid PID' of the workers shows where.",
+                "nvidia-smi shows GPUs at 0 % or 100 % for minutes; 'py-spy dump --pid PID' of the workers shows"
+                " where.",
                 "restart the server. Try NCCL_NVLS_ENABLE=0 or disable-custom-all-reduce: true.",
             ),
             Alternative(

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.hgx.inference.plugins.module_utils._vllm.log.diagnose import SIGNATURES, diagnose, failure_text
 from ansible_collections.hgx.inference.tests.proof.diagnosis import FAULTS
 
+from .test_public_reports import CASES as PUBLIC
 from .test_reports import CASES
 from .test_unseen_reports import CASES as UNSEEN
 
@@ -368,7 +369,7 @@ def test_a_key_has_one_title() -> None:
 def test_every_cause_is_seen_in_a_log() -> None:
     seen = {key_of(read(path)) for path in [*CONSTRUCTED, *FROM_GPUS, *LOGS.glob("*.log")]}
     seen |= {signature.key for signature in SIGNATURES if signature.exit_codes}
-    seen |= {key_of(case.log) for case in [*CASES.values(), *UNSEEN.values()]}
+    seen |= {key_of(case.log) for case in [*CASES.values(), *PUBLIC.values(), *UNSEEN.values()]}
     missing = {signature.key for signature in SIGNATURES} - seen
     assert not missing
 

@@ -40,6 +40,11 @@ HUNG = [
         ]
     ),
 ]
+DEEP_GEMM = (
+    *PROFILE,
+    "vllm/model_executor/warmup/deep_gemm_warmup.py _deepgemm_fp8_gemm_nt_warmup",
+    "vllm/utils/deep_gemm.py fp8_gemm_nt",
+)
 
 CASES = {
     "vllm-backport#62 unknown": Case(HUNG, "engine-hung", "(3) A GPU has a fault, such as failing memory."),
@@ -156,7 +161,71 @@ CASES = {
             *PROFILE,
             "vllm/utils/deep_gemm.py fp8_m_grouped_gemm_nt_masked",
         ),
-        "area compile",
+        "deep-gemm",
+        "DeepGEMM is of another version than this vLLM expects.",
+        "Test:",
+    ),
+    "vllm PR#21533": Case(
+        worker("RuntimeError: Failed: Assertion error csrc/utils/layout.hpp:57 'Unknown recipe'", *DEEP_GEMM),
+        "deep-gemm",
+        "VLLM_USE_DEEP_GEMM=0",
+    ),
+    "vllm#47130": Case(
+        worker(
+            "RuntimeError: Assertion error (/workspace/.deps/deepgemm-src/csrc/apis/../jit_kernels/impls/../heuristics/../../utils/layout.hpp:76): Unknown recipe",
+            *DEEP_GEMM,
+        ),
+        "deep-gemm",
+        "It says: Unknown recipe.",
+    ),
+    "vllm#51884": Case(
+        worker(
+            "RuntimeError: Assertion error (/workspace/.deps/deepgemm-src/csrc/apis/layout.hpp:60): Unknown SF transformation",
+            *LOAD,
+            "vllm/model_executor/kernels/linear/scaled_mm/deep_gemm.py process_weights_after_loading",
+            "vllm/utils/deep_gemm.py transform_sf_into_required_layout",
+        ),
+        "deep-gemm",
+        "compute_cap",
+    ),
+    "vllm#41849": Case(
+        worker(
+            "RuntimeError: DeepGEMM backend is not available or outdated. Please install or update the `deep_gemm` to a newer version to enable FP8 kernels.",
+            *DEEP_GEMM,
+        ),
+        "deep-gemm",
+        "Choose vLLM's own image",
+    ),
+    "vllm-gb10#27": Case(
+        worker(
+            "RuntimeError: CUDA driver error (.../jit/handle.hpp:141): 200 (CUDA_ERROR_INVALID_IMAGE, device kernel image is invalid)",
+            *DEEP_GEMM,
+        ),
+        "deep-gemm",
+        "could not be loaded",
+    ),
+    "dynamo#2302": Case(
+        worker("RuntimeError: Failed: CUDA runtime error csrc/jit/kernel_runtime.hpp:108 '98'", *DEEP_GEMM),
+        "deep-gemm",
+        "(1) DeepGEMM is of another version than this vLLM expects.",
+    ),
+    "vllm#24547 wrong DeepGEMM": Case(
+        worker(
+            'RuntimeError: Assertion error (csrc/apis/../jit_kernels/impls/../../jit/compiler.hpp:178): false and "NVCC compilation failed"',
+            *DEEP_GEMM,
+        ),
+        "kernel-compile",
+        "DeepGEMM is installed wrongly",
+        "cuobjdump",
+    ),
+    "llm-d#1269 cuobjdump": Case(
+        worker(
+            "RuntimeError: Assertion error (csrc/apis/../jit_kernels/impls/../../jit/kernel_runtime.hpp:45): exit_code == 0",
+            *DEEP_GEMM,
+        ),
+        "kernel-compile",
+        "(1) The image lacks cuobjdump",
+        "too old",
     ),
     "MiaAI#119 deepgemm runtime": Case(
         worker(

@@ -122,7 +122,8 @@ COMMAND_LINE = (
         (
             r"World size \((?P<wanted>\d+)\) is larger than the number of available GPUs \((?P<found>\d+)\)",
             r"required GPUs exceeds the total number of available GPUs",
-            r"(?<!CUDA driver error: )invalid device ordinal",  # that one is of memory that the GPUs share
+            # Those are of memory that the GPUs share.
+            r"^(?!.*transport/p2p\.cc).*(?<!CUDA driver error: )invalid device ordinal",
             r"local rank \d+ is out of bounds",
             r"Tensor parallel size may exceed available GPUs",
         ),

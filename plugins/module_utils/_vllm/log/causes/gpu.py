@@ -20,6 +20,11 @@ def _other_driver(facts: Facts) -> bool | None:
     return None if same is None else not same
 
 
+_KERNEL_FAULTS = (
+    r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address|an illegal instruction)",
+    r"CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED)",
+)
+
 GPU_FIRST = (
     Signature(
         "cuda-start",
@@ -512,12 +517,42 @@ GPU = (
             r"nccl(?:System|Internal|UnhandledCuda|InvalidUsage|Remote)Error",
         ),
         "The GPUs cannot talk to each other through NCCL.",
-        "Set NCCL_DEBUG=INFO in vllm_env_extra: the first line with WARN says which call failed. 'unhandled system"
-        " error' mostly is shared memory, a limit or a network interface ('df -h /dev/shm', vllm_ipc_mode: host);"
-        " 'unhandled cuda error' a GPU, its memory or the fabric (nvidia-smi, 'dmesg | grep -i xid'); 'remote error'"
-        " another process that ended before.",
+        "NCCL_DEBUG=INFO in vllm_env_extra: the first line with WARN says which call failed.",
         advice="'{usage}' mostly means that NCCL_SOCKET_IFNAME names no interface of the container.",
         severity="hint",
+        alternatives=(
+            Alternative(
+                "Shared memory, a limit or a network interface ('unhandled system error').",
+                "'df -h /dev/shm' in the container shows 64M, or NCCL_SOCKET_IFNAME is set.",
+                "set vllm_ipc_mode: host, and take NCCL_SOCKET_IFNAME out.",
+                excludes=r"NCCL error: unhandled cuda error",
+            ),
+            Alternative(
+                "A GPU, its memory or the fabric ('unhandled cuda error').",
+                "nvidia-smi fails or shows a full GPU, or 'dmesg | grep -i xid' shows a fault.",
+                "see to that GPU.",
+                decides=GPU_FAULT,
+                excludes=r"NCCL error: unhandled system error",
+            ),
+            Alternative(
+                "Another process ended before ('remote error').",
+                "one worker of the log says an error earlier.",
+                "see to that worker.",
+                decides=r"NCCL error: remote process exited|ncclRemoteError",
+            ),
+            Alternative(
+                "A file of the topology, which the image or the environment names, is missing or broken.",
+                "'env | grep -e NCCL_TOPO_FILE -e NCCL_GRAPH_FILE' in the container, or /etc/nccl.conf, names one.",
+                "take that setting out.",
+                decides=r"NCCL WARN (?:Attribute \w+ of node \w+ not found|Could not open XML)",
+            ),
+            Alternative(
+                "NCCL finds no libcuda in the container.",
+                "'ldconfig -p | grep libcuda.so' in it is empty.",
+                "set vllm_gpus: all and start the container anew; take NCCL_CUDA_PATH out.",
+                decides=r"NCCL WARN Failed to find CUDA library",
+            ),
+        ),
     ),
     Signature(
         "binary-mismatch",
@@ -526,6 +561,16 @@ GPU = (
         "Parts of cuDNN of two versions are loaded, or one of them cannot be loaded.",
         "Take LD_LIBRARY_PATH out of vllm_env_extra, and torch and nvidia-cudnn out of the recipe's image.pip.",
         detail="It says {what}.",
+    ),
+    Signature(
+        "peer-access",
+        "GPUs without access to each other",
+        (r"transport/p2p\.cc.*(?P<what>Cuda failure 101)",),
+        "A process cannot open the memory of another one's GPU, because it sees only its own: each has a container or a"
+        " cgroup of its own, with one GPU.",
+        "Give all processes of a machine all of its GPUs: one container with vllm_gpus: all. NCCL_P2P_DISABLE=1 in"
+        " vllm_env_extra serves meanwhile, at a high cost of speed.",
+        detail="NCCL says: {what}.",
     ),
     Signature(
         "peer-access",
@@ -577,12 +622,29 @@ GPU = (
     Signature(
         "cuda-fault",
         "CUDA error while running",
+        (r"(?:exception was triggered at|^Kernel: ).*?(?P<what>\w*[Mm]o[Ee]\w*)",),
+        "A kernel of the model's experts failed on the GPU, as the GPU's dump says.",
+        "Set another moe-backend in vllm_engine_args_extra, such as triton, and take VLLM_USE_FLASHINFER_MOE_* out of"
+        " vllm_env_extra; or choose another version of the image.",
+        detail="It is {what}.",
+    ),
+    Signature(
+        "cuda-fault",
+        "CUDA error while running",
+        _KERNEL_FAULTS,
+        "FlashInfer tried kernels on the GPU to find the fastest, and one of them failed.",
+        "Set enable-flashinfer-autotune: false in vllm_engine_args_extra, which may cost speed. If it comes again"
+        " later, set another moe-backend, such as triton.",
+        within=r", in flashinfer_autotune\b",
+    ),
+    Signature(
+        "cuda-fault",
+        "CUDA error while running",
         (
-            r"illegal memory access|CUDA error: (?:unspecified launch failure|misaligned address"
-            r"|an illegal instruction)",
-            r"CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED)",
+            *_KERNEL_FAULTS,
             r"(?P<what>CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR)|CUDNN_STATUS_(?:EXECUTION_FAILED"
             r"|INTERNAL_ERROR))",
+            r"CUDA Exception: Warp |CUDBG_EXCEPTION_WARP_",
         ),
         "A kernel failed on the GPU. The line is where it was noticed, not where it failed.",
         "CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
@@ -591,7 +653,8 @@ GPU = (
                 "The kernel has an error, in this version or with these settings.",
                 "it comes again at the same place, and is gone with one of these in vllm_engine_args_extra, tried one"
                 " by one: enforce-eager: true; kv-cache-dtype: null; speculative-config: null; another"
-                " attention-backend.",
+                " attention-backend; another moe-backend, such as triton;"
+                " compilation_config.pass_config.fuse_allreduce_rms: false; enable-flashinfer-autotune: false.",
                 "keep that, and try another version of the image; search vLLM's issues for the kernel's name.",
             ),
             Alternative(

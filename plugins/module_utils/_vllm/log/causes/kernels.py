@@ -132,6 +132,16 @@ ENGINE = (
         detail="The reasons: {why}.",
     ),
     Signature(
+        "attention-backend",
+        "No attention backend for this model",
+        (r"Trtllm-gen kernels not found", r"Missing TRTLLM-GEN kernel"),
+        "FlashInfer has no ready-made kernel (of TensorRT-LLM) for this attention: for the size of its heads, the"
+        " tokens of a step and the type of the KV cache together.",
+        "Set another attention-backend. Or try what changes the kernel: fewer num_speculative_tokens, for each makes a"
+        " step longer, or no kv-cache-dtype (vllm_engine_args_extra: {kv-cache-dtype: null}), which costs 7 % of the"
+        " output and half of the tokens that the cache holds. Newer images have more of these kernels.",
+    ),
+    Signature(
         "quantization",
         "Quantization not supported",
         (r"does not match the quantization method specified",),
@@ -167,6 +177,19 @@ ENGINE = (
         "Take out moe-backend and the environment variables that choose one (VLLM_USE_FLASHINFER_MOE_*), change"
         " tensor or expert parallelism, or choose another image.",
         detail="It is about {name}.",
+    ),
+    Signature(
+        "moe-backend",
+        "No kernels for the experts",
+        (
+            r"^RuntimeError: (?:Error: )?(?:Error in function '\w+' at|CUDA error in) \S*(?:moe|batched_gemm)",
+            r"^RuntimeError: .*Failed to (?:initialize|run) cutlass .*(?:grouped|batched) gemm",
+            r"FusedMoE flashinfer kernels are only supported",
+        ),
+        "FlashInfer's kernels for the model's experts do not run: not with these shapes, this quantization and"
+        " parallelism, or not on this GPU.",
+        "Set another moe-backend in vllm_engine_args_extra, such as triton, or take it out, and the environment"
+        " variables that choose one (VLLM_USE_FLASHINFER_MOE_*, VLLM_FLASHINFER_MOE_BACKEND); or choose a newer image.",
     ),
     Signature(
         "compile-cache",

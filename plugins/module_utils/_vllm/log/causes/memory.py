@@ -41,6 +41,30 @@ FABRIC = (
         "all-reduce-workspace",
         "FlashInfer's all-reduce is not ready",
         (
+            r"buffer size in the given workspace is insufficient for the given problem size",
+            r"exceeds workspace max_token_num",
+        ),
+        "The memory of the fused all-reduce (fuse_allreduce_rms, which the recipe sets) is too small for a batch: an"
+        " error of this version of vLLM, which computes its size for another way of reducing, or for the model alone"
+        " where its draft is wider.",
+        f"It serves without: {_WITHOUT_FUSION} Or choose a newer image: pull requests 47589 and 50932 of vLLM correct"
+        " the size.",
+        within=r"all_?reduce|flashinfer/comm",
+    ),
+    Signature(
+        "all-reduce-workspace",
+        "FlashInfer's all-reduce is not ready",
+        (r"^AssertionError$",),
+        "The all-reduce that is fused with the next normalization (fuse_allreduce_rms, which the recipe sets) has no"
+        " memory that the GPUs share: setting it up failed before, for which vLLM only logs a warning.",
+        "The line 'Failed to initialize FlashInfer All Reduce workspace' above says why. It serves without:"
+        f" {_WITHOUT_FUSION}",
+        within=r"assert \w*workspace\w* is not None",
+    ),
+    Signature(
+        "all-reduce-workspace",
+        "FlashInfer's all-reduce is not ready",
+        (
             r"\[SymmDeviceMemory\].*[Mm]ulticast|[Dd]evice does not support multicast",
             r"[Ff]ailed to (?:create|initialize|allocate).*(?:[Aa]ll-?[Rr]educe|All Reduce).*[Ww]orkspace",
             r"(?:cuMulticast|[Mm]ulticast).*(?:not supported|fail|error|invalid)",

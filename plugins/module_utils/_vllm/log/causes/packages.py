@@ -179,6 +179,20 @@ PACKAGES = (
         "package-conflict",
         "Packages that do not fit each other",
         (
+            r"AttributeError: module '(?P<what>cutlass[\w.]*)' has no attribute",
+            r"ImportError: cannot import name '\w+' from '(?P<what>cutlass[\w.]*)'",
+            r"TypeError: (?P<what>mlir_global_dtors\(\)) missing",
+        ),
+        "The package nvidia-cutlass-dsl does not fit the kernels that are written in it: it has another version than"
+        " they expect, or files of its parts (libs-base, libs-cu13) have replaced each other.",
+        "'pip list | grep cutlass' in the container shows their versions. Take out of the recipe's image.pip what has"
+        " changed them, or choose another release of the image.",
+        detail="It shows in {what}.",
+    ),
+    Signature(
+        "package-conflict",
+        "Packages that do not fit each other",
+        (
             r"ImportError: cannot import name '(?P<name>\w+)' from '(?P<what>[\w.]+)'",
             r"(?P<what>[\w.-]+)[<>=!~]=?[\w.,<>=!]+ is required for a normal functioning of this module, but found",
             r"AttributeError: .*(?:[Tt]okeniz|Processor).*has no attribute",

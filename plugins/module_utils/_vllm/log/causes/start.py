@@ -96,11 +96,13 @@ START = (
         "Crash in native code",
         (
             r"[Ss]egmentation fault|SIGSEGV|Segfault encountered",
+            r"Caught signal 8 \(Floating point exception",
             r"Failed core proc\(s\): \{'[^']+': -11\b",
             r"exit code: -11\b",
         ),
         "A process of the server crashed in native code.",
-        "Search vLLM's issues for the newest lines of the log; try another version of the image.",
+        "Search vLLM's issues for the newest lines of the log; try another version of the image. Where the lines name"
+        " kernels, such as fused_moe or marlin, another moe-backend or attention-backend gets round them.",
         severity="hint",
         exit_codes=(139,),
     ),
@@ -192,7 +194,7 @@ START = (
                 "It crashed in native code, or a GPU failed under it.",
                 "'dmesg | grep -i -e segfault -e xid' names it.",
                 "try another version of the image; for Xid see to the GPU.",
-                decides=r"SIGSEGV|[Ss]egmentation fault|Segfault encountered",
+                decides=r"SIGSEGV|[Ss]egmentation fault|Segfault encountered|Caught signal \d",
             ),
             Alternative(
                 "A person or a program ended it, or its own words are further up than the lines that were read.",

@@ -40,11 +40,26 @@ HUNG = [
         ]
     ),
 ]
+FUSED = (
+    *CAPTURE,
+    "vllm/compilation/passes/fusion/allreduce_rms_fusion.py call_trtllm_fused_allreduce_norm",
+    "flashinfer/comm/allreduce.py allreduce_fusion",
+)
 DEEP_GEMM = (
     *PROFILE,
     "vllm/model_executor/warmup/deep_gemm_warmup.py _deepgemm_fp8_gemm_nt_warmup",
     "vllm/utils/deep_gemm.py fp8_gemm_nt",
 )
+
+
+def no_nccl(warning: str, kind: str = "unhandled cuda error") -> list[str]:
+    return worker(
+        f"RuntimeError: NCCL error: {kind} (run with NCCL_DEBUG=INFO for details)",
+        *INIT,
+        "vllm/distributed/device_communicators/pynccl_wrapper.py NCCL_CHECK",
+        before=(warning,),
+    )
+
 
 CASES = {
     "vllm-backport#62 unknown": Case(HUNG, "engine-hung", "(3) A GPU has a fault, such as failing memory."),
@@ -319,7 +334,7 @@ CASES = {
             "vllm/model_executor/layers/fused_moe/layer.py forward",
             "flashinfer/fused_moe/core.py trtllm_fp8_block_scale_moe",
         ),
-        "area compile",
+        "moe-backend",
     ),
     "llm-d#1269 exit code": Case(
         worker(
@@ -925,7 +940,7 @@ CASES = {
             "vllm/v1/attention/backends/mla/flashinfer_mla.py forward",
             "flashinfer/mla.py trtllm_batch_decode_with_kv_cache_mla",
         ),
-        "area attention",
+        "attention-backend",
     ),
     "cubin checksum": Case(
         worker(
@@ -1451,6 +1466,178 @@ CASES = {
         "kernel-compile",
         "image with the CUDA toolkit of a version that knows the GPU",
         "half-written kernel",
+    ),
+    "vllm#47284 all-reduce": Case(
+        worker(
+            "ValueError: The buffer size in the given workspace is insufficient for the given problem size",
+            *FUSED,
+            "flashinfer/comm/trtllm_mnnvl_ar.py trtllm_mnnvl_fused_allreduce_add_rmsnorm",
+        ),
+        "all-reduce-workspace",
+        "fuse_allreduce_rms: false",
+    ),
+    "vllm PR#55127 no workspace": Case(
+        "assert workspace is not None".join(
+            "\n".join(worker("AssertionError", *FUSED[:-1])).rsplit("self.do(it)", 1)
+        ).split("\n"),
+        "all-reduce-workspace",
+        "Failed to initialize FlashInfer All Reduce workspace",
+    ),
+    "vllm#34948 fused all-reduce": Case(
+        worker("torch.AcceleratorError: CUDA error: an illegal memory access was encountered", *CAPTURE),
+        "cuda-fault",
+        "fuse_allreduce_rms: false",
+    ),
+    "vllm#52457 another kernel's": Case(
+        worker(
+            "torch.AcceleratorError: CUDA error: an illegal memory access was encountered",
+            *CAPTURE,
+            before=(
+                "Failed: Cuda error /workspace/csrc/custom_all_reduce.cuh:164 'an illegal memory access was encountered'",
+            ),
+        ),
+        "cuda-fault",
+        "another moe-backend",
+    ),
+    "flashinfer#3310 experts": Case(
+        worker(
+            "RuntimeError: Error in function 'TrtllmGenBatchedGemmRunner' at /workspace/csrc/trtllm_batched_gemm_runner.cu:143: No kernel found for the given options: mDtypeA: E2m1, mDtypeB: E2m1",
+            *PROFILE,
+            "flashinfer/fused_moe/core.py trtllm_fp4_block_scale_moe_op",
+        ),
+        "moe-backend",
+        "another moe-backend",
+    ),
+    "flashinfer#1929 experts": Case(
+        worker(
+            "RuntimeError: Error: CUDA error in /workspace/csrc/trtllm_fused_moe_dev_kernel.cu:178 executing 'cudaLaunchKernelEx(&config, kernelTyped, params)': invalid argument",
+            *PROFILE,
+            "flashinfer/fused_moe/core.py trtllm_fp8_block_scale_moe",
+        ),
+        "moe-backend",
+    ),
+    "vllm#39620 routing": Case(
+        worker(
+            "RuntimeError: Error in function 'launchHistogramScoresKernel' at /workspace/csrc/fused_moe/trtllm_backend/routingRenormalize/launchHistogramScoresKernel.cu:95: Got CUDA error. See above for details.",
+            *PROFILE,
+            "vllm/model_executor/layers/fused_moe/experts/trtllm_fp8_moe.py _apply_block_scale",
+            "flashinfer/fused_moe/core.py trtllm_fp8_block_scale_moe",
+        ),
+        "moe-backend",
+    ),
+    "vllm#24109 Llama4 only": Case(
+        worker(
+            "AssertionError: FusedMoE flashinfer kernels are only supported for Llama4",
+            *PROFILE,
+            "vllm/model_executor/layers/quantization/fp8.py apply",
+        ),
+        "moe-backend",
+        "VLLM_FLASHINFER_MOE_BACKEND",
+    ),
+    "flashinfer#2077 passed over": Case(
+        [
+            *HEAD,
+            "(Worker_PP0 pid=38385) 2025-11-11 06:41:27,319 - WARNING - autotuner.py:485 - flashinfer.jit: [Autotuner]: Skipping tactic <flashinfer.fused_moe.core.get_cutlass_fused_moe_module.<locals>.MoERunner object at 0x7c70ccce8350> 15, due to failure while profiling: [TensorRT-LLM][ERROR] Assertion failed: Failed to initialize cutlass TMA WS grouped gemm. Error: Error Internal",
+            *worker("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.", *CAPTURE)[2:],
+        ],
+        "cuda-out-of-memory",
+        "",
+        "moe-backend",
+    ),
+    "flashinfer#2219 dump": Case(
+        [
+            *HEAD,
+            "CUDA Exception: Warp Illegal Address",
+            "The exception was triggered at PC 0xe7a2f69b3a0  void tensorrt_llm::kernels::cutlass_kernels::finalizeMoeRoutingKernel<__nv_bfloat16, __nv_bfloat16, __nv_bfloat16, (tensorrt_llm::kernels::cutlass_kernels::ScaleMode)1>(__nv_bfloat16 const*, __nv_bfloat16*)",
+        ],
+        "cuda-fault",
+        "It is finalizeMoeRoutingKernel.",
+    ),
+    "vllm#45285 autotune": Case(
+        worker(
+            "torch.AcceleratorError: CUDA error: an illegal memory access was encountered",
+            "vllm/v1/worker/gpu_worker.py compile_or_warm_up_model",
+            "vllm/model_executor/warmup/kernel_warmup.py flashinfer_autotune",
+            "vllm/model_executor/layers/fused_moe/experts/trtllm_bf16_moe.py apply",
+        ),
+        "cuda-fault",
+        "enable-flashinfer-autotune: false",
+        "Test:",
+    ),
+    "flashinfer#3511 attention": Case(
+        worker(
+            "RuntimeError: Error in function 'loadKernel' at /workspace/include/flashinfer/trtllm/fmha/fmhaKernels.cuh:900: Trtllm-gen kernels not found: qkvLayout=2, maskType=1, kernelType=3, tileScheduler=0, multiCtasKvMode=1, headDimPerCtaV=512",
+            *CAPTURE,
+            "flashinfer/decode.py trtllm_batch_decode_with_kv_cache",
+        ),
+        "attention-backend",
+        "fewer num_speculative_tokens",
+    ),
+    "vllm#49859 ThrMma": Case(
+        worker(
+            "AttributeError: module 'cutlass.cute.core' has no attribute 'ThrMma'",
+            "vllm/v1/worker/gpu_worker.py compile_or_warm_up_model",
+            "vllm/model_executor/warmup/kernel_warmup.py _warmup_ll_bf16_router_gemm",
+        ),
+        "package-conflict",
+        "nvidia-cutlass-dsl",
+    ),
+    "vllm#44949 mlir": Case(
+        worker("TypeError: mlir_global_dtors() missing 1 required positional argument: 'data'", *PROFILE),
+        "package-conflict",
+        "nvidia-cutlass-dsl",
+    ),
+    "dynamo#11775 increment_coord": Case(
+        worker("ImportError: cannot import name 'increment_coord' from 'cutlass.cute.core'", *PROFILE),
+        "package-conflict",
+        "nvidia-cutlass-dsl",
+        "transformers",
+    ),
+    "vllm#28007 division": Case(
+        [
+            *HEAD,
+            "[9ec78181b8c7:56683:0:56683] Caught signal 8 (Floating point exception: integer divide by zero)",
+            "==== backtrace (tid:  56683) ====",
+            "(EngineCore pid=1) ERROR 05-14 10:00:00 [multiproc_executor.py:258] Worker proc VllmWorker-1 died unexpectedly, shutting down executor.",
+        ],
+        "segfault",
+        "fused_moe",
+        "lack of memory",
+    ),
+    "vllm#38619 marlin repack": Case(
+        worker(
+            "torch.AcceleratorError: CUDA error: the provided PTX was compiled with an unsupported toolchain.",
+            *LOAD,
+            "vllm/model_executor/layers/quantization/compressed_tensors/compressed_tensors_moe.py process_weights_after_loading",
+        ),
+        "driver-too-old",
+    ),
+    "nccl#1948 one GPU each": Case(
+        no_nccl("h:1:1 [0] transport/p2p.cc:275 NCCL WARN Cuda failure 101 'invalid device ordinal'"),
+        "peer-access",
+        "sees only its own",
+        "tensor-parallel-size",
+    ),
+    "nccl#1726 topology": Case(
+        no_nccl("h:1:1 [0] graph/xml.h:85 NCCL WARN Attribute arch of node cpu not found", "internal error"),
+        "nccl-error",
+        "NCCL_TOPO_FILE",
+        "Test:",
+    ),
+    "nccl-tests#166 libcuda": Case(
+        no_nccl(
+            "h:1:1 [0] misc/cudawrap.cc:179 NCCL WARN Failed to find CUDA library libcuda.so (NCCL_CUDA_PATH='') : ",
+            "internal error",
+        ),
+        "nccl-error",
+        "NCCL finds no libcuda",
+        "Test:",
+    ),
+    "vllm#20226 unhandled": Case(
+        no_nccl("NCCL version 2.26.2+cuda12.6"),
+        "nccl-error",
+        "(1) A GPU, its memory or the fabric",
+        "Shared memory, a limit",
     ),
 }
 

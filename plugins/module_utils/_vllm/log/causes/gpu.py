@@ -613,10 +613,44 @@ GPU = (
         "cuda-fault",
         "CUDA error while running",
         (r"device-side assert(?!ion)",),
-        "A kernel on the GPU was given a value out of its bounds: mostly an index, such as a token that the embedding"
-        " does not have.",
-        "CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel. See that model, draft and tokenizer belong"
-        " together and that no weights are dummy; the log has 'Assertion ... failed' above.",
+        "A kernel on the GPU was given a value out of its bounds.",
+        "The log has 'Assertion ... failed' above; CUDA_LAUNCH_BLOCKING=1 in vllm_env_extra names the kernel.",
+        alternatives=(
+            Alternative(
+                "It is an index, mostly a token that the embedding does not have.",
+                "model, draft and tokenizer are not those of the recipe, or weights are dummy.",
+                "serve those that belong together.",
+            ),
+            Alternative(
+                "It is a position beyond the context that the draft's config names, or the model's.",
+                "max_position_embeddings in its config.json is smaller than max-model-len, and is the bound in the"
+                " assertion.",
+                "choose a newer image (pull request 49343 of vLLM raises it for drafts), a draft with the model's"
+                " context, or a lower max-model-len. enforce-eager: true only hides it.",
+                decides=r"index out of bounds: 0 <= .* < (?:2048|4096|8192|16384)\)?` failed",
+            ),
+        ),
+        locate=True,
+    ),
+    Signature(
+        "cuda-fault",
+        "CUDA error while running",
+        (r"[Ii]nvalid access of peer GPU memory over nvlink|cudaErrorContained|CUDA_ERROR_CONTAINED",),
+        "A GPU has stopped the work of a process, mostly when it used the memory of another GPU over NVLink.",
+        "",
+        alternatives=(
+            Alternative(
+                "The process of that other GPU has failed before, or both disagree about the memory.",
+                "another worker of the log says an error earlier, or died.",
+                "see to that worker.",
+            ),
+            Alternative(
+                "A GPU or a link has a fault.",
+                "'dmesg | grep -i xid' or 'nvidia-smi nvlink --status' shows it.",
+                RESET_GPU,
+                decides=GPU_FAULT,
+            ),
+        ),
         locate=True,
     ),
     Signature(

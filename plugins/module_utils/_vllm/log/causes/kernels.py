@@ -87,6 +87,14 @@ ENGINE = (
     Signature(
         "kv-cache-dtype",
         "KV cache type not supported",
+        (r"indexer_kv_dtype='?(?P<name>\w+)'? is not supported",),
+        "The cache of sparse attention's indexer cannot have that type on this GPU: fp8 needs Blackwell.",
+        "Take indexer_kv_dtype out of attention-config among the engine's arguments.",
+        detail="It is {name}.",
+    ),
+    Signature(
+        "kv-cache-dtype",
+        "KV cache type not supported",
         (
             r"kv_cache_dtype not supported",
             r"(?i)does not support (?:quantized|\w*(?:fp|int|e4m|e5m|bf|float)\d\w*) kv[- _]?cache",
@@ -94,6 +102,7 @@ ENGINE = (
             r"kv[_-]cache[_-]dtype.*(?:not supported|unsupported|not implemented|invalid)",
             r"(?i)fp8 kv[- _]?cache.*not (?:yet )?(?:supported|implemented)",
             r"FlashAttention does not support \w*fp8",
+            r"kv_data_type \S+ is not supported",
         ),
         "The KV cache cannot have that type on this hardware, or with this model's attention.",
         "Take kv-cache-dtype out (vllm_engine_args_extra: {kv-cache-dtype: null}), or choose auto; it costs 7 % of"

@@ -1593,6 +1593,45 @@ CASES = {
         "nvidia-cutlass-dsl",
         "transformers",
     ),
+    "vllm#22755 the draft's context": Case(
+        worker(
+            "torch.AcceleratorError: CUDA error: device-side assert triggered",
+            "vllm/v1/worker/gpu_model_runner.py propose_draft_token_ids",
+            "vllm/v1/spec_decode/eagle.py propose",
+            before=(
+                "/root/.cache/vllm/torch_compile_cache/be188126ee/rank_0_0/inductor_cache/sb/csb4oil3msr6exef73a73ay7nhpngmxzhvkm4wtxncwppqojxfzb.py:37: unknown: block: [15986,0,0], thread: [82,0,0] Assertion `index out of bounds: 0 <= tl.broadcast_to(tmp10, [XBLOCK]) < 2048` failed.",
+            ),
+        ),
+        "cuda-fault",
+        "max_position_embeddings",
+        "Test:",
+    ),
+    "vllm#40259 peer": Case(
+        worker(
+            "torch.AcceleratorError: CUDA error: Invalid access of peer GPU memory over nvlink or a hardware error\nSearch for `cudaErrorContained' in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html for more information.",
+            "vllm/v1/worker/gpu_model_runner.py _prepare_inputs",
+        ),
+        "cuda-fault",
+        "(1) The process of that other GPU has failed before",
+    ),
+    "vllm#50856 indexer on H200": Case(
+        worker(
+            "NotImplementedError: indexer_kv_dtype='fp8' is not supported by the Triton indexer impl.",
+            *LOAD,
+            "vllm/models/minimax_m3/common/indexer.py select_indexer_impl_cls",
+        ),
+        "kv-cache-dtype",
+        "Take indexer_kv_dtype out",
+        "kv-cache-dtype: null",
+    ),
+    "vllm#57713 fp8 on Hopper": Case(
+        worker(
+            "ValueError: MLA kv_data_type torch.uint8 is not supported. Supported dtypes: [torch.float16, torch.bfloat16, torch.float8_e4m3fn].",
+            *PROFILE,
+        ),
+        "kv-cache-dtype",
+        "kv-cache-dtype: null",
+    ),
     "vllm#28007 division": Case(
         [
             *HEAD,

@@ -535,6 +535,14 @@ GPU = (
                 excludes=r"NCCL error: unhandled system error",
             ),
             Alternative(
+                "A kernel failed before, and NCCL only noticed it.",
+                "it comes while CUDA graphs are recorded or requests are served; with NCCL_DEBUG=INFO it says Cuda"
+                " failure 700.",
+                "see to that: take out fusions, moe-backend or attention-backend one by one, or set another"
+                " cudagraph_mode in compilation-config.",
+                excludes=r"NCCL error: unhandled system error",
+            ),
+            Alternative(
                 "Another process ended before ('remote error').",
                 "one worker of the log says an error earlier.",
                 "see to that worker.",
@@ -666,6 +674,16 @@ GPU = (
         "cuda-fault",
         "CUDA error while running",
         _KERNEL_FAULTS,
+        "DeepGEMM's kernel that plans the indexer of sparse attention read beyond its memory while CUDA graphs were"
+        " recorded: an error of the DeepGEMM in vLLM 0.27, mostly on Hopper.",
+        "Choose another image, 0.26 or 0.28 (pull request 52035 of vLLM brings another DeepGEMM). Meanwhile another"
+        " cudagraph_mode in compilation-config serves, such as FULL_DECODE_ONLY or PIECEWISE.",
+        within=r"paged_mqa_logits_metadata",
+    ),
+    Signature(
+        "cuda-fault",
+        "CUDA error while running",
+        _KERNEL_FAULTS,
         "FlashInfer tried kernels on the GPU to find the fastest, and one of them failed.",
         "Set enable-flashinfer-autotune: false in vllm_engine_args_extra, which may cost speed. If it comes again"
         " later, set another moe-backend, such as triton.",
@@ -688,7 +706,8 @@ GPU = (
                 "it comes again at the same place, and is gone with one of these in vllm_engine_args_extra, tried one"
                 " by one: enforce-eager: true; kv-cache-dtype: null; speculative-config: null; another"
                 " attention-backend; another moe-backend, such as triton;"
-                " compilation_config.pass_config.fuse_allreduce_rms: false; enable-flashinfer-autotune: false.",
+                " compilation_config.pass_config.fuse_allreduce_rms: false; enable-flashinfer-autotune: false; or with"
+                " VLLM_USE_DEEP_GEMM=0 in vllm_env_extra where the lines name DeepGEMM.",
                 "keep that, and try another version of the image; search vLLM's issues for the kernel's name.",
             ),
             Alternative(

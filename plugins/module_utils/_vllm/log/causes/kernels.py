@@ -44,6 +44,9 @@ _DEEP_GEMM_MISFITS = (
 # DeepGEMM's compiler has done its work.
 _COMPILED_AND_UNREAD = r"kernel_runtime\.hpp:\d+\)?:? '?exit_code == 0"
 
+# What vLLM says of its arguments.
+_EXPERT_PARALLEL = r"'enable_expert_parallel': True"
+
 # Before those of the model's files: the same errors of the network, of another server.
 KERNELS = (
     Signature(
@@ -190,6 +193,28 @@ ENGINE = (
     Signature(
         "moe-backend",
         "No kernels for the experts",
+        (r"MegaMoE currently requires expert parallel",),
+        "The kernels of moe-backend deep_gemm_mega_moe need expert parallelism.",
+        "",
+        alternatives=(
+            Alternative(
+                "It is not set.",
+                "the engine's arguments have no enable-expert-parallel.",
+                "set enable-expert-parallel: true, or take moe-backend out.",
+                excludes=_EXPERT_PARALLEL,
+            ),
+            Alternative(
+                "It is set, but this version of vLLM does not hand it to the model's draft.",
+                "it comes with speculative-config only.",
+                "choose a newer image (pull request 55914 of vLLM corrects it), or take speculative-config or"
+                " moe-backend out.",
+                decides=_EXPERT_PARALLEL,
+            ),
+        ),
+    ),
+    Signature(
+        "moe-backend",
+        "No kernels for the experts",
         (
             r"^RuntimeError: (?:Error: )?(?:Error in function '\w+' at|CUDA error in) \S*(?:moe|batched_gemm)",
             r"^RuntimeError: .*Failed to (?:initialize|run) cutlass .*(?:grouped|batched) gemm",
@@ -289,6 +314,25 @@ ENGINE = (
         "Choose vLLM's own image, which brings one, and take deep_gemm out of the recipe's image.pip. Or set"
         " VLLM_USE_DEEP_GEMM=0 in vllm_env_extra; models with sparse attention, as DeepSeek from V3.2 on, do not run"
         " without.",
+    ),
+    Signature(
+        "deep-gemm",
+        "DeepGEMM that does not fit",
+        (r"Assertion error \(?\S*csrc/\S+\.hpp:\d+\)?:? '?(?P<what>next_n ==[^']+)",),
+        "Each num_speculative_tokens adds a token to a step, and DeepGEMM's kernel for the indexer of sparse attention"
+        " takes no such number of them on this GPU; on Hopper it takes 1 and 2.",
+        "Set num_speculative_tokens: 1 in speculative-config, take speculative-config out, or choose a newer image.",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "deep-gemm",
+        "DeepGEMM that does not fit",
+        (r"Assertion error \(?\S*csrc/\S*(?:attention|mqa_logits\w*)\.hpp:\d+\)?:? '?(?P<what>[^']+)",),
+        "DeepGEMM's kernels for the indexer of sparse attention do not accept what this vLLM gives them. The model does"
+        " not run without them.",
+        "See whether it serves without speculative-config or with another block-size; else choose another release of"
+        " the image, and take deep_gemm out of the recipe's image.pip.",
+        detail="It says: {what}.",
     ),
     Signature(
         "deep-gemm",

@@ -51,6 +51,17 @@ DEEP_GEMM = (
     "vllm/utils/deep_gemm.py fp8_gemm_nt",
 )
 
+INDEXER = (
+    "vllm/v1/attention/backends/mla/indexer.py build",
+    "vllm/utils/deep_gemm.py get_paged_mqa_logits_metadata",
+)
+EXPERT_PARALLEL = "(APIServer pid=1) INFO 09-08 13:00:08 [api_utils.py:286] non-default args: {'enable_expert_parallel': True, 'moe_backend': 'deep_gemm_mega_moe'}"
+MEGA_MOE = worker(
+    "NotImplementedError: DeepSeek V4 MegaMoE currently requires expert parallel. Enable it with --enable-expert-parallel, or pick a different moe backend.",
+    *LOAD,
+    "vllm/models/deepseek_v4/nvidia/model.py __init__",
+)
+
 
 def no_nccl(warning: str, kind: str = "unhandled cuda error") -> list[str]:
     return worker(
@@ -211,6 +222,40 @@ CASES = {
         "deep-gemm",
         "Choose vLLM's own image",
     ),
+    "vllm#43457": Case(
+        worker(
+            "RuntimeError: Assertion error (/home/ubuntu/src/vllm/.deps/deepgemm-src/csrc/apis/../jit_kernels/impls/smxx_fp8_fp4_paged_mqa_logits.hpp:233): next_n == 1 or next_n == 2",
+            *CAPTURE,
+            "vllm/utils/deep_gemm.py fp8_fp4_paged_mqa_logits",
+        ),
+        "deep-gemm",
+        "Set num_speculative_tokens: 1",
+        "VLLM_USE_DEEP_GEMM",
+    ),
+    "vllm#53635": Case(
+        worker(
+            "RuntimeError: Assertion error (csrc/apis/attention.hpp:262): block_kv == 32 or block_kv == 64",
+            *CAPTURE,
+            *INDEXER,
+        ),
+        "deep-gemm",
+        "The model does not run without them.",
+        "VLLM_USE_DEEP_GEMM",
+    ),
+    "vllm#51499": Case(
+        worker("torch.AcceleratorError: CUDA error: an illegal memory access was encountered", *CAPTURE, *INDEXER),
+        "cuda-fault",
+        "another cudagraph_mode in compilation-config serves",
+    ),
+    "vllm#51181 as NCCL noticed it": Case(
+        no_nccl("Capturing CUDA graphs (decode, FULL)"),
+        "nccl-error",
+        "(2) A kernel failed before, and NCCL only noticed it.",
+    ),
+    "vllm PR#55914": Case(
+        [EXPERT_PARALLEL, *MEGA_MOE], "moe-backend", "does not hand it to the model's draft", "Test:"
+    ),
+    "vllm PR#55914 without the setting": Case(MEGA_MOE, "moe-backend", "(1) It is not set."),
     "vllm-gb10#27": Case(
         worker(
             "RuntimeError: CUDA driver error (.../jit/handle.hpp:141): 200 (CUDA_ERROR_INVALID_IMAGE, device kernel image is invalid)",

@@ -673,6 +673,19 @@ GPU = (
     Signature(
         "cuda-fault",
         "CUDA error while running",
+        (
+            r"flashmla\S*/(?:phase1\.cuh|host\.h):\S+ Assertion `(?:res == CUresult::CUDA_SUCCESS|false)` failed",
+            r"Assertion `(?:res == CUresult::CUDA_SUCCESS|false)` failed \(\S*flashmla\S*/(?:phase1\.cuh|host\.h):",
+        ),
+        "FlashMLA's sparse attention could not describe a tensor to the GPU, mostly because it was empty, of a step in"
+        " which a request had no token to read: an error of vLLM from 0.26 on, with a draft or with the KV cache in the"
+        " host's memory.",
+        "Set VLLM_USE_BREAKABLE_CUDAGRAPH=0 in vllm_env_extra, or take speculative-config and kv-transfer-config out;"
+        " or choose another image, as 0.25, which serves, or a newer one.",
+    ),
+    Signature(
+        "cuda-fault",
+        "CUDA error while running",
         _KERNEL_FAULTS,
         "DeepGEMM's kernel that plans the indexer of sparse attention read beyond its memory while CUDA graphs were"
         " recorded: an error of the DeepGEMM in vLLM 0.27, mostly on Hopper.",

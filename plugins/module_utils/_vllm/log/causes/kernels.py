@@ -309,7 +309,7 @@ ENGINE = (
     Signature(
         "deep-gemm",
         "DeepGEMM that does not fit",
-        (r"DeepGEMM backend is not available",),
+        (r"DeepGEMM backend is not available|requires DeepGEMM to be installed",),
         "The server is to use DeepGEMM, and the image has none, or an older one than this vLLM expects.",
         "Choose vLLM's own image, which brings one, and take deep_gemm out of the recipe's image.pip. Or set"
         " VLLM_USE_DEEP_GEMM=0 in vllm_env_extra; models with sparse attention, as DeepSeek from V3.2 on, do not run"
@@ -322,6 +322,16 @@ ENGINE = (
         "Each num_speculative_tokens adds a token to a step, and DeepGEMM's kernel for the indexer of sparse attention"
         " takes no such number of them on this GPU; on Hopper it takes 1 and 2.",
         "Set num_speculative_tokens: 1 in speculative-config, take speculative-config out, or choose a newer image.",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "deep-gemm",
+        "DeepGEMM that does not fit",
+        (r"Assertion error \(?\S*csrc/\S+\.hpp:\d+\)?:? '?(?P<what>context_lens\.is_contiguous\(\))",),
+        "A step had fewer tokens than num_speculative_tokens + 1, and this version of vLLM then hands their lengths to"
+        " DeepGEMM in a form that it does not accept.",
+        "Set num_speculative_tokens: 1 in speculative-config, or choose a newer image (pull request 42135 of vLLM"
+        " corrects it).",
         detail="It says: {what}.",
     ),
     Signature(

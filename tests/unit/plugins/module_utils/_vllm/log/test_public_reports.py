@@ -55,6 +55,11 @@ INDEXER = (
     "vllm/v1/attention/backends/mla/indexer.py build",
     "vllm/utils/deep_gemm.py get_paged_mqa_logits_metadata",
 )
+FLASH_MLA = (
+    *PROFILE,
+    "vllm/models/deepseek_v4/nvidia/flashmla.py _forward_prefill",
+    "vllm/third_party/flashmla/flash_mla_interface.py flash_mla_sparse_fwd",
+)
 EXPERT_PARALLEL = "(APIServer pid=1) INFO 09-08 13:00:08 [api_utils.py:286] non-default args: {'enable_expert_parallel': True, 'moe_backend': 'deep_gemm_mega_moe'}"
 MEGA_MOE = worker(
     "NotImplementedError: DeepSeek V4 MegaMoE currently requires expert parallel. Enable it with --enable-expert-parallel, or pick a different moe backend.",
@@ -241,6 +246,40 @@ CASES = {
         "deep-gemm",
         "The model does not run without them.",
         "VLLM_USE_DEEP_GEMM",
+    ),
+    "vllm#41094": Case(
+        worker(
+            "RuntimeError: Assertion error (/workspace/.deps/deepgemm-src/csrc/apis/attention.hpp:201): context_lens.is_contiguous()",
+            *CAPTURE,
+            *INDEXER,
+        ),
+        "deep-gemm",
+        "Set num_speculative_tokens: 1",
+    ),
+    "vllm-windows#59": Case(
+        worker(
+            "RuntimeError: Sparse Attention Indexer CUDA op requires DeepGEMM to be installed.",
+            *INIT,
+            "vllm/model_executor/layers/sparse_attn_indexer.py __init__",
+        ),
+        "deep-gemm",
+        "the image has none",
+    ),
+    "vllm#49883": Case(
+        worker(
+            "RuntimeError: Assertion error (/workspace/.deps/flashmla-src/csrc/sm90/prefill/sparse/instantiations/../phase1.cuh:614): Assertion `res == CUresult::CUDA_SUCCESS` failed.",
+            *FLASH_MLA,
+        ),
+        "cuda-fault",
+        "VLLM_USE_BREAKABLE_CUDAGRAPH=0",
+    ),
+    "vllm#50842": Case(
+        worker(
+            "RuntimeError: Assertion `false` failed (/workspace/.deps/flashmla-src/csrc/kerutils/include/kerutils/host/host.h:140)",
+            *FLASH_MLA,
+        ),
+        "cuda-fault",
+        "take speculative-config",
     ),
     "vllm#51499": Case(
         worker("torch.AcceleratorError: CUDA error: an illegal memory access was encountered", *CAPTURE, *INDEXER),

@@ -146,6 +146,16 @@ ENGINE = (
     Signature(
         "attention-backend",
         "No attention backend for this model",
+        (r"Mismatched (?P<what>m[A-Z]\w*\.strides\[\d\])",),
+        "FlashAttention 4, which vLLM takes for the prefill of MLA on Blackwell, fails at the first prompt that does"
+        " not fit in one step: an error of vLLM before 0.26.",
+        "Choose an image with vLLM 0.26 or newer, or add mla_prefill_backend: TRTLLM_RAGGED to attention-config in"
+        " vllm_engine_args_extra. attention-backend does not change it.",
+        detail="It says: {what}.",
+    ),
+    Signature(
+        "attention-backend",
+        "No attention backend for this model",
         (r"Trtllm-gen kernels not found", r"Missing TRTLLM-GEN kernel"),
         "FlashInfer has no ready-made kernel (of TensorRT-LLM) for this attention: for the size of its heads, the"
         " tokens of a step and the type of the KV cache together.",

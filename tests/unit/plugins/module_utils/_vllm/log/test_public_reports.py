@@ -673,14 +673,15 @@ CASES = {
         ),
         "pidfd-denied",
     ),
-    "gonka FA4 strides": Case(
+    "vllm#49200, gonka#1707": Case(
         worker(
             "ValueError: Mismatched mO.strides[0]",
             *PROFILE,
             "vllm/model_executor/layers/attention/mla_attention.py forward_mha",
             "vllm/vllm_flash_attn/cute/interface.py _flash_attn_fwd",
         ),
-        "area attention",
+        "attention-backend",
+        "mla_prefill_backend: TRTLLM_RAGGED",
     ),
     "vllm#25102 unbound": Case(
         worker(

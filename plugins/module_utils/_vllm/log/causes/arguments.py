@@ -110,10 +110,12 @@ COMMAND_LINE = (
             r"[Nn]umber of (?:\w+ )*heads.{0,60}(?:divisible|divided) by.{0,40}(?:TP|tensor)",
             r"is not divisible by (?:min_thread|the tensor|tp)|size_[kn] must (?:be )?divisible by",
             r"is not divisible by weight quantization block_[nk]",
+            r"size_k = (?P<what>\d+),? is not divisible by (?:b_scales|group_size)",
             r"input size is not aligned with the quantized weight shape",
         ),
         "The model cannot be split over that number of GPUs.",
-        "Choose a tensor-parallel-size that divides the model's attention heads and the blocks of its quantization.",
+        "Choose a tensor-parallel-size that divides the model's attention heads and the blocks of its quantization."
+        " Where a kernel of the experts says so, enable-expert-parallel: true does not split them.",
         detail="{what} is not divisible by {tp}.",
     ),
     Signature(

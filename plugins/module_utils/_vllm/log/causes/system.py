@@ -87,6 +87,14 @@ SYSTEM = (
         " /root/.cache/vllm, which is vllm_state_dir/cache on the host, it may write.",
     ),
     Signature(
+        "unknown-user",
+        "Container runs as a user that it does not know",
+        (r"KeyError: '?getpwuid\(\): uid not found: (?P<uid>\d+)",),
+        "torch asks for the name of its user, and the image has none for that number.",
+        "Start the container as the image's own user, without --user. Or set USER: vllm in vllm_env_extra.",
+        detail="The number is {uid}.",
+    ),
+    Signature(
         "permission-denied",
         "Permission denied",
         (

@@ -700,6 +700,15 @@ CASES = {
         ),
         "area kv-cache",
     ),
+    "vllm#49949": Case(
+        worker(
+            "RuntimeError: moe_wna16_marlin_gemm, /workspace/csrc/libtorch_stable/moe/marlin_moe_wna16/ops.cu:768, size_k = 256, is not divisible by b_scales.size(1) = 15",
+            *PROFILE,
+            "vllm/_custom_ops.py moe_wna16_marlin_gemm",
+        ),
+        "tp-does-not-divide",
+        "tensor-parallel-size",
+    ),
     "vllm#41511 marlin": Case(
         worker(
             "RuntimeError: size_k = 512 is not divisible by group_size",
@@ -708,7 +717,8 @@ CASES = {
             "vllm/_custom_ops.py moe_wna16_marlin_gemm",
             "torch/_ops.py __call__",
         ),
-        "area compile",
+        "tp-does-not-divide",
+        "enable-expert-parallel",
     ),
     "vllm#17604": Case(
         worker("RuntimeError: size_k must divisible by BLOCK_SIZE_K", *PROFILE, "vllm/_custom_ops.py moe_wna16_gemm"),
@@ -1104,14 +1114,15 @@ CASES = {
         ),
         "permission-denied",
     ),
-    "home missing": Case(
+    "dynamo#12457": Case(
         worker(
             "KeyError: 'getpwuid(): uid not found: 1000'",
             *PROFILE,
             "torch/_inductor/runtime/cache_dir_utils.py default_cache_dir",
             "getpass.py getuser",
         ),
-        "area compile",
+        "unknown-user",
+        "Or set USER",
     ),
     "hf cache readonly lock": Case(
         worker(

@@ -303,27 +303,6 @@ GPU_FIRST = (
         ),
     ),
     Signature(
-        "peer-memory-fault",
-        "Memory of another GPU that did not answer",
-        (r"(?P<what>Invalid access of peer GPU memory over nvlink|cudaErrorContained|CUDA_ERROR_CONTAINED)",),
-        "A GPU could not reach memory of another one over NVLink.",
-        "",
-        detail="It says {what}.",
-        alternatives=(
-            Alternative(
-                "The fault is in a link, a switch or a GPU.",
-                "'dmesg | grep -i xid' shows 74, 94 or 144 to 150 at that time, or it comes with every program.",
-                "reset the GPUs or reboot; if it comes again, have the node exchanged.",
-                decides=r"Xid \([^)]*\): (?:74|94|14[4-9]|150)\b",
-            ),
-            Alternative(
-                "The worker on the other GPU had ended, or had given that memory back.",
-                "another worker's error stands before this one.",
-                "go by that error.",
-            ),
-        ),
-    ),
-    Signature(
         "driver-not-loaded",
         "Driver not loaded",
         (

@@ -413,14 +413,6 @@ CASES = {
         "gpu-unavailable",
         "gpu_recovery_action",
     ),
-    "memory of a peer": Case(
-        worker(
-            "torch.AcceleratorError: CUDA error: Invalid access of peer GPU memory over nvlink or a hardware error",
-            *INIT,
-        ),
-        "peer-memory-fault",
-        "144 to 150",
-    ),
     "hardware Xid": Case(["NVRM: Xid (PCI:0000:1b:00): 79, GPU has fallen off the bus."], "gpu-hardware", "exchanged"),
     "no driver in the container": Case(
         worker("RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU", *INIT),

@@ -49,7 +49,7 @@ _NOTED = {
     172: "uncorrectable error in the SRAM",
 }
 # Programs cause them, or they inform of what the driver has dealt with.
-_HARMLESS = {11, 13, 25, 31, 32, 37, 43, 45, 63, 68, 69, 80, 92, 94, 106, 107, 108, 137}
+HARMLESS = {11, 13, 25, 31, 32, 37, 43, 45, 63, 68, 69, 80, 92, 94, 106, 107, 108, 137}
 _RECOVERY = 154  # its words tell what must be done, and later that it has been done
 _SWITCH_RESET = "Reboot, which resets GPUs and NVSwitches. If it comes again, give the node back."
 # Those of the nonfatal ones for which the guide asks more than to watch them.
@@ -79,7 +79,7 @@ def find_xids(kernel_log: str) -> list[Xid]:
     lines: dict[tuple[str, str, int], list[str]] = {}
     for line in kernel_log.splitlines():
         gpu, switch = _GPU.search(line), _SWITCH.search(line)
-        if gpu and int(gpu.group(2)) not in _HARMLESS:
+        if gpu and int(gpu.group(2)) not in HARMLESS:
             lines.setdefault(("Xid", gpu.group(1).lower(), int(gpu.group(2))), []).append(line.strip())
         elif switch and (switch.group(3) == "Fatal" or int(switch.group(2)) in _NOTED_SWITCH):
             lines.setdefault(("SXid", switch.group(1).lower(), int(switch.group(2))), []).append(line.strip())

@@ -14,10 +14,12 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ...module_utils._nvidia.xid import HARMLESS
 from . import queries as q
 
 PAGE, WARN, INFO = "page", "warn", "info"
 RUNBOOK = "docs/guides/monitoring.md"
+_HARMLESS = "|".join(map(str, sorted(HARMLESS)))
 _SETTINGS = ("enabled", "for", "window", "limit", "severity")
 _DURATION = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")
 
@@ -291,10 +293,7 @@ ALARMS = (
     Alarm(
         "XidEvent",
         PAGE,
-        # 13, 31, 43, 45, ...: a program causes them, or the driver has dealt with them.
-        lambda _window, limit: (
-            'time() - hgx_xid_timestamp_seconds{xid!~"13|31|32|43|45|63|68|69|92|94|137"}' + f" < {limit}"
-        ),
+        lambda _window, limit: f'time() - hgx_xid_timestamp_seconds{{xid!~"{_HARMLESS}"}} < {limit}',
         "The GPU at {{ $labels.bus_id }} of {{ $labels.node }} has reported Xid {{ $labels.xid }}.",
         "0s",
         limit=3600.0,

@@ -18,6 +18,8 @@ from .checks import CHECKS, Check, NotApplicable, model_list
 from .client import BROKEN, ERROR, FORM, KEY_REFUSED, TIMEOUT, UNREACHABLE, ApiError
 from .probe import Probe
 
+# What an answer that is none is like, by its kind.
+_OF_KIND = {ERROR: findings.ERROR_IN_200, FORM: findings.FORM, BROKEN: findings.CUT}
 # Concurrent checks that do not disturb each other.
 WORKERS = 4
 # Errors that say themselves what to do.
@@ -122,9 +124,9 @@ def _try(check: Check, probe: Probe) -> Result:
 
 
 def _cause(exc: ApiError, check: Check) -> str:
-    of_kind = {ERROR: findings.ERROR_IN_200, FORM: findings.FORM, BROKEN: findings.CUT}
-    if exc.kind in of_kind or exc.status in findings.OF_STATUS:
-        return of_kind.get(exc.kind) or findings.OF_STATUS[exc.status]
+    known = _OF_KIND.get(exc.kind) or findings.OF_STATUS.get(exc.status)
+    if known:
+        return known
     if exc.status >= 500:
         return findings.ENGINE_FAILED
     return exc.kind if exc.kind in _PLAIN and not check.alone else ""
